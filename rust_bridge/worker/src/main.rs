@@ -1,0 +1,81 @@
+//! `texgen-worker`: one engine behind length-prefixed frames on standard
+//! input and output. Started by texgen, one a core; not for use by hand.
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
+mod encode;
+mod lifetime;
+mod serve;
+mod upstream;
+mod wire;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use texgen_engine::{Embark, Engine, Stub};
+
+const USAGE: &str = "usage: texgen-worker --engine embark|embark-cli|stub \
+                     [--engine-bin PATH] [--scratch DIR] [--parent PID]";
+
+#[derive(Default)]
+struct Arguments {
+    engine: String,
+    engine_bin: Option<PathBuf>,
+    scratch: Option<PathBuf>,
+    parent: Option<i32>,
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("texgen-worker: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let arguments = parse(std::env::args().skip(1))?;
+    lifetime::ignore_interrupt()?;
+    if let Some(parent) = arguments.parent {
+        lifetime::follow_parent(parent)?;
+    }
+    let mut engine = open(arguments)?;
+    match serve::serve(engine.as_mut(), &mut io::stdin().lock(), io::stdout()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
+fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut parsed = Arguments::default();
+    let mut arguments = arguments;
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or(USAGE)?;
+        match name.as_str() {
+            "--engine" => parsed.engine = value,
+            "--engine-bin" => parsed.engine_bin = Some(value.into()),
+            "--scratch" => parsed.scratch = Some(value.into()),
+            "--parent" => parsed.parent = Some(value.parse().map_err(|_| USAGE)?),
+            _ => return Err(USAGE.to_owned()),
+        }
+    }
+    Ok(parsed)
+}
+
+fn open(arguments: Arguments) -> Result<Box<dyn Engine>, String> {
+    match arguments.engine.as_str() {
+        "embark" => Ok(Box::new(Embark::new())),
+        "stub" => Ok(Box::new(Stub)),
+        "embark-cli" => {
+            let binary = arguments
+                .engine_bin
+                .ok_or("embark-cli needs --engine-bin")?;
+            let scratch = arguments.scratch.unwrap_or_else(std::env::temp_dir);
+            Ok(Box::new(upstream::UpstreamCli::new(binary, &scratch)?))
+        }
+        other => Err(format!("unknown engine {other:?}; {USAGE}")),
+    }
+}

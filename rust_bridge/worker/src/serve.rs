@@ -1,0 +1,217 @@
+//! The worker's loop: a frame in, a frame out.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::time::Instant;
+
+use serde::Serialize;
+use texgen_engine::Engine;
+
+use crate::encode::{self, ENCODERS};
+use crate::wire::{self, kind, Code, Fault, Job};
+
+#[derive(Serialize)]
+struct Hello<'a> {
+    protocol: u32,
+    worker: &'a str,
+    engine: &'a str,
+    engine_version: &'a str,
+    parameters: serde_json::Map<String, serde_json::Value>,
+    encoders: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Says hello, then answers jobs until the input ends.
+///
+/// # Errors
+///
+/// `InvalidData` when the input is not made of frames (an error frame says so
+/// to the parent), else what the pipes say.
+pub fn serve(engine: &mut dyn Engine, input: &mut impl Read, output: impl Write) -> io::Result<()> {
+    let mut output = BufWriter::with_capacity(1 << 16, output);
+    wire::write_frame(&mut output, kind::HELLO, &[&hello(engine)?])?;
+    let mut frame = Vec::new();
+    loop {
+        match wire::read_frame(input, &mut frame) {
+            Ok(true) => answer(engine, &frame, &mut output)?,
+            Ok(false) => return Ok(()),
+            // The parent died while it wrote: nobody is left to tell.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(error) => {
+                let text = error.to_string();
+                let code = Code::BadFrame;
+                write_fault(&mut output, 0, &Fault { code, text })?;
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn hello(engine: &dyn Engine) -> io::Result<Vec<u8>> {
+    let about = engine.description();
+    let hello = Hello {
+        protocol: wire::PROTOCOL,
+        worker: env!("CARGO_PKG_VERSION"),
+        engine: about.name,
+        engine_version: &about.version,
+        parameters: about
+            .parameters
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+            .collect(),
+        encoders: ENCODERS
+            .iter()
+            .map(|(name, about)| ((*name).to_owned(), (*about).into()))
+            .collect(),
+    };
+    Ok(serde_json::to_vec(&hello)?)
+}
+
+fn answer(engine: &mut dyn Engine, frame: &[u8], output: &mut impl Write) -> io::Result<()> {
+    match wire::parse_job(frame) {
+        Err((id, fault)) => write_fault(output, id, &fault),
+        Ok(job) => match make(engine, &job) {
+            Ok(made) => write_texture(output, &job, &made),
+            Err(fault) => write_fault(output, job.id, &fault),
+        },
+    }
+}
+
+struct Made {
+    texture: texgen_engine::RgbImage,
+    encoded: Vec<u8>,
+    synthesis_ns: u64,
+    encoding_ns: u64,
+}
+
+fn make(engine: &mut dyn Engine, job: &Job<'_>) -> Result<Made, Fault> {
+    let start = Instant::now();
+    let texture = engine.synthesize(&job.examples, job.size, job.seed)?;
+    let synthesis_ns = nanoseconds(start);
+    let start = Instant::now();
+    let encoded = match job.format {
+        Some(format) => encode::encode(&texture, format)?,
+        None => Vec::new(),
+    };
+    Ok(Made {
+        texture,
+        encoded,
+        synthesis_ns,
+        encoding_ns: nanoseconds(start),
+    })
+}
+
+fn nanoseconds(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn write_texture(output: &mut impl Write, job: &Job<'_>, made: &Made) -> io::Result<()> {
+    let raw: &[u8] = if job.wants_raw {
+        &made.texture.pixels
+    } else {
+        &[]
+    };
+    wire::write_frame(
+        output,
+        kind::TEXTURE,
+        &[
+            &job.id.to_le_bytes(),
+            &made.texture.width.to_le_bytes(),
+            &made.texture.height.to_le_bytes(),
+            &made.synthesis_ns.to_le_bytes(),
+            &made.encoding_ns.to_le_bytes(),
+            &u32::try_from(raw.len()).unwrap_or(u32::MAX).to_le_bytes(),
+            raw,
+            &made.encoded,
+        ],
+    )
+}
+
+fn write_fault(output: &mut impl Write, id: u64, fault: &Fault) -> io::Result<()> {
+    wire::write_frame(
+        output,
+        kind::ERROR,
+        &[
+            &id.to_le_bytes(),
+            &[fault.code as u8],
+            fault.text.as_bytes(),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use texgen_engine::{Description, EngineError, RgbImage, RgbView};
+
+    use super::*;
+
+    struct Refuses;
+
+    impl Engine for Refuses {
+        fn description(&self) -> Description {
+            Description {
+                name: "refuses",
+                version: "0".to_owned(),
+                parameters: vec![("k", 50.0)],
+            }
+        }
+
+        fn synthesize(
+            &mut self,
+            _: &[RgbView<'_>],
+            _: u32,
+            _: u64,
+        ) -> Result<RgbImage, EngineError> {
+            Err(EngineError::Panicked("index out of bounds".to_owned()))
+        }
+    }
+
+    fn frames(mut wire: &[u8]) -> Vec<Vec<u8>> {
+        let mut frames = Vec::new();
+        let mut frame = Vec::new();
+        while wire::read_frame(&mut wire, &mut frame).unwrap() {
+            frames.push(frame.clone());
+        }
+        frames
+    }
+
+    fn job(id: u64) -> Vec<u8> {
+        let mut wire = Vec::new();
+        let patch = [5; 12];
+        let (head, side) = ([0, 0, 1, 1], 2_u32.to_le_bytes());
+        let (id, seed, size) = (id.to_le_bytes(), 0_u64.to_le_bytes(), 8_u32.to_le_bytes());
+        let parts: [&[u8]; 7] = [&id, &seed, &size, &head, &side, &side, &patch];
+        wire::write_frame(&mut wire, kind::JOB, &parts).unwrap();
+        wire
+    }
+
+    #[test]
+    fn a_panic_is_an_error_frame_and_the_next_job_is_still_answered() {
+        let input = [job(1), job(2)].concat();
+        let mut output = Vec::new();
+        serve(&mut Refuses, &mut input.as_slice(), &mut output).unwrap();
+        let frames = frames(&output);
+        assert_eq!(frames.len(), 3);
+        for (id, frame) in (1_u8..).zip(&frames[1..]) {
+            assert_eq!(frame[..2], [kind::ERROR, id]);
+            assert_eq!(frame[9], Code::Panicked as u8);
+        }
+    }
+
+    #[test]
+    fn hello_names_protocol_engine_and_parameters() {
+        let mut output = Vec::new();
+        serve(&mut Refuses, &mut [].as_slice(), &mut output).unwrap();
+        let hello: serde_json::Value = serde_json::from_slice(&frames(&output)[0][1..]).unwrap();
+        assert_eq!(hello["protocol"], wire::PROTOCOL);
+        assert_eq!(hello["engine"], "refuses");
+        assert_eq!(hello["parameters"]["k"], 50.0);
+    }
+
+    #[test]
+    fn garbage_is_answered_with_a_bad_frame_and_the_end() {
+        let mut output = Vec::new();
+        let input = [0_u8; 16];
+        assert!(serve(&mut Refuses, &mut input.as_slice(), &mut output).is_err());
+        let last = frames(&output).pop().unwrap();
+        assert_eq!((last[0], last[9]), (kind::ERROR, Code::BadFrame as u8));
+    }
+}

@@ -1,0 +1,276 @@
+"""The whole of `texgen build`: plan, make what is missing, finish."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from texgen.build.finish import Failures, count_failures, finish
+from texgen.build.log import BuildLog
+from texgen.build.prepare import Found, check_space, find_records, settle_plan
+from texgen.build.schedule import Outcome, Policy, Scheduler, Shard
+from texgen.build.stop import StopRequest
+from texgen.build.view import Status, View
+from texgen.config import DatasetConfig, RunOptions
+from texgen.cpus import available_cpus
+from texgen.errors import (
+    BuildFailedError,
+    InterruptedBuildError,
+    SourceChangedError,
+)
+from texgen.executors import Executor, ProcessExecutor
+from texgen.generate import ShardTask
+from texgen.index import INDEX
+from texgen.plan import Plan, PlannedShards
+from texgen.source import SourceSpec, open_source
+from texgen.storage import Sink, open_sink
+from texgen.synthesize import EngineSpec
+from texgen.types import ShardRecord, shard_name
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What `texgen build` was asked for.
+
+    Attributes:
+        source: SRC.
+        out: OUT.
+        name: The data set's name in its card.
+        config: What is made.
+        options: How.
+    """
+
+    source: SourceSpec
+    out: str
+    name: str
+    config: DatasetConfig
+    options: RunOptions
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSummary:
+    """What a build has made.
+
+    Attributes:
+        plan: The whole of it.
+        made: Textures made in this run.
+        failures: Failed rows, of earlier runs too.
+        seconds: Wall clock of this run.
+        within_budget: Whether no more photographs failed than may.
+    """
+
+    plan: Plan
+    made: int
+    failures: Failures
+    seconds: float
+    within_budget: bool
+
+
+def build(request: BuildRequest, view: View) -> BuildSummary:
+    """Builds a data set, or goes on where an earlier run stopped.
+
+    Raises:
+        ConfigError: Before any work, if something contradicts what is on disk.
+        InterruptedBuildError: After Ctrl-C or SIGTERM.
+        BuildFailedError: If shards could not be made; the others are kept.
+        SourceChangedError: If photographs changed; the shards without them are kept.
+    """
+    started = time.monotonic()
+    sink = open_sink(request.out)
+    source = open_source(request.source)
+    with StopRequest() as stop, sink.lock(), BuildLog(sink.log_path()) as log:
+        view.say(f"listing {request.source.location}")
+        plan = settle_plan(source, request.config, request.name, sink)
+        for note in plan.notes:
+            view.say(note)
+        found = find_records(plan, sink)
+        before = sum(record.rows for record in found.records.values())
+        if found.complete:
+            failures = count_failures(plan, sink)
+        else:
+            sink.remove(INDEX)
+            check_space(plan, found, sink)
+            run = _Run(request, plan, found, sink, view, log, stop)
+            run.make_shards()
+            failures = finish(plan, found.records, sink)
+        sink.clear_scratch()
+    allowed = request.options.failures_allowed(sum(split.images for split in plan.splits))
+    return BuildSummary(
+        plan,
+        plan.rows - before,
+        failures,
+        time.monotonic() - started,
+        failures.images <= allowed,
+    )
+
+
+class _Run:
+    """One run over the missing shards."""
+
+    def __init__(
+        self,
+        request: BuildRequest,
+        plan: Plan,
+        found: Found,
+        sink: Sink,
+        view: View,
+        log: BuildLog,
+        stop: StopRequest,
+    ) -> None:
+        self._request = request
+        self._plan = plan
+        self._records = found.records
+        self._sink = sink
+        self._view = view
+        self._log = log
+        self._stop = stop
+        self._planned = PlannedShards(plan, sink)
+        self._engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
+        self._engines = 1
+        self._earlier = self._done()
+
+    def make_shards(self) -> None:
+        """Makes the shards without a record; see `build` for the errors."""
+        missing = [shard for shard in self._plan.shards() if shard not in self._records]
+        if not missing:
+            return
+        options = self._request.options
+        with self._executor(missing) as executor:
+            scheduler = Scheduler(
+                executor,
+                self._task,
+                Policy(options.shard_attempts, options.stall_s, self._engine.deterministic),
+                self._finished,
+                self._log.line,
+                self._warn,
+            )
+            with self._stop.deferred():
+                outcome = scheduler.run(missing, self._pulse)
+        self._sink.clear_scratch()
+        self._raise_for(outcome)
+
+    @contextlib.contextmanager
+    def _executor(self, missing: list[Shard]) -> Iterator[Executor]:
+        rows = [self._rows(shard) for shard in missing]
+        executor, self._engines = open_executor(self._request.options, rows)
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+    def _rows(self, shard: Shard) -> int:
+        splits = {split.name: split for split in self._plan.splits}
+        return self._plan.shard_rows(splits[shard[0]], shard[1])
+
+    def _task(self, shard: Shard, attempt: int) -> ShardTask:
+        options = self._request.options
+        return ShardTask(
+            self._planned.load(*shard),
+            attempt,
+            self._request.config,
+            self._plan.fingerprint,
+            self._request.source,
+            self._request.out,
+            self._engine,
+            self._engines,
+            options.sample_timeout_s,
+            options.sample_retries,
+        )
+
+    def _finished(self, record: ShardRecord) -> None:
+        self._records[record.split, record.index] = record
+        self._log.line(
+            f"INFO {shard_name(record.split, record.index)} finished: {record.samples} textures, "
+            f"{record.failed} failed, {record.timings.total_s:.1f} s"
+        )
+
+    def _warn(self, message: str) -> None:
+        self._log.line(f"WARNING {message}")
+        self._view.say(message)
+
+    def _pulse(self, done: int, failed: int, running: int) -> bool:
+        done += self._done()
+        failed += sum(record.failed for record in self._records.values())
+        each = self._plan.textures_per_image
+        self._view.update(
+            Status(
+                done=done,
+                total=self._plan.rows,
+                failed=failed,
+                earlier=self._earlier,
+                images=done // each,
+                images_total=self._plan.rows // each,
+                running=running,
+            )
+        )
+        return self._stop.exit_code is None
+
+    def _done(self) -> int:
+        return sum(record.rows for record in self._records.values())
+
+    def _raise_for(self, outcome: Outcome) -> None:
+        total = sum(split.shards for split in self._plan.splits)
+        kept = f"{len(self._records)} of {total} shards are kept"
+        if self._stop.exit_code is not None:
+            message = f"stopped; {kept}; the same command goes on from there"
+            raise InterruptedBuildError(message, self._stop.exit_code)
+        if outcome.given_up:
+            shard, error = next(iter(outcome.given_up.items()))
+            what = f"{len(outcome.given_up)} shards could not be made, {kept}; "
+            what += f"{shard_name(*shard)}: {error}"
+            if outcome.source_changed:
+                raise SourceChangedError(what)
+            raise BuildFailedError(f"{what}; the same command tries them again")
+
+
+def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
+    """Starts what the shards are made in.
+
+    Args:
+        options: How the build runs.
+        rows: Textures of each shard that is to be made.
+
+    Returns:
+        The executor, and the engine processes for each shard.
+    """
+    if not options.ray:
+        workers = options.workers or available_cpus()
+        engines = engines_per_shard(rows, 1, workers)
+        return ProcessExecutor(workers // engines), engines
+    # Here, since Ray takes half a second to import and plain processes need none of it.
+    from texgen.executors.cluster import RayExecutor  # noqa: PLC0415
+
+    local = options.ray_address is None
+    workers = options.workers or (available_cpus() if local else None)
+    executor = RayExecutor(options.ray_address, workers)
+    engines = engines_per_shard(rows, executor.capacity.nodes, executor.workers)
+    executor.use_engines(engines)
+    return executor, engines
+
+
+def engines_per_shard(rows: list[int], nodes: int, workers: int) -> int:
+    """How many engine processes one shard should feed.
+
+    With many shards it is one. With fewer than four a worker, some workers
+    would idle while the last shards are made; then it is the number with the
+    shortest estimated time, shards being dealt out in order to whoever is free.
+
+    Args:
+        rows: Textures of each shard.
+        nodes: Number of nodes.
+        workers: Engine processes on each node.
+    """
+    if len(rows) >= 4 * nodes * workers:
+        return 1
+    return min(range(1, workers + 1), key=lambda engines: _rounds(rows, nodes, workers, engines))
+
+
+def _rounds(rows: list[int], nodes: int, workers: int, engines: int) -> int:
+    """Textures that the busiest engine makes, one after the other."""
+    slots = [0] * (nodes * (workers // engines))
+    for count in rows:
+        slots[slots.index(min(slots))] += math.ceil(count / engines)
+    return max(slots)

@@ -1,0 +1,94 @@
+"""`texgen`: finds the command, and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+
+import click
+
+from texgen import __version__
+from texgen.errors import TexgenError
+
+_COMMANDS = {
+    "build": "photographs -> ImageNet-Texture shards (goes on by itself where it stopped)",
+    "synth": "one texture from example patches",
+    "verify": "every shard, sample and manifest row against the index",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command only when it is called: `--help` need not load Arrow."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"texgen.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="texgen")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def texgen(debug: bool) -> None:
+    """Textures that keep a photograph's look and lose its meaning.
+
+    They are negatives for contrastive learning (Ge et al., NeurIPS 2021).
+    """
+    # Read by `main`, which also sees it where parsing failed.
+    del debug
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and ends the process with its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    sys.exit(run(given))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line.
+
+    Returns:
+        0 done; 1 something fell short; 2 usage or configuration; 130 Ctrl-C; 143 SIGTERM.
+    """
+    try:
+        code = texgen.main(arguments, prog_name="texgen", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _complain("stopped")
+        return 130
+    except TexgenError as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last place before a traceback
+        if "--debug" in arguments:
+            traceback.print_exc()
+        _complain(
+            f"unexpected {type(error).__name__}: {error}; "
+            "--debug before the command shows where, please report it"
+        )
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str) -> None:
+    line = " ".join(message.split())
+    click.echo(f"texgen: {line}", err=True)

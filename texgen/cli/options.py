@@ -1,0 +1,48 @@
+"""Option types that several commands share."""
+
+from __future__ import annotations
+
+import click
+
+from texgen.config import DEFAULT_ENGINE
+
+
+class Budget(click.ParamType):
+    """A number, or a percentage such as ``1%``: an int, or a share as a float."""
+
+    name = "number or %"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """See `click.ParamType.convert`."""
+        text = str(value).strip()
+        try:
+            if not text.endswith("%"):
+                number = int(text)
+                if number >= 0:
+                    return number
+            else:
+                share = float(text[:-1]) / 100
+                if 0 <= share <= 1:
+                    return share
+        except ValueError:
+            pass
+        self.fail(f"{text!r} is neither a number of images nor a percentage such as 1%")
+
+
+engine_option = click.option(
+    "--engine",
+    # The stub is for tests and benchmarks of everything else.
+    type=click.Choice(["embark", "embark-cli", "stub"]),
+    metavar="[embark|embark-cli]",
+    default=DEFAULT_ENGINE,
+    show_default=True,
+    help="Which engine makes the textures.",
+)
+
+engine_bin_option = click.option(
+    "--engine-bin",
+    metavar="PATH",
+    help="Upstream's program for --engine embark-cli.  [default: texture-synthesis on PATH]",
+)

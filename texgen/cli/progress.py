@@ -1,0 +1,108 @@
+"""Progress on standard error: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from texgen.build import Status, View
+
+LINE_EVERY_S = 30.0
+_RATE_OVER_S = 60.0
+
+
+@contextlib.contextmanager
+def open_view(*, quiet: bool) -> Iterator[View | None]:
+    """The view that fits standard error, or None with ``quiet``."""
+    if quiet:
+        yield None
+    elif sys.stderr.isatty():
+        with _Bar() as bar:
+            yield bar
+    else:
+        yield _Lines()
+
+
+class _Rate:
+    """Textures a second over the last minute, and the time that is left."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def add(self, done: int) -> None:
+        now = time.monotonic()
+        self._points.append((now, done))
+        while now - self._points[0][0] > _RATE_OVER_S and len(self._points) > 2:
+            self._points.popleft()
+
+    def per_second(self) -> float:
+        (start, first), (end, last) = self._points[0], self._points[-1]
+        return (last - first) / (end - start) if end > start else 0.0
+
+
+def describe(status: Status, rate: float) -> str:
+    """``12/240 images, 0.71 textures/s, 0:05:21 left, 0 failed``."""
+    left = _time((status.total - status.done) / rate) if rate > 0 else "-:--:--"
+    return (
+        f"{status.images}/{status.images_total} images, {rate:.2f} textures/s, "
+        f"{left} left, {status.failed} failed"
+    )
+
+
+def _time(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+class _Bar:
+    def __init__(self) -> None:
+        self._progress = Progress(
+            BarColumn(),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._progress.add_task("starting", total=None)
+        self._rate = _Rate()
+
+    def update(self, status: Status) -> None:
+        self._rate.add(status.done)
+        self._progress.update(
+            self._task,
+            total=status.total,
+            completed=status.done,
+            description=describe(status, self._rate.per_second()),
+        )
+
+    def say(self, message: str) -> None:
+        self._progress.console.print(message, markup=False, highlight=False)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._rate = _Rate()
+        self._last = time.monotonic()
+
+    def update(self, status: Status) -> None:
+        self._rate.add(status.done)
+        if time.monotonic() - self._last >= LINE_EVERY_S:
+            self._last = time.monotonic()
+            self.say(describe(status, self._rate.per_second()))
+
+    def say(self, message: str) -> None:
+        click.echo(message, err=True)

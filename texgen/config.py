@@ -1,0 +1,152 @@
+"""What a build makes (fingerprinted) and how it runs (free to change on resume)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+FORMAT_VERSION = 1
+"""Version of what is on disk."""
+
+FORMATS = ("png", "webp", "jpg")
+ENGINES = ("embark", "embark-cli", "stub")
+DEFAULT_ENGINE = "embark"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineIdentity:
+    """What an engine's textures depend on, as the engine process itself reports it.
+
+    Attributes:
+        name: As given to ``--engine``.
+        version: Of the algorithm.
+        parameters: Every parameter by name.
+        encoders: Image format to the encoder's name, version and settings.
+    """
+
+    name: str
+    version: str
+    parameters: Mapping[str, float]
+    encoders: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetConfig:
+    """Everything but the photographs that a data set's bytes depend on.
+
+    Attributes:
+        engine: Identity of the engine.
+        size: Side of the textures, px.
+        patch_size: Side of the example patches, px.
+        small_patch_size: Side where the photograph is too small for ``patch_size``.
+        textures_per_image: T.
+        format: ``png``, ``webp`` or ``jpg``.
+        quality: Of JPEG, 1 to 100; None for the other formats.
+        samples_per_shard: Rows planned a shard.
+        seed: Run seed.
+        max_pixels: A larger photograph is a failed row.
+        decode_rule: Name of the rule from files to pixels.
+        limit: First photographs in key order that are taken of each split; None is all.
+    """
+
+    engine: EngineIdentity
+    decode_rule: str
+    max_pixels: int
+    size: int = 224
+    patch_size: int = 96
+    small_patch_size: int = 48
+    textures_per_image: int = 1
+    format: str = "png"
+    quality: int | None = None
+    samples_per_shard: int = 512
+    seed: int = 0
+    limit: int | None = None
+
+    def canonical(self) -> dict[str, Any]:
+        """The configuration as JSON types, for the fingerprint and the card."""
+        config = asdict(self)
+        engine = config.pop("engine")
+        encoder = engine.pop("encoders")[self.format]
+        return {
+            **config,
+            "format_version": FORMAT_VERSION,
+            "engine": engine["name"],
+            "engine_version": engine["version"],
+            "engine_parameters": engine["parameters"],
+            "encoder": encoder,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a build runs; none of it changes a byte of the data set.
+
+    Attributes:
+        workers: Engine processes on each node; None is one for each processor.
+        ray: Whether to run on Ray, or in plain processes.
+        ray_address: Of a running cluster; None starts a local Ray.
+        engine_bin: The upstream program, for ``embark-cli``.
+        sample_timeout_s: For one texture.
+        sample_retries: Further tries after an engine process failed on a sample.
+        shard_attempts: Times that a shard is given out before it counts as failed.
+        stall_s: A shard without progress for this long is named, and for twice as long
+            given out again.
+        max_failures: Photographs that may fail: a number if an int, a share if a float.
+    """
+
+    workers: int | None = None
+    ray: bool = True
+    ray_address: str | None = None
+    engine_bin: str | None = None
+    sample_timeout_s: float = 120.0
+    sample_retries: int = 2
+    shard_attempts: int = 5
+    stall_s: float = 600.0
+    max_failures: int | float = 0.01
+
+    def failures_allowed(self, images: int) -> int:
+        """Photographs out of ``images`` that may fail."""
+        limit = self.max_failures
+        return limit if isinstance(limit, int) else int(images * limit)
+
+
+def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    """JSON with sorted keys, without white space, in ASCII: one text for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def fingerprint(config: Mapping[str, Any], sources: Mapping[str, str]) -> str:
+    """SHA-256, hex, of what a data set is made of.
+
+    Args:
+        config: `DatasetConfig.canonical`.
+        sources: Split name to the digest of its photographs (`SourceDigest`).
+    """
+    return hashlib.sha256(canonical_json({"config": config, "sources": sources})).hexdigest()
+
+
+class SourceDigest:
+    """SHA-256 over the (key, source, bytes, label) of a split's photographs, in key order."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, key: str, source: str, size: int, label: int | None) -> None:
+        """Takes the next photograph in."""
+        self._hash.update(canonical_json([key, source, size, label]) + b"\n")
+
+    def hexdigest(self) -> str:
+        """The digest of all photographs so far."""
+        return self._hash.hexdigest()
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between two canonical configurations, a plain phrase each."""
+    return [
+        f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]

@@ -1,0 +1,199 @@
+"""Shards as Ray tasks, one a shard. The only module that imports Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from texgen.errors import ConfigError, TexgenError
+from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
+from texgen.executors.task import run_task
+from texgen.generate import ShardTask
+from texgen.types import ShardRecord
+
+_BOARD_EVERY_S = 1.0
+_OBJECT_STORE_BYTES = 128 << 20
+"""Only records pass through the object store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a cluster offers.
+
+    Attributes:
+        nodes: Nodes with processors.
+        cpus: Processors that Ray gives out, over all nodes.
+        smallest: Processors of the smallest node that has any.
+    """
+
+    nodes: int
+    cpus: float
+    smallest: float
+
+
+class RayExecutor:
+    """Runs shards on a Ray cluster, or on a local Ray that it starts and ends.
+
+    Args:
+        address: Of a running cluster, ``auto`` or ``ray://…``; None starts a local Ray.
+        workers: Engine processes on each node; None uses every processor that Ray has.
+
+    Attributes:
+        capacity: What the cluster offers.
+        workers: Engine processes on its smallest node.
+
+    Raises:
+        ConfigError: If the cluster cannot be reached.
+    """
+
+    def __init__(self, address: str | None, workers: int | None) -> None:
+        self._local = address is None
+        _connect(address, workers)
+        self.capacity = _capacity()
+        self.workers = max(1, int(min(workers or math.inf, self.capacity.smallest)))
+        self._engines = 1
+        self._cpus_per_task = 1.0
+        self._running: dict[Any, Ticket] = {}
+        self._function = ray.remote(_run_on_ray)
+        self._board = ray.remote(_Board).options(num_cpus=0).remote()
+        self._board_answer: Any = None
+        self._board_asked = 0.0
+
+    def use_engines(self, engines: int) -> None:
+        """Sets the engine processes of each task, and so what it asks of Ray."""
+        self._engines = engines
+        # Where fewer workers than processors are wanted, each engine claims more than one.
+        self._cpus_per_task = engines * self.capacity.smallest / self.workers
+
+    def room(self) -> int:
+        """See `Executor.room`; on a cluster tasks queue, so that an autoscaler sees the need."""
+        slots = self._slots()
+        return (slots if self._local else 2 * slots + 4) - len(self._running)
+
+    def idle(self) -> int:
+        """See `Executor.idle`."""
+        return max(0, self._slots() - len(self._running))
+
+    def _slots(self) -> int:
+        if not self._local:
+            self.capacity = _capacity()
+        return max(1, int(self.capacity.cpus // self._cpus_per_task))
+
+    def submit(self, task: ShardTask) -> None:
+        """See `Executor.submit`."""
+        options = self._function.options(
+            num_cpus=self._cpus_per_task, max_retries=0, name=f"texgen {task.shard.name}"
+        )
+        self._running[options.remote(task, self._board)] = ticket_of(task)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """See `Executor.wait`."""
+        events = self._read_board()
+        if self._running:
+            ready, _ = ray.wait(list(self._running), timeout=timeout_s)
+            events += [self._outcome(reference) for reference in ready]
+        else:
+            time.sleep(timeout_s)
+        return events
+
+    def _outcome(self, reference: Any) -> Event:  # noqa: ANN401 - Ray's references have no type
+        ticket = self._running.pop(reference)
+        try:
+            return Finished(ticket, ray.get(reference))
+        except RayTaskError as error:
+            return Failed(ticket, error.cause, lost=False)
+        except RayError as error:
+            reason = str(error).strip().splitlines()[0]
+            return Failed(ticket, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)
+
+    def _read_board(self) -> list[Event]:
+        """What tasks have reported; a lost board costs the display, never the build."""
+        try:
+            if self._board_answer is None:
+                if time.monotonic() - self._board_asked < _BOARD_EVERY_S:
+                    return []
+                self._board_asked = time.monotonic()
+                self._board_answer = self._board.drain.remote()
+            ready, _ = ray.wait([self._board_answer], timeout=0)
+            if not ready:
+                return []
+            answer, self._board_answer = self._board_answer, None
+            events: list[Event] = ray.get(answer)
+        except RayError:
+            self._board = ray.remote(_Board).options(num_cpus=0).remote()
+            self._board_answer = None
+            return []
+        known = set(self._running.values())
+        return [e for e in events if getattr(e, "ticket", None) in known | {None}]
+
+    def cancel(self, ticket: Ticket) -> None:
+        """See `Executor.cancel`."""
+        for reference, running in list(self._running.items()):
+            if running == ticket:
+                del self._running[reference]
+                with contextlib.suppress(RayError):
+                    ray.cancel(reference, force=True)
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        for ticket in list(self._running.values()):
+            self.cancel(ticket)
+        ray.shutdown()
+
+
+class _Board:
+    """An actor on which tasks leave events for the driver."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def post(self, event: Event) -> None:
+        self._events.append(event)
+
+    def drain(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+
+def _run_on_ray(task: ShardTask, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
+    return run_task(task, lambda event: board.post.remote(event))
+
+
+def _connect(address: str | None, workers: int | None) -> None:
+    # Ray would otherwise print a line about its usage statistics, and send them.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    try:
+        if address is None:
+            # "local" even where RAY_ADDRESS names a cluster: that takes --ray-address auto.
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                **quiet,
+            )
+        else:
+            ray.init(address=address, **quiet)
+    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        place = f"--ray-address {address}" if address else "Ray"
+        message = f"{place}: {reason}; start a cluster with `ray start --head`, or use --no-ray"
+        raise ConfigError(message) from error
+
+
+def _capacity() -> Capacity:
+    cpus = [
+        node["Resources"].get("CPU", 0.0)
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("CPU", 0.0) > 0
+    ]
+    return Capacity(len(cpus), sum(cpus), min(cpus)) if cpus else Capacity(1, 1.0, 1.0)

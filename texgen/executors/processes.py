@@ -1,0 +1,157 @@
+"""Shards in plain processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from texgen.errors import TexgenError
+from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
+from texgen.executors.task import close_warm_pool, run_task
+from texgen.generate import ShardTask
+
+_STOP_S = 5.0
+
+
+class ProcessExecutor:
+    """A fixed number of processes; one that dies is replaced when it is next needed.
+
+    Args:
+        slots: Number of processes.
+    """
+
+    def __init__(self, slots: int) -> None:
+        # A forked process would share locks and threads of this one.
+        self._context = multiprocessing.get_context("spawn")
+        self._slots = slots
+        self._idle: list[_Slot] = []
+        self._busy: dict[Ticket, _Slot] = {}
+
+    def room(self) -> int:
+        """See `Executor.room`."""
+        return self._slots - len(self._busy)
+
+    def idle(self) -> int:
+        """See `Executor.idle`."""
+        return self.room()
+
+    def submit(self, task: ShardTask) -> None:
+        """See `Executor.submit`."""
+        slot = self._idle.pop() if self._idle else _Slot(self._context)
+        self._busy[ticket_of(task)] = slot
+        # A process that died while it was idle shows when its pipe is next waited for.
+        with contextlib.suppress(OSError):
+            slot.pipe.send(task)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """See `Executor.wait`."""
+        pipes = {slot.pipe: ticket for ticket, slot in self._busy.items()}
+        ready = connection.wait(list(pipes), timeout_s)
+        return [event for pipe in ready for event in self._drain(pipes[pipe])]  # type: ignore[index]
+
+    def _drain(self, ticket: Ticket) -> list[Event]:
+        slot = self._busy[ticket]
+        events: list[Event] = []
+        try:
+            while slot.pipe.poll():
+                events.append(slot.pipe.recv())
+                if isinstance(events[-1], Finished | Failed):
+                    self._idle.append(self._busy.pop(ticket))
+                    break
+        except (EOFError, OSError):
+            del self._busy[ticket]
+            error = TexgenError(f"its process ended: {slot.end(_STOP_S)}")
+            events.append(Failed(ticket, error, lost=True))
+        return events
+
+    def cancel(self, ticket: Ticket) -> None:
+        """See `Executor.cancel`."""
+        if slot := self._busy.pop(ticket, None):
+            slot.end()
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        slots = [*self._busy.values(), *self._idle]
+        self._busy.clear()
+        self._idle.clear()
+        for slot in slots:
+            slot.stop()
+        for slot in slots:
+            slot.end()
+
+
+class _Slot:
+    """A process and the pipe to it."""
+
+    def __init__(self, context: multiprocessing.context.SpawnContext) -> None:
+        self.pipe, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(
+            target=_serve, args=(theirs,), name="texgen-task", daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def stop(self) -> None:
+        """Asks the process to end; its engines end with it."""
+        self._process.terminate()
+
+    def end(self, patience_s: float = 0.0) -> str:
+        """Makes sure that the process has ended, and says how it did.
+
+        Args:
+            patience_s: Time that it gets to end by itself.
+        """
+        self._process.join(patience_s)
+        self._process.terminate()
+        self._process.join(_STOP_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self.pipe.close()
+        code = self._process.exitcode
+        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _serve(pipe: Connection) -> None:
+    """A process's life: shard after shard, until the pipe or the parent ends."""
+    # Ctrl-C reaches the whole foreground group; what it means is for the parent to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    guard = threading.Lock()
+
+    def report(event: Event) -> None:
+        with guard:
+            pipe.send(event)
+
+    try:
+        while True:
+            _answer(pipe.recv(), report)
+    except (EOFError, OSError):
+        pass
+    finally:
+        close_warm_pool()
+
+
+def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:
+    ticket = ticket_of(task)
+    try:
+        report(Finished(ticket, run_task(task, report)))
+    except TexgenError as error:
+        report(Failed(ticket, error, lost=False))
+
+
+def _follow_parent() -> None:
+    """Ends this process when its parent has ended, even in the middle of a shard."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

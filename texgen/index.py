@@ -1,0 +1,138 @@
+"""``index.json``: the card of a finished data set and its files, written last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from texgen.config import FORMAT_VERSION
+from texgen.errors import DatasetError, StorageError
+from texgen.storage import Sink
+
+INDEX = "index.json"
+_FORMAT = "texgen-dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFile:
+    """A manifest file: path relative to OUT, bytes, SHA-256 and rows."""
+
+    path: str
+    bytes: int
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFile:
+    """A shard: path relative to OUT, bytes, SHA-256 and samples."""
+
+    path: str
+    bytes: int
+    sha256: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SplitIndex:
+    """A split of a finished data set.
+
+    Attributes:
+        images: Photographs planned.
+        textures: Textures in the shards.
+        failed: Rows without a texture.
+        classes: Class names in label order.
+        manifest: In key order.
+        shards: In key order.
+    """
+
+    images: int
+    textures: int
+    failed: int
+    classes: Sequence[str]
+    manifest: Sequence[ManifestFile]
+    shards: Sequence[ShardFile]
+
+
+@dataclass(frozen=True)
+class Index:
+    """A finished data set.
+
+    Attributes:
+        name: In its card.
+        fingerprint: Of configuration and photographs.
+        config: `DatasetConfig.canonical`.
+        splits: By name.
+    """
+
+    name: str
+    fingerprint: str
+    config: dict[str, Any]
+    splits: dict[str, SplitIndex]
+
+
+def encode_index(index: Index) -> bytes:
+    """The bytes of ``index.json``."""
+    card = {
+        "format": _FORMAT,
+        "version": FORMAT_VERSION,
+        "name": index.name,
+        "fingerprint": index.fingerprint,
+        "config": index.config,
+        "splits": {name: _split_json(split) for name, split in index.splits.items()},
+    }
+    return json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _split_json(split: SplitIndex) -> dict[str, Any]:
+    return {
+        "images": split.images,
+        "textures": split.textures,
+        "failed": split.failed,
+        "classes": list(split.classes),
+        "manifest": [
+            {"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "rows": f.rows}
+            for f in split.manifest
+        ],
+        "shards": [
+            {"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "samples": f.samples}
+            for f in split.shards
+        ],
+    }
+
+
+def read_index(sink: Sink) -> Index:
+    """The index of a finished data set.
+
+    Raises:
+        DatasetError: If there is none, or none that this version reads.
+    """
+    try:
+        data = sink.open(INDEX).read()
+    except StorageError as error:
+        message = f"no finished data set: {error}; `texgen build` again finishes one"
+        raise DatasetError(message) from error
+    try:
+        card = json.loads(data)
+        about = (card["format"], card["version"])
+        if about != (_FORMAT, FORMAT_VERSION):
+            message = f"{INDEX} is {about}, this texgen reads {(_FORMAT, FORMAT_VERSION)}"
+            raise DatasetError(message)
+        splits = {name: _split(split) for name, split in card["splits"].items()}
+        return Index(card["name"], card["fingerprint"], card["config"], splits)
+    except (ValueError, KeyError, TypeError) as error:
+        message = f"{INDEX} is damaged ({type(error).__name__}: {error}); build again restores it"
+        raise DatasetError(message) from error
+
+
+def _split(split: dict[str, Any]) -> SplitIndex:
+    return SplitIndex(
+        split["images"],
+        split["textures"],
+        split["failed"],
+        split["classes"],
+        [ManifestFile(**entry) for entry in split["manifest"]],
+        [ShardFile(**entry) for entry in split["shards"]],
+    )

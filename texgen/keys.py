@@ -1,0 +1,49 @@
+"""Keys of photographs and textures: ASCII, dot-free, unique, sorted by bytes."""
+
+from __future__ import annotations
+
+import re
+
+_UNPLAIN = re.compile(rb"[^A-Za-z0-9_/-]")
+_ESCAPED = re.compile(rb"~([0-9a-f]{2})")
+
+MAX_TEXTURES = 1000
+"""Textures an image: with four digits their keys would no longer sort."""
+
+
+def escape(name: bytes) -> str:
+    """Makes a key of a path without extension.
+
+    Bytes other than ``A-Za-z0-9_-`` and the separator ``/`` become ``~xx``,
+    ``~`` itself too, so that the mapping is injective.
+    """
+    return _UNPLAIN.sub(lambda match: b"~%02x" % match[0][0], name).decode("ascii")
+
+
+def unescape(key: str) -> bytes:
+    """The path that `escape` made ``key`` of.
+
+    Raises:
+        ValueError: If ``key`` is not a result of `escape`.
+    """
+    name = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), key.encode("ascii"))
+    if escape(name) != key:
+        message = f"not a key: {key!r}"
+        raise ValueError(message)
+    return name
+
+
+def image_key(path: bytes) -> str:
+    """Key of the file at ``path``, relative to its split, with ``/`` as separator."""
+    folder, slash, name = path.rpartition(b"/")
+    stem, dot, _ = name.rpartition(b".")
+    return escape(folder + slash + (stem if dot else name))
+
+
+def texture_key(key: str, index: int) -> str:
+    """Key of texture ``index`` of the photograph ``key``.
+
+    ``+`` sorts before every character of a key, so that a photograph's
+    textures are adjacent in byte order.
+    """
+    return key if index == 0 else f"{key}+{index:03d}"

@@ -1,0 +1,73 @@
+"""Where photographs come from: one `Source` for each form that people keep them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from texgen.errors import ConfigError
+from texgen.source.folder import FolderSource, SplitListing
+from texgen.types import ImageEntry
+
+__all__ = ["FolderSource", "Source", "SourceSpec", "SplitListing", "open_source"]
+
+
+class Source(Protocol):
+    """Lists photographs while a build is planned, and reads them, anywhere, one by one."""
+
+    def splits(self) -> tuple[SplitListing, ...]:
+        """The splits that are there, in byte order of their names.
+
+        Raises:
+            SourceError: If the place cannot be listed.
+        """
+        ...
+
+    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
+        """The photographs of a split in byte order of their keys; headers are not read.
+
+        Raises:
+            SourceError: If a folder cannot be listed or two photographs give one key.
+        """
+        ...
+
+    def read(self, entry: ImageEntry) -> bytes:
+        """The whole file.
+
+        Raises:
+            ImageError: If it was never readable.
+            SourceChangedError: If it is not what it was when it was listed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Names a source so that any process can open it.
+
+    Attributes:
+        location: Absolute path.
+        selected: Names of the splits to take; empty takes those that are there.
+    """
+
+    location: str
+    selected: tuple[str, ...] = field(default=())
+
+
+def open_source(spec: SourceSpec) -> Source:
+    """Opens the source that ``spec`` names.
+
+    Raises:
+        ConfigError: If this version cannot read such a source.
+        SourceError: If there is nothing.
+    """
+    location = spec.location
+    if "://" in location:
+        message = f"--src {location}: only folders can be read so far; copy the photographs to one"
+        raise ConfigError(message)
+    if Path(location).is_file():
+        message = f"--src {location}: only folders can be read so far; unpack it into one"
+        raise ConfigError(message)
+    return FolderSource(Path(location), spec.selected)

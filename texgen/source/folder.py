@@ -1,0 +1,192 @@
+"""Photographs in class folders, as torchvision's ImageFolder takes them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from texgen.errors import ImageError, SourceChangedError, SourceError
+from texgen.keys import escape, image_key
+from texgen.types import ImageEntry
+
+_log = logging.getLogger(__name__)
+
+SPLIT_NAMES = ("train", "val", "validation", "test")
+EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp")
+"""torchvision's ``IMG_EXTENSIONS``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitListing:
+    """A split as found.
+
+    Attributes:
+        name: ``train``, ``val``, …
+        folder: Its folder relative to SRC, ``b""`` for SRC itself.
+        classes: Class names in label order; empty for a flat split.
+        notes: What was seen and ignored, a sentence each.
+    """
+
+    name: str
+    folder: bytes
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+class FolderSource:
+    """A folder of splits, or one split.
+
+    Args:
+        root: SRC.
+        selected: Names of the splits to take; empty takes those that are there.
+
+    Raises:
+        SourceError: If ``root`` is not a folder.
+    """
+
+    def __init__(self, root: Path, selected: tuple[str, ...] = ()) -> None:
+        if not root.is_dir():
+            message = f"--src {root}: no such folder"
+            raise SourceError(message)
+        self._root = os.fsencode(root)
+        self._selected = selected
+
+    def splits(self) -> tuple[SplitListing, ...]:
+        """See `texgen.source.Source.splits`."""
+        folders = {os.fsdecode(e.name) for e in self._scan(b"") if e.is_dir()}
+        present = [name for name in sorted(SPLIT_NAMES) if name in folders]
+        if not present:
+            return (self._listing(self._sole_name(), b"", ()),)
+        missing = sorted(set(self._selected) - set(present))
+        if missing:
+            message = f"--split {missing[0]}: SRC has only {', '.join(present)}"
+            raise SourceError(message)
+        others = sorted(folders - set(present))
+        notes = tuple(f"folder {name!r} is not a split and is ignored" for name in others)
+        return tuple(
+            self._listing(name, os.fsencode(name), notes)
+            for name in present
+            if not self._selected or name in self._selected
+        )
+
+    def _sole_name(self) -> str:
+        own = os.fsdecode(os.path.basename(os.path.realpath(self._root)))  # noqa: PTH119 - bytes
+        if own in SPLIT_NAMES:
+            if self._selected and self._selected != (own,):
+                message = f"--split {self._selected[0]}: SRC is the split {own!r} itself"
+                raise SourceError(message)
+            return own
+        if len(self._selected) > 1:
+            message = f"--split {','.join(self._selected)}: SRC has no split folders; name one"
+            raise SourceError(message)
+        return self._selected[0] if self._selected else "train"
+
+    def _listing(self, name: str, folder: bytes, notes: tuple[str, ...]) -> SplitListing:
+        entries = list(self._scan(folder))
+        # Sorted as text, as ImageFolder sorts, not as keys: this order makes the labels.
+        classes = sorted(os.fsdecode(entry.name) for entry in entries if entry.is_dir())
+        beside = sum(_is_image(entry) for entry in entries) if classes else 0
+        if beside:
+            notes = (*notes, f"{beside} images beside the class folders of {name!r} are ignored")
+        return SplitListing(name, folder, tuple(_text(os.fsencode(c)) for c in classes), notes)
+
+    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
+        """See `texgen.source.Source.entries`."""
+        names = [e.name for e in self._scan(split.folder) if e.is_dir()]
+        if not names:
+            yield from self._class_entries(split, b"", None, None)
+            return
+        labels = {n: i for i, n in enumerate(sorted(names, key=os.fsdecode))}
+        # The separator takes part in the order: keys of "a-b/" come before those of "a/".
+        for name in sorted(names, key=lambda name: escape(name) + "/"):
+            yield from self._class_entries(split, name, labels[name], _text(name))
+
+    def _class_entries(
+        self, split: SplitListing, folder: bytes, label: int | None, class_name: str | None
+    ) -> Iterator[ImageEntry]:
+        found = []
+        below = _join(split.folder, folder)
+        prefix = split.folder + b"/" if split.folder else b""
+        above = (self._identity(b""), self._identity(split.folder)) if folder else ()
+        for path, size in self._files(below, recursive=label is not None, above=above):
+            key = image_key(path[len(prefix) :])
+            found.append(ImageEntry(key, _text(path), path, size, label, class_name))
+        found.sort(key=lambda entry: (entry.key, entry.locator))
+        for before, entry in zip(found, found[1:], strict=False):
+            if before.key == entry.key:
+                message = (
+                    f"{before.source} and {entry.source} give one key ({entry.key}); rename one"
+                )
+                raise SourceError(message)
+        yield from found
+
+    def _files(
+        self, folder: bytes, *, recursive: bool, above: tuple[tuple[int, int], ...]
+    ) -> Iterator[tuple[bytes, int]]:
+        identity = self._identity(folder)
+        if identity in above:
+            _log.warning("%s is a link back to a folder above it and is ignored", _text(folder))
+            return
+        for entry in self._scan(folder):
+            path = _join(folder, entry.name)
+            if entry.is_dir():
+                if recursive:
+                    yield from self._files(path, recursive=True, above=(*above, identity))
+            elif _is_image(entry):
+                yield path, _size(entry)
+
+    def _identity(self, folder: bytes) -> tuple[int, int]:
+        status = os.stat(_join(self._root, folder))  # noqa: PTH116 - bytes
+        return status.st_dev, status.st_ino
+
+    def _scan(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
+        place = _join(self._root, folder)
+        try:
+            with os.scandir(place) as entries:
+                yield from (e for e in entries if not e.name.startswith(b"."))
+        except OSError as error:
+            message = f"cannot list {_text(place)}: {error.strerror}"
+            raise SourceError(message) from error
+
+    def read(self, entry: ImageEntry) -> bytes:
+        """See `texgen.source.Source.read`."""
+        try:
+            with open(_join(self._root, entry.locator), "rb") as file:  # noqa: PTH123 - bytes
+                data = file.read()
+        except FileNotFoundError as error:
+            if entry.size < 0:
+                raise ImageError("image_missing", entry.source) from error
+            message = f"{entry.source} is gone since the build was planned; put it back"
+            raise SourceChangedError(message) from error
+        except PermissionError as error:
+            raise ImageError("image_denied", entry.source) from error
+        if len(data) != entry.size:
+            message = (
+                f"{entry.source} had {entry.size} bytes when the build was planned and now has "
+                f"{len(data)}; put it back, or build into a new OUT"
+            )
+            raise SourceChangedError(message)
+        return data
+
+
+def _is_image(entry: os.DirEntry[bytes]) -> bool:
+    return entry.name.lower().endswith(EXTENSIONS) and not entry.is_dir()
+
+
+def _size(entry: os.DirEntry[bytes]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return -1
+
+
+def _join(folder: bytes, name: bytes) -> bytes:
+    return folder + b"/" + name if folder and name else folder or name
+
+
+def _text(path: bytes) -> str:
+    """For people and Parquet, which hold UTF-8 only; `ImageEntry.locator` keeps the bytes."""
+    return path.decode("utf-8", "backslashreplace")

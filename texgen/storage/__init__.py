@@ -1,0 +1,86 @@
+"""Where a data set goes: one `Sink` for each kind of storage."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from texgen.errors import ConfigError
+from texgen.storage.local import LocalSink
+
+__all__ = ["LocalSink", "Sink", "open_sink"]
+
+
+class Sink(Protocol):
+    """Holds finished files under paths relative to OUT; nothing unfinished is ever seen there."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keeps other writers out while it is held.
+
+        Raises:
+            LockedError: If another process holds it; names the holder.
+        """
+        ...
+
+    def list(self, prefix: str) -> dict[str, int]:
+        """Paths below the folder ``prefix`` and their sizes in bytes; all of OUT for ``""``."""
+        ...
+
+    def open(self, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+        """A finished file as a seekable `pyarrow.NativeFile`.
+
+        Raises:
+            StorageError: If it cannot be opened.
+        """
+        ...
+
+    def write(self, path: str, data: bytes) -> None:
+        """Puts a small file in place in one step, over one that is there."""
+        ...
+
+    def commit(self, file: Path, path: str, sha256: str, *, replace: bool = False) -> None:
+        """Moves a finished local file to its final name, in one step.
+
+        Args:
+            file: In `scratch`; gone afterwards.
+            path: Its final name, relative to OUT.
+            sha256: Of the file, hex.
+            replace: Whether a file of other bytes is written over, not an error.
+
+        Raises:
+            ShardConflictError: If a file of other bytes has that name.
+        """
+        ...
+
+    def remove(self, path: str) -> None:
+        """Deletes a file, if it is there."""
+        ...
+
+    def scratch(self) -> Path:
+        """A local folder for files that will be committed."""
+        ...
+
+    def clear_scratch(self) -> None:
+        """Deletes what attempts that were killed left behind."""
+        ...
+
+    def log_path(self) -> Path | None:
+        """A local file for the build's log, or None where there is none."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """Free space, or None where there is no such limit."""
+        ...
+
+
+def open_sink(location: str) -> Sink:
+    """Opens OUT.
+
+    Raises:
+        ConfigError: If this version cannot write there.
+    """
+    if "://" in location:
+        message = f"--out {location}: only folders can be written so far; build into one and copy"
+        raise ConfigError(message)
+    return LocalSink(Path(location))

@@ -1,0 +1,174 @@
+"""A folder as OUT."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from texgen.digest import sha256_file
+from texgen.errors import LockedError, ShardConflictError, StorageError
+
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+
+
+class LocalSink:
+    """Files below one folder; see `texgen.storage.Sink`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """See `Sink.lock`. The kernel drops it when the process ends, however it ends."""
+        path = self._root / "_build" / "lock"
+        with _storage_errors("write to", path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        with os.fdopen(descriptor, "r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                message = f"{self._root} is being written by {_holder(path)}; wait, or stop it"
+                raise LockedError(message) from error
+            about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+            file.truncate(0)
+            file.write(json.dumps(about))
+            file.flush()
+            yield
+
+    def list(self, prefix: str) -> dict[str, int]:
+        """See `Sink.list`."""
+        found: dict[str, int] = {}
+        for folder, _, names in os.walk(self._root / prefix):
+            for name in names:
+                path = Path(folder) / name
+                with contextlib.suppress(FileNotFoundError):
+                    found[path.relative_to(self._root).as_posix()] = path.stat().st_size
+        return found
+
+    def open(self, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+        """See `Sink.open`."""
+        place = self._root / path
+        with _storage_errors("read", place):
+            # Arrow cannot map an empty file.
+            return pa.memory_map(str(place)) if place.stat().st_size else pa.BufferReader(b"")
+
+    def write(self, path: str, data: bytes) -> None:
+        """See `Sink.write`."""
+        part = self._part(Path(path).name)
+        with _storage_errors("write", self._root / path):
+            with part.open("wb") as file:
+                file.write(data)
+                os.fsync(file.fileno())
+            self._place(part, path)
+
+    def commit(self, file: Path, path: str, sha256: str, *, replace: bool = False) -> None:
+        """See `Sink.commit`."""
+        place = self._root / path
+        with _storage_errors("write", place):
+            with file.open("rb") as part:
+                os.fsync(part.fileno())
+            if replace or self._linked(file, place):
+                self._place(file, path)
+                return
+            found = sha256_file(place)
+        if found != sha256:
+            message = (
+                f"{place} is there with other bytes (sha256 {found[:12]}…, made {sha256[:12]}…): "
+                "delete it, and check that all nodes run the same texgen"
+            )
+            raise ShardConflictError(message)
+        file.unlink(missing_ok=True)
+
+    def _linked(self, file: Path, place: Path) -> bool:
+        """Gives ``file`` the name ``place`` unless it is taken; False if it is."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, place)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            return not place.exists()
+        return True
+
+    def _place(self, part: Path, path: str) -> None:
+        place = self._root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.replace(place)
+        # A rename between two names of one file does nothing, so the old one may still be there.
+        part.unlink(missing_ok=True)
+        _flush_folder(place.parent)
+
+    def remove(self, path: str) -> None:
+        """See `Sink.remove`."""
+        with _storage_errors("delete", self._root / path):
+            (self._root / path).unlink(missing_ok=True)
+
+    def scratch(self) -> Path:
+        """See `Sink.scratch`."""
+        folder = self._root / "_build" / "tmp"
+        with _storage_errors("write to", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def clear_scratch(self) -> None:
+        """See `Sink.clear_scratch`."""
+        shutil.rmtree(self._root / "_build" / "tmp", ignore_errors=True)
+
+    def log_path(self) -> Path | None:
+        """See `Sink.log_path`."""
+        folder = self._root / "_build" / "logs"
+        with _storage_errors("write to", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder / "build.log"
+
+    def free_bytes(self) -> int | None:
+        """See `Sink.free_bytes`."""
+        return shutil.disk_usage(self._root).free
+
+    def _part(self, name: str) -> Path:
+        return self.scratch() / f"{name}.{socket.gethostname()}-{os.getpid()}.part"
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot sync a folder; its files are synced all the same.
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _holder(path: Path) -> str:
+    try:
+        about = json.loads(path.read_text())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(about["since"]))
+        return f"process {about['pid']} on {about['host']} since {since}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+@contextlib.contextmanager
+def _storage_errors(verb: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot {verb} {path}: {error.strerror or error}"
+        raise StorageError(message) from error

@@ -1,0 +1,199 @@
+"""A pool of engine processes that outlives crashes, hangs and garbage."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TypeVar
+
+from texgen.errors import (
+    EngineStartError,
+    RetryableEngineError,
+    SampleError,
+    WorkerCrashedError,
+)
+from texgen.synthesize.process import EngineProcess, EngineSpec, Scratch
+from texgen.synthesize.protocol import Job, Texture
+
+_START_ATTEMPTS = 3
+_WINDOW_PER_ENGINE = 16
+_MIN_WINDOW = 64
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class EnginePool:
+    """Engine processes, each driven by a thread of its own; a context manager.
+
+    Processes start when they are first needed. One that crashes, hangs or
+    talks garbage is killed and started again, and its sample is tried again.
+
+    Args:
+        spec: The engine.
+        size: Number of processes.
+        timeout_s: For one texture.
+        retries: Further tries for a sample whose process failed.
+    """
+
+    def __init__(
+        self, spec: EngineSpec, size: int, *, timeout_s: float = 120.0, retries: int = 2
+    ) -> None:
+        self._spec = spec
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._window = max(_MIN_WINDOW, _WINDOW_PER_ENGINE * size)
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="texgen-engine")
+        self._own = threading.local()
+        self._guard = threading.Lock()
+        self._processes: set[EngineProcess] = set()
+        self._busy: set[str] = set()
+        self._closed = False
+        self._scratch = Scratch()
+
+    def synthesize(self, job: Job) -> Texture:
+        """Has one texture made.
+
+        Raises:
+            SampleError: If it cannot be made.
+            EngineStartError: If no engine process can be started.
+        """
+        return self._submit(job).result()
+
+    def map(self, items: Iterable[tuple[T, Job | None]]) -> Iterator[tuple[T, Texture | SampleError | None]]:
+        """Has textures made, in order and with a bounded number in flight.
+
+        Args:
+            items: Anything, with the job that belongs to it or None; taken only as
+                fast as textures are made.
+
+        Yields:
+            Each item with its texture, with the error that prevented it, or, where it
+            had no job, with None.
+
+        Raises:
+            EngineStartError: If no engine process can be started.
+        """
+        pending: deque[tuple[T, Future[Texture] | None]] = deque()
+        try:
+            for item, job in items:
+                pending.append((item, self._submit(job) if job else None))
+                while len(pending) >= self._window or _head_done(pending):
+                    yield _outcome(*pending.popleft())
+            while pending:
+                yield _outcome(*pending.popleft())
+        finally:
+            for _, future in pending:
+                if future is not None:
+                    future.cancel()
+
+    def busy_with(self) -> list[str]:
+        """Names of the jobs that engines are at work on."""
+        with self._guard:
+            return sorted(self._busy)
+
+    def pids(self) -> list[int]:
+        """Process ids of the engines that run."""
+        with self._guard:
+            return sorted(process.pid for process in self._processes)
+
+    def close(self) -> None:
+        """Kills all engines; samples in flight fail."""
+        with self._guard:
+            self._closed = True
+            for process in self._processes:
+                process.terminate()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        for process in self._processes:
+            process.kill()
+        self._scratch.cleanup()
+
+    def __enter__(self) -> EnginePool:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _submit(self, job: Job) -> Future[Texture]:
+        return self._threads.submit(self._make, job)
+
+    def _make(self, job: Job) -> Texture:
+        with self._at_work(job.name):
+            for attempt in range(self._retries + 1):
+                process = self._engine()
+                try:
+                    return process.ask(job, self._timeout_s)
+                except RetryableEngineError as error:
+                    self._discard(process)
+                    _log.warning("%s: try %d failed: %s", job.name, attempt + 1, error)
+                    if attempt == self._retries or self._closed:
+                        raise
+            raise AssertionError  # the last try returns or raises
+
+    @contextlib.contextmanager
+    def _at_work(self, name: str) -> Iterator[None]:
+        with self._guard:
+            self._busy.add(name)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._busy.discard(name)
+
+    def _engine(self) -> EngineProcess:
+        """This thread's process, started if need be: a worker dies with its thread."""
+        process: EngineProcess | None = getattr(self._own, "process", None)
+        if process is None:
+            process = self._own.process = self._start()
+        return process
+
+    def _start(self) -> EngineProcess:
+        for attempt in range(_START_ATTEMPTS):
+            if self._closed:
+                break
+            try:
+                process = EngineProcess(self._spec, self._scratch)
+            except RetryableEngineError as error:
+                _log.warning("try %d to start an engine failed: %s", attempt + 1, error)
+                continue
+            with self._guard:
+                self._processes.add(process)
+            return process
+        if self._closed:
+            raise WorkerCrashedError("engine_crashed", "the pool was closed")
+        message = f"the engine {self._spec.name!r} does not start; the log says why"
+        raise EngineStartError(message)
+
+    def _discard(self, process: EngineProcess) -> None:
+        self._own.process = None
+        with self._guard:
+            self._processes.discard(process)
+        process.kill()
+
+
+def _head_done(pending: deque[tuple[T, Future[Texture] | None]]) -> bool:
+    if not pending:
+        return False
+    future = pending[0][1]
+    return future is None or future.done()
+
+
+def _outcome(
+    item: T, future: Future[Texture] | None
+) -> tuple[T, Texture | SampleError | None]:
+    if future is None:
+        return item, None
+    try:
+        return item, future.result()
+    except SampleError as error:
+        return item, error

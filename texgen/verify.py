@@ -1,0 +1,210 @@
+"""A finished data set against its index: every file, sample and manifest row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from texgen.config import canonical_json
+from texgen.cpus import available_cpus
+from texgen.errors import StorageError
+from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, read_index
+from texgen.manifest import SCHEMA, read_rows
+from texgen.shards import TarMember, read_members
+from texgen.storage import Sink
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Attributes:
+        shards: Shards read.
+        textures: Textures read.
+        rows: Manifest rows read.
+        faults: What is wrong, a sentence each that begins with the file.
+        notes: What is not checked, and why.
+    """
+
+    shards: int = 0
+    textures: int = 0
+    rows: int = 0
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def verify(sink: Sink, workers: int | None = None) -> Report:
+    """Checks a finished data set.
+
+    Every byte is read once. Memory is bounded by a manifest file and a shard.
+
+    Args:
+        sink: OUT.
+        workers: Shards read side by side; None is one a processor.
+
+    Raises:
+        DatasetError: If there is no index.
+    """
+    index = read_index(sink)
+    report = Report()
+    if index.config.get("engine") == "embark-cli":
+        report.notes.append("made by embark-cli, which is threaded: another build differs")
+    report.faults += _stray(index, sink)
+    for name, split in sorted(index.splits.items()):
+        _verify_split(name, split, index, sink, report, workers or available_cpus())
+    return report
+
+
+def _stray(index: Index, sink: Sink) -> Iterator[str]:
+    known = {INDEX}
+    for split in index.splits.values():
+        known |= {file.path for file in (*split.manifest, *split.shards)}
+    for path in sorted(sink.list("")):
+        if path not in known and not path.startswith("_build/"):
+            yield f"{path}: not in the index"
+
+
+def _verify_split(
+    name: str, split: SplitIndex, index: Index, sink: Sink, report: Report, workers: int
+) -> None:
+    rows_by_shard: dict[str, list[dict[str, Any]]] = {file.path: [] for file in split.shards}
+    report.faults += _manifest(name, split, index, sink, report, rows_by_shard)
+    with ThreadPoolExecutor(workers) as threads:
+        checks = threads.map(
+            lambda file: list(_shard(file, rows_by_shard[file.path], index, sink)), split.shards
+        )
+        for file, faults in zip(split.shards, checks, strict=True):
+            report.shards += 1
+            report.textures += file.samples
+            report.faults += faults
+    if sum(file.samples for file in split.shards) != split.textures:
+        report.faults.append(f"{INDEX}: {name}: textures are not the sum of the shards' samples")
+
+
+def _manifest(
+    name: str,
+    split: SplitIndex,
+    index: Index,
+    sink: Sink,
+    report: Report,
+    rows_by_shard: dict[str, list[dict[str, Any]]],
+) -> Iterator[str]:
+    last = ""
+    failed = total = 0
+    for file in split.manifest:
+        faults = list(_file(file.path, file.bytes, file.sha256, sink))
+        yield from faults
+        if faults:
+            continue
+        count = 0
+        for row in read_rows(sink.open(file.path)):
+            count += 1
+            failed += row["status"] == "failed"
+            yield from _row(file.path, row, last, rows_by_shard)
+            last = row["key"]
+        total += count
+        if count != file.rows:
+            yield f"{file.path}: {count} rows, the index says {file.rows}"
+    report.rows += total
+    expected = split.images * int(index.config["textures_per_image"])
+    if (total, failed) != (expected, split.failed):
+        yield (
+            f"manifest of {name}: {total} rows with {failed} failed, "
+            f"the index says {expected} with {split.failed}"
+        )
+
+
+def _row(
+    path: str, row: dict[str, Any], last: str, rows_by_shard: dict[str, list[dict[str, Any]]]
+) -> Iterator[str]:
+    if row["key"] <= last:
+        yield f"{path}: {row['key']} does not sort after {last}"
+    if row["status"] == "ok":
+        if row["shard"] in rows_by_shard:
+            rows_by_shard[row["shard"]].append(row)
+        else:
+            yield f"{path}: {row['key']} names the shard {row['shard']}, which the index lacks"
+    elif row["status"] != "failed" or not row["error"] or row["shard"] is not None:
+        yield f"{path}: {row['key']} is neither a texture nor a failed row"
+
+
+def _file(path: str, size: int, sha256: str, sink: Sink) -> Iterator[str]:
+    try:
+        with sink.open(path) as stream:
+            found = stream.size()
+            if found != size:
+                yield f"{path}: {found} bytes, the index says {size}"
+            elif _sha256(stream) != sha256:
+                yield f"{path}: its bytes are not those of the index"
+    except StorageError as error:
+        yield f"{path}: {error}"
+
+
+def _sha256(stream: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _shard(file: ShardFile, rows: list[dict[str, Any]], index: Index, sink: Sink) -> Iterator[str]:
+    faults = list(_file(file.path, file.bytes, file.sha256, sink))
+    yield from faults
+    if faults and not any(file.path in path for path in [*sink.list(file.path.rpartition("/")[0])]):
+        return
+    if len(rows) != file.samples:
+        yield f"{file.path}: {file.samples} samples, the manifest has {len(rows)} rows"
+    try:
+        with sink.open(file.path) as stream:
+            yield from _members(file.path, read_members(stream), rows, index)
+    except (tarfile.TarError, StorageError, pa.ArrowException) as error:
+        yield f"{file.path}: not a readable tar ({error})"
+
+
+def _members(
+    path: str, members: Iterable[TarMember], rows: list[dict[str, Any]], index: Index
+) -> Iterator[str]:
+    """A shard's members against its manifest rows, both in order."""
+    found = iter(members)
+    for row in rows:
+        for name, expected in _expected(row, index):
+            member = next(found, None)
+            if member is None or member.name != name:
+                yield f"{path}: {member.name if member else 'the end'} where {name} belongs"
+                return
+            if isinstance(expected, bytes):
+                if member.data != expected:
+                    yield f"{path}: {name} does not say what the manifest says"
+            else:
+                yield from _image(path, member, row)
+    if (extra := next(found, None)) is not None:
+        yield f"{path}: {extra.name} is not in the manifest"
+
+
+def _expected(row: dict[str, Any], index: Index) -> Iterator[tuple[str, bytes | None]]:
+    """Name and, but for the image, content of a row's members."""
+    key = row["key"]
+    if row["label"] is not None:
+        yield f"{key}.cls", str(row["label"]).encode()
+    plain = ("key", "source", "label", "class", "width", "height", "patch_size", "texture_index")
+    about = {name: row[name] for name in (*plain, "seed")}
+    about["center"] = [row["center_x"], row["center_y"]]
+    about["random"] = [row["random_x"], row["random_y"]]
+    about |= {name: index.config[name] for name in ("engine", "engine_version")}
+    yield f"{key}.json", canonical_json(about)
+    yield f"{key}.{index.config['format']}", None
+
+
+def _image(path: str, member: TarMember, row: dict[str, Any]) -> Iterator[str]:
+    there = (member.offset, len(member.data))
+    if there != (row["offset"], row["length"]):
+        yield f"{path}: {member.name} lies at {there}, the manifest says otherwise"
+    if hashlib.sha256(member.data).hexdigest() != row["sha256"]:
+        yield f"{path}: {member.name} has other bytes than the manifest says"
