@@ -102,9 +102,7 @@ def generate_shard(
         len(rows),
         failed,
         task.fingerprint,
-        Timings(
-            time.monotonic() - started, clock.decode_s, clock.synthesis_s, clock.encoding_s
-        ),
+        Timings(time.monotonic() - started, clock.decode_s, clock.synthesis_s, clock.encoding_s),
     )
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record

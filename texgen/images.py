@@ -53,9 +53,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 def _decode(data: bytes, max_pixels: int) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > max_pixels:
-                size = f"{image.width}x{image.height} px"
-                raise ImageError("image_too_large", size)
+            _check_size(image, max_pixels)
             return _to_rgb(image)
     except ImageError:
         raise
@@ -63,8 +61,14 @@ def _decode(data: bytes, max_pixels: int) -> Pixels:
         raise ImageError("image_too_large", str(error)) from error
     except UnidentifiedImageError as error:
         raise ImageError("image_unreadable", "Pillow knows no such format") from error
-    except Exception as error:  # noqa: BLE001 - Pillow's readers raise nearly every type on damage
+    except Exception as error:
         raise ImageError("image_corrupt", f"{type(error).__name__}: {error}") from error
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        size = f"{image.width}x{image.height} px"
+        raise ImageError("image_too_large", size)
 
 
 def _to_rgb(image: Image.Image) -> Pixels:

@@ -58,7 +58,9 @@ class ShardWriter:
     def __init__(self, file: Path, name: str, image_format: str) -> None:
         self._stream = _HashingWriter(file.open("wb"))
         # PAX, so that a long key gets a header of its own instead of an error.
-        self._tar = tarfile.open(fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT)  # type: ignore[call-overload]
+        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115 - see __exit__
+            fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT
+        )
         self._name = name
         self._image_format = image_format
         self.size = 0

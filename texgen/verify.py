@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +14,8 @@ import pyarrow as pa
 from texgen.config import canonical_json
 from texgen.cpus import available_cpus
 from texgen.errors import StorageError
-from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, read_index
-from texgen.manifest import SCHEMA, read_rows
+from texgen.index import INDEX, Index, ShardFile, SplitIndex, read_index
+from texgen.manifest import read_rows
 from texgen.shards import TarMember, read_members
 from texgen.storage import Sink
 
@@ -65,7 +64,8 @@ def verify(sink: Sink, workers: int | None = None) -> Report:
 def _stray(index: Index, sink: Sink) -> Iterator[str]:
     known = {INDEX}
     for split in index.splits.values():
-        known |= {file.path for file in (*split.manifest, *split.shards)}
+        known |= {file.path for file in split.manifest}
+        known |= {file.path for file in split.shards}
     for path in sorted(sink.list("")):
         if path not in known and not path.startswith("_build/"):
             yield f"{path}: not in the index"
@@ -99,16 +99,17 @@ def _manifest(
     last = ""
     failed = total = 0
     for file in split.manifest:
-        faults = list(_file(file.path, file.bytes, file.sha256, sink))
-        yield from faults
-        if faults:
-            continue
         count = 0
-        for row in read_rows(sink.open(file.path)):
-            count += 1
-            failed += row["status"] == "failed"
-            yield from _row(file.path, row, last, rows_by_shard)
-            last = row["key"]
+        try:
+            with sink.open(file.path) as stream:
+                yield from _bytes(file.path, file.bytes, file.sha256, stream)
+                for row in read_rows(stream):
+                    count += 1
+                    failed += row["status"] == "failed"
+                    yield from _row(file.path, row, last, rows_by_shard)
+                    last = row["key"]
+        except (StorageError, pa.ArrowException, OSError) as error:
+            yield f"{file.path}: cannot be read ({error})"
         total += count
         if count != file.rows:
             yield f"{file.path}: {count} rows, the index says {file.rows}"
@@ -135,36 +136,29 @@ def _row(
         yield f"{path}: {row['key']} is neither a texture nor a failed row"
 
 
-def _file(path: str, size: int, sha256: str, sink: Sink) -> Iterator[str]:
-    try:
-        with sink.open(path) as stream:
-            found = stream.size()
-            if found != size:
-                yield f"{path}: {found} bytes, the index says {size}"
-            elif _sha256(stream) != sha256:
-                yield f"{path}: its bytes are not those of the index"
-    except StorageError as error:
-        yield f"{path}: {error}"
-
-
-def _sha256(stream: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
+def _bytes(path: str, size: int, sha256: str, stream: Any) -> Iterator[str]:  # noqa: ANN401
+    """Faults of an open file's bytes; leaves it at its begin."""
+    found = stream.size()
+    if found != size:
+        yield f"{path}: {found} bytes, the index says {size}"
     digest = hashlib.sha256()
     while block := stream.read(1 << 20):
         digest.update(block)
-    return digest.hexdigest()
+    stream.seek(0)
+    if found == size and digest.hexdigest() != sha256:
+        yield f"{path}: its bytes are not those of the index"
 
 
 def _shard(file: ShardFile, rows: list[dict[str, Any]], index: Index, sink: Sink) -> Iterator[str]:
-    faults = list(_file(file.path, file.bytes, file.sha256, sink))
-    yield from faults
-    if faults and not any(file.path in path for path in [*sink.list(file.path.rpartition("/")[0])]):
-        return
     if len(rows) != file.samples:
         yield f"{file.path}: {file.samples} samples, the manifest has {len(rows)} rows"
     try:
         with sink.open(file.path) as stream:
+            yield from _bytes(file.path, file.bytes, file.sha256, stream)
             yield from _members(file.path, read_members(stream), rows, index)
-    except (tarfile.TarError, StorageError, pa.ArrowException) as error:
+    except StorageError as error:
+        yield f"{file.path}: {error}"
+    except tarfile.TarError as error:
         yield f"{file.path}: not a readable tar ({error})"
 
 

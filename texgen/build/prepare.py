@@ -128,5 +128,3 @@ def check_space(plan: Plan, found: Found, sink: Sink) -> None:
             f"{left * one / 1e9:.1f} GB; make room, or name an OUT on another disk"
         )
         raise ConfigError(message)
-
-

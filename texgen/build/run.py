@@ -237,11 +237,11 @@ def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
         The executor, and the engine processes for each shard.
     """
     if not options.ray:
-        workers = options.workers or available_cpus()
-        engines = engines_per_shard(rows, 1, workers)
-        return ProcessExecutor(workers // engines), engines
+        processes = options.workers or available_cpus()
+        engines = engines_per_shard(rows, 1, processes)
+        return ProcessExecutor(processes // engines), engines
     # Here, since Ray takes half a second to import and plain processes need none of it.
-    from texgen.executors.cluster import RayExecutor  # noqa: PLC0415
+    from texgen.executors.cluster import RayExecutor
 
     local = options.ray_address is None
     workers = options.workers or (available_cpus() if local else None)

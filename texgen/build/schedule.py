@@ -220,7 +220,9 @@ class Scheduler:
             if began is None or _shard(ticket) in doubled or self._clock() - began < late:
                 continue
             if self._attempts[_shard(ticket)] < self._policy.attempts:
-                self._say(f"INFO {shard_name(*_shard(ticket))} is late: an idle worker tries it too")
+                self._say(
+                    f"INFO {shard_name(*_shard(ticket))} is late: an idle worker tries it too"
+                )
                 self._submit(_shard(ticket))
 
     def _attempts_at(self, shard: Shard) -> int:

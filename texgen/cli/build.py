@@ -29,37 +29,88 @@ _SPLITS = ("train", "val", "validation", "test")
 @click.option("--src", required=True, metavar="SRC", help="Folder of class folders, or of splits.")
 @click.option("--src-format", type=click.Choice(["folder"]), help="What SRC is.  [default: found]")
 @click.option("--out", required=True, metavar="OUT", help="Folder for the data set.")
-@click.option("--split", "splits", multiple=True, type=click.Choice(_SPLITS),
-              help="Only this split; may be given several times.  [default: those found]")
-@click.option("--size", type=click.IntRange(16, 1024), default=224, show_default=True,
-              help="Side of the textures, px.")
-@click.option("--patch-size", type=click.IntRange(1), default=PATCH_SIZE, show_default=True,
-              help="Side of the example patches, px.")
-@click.option("--small-patch-size", type=click.IntRange(1), default=SMALL_PATCH_SIZE,
-              show_default=True, help="Their side where the photograph is too small, px.")
-@click.option("--textures-per-image", type=click.IntRange(1, MAX_TEXTURES), default=1,
-              show_default=True, help="Textures of each photograph.")
-@click.option("--format", "image_format", type=click.Choice(FORMATS), default="png",
-              show_default=True, help="Of the textures; webp is lossless, jpg is 4:4:4.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    type=click.Choice(_SPLITS),
+    help="Only this split; may be given several times.  [default: those found]",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(16, 1024),
+    default=224,
+    show_default=True,
+    help="Side of the textures, px.",
+)
+@click.option(
+    "--patch-size",
+    type=click.IntRange(1),
+    default=PATCH_SIZE,
+    show_default=True,
+    help="Side of the example patches, px.",
+)
+@click.option(
+    "--small-patch-size",
+    type=click.IntRange(1),
+    default=SMALL_PATCH_SIZE,
+    show_default=True,
+    help="Their side where the photograph is too small, px.",
+)
+@click.option(
+    "--textures-per-image",
+    type=click.IntRange(1, MAX_TEXTURES),
+    default=1,
+    show_default=True,
+    help="Textures of each photograph.",
+)
+@click.option(
+    "--format",
+    "image_format",
+    type=click.Choice(FORMATS),
+    default="png",
+    show_default=True,
+    help="Of the textures; webp is lossless, jpg is 4:4:4.",
+)
 @click.option("--quality", type=click.IntRange(1, 100), help="Of jpg.  [default: 95]")
 @click.option("--samples-per-shard", type=click.IntRange(1), default=512, show_default=True)
 @engine_option
 @engine_bin_option
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--limit", type=click.IntRange(1), help="First N photographs of every split.")
-@click.option("--workers", type=click.IntRange(1),
-              help="Engine processes on each node.  [default: one a processor]")
-@click.option("--ray-address", metavar="ADDRESS",
-              help="Of a running Ray cluster: auto, ray://…, host:port.  [default: a local Ray]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Engine processes on each node.  [default: one a processor]",
+)
+@click.option(
+    "--ray-address",
+    metavar="ADDRESS",
+    help="Of a running Ray cluster: auto, ray://…, host:port.  [default: a local Ray]",
+)
 @click.option("--no-ray", is_flag=True, help="Run in plain processes of this machine.")
-@click.option("--max-failures", type=Budget(), default="1%", show_default=True,
-              help="Photographs that may fail before exit code 1.")
-@click.option("--sample-timeout", type=click.FloatRange(min=0, min_open=True),
-              help="Seconds for one texture.  [default: 120 at 224 px, in proportion to area]")
-@click.option("--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True,
-              help="A larger photograph is a failed row.")
-@click.option("--name", default="imagenet-texture", show_default=True,
-              help="The data set's name in its card.")
+@click.option(
+    "--max-failures",
+    type=Budget(),
+    default="1%",
+    show_default=True,
+    help="Photographs that may fail before exit code 1.",
+)
+@click.option(
+    "--sample-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds for one texture.  [default: 120 at 224 px, in proportion to area]",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="A larger photograph is a failed row.",
+)
+@click.option(
+    "--name", default="imagenet-texture", show_default=True, help="The data set's name in its card."
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed

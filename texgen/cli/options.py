@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from texgen.config import DEFAULT_ENGINE
 
+_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?)%")
 
-class Budget(click.ParamType):
+
+class Budget(click.ParamType[int | float]):
     """A number, or a percentage such as ``1%``: an int, or a share as a float."""
 
     name = "number or %"
@@ -17,18 +21,11 @@ class Budget(click.ParamType):
     ) -> int | float:
         """See `click.ParamType.convert`."""
         text = str(value).strip()
-        try:
-            if not text.endswith("%"):
-                number = int(text)
-                if number >= 0:
-                    return number
-            else:
-                share = float(text[:-1]) / 100
-                if 0 <= share <= 1:
-                    return share
-        except ValueError:
-            pass
-        self.fail(f"{text!r} is neither a number of images nor a percentage such as 1%")
+        if text.isascii() and text.isdigit():
+            return int(text)
+        if match := _PERCENTAGE.fullmatch(text):
+            return min(1.0, float(match[1]) / 100)
+        return self.fail(f"{text!r} is neither a number of images nor a percentage such as 1%")
 
 
 engine_option = click.option(

@@ -19,11 +19,17 @@ _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 @click.command(name="synth", short_help="one texture from example patches")
 @click.argument("patches", nargs=-1, required=True, metavar="PATCH...", type=click.Path())
 @click.option("--out", required=True, metavar="F", help="A .png, .webp (lossless) or .jpg file.")
-@click.option("--size", type=click.IntRange(16, 1024), default=224, show_default=True,
-              help="Side of the texture, px.")
+@click.option(
+    "--size",
+    type=click.IntRange(16, 1024),
+    default=224,
+    show_default=True,
+    help="Side of the texture, px.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
-@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True,
-              help="Of .jpg.")
+@click.option(
+    "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of .jpg."
+)
 @engine_option
 @engine_bin_option
 def command(

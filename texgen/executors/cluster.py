@@ -62,8 +62,8 @@ class RayExecutor:
         self._engines = 1
         self._cpus_per_task = 1.0
         self._running: dict[Any, Ticket] = {}
-        self._function = ray.remote(_run_on_ray)
-        self._board = ray.remote(_Board).options(num_cpus=0).remote()
+        self._function: Any = ray.remote(_run_on_ray)
+        self._board = _open_board()
         self._board_answer: Any = None
         self._board_asked = 0.0
 
@@ -128,7 +128,7 @@ class RayExecutor:
             answer, self._board_answer = self._board_answer, None
             events: list[Event] = ray.get(answer)
         except RayError:
-            self._board = ray.remote(_Board).options(num_cpus=0).remote()
+            self._board = _open_board()
             self._board_answer = None
             return []
         known = set(self._running.values())
@@ -163,6 +163,11 @@ class _Board:
         return events
 
 
+def _open_board() -> Any:  # noqa: ANN401 - an actor handle
+    actor: Any = ray.remote(_Board)
+    return actor.options(num_cpus=0).remote()
+
+
 def _run_on_ray(task: ShardTask, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
     return run_task(task, lambda event: board.post.remote(event))
 
@@ -191,9 +196,10 @@ def _connect(address: str | None, workers: int | None) -> None:
 
 
 def _capacity() -> Capacity:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     cpus = [
         node["Resources"].get("CPU", 0.0)
-        for node in ray.nodes()
+        for node in nodes
         if node["Alive"] and node["Resources"].get("CPU", 0.0) > 0
     ]
     return Capacity(len(cpus), sum(cpus), min(cpus)) if cpus else Capacity(1, 1.0, 1.0)

@@ -60,7 +60,7 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
     except OSError as error:
         message = f"{error.filename or task.shard.name}: {error.strerror or error}"
         raise StorageError(message) from error
-    except Exception as error:  # the one place where the unforeseen is turned into a typed error
+    except Exception as error:  # noqa: BLE001 - the one place where the unforeseen is turned into a typed error
         summary = f"{type(error).__name__}: {error}"
         raise TaskError(summary, traceback.format_exc()) from None
     finally:

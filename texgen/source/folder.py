@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ class FolderSource:
             key = image_key(path[len(prefix) :])
             found.append(ImageEntry(key, _text(path), path, size, label, class_name))
         found.sort(key=lambda entry: (entry.key, entry.locator))
-        for before, entry in zip(found, found[1:], strict=False):
+        for before, entry in itertools.pairwise(found):
             if before.key == entry.key:
                 message = (
                     f"{before.source} and {entry.source} give one key ({entry.key}); rename one"

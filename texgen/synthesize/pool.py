@@ -65,7 +65,9 @@ class EnginePool:
         """
         return self._submit(job).result()
 
-    def map(self, items: Iterable[tuple[T, Job | None]]) -> Iterator[tuple[T, Texture | SampleError | None]]:
+    def map(
+        self, items: Iterable[tuple[T, Job | None]]
+    ) -> Iterator[tuple[T, Texture | SampleError | None]]:
         """Has textures made, in order and with a bounded number in flight.
 
         Args:
@@ -188,9 +190,7 @@ def _head_done(pending: deque[tuple[T, Future[Texture] | None]]) -> bool:
     return future is None or future.done()
 
 
-def _outcome(
-    item: T, future: Future[Texture] | None
-) -> tuple[T, Texture | SampleError | None]:
+def _outcome(item: T, future: Future[Texture] | None) -> tuple[T, Texture | SampleError | None]:
     if future is None:
         return item, None
     try:

@@ -165,9 +165,7 @@ class EngineProcess:
             raise WorkerGarbageError("engine_garbage", "bytes after the answer")
         return frame
 
-    def _ready(
-        self, writing: bool, deadline: float
-    ) -> list[Callable[[memoryview], memoryview]]:
+    def _ready(self, writing: bool, deadline: float) -> list[Callable[[memoryview], memoryview]]:
         stdin, stdout, stderr = _descriptors(self._process)
         poll = select.poll()
         poll.register(stdout, select.POLLIN)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,12 +121,12 @@ def decode_hello(frame: bytes) -> Hello:
     Raises:
         WorkerGarbageError: If it is not a hello.
     """
+    if frame[:1] != bytes([HELLO]):
+        raise WorkerGarbageError("engine_garbage", "no hello")
     try:
-        if frame[0] != HELLO:
-            raise ValueError(frame[0])
         return Hello(**json.loads(frame[1:]))
-    except (ValueError, TypeError, IndexError) as error:
-        raise WorkerGarbageError("engine_garbage", "no hello") from error
+    except (ValueError, TypeError) as error:
+        raise WorkerGarbageError("engine_garbage", f"hello: {error}") from error
 
 
 def decode_answer(frame: bytes, job_id: int, job: Job) -> Texture:
@@ -138,23 +137,21 @@ def decode_answer(frame: bytes, job_id: int, job: Job) -> Texture:
         WorkerGarbageError: If the frame is not an answer to this job.
     """
     try:
-        kind = frame[0]
-        if kind == ERROR:
-            raise _fault(frame, job_id)
-        if kind == TEXTURE:
+        if frame[0] == TEXTURE:
             return _texture(frame, job_id, job)
-    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        fault = _fault(frame, job_id)
+    except struct.error as error:
         raise WorkerGarbageError("engine_garbage", str(error)) from error
-    raise WorkerGarbageError("engine_garbage", f"frame of kind {kind}")
+    raise fault
 
 
 def _fault(frame: bytes, job_id: int) -> SampleError:
-    _, answered, code = _ERROR.unpack_from(frame)
-    text = frame[_ERROR.size :].decode()
-    if answered != job_id or code not in _FAULTS:
-        return WorkerGarbageError("engine_garbage", f"error {code} for job {answered}: {text}")
-    kind, name = _FAULTS[code]
-    return kind(name, text)
+    kind, answered, code = _ERROR.unpack_from(frame)
+    text = frame[_ERROR.size :].decode("utf-8", "replace")
+    if kind != ERROR or answered != job_id or code not in _FAULTS:
+        return WorkerGarbageError("engine_garbage", f"frame {kind}, code {code}, job {answered}")
+    error, name = _FAULTS[code]
+    return error(name, text)
 
 
 def _texture(frame: bytes, job_id: int, job: Job) -> Texture:

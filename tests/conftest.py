@@ -1,0 +1,103 @@
+"""Fixtures: photographs, small builds, and a check that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
+
+# The driver of a local test cluster, and its tasks, talk over loopback only.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+
+
+@pytest.fixture(scope="session")
+def imagenet_mini() -> Path:
+    """200 + 40 ImageNet photographs; they are not part of the project."""
+    if not MINI.is_dir():
+        pytest.skip("the ImageNet photographs are not here")
+    return MINI
+
+
+def photograph(seed: int, size: tuple[int, int] = (120, 110)) -> Image.Image:
+    """A smooth picture with edges and noise, different for each ``seed``."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
+    noise = rng.integers(-12, 13, smooth.shape)
+    return Image.fromarray(np.clip(smooth.astype(int) + noise, 0, 255).astype(np.uint8))
+
+
+def make_source(root: Path, classes: dict[str, int], size: tuple[int, int] = (120, 110)) -> Path:
+    """A split folder with the given number of photographs in each class."""
+    seed = 0
+    for name, count in classes.items():
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            photograph(seed, size).save(root / name / f"{name}_{index:03d}.JPEG", quality=90)
+            seed += 1
+    return root
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two splits: train with three classes and 21 photographs, val with two and 5."""
+    root = tmp_path_factory.mktemp("photographs")
+    make_source(root / "train", {"ant": 8, "bee": 7, "cat": 6})
+    make_source(root / "val", {"ant": 3, "bee": 2})
+    return root
+
+
+Texgen = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of ``texgen`` in this environment."""
+    return [sys.executable, "-m", "texgen", *map(str, arguments)]
+
+
+@pytest.fixture
+def texgen() -> Texgen:
+    """Runs the command line in a process of its own, as a user does."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        given = {"capture_output": True, "text": True, "timeout": 300, **options}
+        return subprocess.run(command(*arguments), check=False, **given)
+
+    return run
+
+
+def texgen_processes() -> set[int]:
+    """Engine processes that run on this machine."""
+    found = set()
+    for process in psutil.process_iter(["name", "status"]):
+        if process.info["name"] == "texgen-worker" and process.info["status"] != "zombie":
+            found.add(process.pid)
+    return found
+
+
+@pytest.fixture
+def no_orphans() -> Iterator[None]:
+    """Fails a test after which an engine process is left that was not there before."""
+    before = texgen_processes()
+    yield
+    left = texgen_processes() - before
+    gone, alive = psutil.wait_procs([psutil.Process(p) for p in left if psutil.pid_exists(p)], 10)
+    assert not alive
+
+
+def tree(out: Path) -> dict[str, bytes]:
+    """The data set's files, without ``_build``."""
+    return {
+        path.relative_to(out).as_posix(): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.relative_to(out).parts[0] != "_build"
+    }
