@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from texgen.errors import ImageError
-from texgen.patches import Pixels
+from texgen.types import Pixels
 
 MAX_PIXELS = 178_956_970
 """Pillow's own limit against decompression bombs."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from texgen.seeds import position_index
-from texgen.types import Geometry
+from texgen.types import Geometry, Pixels
 
 PATCH_SIZE = 96
 SMALL_PATCH_SIZE = 48
 MIN_ENGINE_SIDE = 16
 """Patches below this side, in px, are mirrored out to it before synthesis."""
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+"""(H, W, 3) RGB, row-major."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:

@@ -10,8 +10,9 @@ import click
 from texgen.cli.options import engine_bin_option, engine_option
 from texgen.errors import ConfigError, ImageError, StorageError
 from texgen.images import read_rgb
-from texgen.patches import Pixels, mirror_to_minimum
+from texgen.patches import mirror_to_minimum
 from texgen.synthesize import EnginePool, EngineSpec, Job
+from texgen.types import Pixels
 
 _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from texgen.config import DEFAULT_ENGINE
 from texgen.cpus import available_cpus
 from texgen.errors import EngineSampleError
-from texgen.patches import Pixels, check_rgb, mirror_to_minimum
+from texgen.patches import check_rgb, mirror_to_minimum
 from texgen.synthesize.pool import EnginePool
 from texgen.synthesize.process import EngineSpec
 from texgen.synthesize.protocol import Job
+from texgen.types import Pixels
 
 _guard = threading.Lock()
 _pools: dict[tuple[int, EngineSpec], EnginePool] = {}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from texgen.errors import EngineSampleError, RetryableEngineError, SampleError, WorkerGarbageError
-from texgen.patches import Pixels
+from texgen.types import Pixels
 
 PROTOCOL = 1
 """Version of the frames; another one in a worker's hello is refused."""
