@@ -1,6 +1,6 @@
 """Draws photographs, their two patches and the textures made of them, one row each.
 
-    python pipelines/contact_sheet.py OUT SRC sheet.png [--rows 6]
+python pipelines/contact_sheet.py OUT SRC sheet.png [--rows 6 | --key KEY ...]
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("src", type=Path)
     parser.add_argument("sheet", type=Path)
-    parser.add_argument("--rows", type=int, default=6)
+    parser.add_argument("--rows", type=int, default=6, help="spread over all textures")
+    parser.add_argument("--key", action="append", default=[], help="these textures instead")
     arguments = parser.parse_args()
     rows = [row for row in textures(arguments.out) if row["status"] == "ok"]
-    step = max(1, len(rows) // arguments.rows)
-    strips = [strip(row, arguments.out, arguments.src) for row in rows[::step][: arguments.rows]]
+    if arguments.key:
+        chosen = [row for row in rows if row["key"] in arguments.key]
+    else:
+        chosen = rows[:: max(1, len(rows) // arguments.rows)][: arguments.rows]
+    strips = [strip(row, arguments.out, arguments.src) for row in chosen]
     sheet(strips).save(arguments.sheet)
 
 
@@ -40,26 +44,37 @@ def textures(out: Path) -> Iterator[dict[str, Any]]:
 
 
 def strip(row: dict[str, Any], out: Path, src: Path) -> list[Image.Image]:
-    """Photograph with the patches' frames, both patches, texture."""
+    """Photograph with the patches' frames, both patches above each other, texture."""
     photograph = Image.open(src / row["source"]).convert("RGB")
     side = row["patch_size"]
     framed = photograph.copy()
     patches = []
     for which, colour in FRAMES.items():
         x, y = row[f"{which}_x"], row[f"{which}_y"]
-        ImageDraw.Draw(framed).rectangle((x, y, x + side - 1, y + side - 1), outline=colour, width=4)
+        ImageDraw.Draw(framed).rectangle(
+            (x, y, x + side - 1, y + side - 1), outline=colour, width=4
+        )
         patches.append(photograph.crop((x, y, x + side, y + side)))
     with (out / row["shard"]).open("rb") as shard:
         shard.seek(row["offset"])
         texture = Image.open(io.BytesIO(shard.read(row["length"])))
     width = round(framed.width * HEIGHT / framed.height)
-    return [framed.resize((width, HEIGHT)), *patches, texture.convert("RGB")]
+    return [framed.resize((width, HEIGHT)), stack(patches), texture.convert("RGB")]
+
+
+def stack(patches: list[Image.Image]) -> Image.Image:
+    """Both patches above each other, at their own size."""
+    width, height = patches[0].size
+    both = Image.new("RGB", (width, 2 * height + GAP), "white")
+    both.paste(patches[0], (0, 0))
+    both.paste(patches[1], (0, height + GAP))
+    return both
 
 
 def sheet(strips: list[list[Image.Image]]) -> Image.Image:
     """All strips below each other, their columns aligned."""
-    widths = [max(strip[i].width for strip in strips) for i in range(4)]
-    lefts = [GAP + sum(widths[:i]) + GAP * i for i in range(4)]
+    widths = [max(strip[i].width for strip in strips) for i in range(3)]
+    lefts = [GAP + sum(widths[:i]) + GAP * i for i in range(3)]
     page = Image.new(
         "RGB", (lefts[-1] + widths[-1] + GAP, (HEIGHT + GAP) * len(strips) + GAP), "white"
     )

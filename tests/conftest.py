@@ -13,6 +13,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from texgen.synthesize.api import close_pools
+
 MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 
 # The driver of a local test cluster, and its tasks, talk over loopback only.
@@ -89,8 +91,9 @@ def no_orphans() -> Iterator[None]:
     """Fails a test after which an engine process is left that was not there before."""
     before = texgen_processes()
     yield
+    close_pools()
     left = texgen_processes() - before
-    gone, alive = psutil.wait_procs([psutil.Process(p) for p in left if psutil.pid_exists(p)], 10)
+    _, alive = psutil.wait_procs([psutil.Process(p) for p in left if psutil.pid_exists(p)], 10)
     assert not alive
 
 

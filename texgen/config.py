@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -110,7 +111,8 @@ class RunOptions:
     def failures_allowed(self, images: int) -> int:
         """Photographs out of ``images`` that may fail."""
         limit = self.max_failures
-        return limit if isinstance(limit, int) else int(images * limit)
+        # A share of 0.29 is a little less than that as a float; 29 of 100 may fail all the same.
+        return limit if isinstance(limit, int) else math.floor(images * limit + 1e-9)
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value

@@ -19,7 +19,7 @@ def available_cpus(cgroup: Path = _CGROUP) -> int:
     else:
         count = os.cpu_count() or 1
     quota = _quota(cgroup)
-    return max(1, min(count, quota) if quota else count)
+    return max(1, count if quota is None else min(count, quota))
 
 
 def _quota(cgroup: Path) -> int | None:

@@ -44,6 +44,10 @@ class SourceChangedError(SourceError):
     """A photograph is no longer what it was when the build was planned."""
 
 
+class SourceReadError(TexgenError):
+    """The storage of a photograph failed; another attempt may succeed."""
+
+
 class LockedError(ConfigError):
     """Another process writes to the same OUT."""
 

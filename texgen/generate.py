@@ -20,7 +20,16 @@ from texgen.shards import ShardWriter, sample_json
 from texgen.source import Source, SourceSpec
 from texgen.storage import Sink
 from texgen.synthesize import EnginePool, EngineSpec, Job, Texture
-from texgen.types import Geometry, ImageEntry, Row, ShardPlan, ShardRecord, Timings, shard_path
+from texgen.types import (
+    Geometry,
+    ImageEntry,
+    Pixels,
+    Row,
+    ShardPlan,
+    ShardRecord,
+    Timings,
+    shard_path,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +83,7 @@ def generate_shard(
 
     Raises:
         SourceChangedError: If a photograph is not what was planned.
+        SourceReadError: If the storage of a photograph failed.
         EngineStartError: If no engine can be started.
         StorageError: If the shard cannot be written.
     """
@@ -127,15 +137,10 @@ def _image_samples(
         Row(texture_key(entry.key, index), entry, index, seed)
         for index, seed in zip(indices, seeds, strict=True)
     ]
-    started = time.monotonic()
-    try:
-        image = decode(source.read(entry), config.max_pixels)
-    except ImageError as error:
-        _log.warning("%s: %s", entry.source, error)
-        yield from ((replace(draft, error=error.reason), None) for draft in drafts)
+    image = _read(entry, config, source, clock)
+    if isinstance(image, ImageError):
+        yield from ((replace(draft, error=image.reason), None) for draft in drafts)
         return
-    finally:
-        clock.decode_s += time.monotonic() - started
     height, width = image.shape[:2]
     for draft in drafts:
         boxes = _boxes(width, height, draft.seed, config)
@@ -143,6 +148,19 @@ def _image_samples(
         examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
         job = Job(draft.key, examples, config.size, draft.seed, config.format, config.quality)
         yield replace(draft, geometry=boxes), job
+
+
+def _read(
+    entry: ImageEntry, config: DatasetConfig, source: Source, clock: _Clock
+) -> Pixels | ImageError:
+    started = time.monotonic()
+    try:
+        return decode(source.read(entry), config.max_pixels)
+    except ImageError as error:
+        _log.warning("%s: %s", entry.source, error)
+        return error
+    finally:
+        clock.decode_s += time.monotonic() - started
 
 
 def _boxes(width: int, height: int, seed: int, config: DatasetConfig) -> Geometry:

@@ -18,9 +18,9 @@ MAX_PIXELS = 178_956_970
 DECODE_RULE = "pillow-rgb-v1"
 """Names the rule of `decode` in a data set's fingerprint."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000")
 """What a photograph may be, whatever its extension says; formats that would
-start another program (EPS) or need none of this (video) are left out."""
+start another program (EPS) are left out. JPEG includes MPO."""
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -55,7 +55,8 @@ def _decode(data: bytes, max_pixels: int) -> Pixels:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image, max_pixels)
             return _to_rgb(image)
-    except ImageError:
+    except (ImageError, MemoryError):
+        # Too little memory says something about this machine, not about the image.
         raise
     except Image.DecompressionBombError as error:
         raise ImageError("image_too_large", str(error)) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 from texgen.config import FORMAT_VERSION
 from texgen.errors import DatasetError, StorageError
@@ -121,18 +121,49 @@ def read_index(sink: Sink) -> Index:
             message = f"{INDEX} is {about}, this texgen reads {(_FORMAT, FORMAT_VERSION)}"
             raise DatasetError(message)
         splits = {name: _split(split) for name, split in card["splits"].items()}
+        _check_config(card["config"])
         return Index(card["name"], card["fingerprint"], card["config"], splits)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"{INDEX} is damaged ({type(error).__name__}: {error}); build again restores it"
         raise DatasetError(message) from error
 
 
+_NEEDED = {
+    "engine": str,
+    "engine_version": str,
+    "format": str,
+    "textures_per_image": int,
+}
+
+
+def _check_config(config: dict[str, Any]) -> None:
+    for name, kind in _NEEDED.items():
+        _typed(config[name], kind, f"config {name}")
+
+
 def _split(split: dict[str, Any]) -> SplitIndex:
     return SplitIndex(
-        split["images"],
-        split["textures"],
-        split["failed"],
-        split["classes"],
-        [ManifestFile(**entry) for entry in split["manifest"]],
-        [ShardFile(**entry) for entry in split["shards"]],
+        images=_typed(split["images"], int, "images"),
+        textures=_typed(split["textures"], int, "textures"),
+        failed=_typed(split["failed"], int, "failed"),
+        classes=[_typed(name, str, "a class") for name in split["classes"]],
+        manifest=[_file(ManifestFile(**entry)) for entry in split["manifest"]],
+        shards=[_file(ShardFile(**entry)) for entry in split["shards"]],
     )
+
+
+_File = TypeVar("_File", ManifestFile, ShardFile)
+
+
+def _file(file: _File) -> _File:
+    for name, value in asdict(file).items():
+        _typed(value, str if name in {"path", "sha256"} else int, name)
+    return file
+
+
+def _typed(value: Any, kind: type, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    # bool is an int to Python, but not to a reader of the file.
+    if not isinstance(value, kind) or isinstance(value, bool):
+        message = f"{name} is {value!r}"
+        raise TypeError(message)
+    return value

@@ -125,6 +125,13 @@ def _groups(tables: Iterable[Any]) -> Iterator[Any]:
         yield pa.concat_tables(pending).combine_chunks()
 
 
+def has_schema(file: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+    """Whether an open Parquet file has the columns of a manifest; leaves it at its begin."""
+    same: bool = pq.read_schema(file).equals(SCHEMA)
+    file.seek(0)
+    return same
+
+
 def read_rows(file: Any, batch_size: int = 4096) -> Iterator[dict[str, Any]]:  # noqa: ANN401
     """The rows of a manifest file as dictionaries.
 

@@ -105,7 +105,7 @@ def cut_patches(image: Pixels, boxes: Geometry) -> Patches:
 
 def _cut(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
     x, y = corner
-    return np.ascontiguousarray(image[y : y + side, x : x + side])
+    return np.array(image[y : y + side, x : x + side])
 
 
 def mirror_to_minimum(patch: Pixels, side: int = MIN_ENGINE_SIDE) -> Pixels:

@@ -41,8 +41,13 @@ def read_header(file: Any) -> ShardRecord:  # noqa: ANN401 - pyarrow ships no ty
     Raises:
         ValueError: If the file is not a record.
     """
-    fields = json.loads(pa.ipc.open_stream(file).schema.metadata[_META])
-    return ShardRecord(**{**fields, "timings": Timings(**fields["timings"])})
+    metadata = pa.ipc.open_stream(file).schema.metadata or {}
+    try:
+        fields = json.loads(metadata[_META])
+        return ShardRecord(**{**fields, "timings": Timings(**fields["timings"])})
+    except (KeyError, TypeError) as error:
+        message = f"not a record: {error}"
+        raise ValueError(message) from error
 
 
 def read_table(file: Any) -> Any:  # noqa: ANN401 - pyarrow ships no types

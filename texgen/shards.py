@@ -15,6 +15,8 @@ from texgen.config import canonical_json
 from texgen.types import Member, Row
 
 _MODE = 0o444
+_END = 2 * tarfile.BLOCKSIZE
+"""Zero bytes that end a tar."""
 
 
 def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
@@ -88,8 +90,7 @@ class ShardWriter:
         info = tarfile.TarInfo(name)
         info.size, info.mode = len(data), _MODE
         self._tar.addfile(info, io.BytesIO(data))
-        padded = -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        return self._stream.tell() - padded
+        return self._stream.tell() - _padded(len(data))
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -153,11 +154,22 @@ def read_members(stream: Any) -> Iterator[TarMember]:  # noqa: ANN401 - any bina
     Raises:
         tarfile.TarError: If it is not a tar, or one that is cut off.
     """
+    end = 0
     with tarfile.open(fileobj=stream, mode="r:") as tar:
         for info in tar:
+            end = info.offset_data + _padded(info.size)
             file = tar.extractfile(info)
             data = file.read() if file else b""
             if len(data) != info.size:
                 message = f"{info.name} is cut off"
                 raise tarfile.ReadError(message)
             yield TarMember(info.name, info.offset_data, data)
+    # tarfile takes a tar that ends between two members, or in a header, for a whole one.
+    stream.seek(end)
+    if stream.read(_END) != bytes(_END):
+        message = "it has no end, so it is cut off"
+        raise tarfile.ReadError(message)
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE

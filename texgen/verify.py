@@ -14,8 +14,8 @@ import pyarrow as pa
 from texgen.config import canonical_json
 from texgen.cpus import available_cpus
 from texgen.errors import StorageError
-from texgen.index import INDEX, Index, ShardFile, SplitIndex, read_index
-from texgen.manifest import read_rows
+from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, read_index
+from texgen.manifest import has_schema, read_rows
 from texgen.shards import TarMember, read_members
 from texgen.storage import Sink
 
@@ -74,66 +74,97 @@ def _stray(index: Index, sink: Sink) -> Iterator[str]:
 def _verify_split(
     name: str, split: SplitIndex, index: Index, sink: Sink, report: Report, workers: int
 ) -> None:
-    rows_by_shard: dict[str, list[dict[str, Any]]] = {file.path: [] for file in split.shards}
-    report.faults += _manifest(name, split, index, sink, report, rows_by_shard)
+    rows: dict[str, list[dict[str, Any]]] = {file.path: [] for file in split.shards}
+    counts = _Counts()
+    for manifest in split.manifest:
+        report.faults += _manifest(manifest, split, sink, counts, rows)
+    report.rows += counts.rows
+    report.faults += _counted(name, split, index, counts)
     with ThreadPoolExecutor(workers) as threads:
         checks = threads.map(
-            lambda file: list(_shard(file, rows_by_shard[file.path], index, sink)), split.shards
+            lambda file: list(_shard(file, rows[file.path], index, sink)), split.shards
         )
         for file, faults in zip(split.shards, checks, strict=True):
             report.shards += 1
             report.textures += file.samples
             report.faults += faults
-    if sum(file.samples for file in split.shards) != split.textures:
-        report.faults.append(f"{INDEX}: {name}: textures are not the sum of the shards' samples")
+
+
+@dataclass
+class _Counts:
+    """What a split's manifests hold."""
+
+    rows: int = 0
+    failed: int = 0
+    last_key: str = ""
+
+
+def _counted(name: str, split: SplitIndex, index: Index, counts: _Counts) -> Iterator[str]:
+    expected = {
+        "rows": (split.images * int(index.config["textures_per_image"]), counts.rows),
+        "failed rows": (split.failed, counts.failed),
+        "textures": (split.textures, sum(file.samples for file in split.shards)),
+    }
+    for what, (said, found) in expected.items():
+        if said != found:
+            yield f"{INDEX}: {name} has {said} {what}, its files have {found}"
 
 
 def _manifest(
-    name: str,
+    file: ManifestFile,
     split: SplitIndex,
-    index: Index,
     sink: Sink,
-    report: Report,
-    rows_by_shard: dict[str, list[dict[str, Any]]],
+    counts: _Counts,
+    rows: dict[str, list[dict[str, Any]]],
 ) -> Iterator[str]:
-    last = ""
-    failed = total = 0
-    for file in split.manifest:
-        count = 0
-        try:
-            with sink.open(file.path) as stream:
-                yield from _bytes(file.path, file.bytes, file.sha256, stream)
-                for row in read_rows(stream):
-                    count += 1
-                    failed += row["status"] == "failed"
-                    yield from _row(file.path, row, last, rows_by_shard)
-                    last = row["key"]
-        except (StorageError, pa.ArrowException, OSError) as error:
-            yield f"{file.path}: cannot be read ({error})"
-        total += count
-        if count != file.rows:
-            yield f"{file.path}: {count} rows, the index says {file.rows}"
-    report.rows += total
-    expected = split.images * int(index.config["textures_per_image"])
-    if (total, failed) != (expected, split.failed):
-        yield (
-            f"manifest of {name}: {total} rows with {failed} failed, "
-            f"the index says {expected} with {split.failed}"
-        )
+    before = counts.rows
+    try:
+        with sink.open(file.path) as stream:
+            faults = list(_bytes(file.path, file.bytes, file.sha256, stream))
+            yield from faults
+            # Damaged bytes are not parsed: what Parquet would make of them says nothing.
+            if faults:
+                return
+            if not has_schema(stream):
+                yield f"{file.path}: its columns are not those of a manifest"
+                return
+            for row in read_rows(stream):
+                yield from _row(file.path, row, split, counts, rows)
+    except (StorageError, pa.ArrowException, OSError, ValueError) as error:
+        yield f"{file.path}: cannot be read ({error})"
+    if counts.rows - before != file.rows:
+        yield f"{file.path}: {counts.rows - before} rows, the index says {file.rows}"
 
 
 def _row(
-    path: str, row: dict[str, Any], last: str, rows_by_shard: dict[str, list[dict[str, Any]]]
+    path: str,
+    row: dict[str, Any],
+    split: SplitIndex,
+    counts: _Counts,
+    rows: dict[str, list[dict[str, Any]]],
 ) -> Iterator[str]:
-    if row["key"] <= last:
-        yield f"{path}: {row['key']} does not sort after {last}"
-    if row["status"] == "ok":
-        if row["shard"] in rows_by_shard:
-            rows_by_shard[row["shard"]].append(row)
+    key, place = row["key"], [row[name] for name in ("shard", "offset", "length", "sha256")]
+    if key <= counts.last_key:
+        yield f"{path}: {key} does not sort after {counts.last_key}"
+    counts.last_key = key
+    counts.rows += 1
+    counts.failed += row["status"] == "failed"
+    if not _labelled(row, split):
+        yield f"{path}: {key} has label {row['label']}, class {row['class']}; the index differs"
+    if row["status"] == "ok" and row["error"] is None and None not in place:
+        if row["shard"] in rows:
+            rows[row["shard"]].append(row)
         else:
-            yield f"{path}: {row['key']} names the shard {row['shard']}, which the index lacks"
-    elif row["status"] != "failed" or not row["error"] or row["shard"] is not None:
-        yield f"{path}: {row['key']} is neither a texture nor a failed row"
+            yield f"{path}: {key} names the shard {row['shard']}, which the index lacks"
+    elif row["status"] != "failed" or not row["error"] or any(place):
+        yield f"{path}: {key} is neither a texture nor a failed row"
+
+
+def _labelled(row: dict[str, Any], split: SplitIndex) -> bool:
+    label = row["label"]
+    if label is None or not 0 <= label < len(split.classes):
+        return label is None and row["class"] is None and not split.classes
+    return bool(split.classes[label] == row["class"])
 
 
 def _bytes(path: str, size: int, sha256: str, stream: Any) -> Iterator[str]:  # noqa: ANN401
@@ -141,11 +172,12 @@ def _bytes(path: str, size: int, sha256: str, stream: Any) -> Iterator[str]:  # 
     found = stream.size()
     if found != size:
         yield f"{path}: {found} bytes, the index says {size}"
+        return
     digest = hashlib.sha256()
     while block := stream.read(1 << 20):
         digest.update(block)
     stream.seek(0)
-    if found == size and digest.hexdigest() != sha256:
+    if digest.hexdigest() != sha256:
         yield f"{path}: its bytes are not those of the index"
 
 
@@ -154,8 +186,10 @@ def _shard(file: ShardFile, rows: list[dict[str, Any]], index: Index, sink: Sink
         yield f"{file.path}: {file.samples} samples, the manifest has {len(rows)} rows"
     try:
         with sink.open(file.path) as stream:
-            yield from _bytes(file.path, file.bytes, file.sha256, stream)
-            yield from _members(file.path, read_members(stream), rows, index)
+            faults = list(_bytes(file.path, file.bytes, file.sha256, stream))
+            yield from faults
+            if not faults:
+                yield from _members(file.path, read_members(stream), rows, index)
     except StorageError as error:
         yield f"{file.path}: {error}"
     except tarfile.TarError as error:

@@ -29,9 +29,7 @@ def test_a_sample_whose_first_try_fails_is_made_as_if_nothing_had_happened(
     assert tree(out) == tree(undisturbed)
 
 
-@pytest.mark.parametrize(
-    ("mode", "code"), [("exit", "engine_crashed"), ("hang", "engine_timeout")]
-)
+@pytest.mark.parametrize(("mode", "code"), [("exit", "engine_crashed"), ("hang", "engine_timeout")])
 def test_a_sample_that_fails_every_try_is_a_failed_row_and_the_others_are_made(
     mode: str, code: str, forty: Path, tmp_path: Path, texgen: Texgen, bad_worker: BadWorker
 ) -> None:

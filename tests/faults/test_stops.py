@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -12,7 +14,7 @@ import psutil
 import pytest
 
 from tests.conftest import command, tree
-from tests.faults.conftest import SMALL, in_the_middle
+from tests.faults.conftest import SMALL, in_the_middle, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
 
@@ -85,20 +87,28 @@ def test_a_signal_keeps_finished_shards_and_says_how_to_go_on(
 def test_ctrl_c_twice_is_out_at_once(started: Started, undisturbed: Path) -> None:
     process, out = started("--no-ray")
     below = descendants(process)
-    # Stopped tasks cannot end by themselves, so the first Ctrl-C alone would take seconds.
-    for task in below:
-        if "spawn_main" in " ".join(task.cmdline()):
-            task.suspend()
-    os.killpg(process.pid, signal.SIGINT)
+    tasks = [p for p in below if "spawn_main" in " ".join(p.cmdline())]
+    # A suspended task cannot end by itself, so the first Ctrl-C alone would wait for it.
+    for task in tasks:
+        task.suspend()
     process.send_signal(signal.SIGINT)
+    wait_until(lambda: any(asked_to_end(task) for task in tasks), process)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode == 130
-    for task in below:
-        if task.is_running():
+    assert process.wait(timeout=20) == 130
+    for task in tasks:
+        with contextlib.suppress(psutil.NoSuchProcess):
             task.resume()
+    _, errors = process.communicate(timeout=20)
+    assert "are kept" not in errors
     all_end(below)
     no_unfinished_file(out, undisturbed)
+
+
+def asked_to_end(process: psutil.Process) -> bool:
+    """Whether a SIGTERM waits for the process (Linux)."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    pending = int(re.search(r"^ShdPnd:\s*(\w+)$", status, re.MULTILINE)[1], 16)
+    return bool(pending >> (signal.SIGTERM - 1) & 1)
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from texgen.config import DatasetConfig, differences
-from texgen.errors import ConfigError, StorageError
-from texgen.index import INDEX
+from texgen.errors import ConfigError, DatasetError, StorageError
+from texgen.index import read_index
 from texgen.plan import PLAN, Plan, load_plan, make_plan, save_plan, source_differences
 from texgen.records import read_header, record_path
 from texgen.source import Source
@@ -56,7 +56,10 @@ def settle_plan(source: Source, config: DatasetConfig, name: str, sink: Sink) ->
         except (ValueError, KeyError, TypeError) as error:
             message = f"{PLAN} in OUT is damaged ({error}); build into a new OUT"
             raise ConfigError(message) from error
-        if old != plan:
+        if old == plan:
+            # The same bytes again, in case the split files were damaged.
+            save_plan(plan, Path(folder), sink)
+        else:
             changes = [*_changes(old, plan), *source_differences(old, plan, sink, Path(folder))]
             message = (
                 f"OUT holds another build: {'; '.join(changes)}. "
@@ -98,14 +101,24 @@ def find_records(plan: Plan, sink: Sink) -> Found:
             records[split, index] = record
         elif path in there:
             sink.remove(path)
-    complete = INDEX in there and len(records) == sum(split.shards for split in plan.splits)
-    return Found(records, complete)
+    complete = len(records) == sum(split.shards for split in plan.splits)
+    return Found(records, complete and _indexed(there, sink))
+
+
+def _indexed(there: dict[str, int], sink: Sink) -> bool:
+    """Whether index and manifests are there."""
+    try:
+        index = read_index(sink)
+    except DatasetError:
+        return False
+    files = [file for split in index.splits.values() for file in split.manifest]
+    return all(there.get(file.path) == file.bytes for file in files)
 
 
 def _record(split: str, index: int, plan: Plan, sink: Sink) -> ShardRecord | None:
     try:
         record = read_header(sink.open(record_path(split, index)))
-    except (StorageError, ValueError, KeyError, TypeError, OSError):
+    except (StorageError, ValueError, OSError):
         return None
     return record if record.fingerprint == plan.fingerprint else None
 

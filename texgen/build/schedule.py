@@ -176,7 +176,8 @@ class Scheduler:
     def _progressed(self, event: Progressed, attempt: _Attempt) -> None:
         if attempt.begun is None or event.done > attempt.done:
             attempt.moved = self._clock()
-        attempt.begun = attempt.begun or self._clock()
+        if attempt.begun is None:
+            attempt.begun = self._clock()
         attempt.done, attempt.failed, attempt.busy = event.done, event.failed, event.busy
 
     def _done(self, event: Finished) -> None:

@@ -68,4 +68,6 @@ class StopRequest:
         traceback: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # None is a handler that was not set from Python and cannot be set again.
+            if handler is not None:
+                signal.signal(number, handler)

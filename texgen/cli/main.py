@@ -44,7 +44,7 @@ def texgen(debug: bool) -> None:
 
     They are negatives for contrastive learning (Ge et al., NeurIPS 2021).
     """
-    # Read by `main`, which also sees it where parsing failed.
+    # `run` reads it, which sees it even where parsing fails.
     del debug
 
 
@@ -60,6 +60,9 @@ def run(arguments: list[str]) -> int:
     Returns:
         0 done; 1 something fell short; 2 usage or configuration; 130 Ctrl-C; 143 SIGTERM.
     """
+    debug = "--debug" in arguments
+    # Taken out here, so that it may stand before and after the command.
+    arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         code = texgen.main(arguments, prog_name="texgen", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -72,18 +75,17 @@ def run(arguments: list[str]) -> int:
         _complain("stopped")
         return 130
     except TexgenError as error:
-        if "--debug" in arguments:
+        if debug:
             traceback.print_exc()
         _complain(str(error))
         return error.exit_code
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001 - the last place before a traceback
-        if "--debug" in arguments:
+        if debug:
             traceback.print_exc()
         _complain(
-            f"unexpected {type(error).__name__}: {error}; "
-            "--debug before the command shows where, please report it"
+            f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
         )
         return 1
     return code if isinstance(code, int) else 0

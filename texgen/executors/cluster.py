@@ -6,12 +6,14 @@ import contextlib
 import logging
 import math
 import os
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from texgen.errors import ConfigError, TexgenError
 from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
@@ -20,6 +22,7 @@ from texgen.generate import ShardTask
 from texgen.types import ShardRecord
 
 _BOARD_EVERY_S = 1.0
+_REACH_S = 10.0
 _OBJECT_STORE_BYTES = 128 << 20
 """Only records pass through the object store."""
 
@@ -165,7 +168,9 @@ class _Board:
 
 def _open_board() -> Any:  # noqa: ANN401 - an actor handle
     actor: Any = ray.remote(_Board)
-    return actor.options(num_cpus=0).remote()
+    # Beside the driver: nodes come and go, and a board that is lost shows no progress.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    return actor.options(num_cpus=0, scheduling_strategy=here).remote()
 
 
 def _run_on_ray(task: ShardTask, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
@@ -187,12 +192,24 @@ def _connect(address: str | None, workers: int | None) -> None:
                 **quiet,
             )
         else:
+            _check_reachable(address)
             ray.init(address=address, **quiet)
-    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+    except (RayError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         place = f"--ray-address {address}" if address else "Ray"
         message = f"{place}: {reason}; start a cluster with `ray start --head`, or use --no-ray"
         raise ConfigError(message) from error
+
+
+def _check_reachable(address: str) -> None:
+    """Raises `OSError` or `ValueError` where nothing listens, for which Ray waits forever."""
+    if address == "auto":
+        return
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        message = "neither auto nor host:port"
+        raise ValueError(message)
+    socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
 
 
 def _capacity() -> Capacity:

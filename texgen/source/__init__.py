@@ -39,6 +39,7 @@ class Source(Protocol):
         Raises:
             ImageError: If it was never readable.
             SourceChangedError: If it is not what it was when it was listed.
+            SourceReadError: If its storage failed; another attempt may succeed.
         """
         ...
 

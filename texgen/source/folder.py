@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from texgen.errors import ImageError, SourceChangedError, SourceError
+from texgen.errors import ImageError, SourceChangedError, SourceError, SourceReadError
 from texgen.keys import escape, image_key
 from texgen.types import ImageEntry
 
@@ -57,7 +59,7 @@ class FolderSource:
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        folders = {os.fsdecode(e.name) for e in self._scan(b"") if e.is_dir()}
+        folders = {os.fsdecode(e.name) for e in self._scan(b"") if _is_folder(e)}
         present = [name for name in sorted(SPLIT_NAMES) if name in folders]
         if not present:
             return (self._listing(self._sole_name(), b"", ()),)
@@ -74,7 +76,7 @@ class FolderSource:
         )
 
     def _sole_name(self) -> str:
-        own = os.fsdecode(os.path.basename(os.path.realpath(self._root)))  # noqa: PTH119 - bytes
+        own = os.fsdecode(os.path.basename(os.path.abspath(self._root)))  # noqa: PTH100, PTH119 - bytes
         if own in SPLIT_NAMES:
             if self._selected and self._selected != (own,):
                 message = f"--split {self._selected[0]}: SRC is the split {own!r} itself"
@@ -88,7 +90,7 @@ class FolderSource:
     def _listing(self, name: str, folder: bytes, notes: tuple[str, ...]) -> SplitListing:
         entries = list(self._scan(folder))
         # Sorted as text, as ImageFolder sorts, not as keys: this order makes the labels.
-        classes = sorted(os.fsdecode(entry.name) for entry in entries if entry.is_dir())
+        classes = sorted(os.fsdecode(entry.name) for entry in entries if _is_folder(entry))
         beside = sum(_is_image(entry) for entry in entries) if classes else 0
         if beside:
             notes = (*notes, f"{beside} images beside the class folders of {name!r} are ignored")
@@ -96,7 +98,7 @@ class FolderSource:
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        names = [e.name for e in self._scan(split.folder) if e.is_dir()]
+        names = [e.name for e in self._scan(split.folder) if _is_folder(e)]
         if not names:
             yield from self._class_entries(split, b"", None, None)
             return
@@ -133,7 +135,7 @@ class FolderSource:
             return
         for entry in self._scan(folder):
             path = _join(folder, entry.name)
-            if entry.is_dir():
+            if _is_folder(entry):
                 if recursive:
                     yield from self._files(path, recursive=True, above=(*above, identity))
             elif _is_image(entry):
@@ -157,13 +159,18 @@ class FolderSource:
         try:
             with open(_join(self._root, entry.locator), "rb") as file:  # noqa: PTH123 - bytes
                 data = file.read()
-        except FileNotFoundError as error:
+        except PermissionError as error:
+            raise ImageError("image_denied", entry.source) from error
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             if entry.size < 0:
                 raise ImageError("image_missing", entry.source) from error
             message = f"{entry.source} is gone since the build was planned; put it back"
             raise SourceChangedError(message) from error
-        except PermissionError as error:
-            raise ImageError("image_denied", entry.source) from error
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise ImageError("image_missing", entry.source) from error
+            message = f"cannot read {entry.source}: {error.strerror}; the same command tries again"
+            raise SourceReadError(message) from error
         if len(data) != entry.size:
             message = (
                 f"{entry.source} had {entry.size} bytes when the build was planned and now has "
@@ -173,15 +180,25 @@ class FolderSource:
         return data
 
 
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
 def _is_image(entry: os.DirEntry[bytes]) -> bool:
-    return entry.name.lower().endswith(EXTENSIONS) and not entry.is_dir()
+    # A link to nothing counts, so that it becomes a failed row; a pipe or socket does not.
+    return entry.name.lower().endswith(EXTENSIONS) and (_size(entry) >= 0 or entry.is_symlink())
 
 
 def _size(entry: os.DirEntry[bytes]) -> int:
+    """Bytes of a file; -1 for a link to nothing, and for what is not a file."""
     try:
-        return entry.stat().st_size
+        status = entry.stat()
     except OSError:
         return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1
 
 
 def _join(folder: bytes, name: bytes) -> bytes:

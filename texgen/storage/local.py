@@ -39,9 +39,12 @@ class LocalSink:
         with os.fdopen(descriptor, "r+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 message = f"{self._root} is being written by {_holder(path)}; wait, or stop it"
                 raise LockedError(message) from error
+            except OSError as error:
+                message = f"cannot lock {path}: {error.strerror}; name an OUT that can be locked"
+                raise StorageError(message) from error
             about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
             file.truncate(0)
             file.write(json.dumps(about))
@@ -51,7 +54,7 @@ class LocalSink:
     def list(self, prefix: str) -> dict[str, int]:
         """See `Sink.list`."""
         found: dict[str, int] = {}
-        for folder, _, names in os.walk(self._root / prefix):
+        for folder, _, names in os.walk(self._root / prefix, followlinks=True):
             for name in names:
                 path = Path(folder) / name
                 with contextlib.suppress(FileNotFoundError):
@@ -161,7 +164,7 @@ def _holder(path: Path) -> str:
         about = json.loads(path.read_text())
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(about["since"]))
         return f"process {about['pid']} on {about['host']} since {since}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"
 
 

@@ -67,11 +67,22 @@ def synthesize(
     return texture.pixels
 
 
+def close_pools() -> None:
+    """Ends the engines that `synthesize` keeps warm; the next call starts new ones."""
+    with _guard:
+        while _pools:
+            (pid, _), pool = _pools.popitem()
+            if pid == os.getpid():
+                pool.close()
+
+
+atexit.register(close_pools)
+
+
 def _pool(spec: EngineSpec) -> EnginePool:
     # Threads do not survive a fork, so a forked process (a DataLoader's) gets its own pool.
     identity = (os.getpid(), spec)
     with _guard:
         if identity not in _pools:
             _pools[identity] = EnginePool(spec, available_cpus())
-            atexit.register(_pools[identity].close)
         return _pools[identity]

@@ -21,6 +21,9 @@ PROTOCOL = 1
 MAX_FRAME = 1 << 30
 """Longest frame that is believed, in bytes."""
 
+MAX_JOB = 256 << 20
+"""Longest frame that a worker takes, in bytes."""
+
 LENGTH = struct.Struct("<I")
 HELLO, JOB, TEXTURE, ERROR = 1, 2, 3, 4
 
@@ -101,7 +104,11 @@ class Hello:
 
 
 def encode_job(job_id: int, job: Job) -> bytes:
-    """The frame of a job, with its length in front."""
+    """The frame of a job, with its length in front.
+
+    Raises:
+        EngineSampleError: If the patches are too large for a frame.
+    """
     image_format = _FORMATS[job.image_format]
     head = _JOB.pack(
         JOB, job_id, job.seed, job.size, image_format, job.quality or 0, job.wants_raw,
@@ -112,6 +119,8 @@ def encode_job(job_id: int, job: Job) -> bytes:
         height, width = patch.shape[:2]
         parts += [_SIDES.pack(width, height), np.ascontiguousarray(patch).tobytes()]
     length = sum(map(len, parts))
+    if length > MAX_JOB:
+        raise EngineSampleError("engine_rejected", f"{length >> 20} MiB of patches")
     return b"".join([LENGTH.pack(length), *parts])
 
 
@@ -137,7 +146,7 @@ def decode_answer(frame: bytes, job_id: int, job: Job) -> Texture:
         WorkerGarbageError: If the frame is not an answer to this job.
     """
     try:
-        if frame[0] == TEXTURE:
+        if frame[:1] == bytes([TEXTURE]):
             return _texture(frame, job_id, job)
         fault = _fault(frame, job_id)
     except struct.error as error:

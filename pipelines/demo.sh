@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Builds a small, real data set from photographs that ship in PyPI wheels.
+# Needs Python >= 3.10 and a Rust toolchain; sets up everything else in .venv.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. pipelines/environment.sh
+install_into .venv '.[demo]'
+
+rm -rf demo
+.venv/bin/python pipelines/demo_photographs.py demo/photographs
+.venv/bin/texgen build --src demo/photographs --out demo/shards --name texgen-demo
+.venv/bin/texgen verify demo/shards
+.venv/bin/python pipelines/contact_sheet.py demo/shards demo/photographs demo/sheet.png
+echo "Look at demo/sheet.png: photographs, their two patches, their textures."
+echo "Use it: . .venv/bin/activate; texgen build --src YOUR_PHOTOGRAPHS --out YOUR_SHARDS"

@@ -1,0 +1,30 @@
+# Sourced by scripts that set up an environment; defines functions, does nothing.
+
+# find_python: prints a Python that texgen runs on, or says what to install.
+find_python() {
+    local name
+    for name in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python3.10; do
+        if "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' \
+            2>/dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+    echo "texgen: no Python >= 3.10 with venv found; install one, or name it: PYTHON=..." >&2
+    return 1
+}
+
+# install_into VENV REQUIREMENT: makes the environment where it is missing, and installs.
+install_into() {
+    local python
+    if ! command -v cargo >/dev/null; then
+        echo "texgen: no Rust toolchain (cargo) found; install one from https://rustup.rs" >&2
+        return 1
+    fi
+    if ! [ -x "$1/bin/pip" ]; then
+        python=$(find_python)
+        "$python" -m venv "$1"
+    fi
+    echo "installing texgen into $1 (the first time takes a few minutes)"
+    "$1/bin/pip" install --quiet --disable-pip-version-check "$2"
+}

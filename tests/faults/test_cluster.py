@@ -1,0 +1,65 @@
+"""A real Ray cluster of several nodes on this machine, one of which is lost."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Texgen, command, tree
+from tests.faults.conftest import BadWorker, in_the_middle, wait_until
+
+ray = pytest.importorskip("ray")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
+
+OPTIONS = ("--engine", "stub", "--size", 64, "--samples-per-shard", 2)
+
+
+@pytest.fixture
+def cluster(bad_worker: BadWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """A head without processors and two nodes with one each, whose engines are slow."""
+    for name, value in bad_worker("slow", seconds=0.2).items():
+        monkeypatch.setenv(name, value)
+    store = 80 << 20
+    started = cluster_utils.Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": store},
+    )
+    started.nodes_with_cpus = [
+        started.add_node(num_cpus=1, object_store_memory=store) for _ in range(2)
+    ]
+    yield started
+    started.shutdown()
+
+
+def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
+    cluster: object, photographs: Path, tmp_path: Path, texgen: Texgen
+) -> None:
+    arguments = ("build", "--src", photographs, *OPTIONS)
+    assert texgen(*arguments, "--out", tmp_path / "plain", "--no-ray").returncode == 0
+    out = tmp_path / "cluster"
+    address = ("--ray-address", cluster.address)
+    process = subprocess.Popen(
+        command(*arguments, "--out", out, *address), stderr=subprocess.PIPE, text=True
+    )
+    wait_until(lambda: in_the_middle(out), process)
+    cluster.remove_node(cluster.nodes_with_cpus[1], allow_graceful=False)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert tree(out) == tree(tmp_path / "plain")
+    assert ", attempt 1: " in (out / "_build" / "logs" / "build.log").read_text()
+
+
+def test_an_address_where_no_cluster_is_is_named(
+    photographs: Path, tmp_path: Path, texgen: Texgen
+) -> None:
+    arguments = ("build", "--src", photographs, "--out", tmp_path / "out", *OPTIONS)
+    for address in ("127.0.0.1:9", "ray://127.0.0.1:9", "nonsense"):
+        result = texgen(*arguments, "--ray-address", address)
+        assert result.returncode == 2
+        assert f"--ray-address {address}: " in result.stderr.splitlines()[-1]
+        assert "Traceback" not in result.stderr

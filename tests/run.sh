@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Every check of the project. Needs Python >= 3.10 and a Rust toolchain; sets up
+# everything else in .venv. Arguments go to pytest: bash tests/run.sh -k keys
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. pipelines/environment.sh
+install_into .venv '.[dev]'
+
+# Upstream's program, which the engines are compared with.
+if ! [ -x .venv/bin/texture-synthesis ]; then
+    cargo install texture-synthesis-cli --version 0.8.3 --locked --quiet --root .venv
+fi
+export PATH="$PWD/.venv/bin:$PATH"
+
+step() {
+    echo "== $*"
+    "$@"
+}
+
+step ruff check .
+step ruff format --check .
+step mypy
+step lint-imports --no-logo
+cd rust_bridge
+step cargo fmt --all --check
+step cargo clippy --release --locked --all-targets --quiet -- -D warnings
+step cargo test --release --locked --quiet
+cd ..
+step pytest "$@"

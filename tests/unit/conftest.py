@@ -1,0 +1,53 @@
+"""A small finished data set, made once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.conftest import make_source
+from texgen.build import BuildRequest, Silent, build
+from texgen.config import DatasetConfig, RunOptions
+from texgen.source import SourceSpec
+from texgen.synthesize import EngineSpec, identify
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("unit", deadline=None)
+settings.load_profile("unit")
+
+
+def request(source: Path, out: Path, name: str = "small", **changes: object) -> BuildRequest:
+    """Two textures an image, three a shard, so that images straddle shards."""
+    given = {"size": 16, "textures_per_image": 2, "samples_per_shard": 3, **changes}
+    engine = identify(EngineSpec("stub"))
+    config = DatasetConfig(engine=engine, decode_rule="pillow-rgb-v1", max_pixels=10**6, **given)
+    options = RunOptions(workers=2, ray=False)
+    return BuildRequest(SourceSpec(str(source)), str(out), name, config, options)
+
+
+@pytest.fixture(scope="session")
+def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two splits; one photograph cannot be read, one has a key over 100 characters."""
+    root = tmp_path_factory.mktemp("source")
+    make_source(root / "train", {"ant": 3, "bee": 2}, (50, 40))
+    make_source(root / "val", {"ant": 1}, (20, 12))
+    (root / "train" / "ant" / "broken.jpg").write_bytes(b"no photograph")
+    whole = root / "train" / "bee" / "bee_000.JPEG"
+    whole.rename(whole.with_name("b" * 120 + ".JPEG"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, small_source: Path) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "out"
+    build(request(small_source, out), Silent())
+    return out
+
+
+@pytest.fixture
+def out(tmp_path: Path, finished: Path) -> Path:
+    """A copy of the finished data set that a test may damage."""
+    return Path(shutil.copytree(finished, tmp_path / "out"))

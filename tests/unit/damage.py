@@ -1,0 +1,70 @@
+"""Ways to damage a finished data set, and to see what `verify` says of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from texgen.storage import LocalSink
+from texgen.verify import Report, verify
+
+SHARD = "train/train-000001.tar"
+MANIFEST = "manifest/train-00000.parquet"
+Members = list[tuple[str, bytes]]
+
+
+def check(out: Path) -> Report:
+    return verify(LocalSink(out), workers=2)
+
+
+def assert_named(out: Path, path: str) -> None:
+    faults = check(out).faults
+    assert any(fault.startswith(f"{path}: ") for fault in faults), faults
+
+
+def edit_index(out: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    card = json.loads((out / "index.json").read_text())
+    edit(card)
+    (out / "index.json").write_text(json.dumps(card))
+
+
+def trust(out: Path, path: str) -> None:
+    """Puts the file's present bytes into the index, so that only what they say can be wrong."""
+    data = (out / path).read_bytes()
+
+    def edit(card: dict[str, Any]) -> None:
+        for split in card["splits"].values():
+            for file in (*split["shards"], *split["manifest"]):
+                if file["path"] == path:
+                    file["bytes"], file["sha256"] = len(data), hashlib.sha256(data).hexdigest()
+
+    edit_index(out, edit)
+
+
+def members(path: Path) -> Members:
+    with tarfile.open(path) as tar:
+        return [(info.name, tar.extractfile(info).read()) for info in tar]
+
+
+def retar(path: Path, content: Members) -> None:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in content:
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o444
+            tar.addfile(info, io.BytesIO(data))
+
+
+def rewrite_rows(out: Path, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+    table = pq.read_table(out / MANIFEST)
+    rows = table.to_pylist()
+    edit(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), out / MANIFEST)
+    trust(out, MANIFEST)

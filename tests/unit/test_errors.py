@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+import texgen.executors.task
+from texgen import errors
+from texgen.errors import FAILURES, InterruptedBuildError, SampleError, TexgenError
+
+KINDS = [
+    kind
+    for module in (errors, texgen.executors.task)
+    for kind in vars(module).values()
+    if inspect.isclass(kind)
+    and issubclass(kind, TexgenError)
+    and kind.__module__ == module.__name__
+]
+
+
+def example(kind: type[TexgenError]) -> TexgenError:
+    if issubclass(kind, SampleError):
+        return kind("engine_timeout", "killed after 120 s")
+    if issubclass(kind, InterruptedBuildError):
+        return kind("stopped; go on", 143)
+    if kind.__name__ == "TaskError":
+        return kind("KeyError: 'x'", "Traceback")
+    return kind("train/a.jpg: put it back")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("again", [lambda e: pickle.loads(pickle.dumps(e)), copy.copy])  # noqa: S301
+def test_an_error_crosses_processes_whole(kind, again):
+    before = example(kind)
+    after = again(before)
+    assert type(after) is kind
+    assert (str(after), after.args, vars(after)) == (str(before), before.args, vars(before))
+    assert after.exit_code == before.exit_code
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_is_one_line(kind):
+    assert str(example(kind))
+    assert "\n" not in str(example(kind))
+
+
+def test_exit_codes_are_those_of_the_contract():
+    codes = {kind.__name__: example(kind).exit_code for kind in KINDS}
+    two = {"ConfigError", "SourceError", "SourceChangedError", "LockedError", "EngineStartError"}
+    assert {name for name, code in codes.items() if code == 2} == two
+    assert codes.pop("InterruptedBuildError") == 143
+    assert set(codes.values()) == {1, 2}
+
+
+@pytest.mark.parametrize("code", FAILURES)
+def test_the_reason_of_a_failed_row_is_fixed(code):
+    first, second = SampleError(code, "pid 17 at 12:01"), SampleError(code)
+    assert first.reason == second.reason == f"{code}: {FAILURES[code]}"
+    assert "pid 17" in str(first)
+    assert str(second) == second.reason
+
+
+def test_what_may_be_tried_again_is_told_by_its_type():
+    again = {kind.__name__ for kind in KINDS if issubclass(kind, errors.RetryableEngineError)}
+    assert again == {
+        "RetryableEngineError", "WorkerTimeoutError", "WorkerCrashedError", "WorkerGarbageError",
+    }  # fmt: skip

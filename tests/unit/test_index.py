@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from texgen.errors import DatasetError
+from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, encode_index, read_index
+from texgen.storage import LocalSink
+
+SPLIT = SplitIndex(
+    3,
+    5,
+    1,
+    ["ant", "bée"],
+    [ManifestFile("manifest/train-00000.parquet", 99, "ab", 6)],
+    [ShardFile("train/train-000000.tar", 10_240, "cd", 4), ShardFile("b.tar", 1, "ef", 1)],
+)
+CONFIG = {"engine": "stub", "engine_version": "1", "format": "png", "textures_per_image": 2}
+INDEX_ = Index("name", "f" * 64, CONFIG, {"train": SPLIT})
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> LocalSink:
+    return LocalSink(tmp_path)
+
+
+def test_an_index_comes_back_as_it_was_written(sink):
+    sink.write(INDEX, encode_index(INDEX_))
+    assert read_index(sink) == INDEX_
+
+
+def test_the_card_has_the_fields_of_the_contract():
+    card = json.loads(encode_index(INDEX_))
+    assert set(card) == {"format", "version", "name", "fingerprint", "config", "splits"}
+    assert (card["format"], card["version"]) == ("texgen-dataset", 1)
+    train = card["splits"]["train"]
+    assert set(train) == {"images", "textures", "failed", "classes", "manifest", "shards"}
+    assert set(train["manifest"][0]) == {"path", "bytes", "sha256", "rows"}
+    assert set(train["shards"][0]) == {"path", "bytes", "sha256", "samples"}
+
+
+def test_the_bytes_do_not_depend_on_the_order_of_insertion():
+    splits = {"val": SPLIT, "train": SPLIT}
+    one = Index("n", "f", {"a": 1, "b": 2}, splits)
+    other = Index("n", "f", {"b": 2, "a": 1}, dict(reversed(splits.items())))
+    assert encode_index(one) == encode_index(other)
+
+
+def test_an_out_without_an_index_is_no_finished_data_set(sink):
+    with pytest.raises(DatasetError, match=r"index\.json.*texgen build"):
+        read_index(sink)
+
+
+CARD = json.loads(encode_index(INDEX_))
+WHOLE = CARD["splits"]["train"]
+DAMAGED = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "no text": b"\xff\xfe",
+    "no object": b"[]",
+    "null": b"null",
+    "another format": {**CARD, "format": "wids"},
+    "a later version": {**CARD, "version": 2},
+    "no splits": {k: v for k, v in CARD.items() if k != "splits"},
+    "splits as a list": {**CARD, "splits": []},
+    "a split as a number": {**CARD, "splits": {"train": 1}},
+    "a split without shards": {
+        **CARD, "splits": {"train": {k: v for k, v in WHOLE.items() if k != "shards"}}
+    },
+    "shards as a number": {**CARD, "splits": {"train": {**WHOLE, "shards": 3}}},
+    "a shard without a path": {**CARD, "splits": {"train": {**WHOLE, "shards": [{"bytes": 1}]}}},
+    "a shard as a list": {**CARD, "splits": {"train": {**WHOLE, "shards": [[1, 2]]}}},
+    "samples as text": {
+        **CARD, "splits": {"train": {**WHOLE, "shards": [{**WHOLE["shards"][0], "samples": "4"}]}}
+    },
+    "a configuration as a list": {**CARD, "config": []},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_index_is_an_error_that_names_it(sink, damage):
+    data = DAMAGED[damage]
+    sink.write(INDEX, data if isinstance(data, bytes) else json.dumps(data).encode())
+    with pytest.raises(DatasetError, match=r"index\.json"):
+        read_index(sink)
+
+
+def test_a_later_version_may_not_be_read_as_this_one(sink):
+    sink.write(INDEX, json.dumps({**CARD, "version": 2}).encode())
+    with pytest.raises(DatasetError, match="2"):
+        read_index(sink)

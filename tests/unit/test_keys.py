@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from texgen.keys import MAX_TEXTURES, escape, image_key, texture_key, unescape
+
+NAMES = st.binary(min_size=1, max_size=20)
+KEYS = NAMES.map(escape)
+
+
+def test_a_dot_in_a_folder_name_is_escaped():
+    assert image_key(b"v1.0/a.jpg") == "v1~2e0/a"
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        (b"n01440764/n01440764_10026.JPEG", "n01440764/n01440764_10026"),
+        (b"a/b-c_D9.png", "a/b-c_D9"),
+        (b"a/b.tar.png", "a/b~2etar"),
+        (b"a/b..png", "a/b~2e"),
+        (b"a.b/c", "a~2eb/c"),
+        (b"a/sub/b.jpg", "a/sub/b"),
+        (b"a/~.jpg", "a/~7e"),
+        (b"a/x y+z.jpg", "a/x~20y~2bz"),
+        (b"a/\xff\x00.jpg", "a/~ff~00"),
+        ("ü/é.jpg".encode(), "~c3~bc/~c3~a9"),
+        (b"top.jpg", "top"),
+    ],
+)
+def test_a_key_is_the_escaped_path_without_its_last_extension(path, key):
+    assert image_key(path) == key
+
+
+def test_names_that_differ_in_unicode_form_alone_keep_different_keys():
+    forms = {image_key(unicodedata.normalize(form, "é.jpg").encode()) for form in ("NFC", "NFD")}
+    assert len(forms) == 2
+
+
+@given(NAMES)
+def test_a_key_is_plain_ascii_without_a_dot(name):
+    assert re.fullmatch(r"[A-Za-z0-9_/~-]*", escape(name))
+
+
+@given(NAMES)
+def test_unescape_is_the_inverse_of_escape(name):
+    assert unescape(escape(name)) == name
+
+
+@given(NAMES, NAMES)
+def test_different_names_give_different_keys(first, second):
+    assume(first != second)
+    assert escape(first) != escape(second)
+
+
+@given(st.text(max_size=6) | st.text("~0123456789abcdefABCDEF", max_size=6))
+def test_unescape_takes_a_key_or_refuses(text):
+    try:
+        name = unescape(text)
+    except ValueError:
+        return
+    assert escape(name) == text
+
+
+@pytest.mark.parametrize("text", ["~41", "~2E", "~2", "~", "a.b", "a+001", "ä", "a b", "~~7e"])
+def test_what_escape_never_makes_is_refused(text):
+    with pytest.raises(ValueError, match=r"not a key|ascii"):
+        unescape(text)
+
+
+@given(st.sets(KEYS, min_size=1, max_size=8), st.integers(1, 12))
+def test_textures_of_sorted_photographs_are_sorted_by_bytes(keys, textures):
+    made = [texture_key(key, index).encode() for key in sorted(keys) for index in range(textures)]
+    assert made == sorted(made)
+    assert len(set(made)) == len(made)
+
+
+def test_the_most_textures_an_image_may_have_still_sort():
+    made = [texture_key("a", index) for index in range(MAX_TEXTURES)]
+    assert made == sorted(made)
+    assert made[1] == "a+001"
+    assert made[-1] == "a+999"
+
+
+def test_textures_come_before_every_longer_name():
+    followers = [escape(b"a" + bytes([byte])) for byte in range(256)]
+    assert all("a" < texture_key("a", 999) < follower for follower in followers)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from texgen.errors import ConfigError, LockedError, ShardConflictError, StorageError
+from texgen.storage import LocalSink, open_sink
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> LocalSink:
+    (tmp_path / "out").mkdir()
+    return LocalSink(tmp_path / "out")
+
+
+def draft(sink: LocalSink, data: bytes, name: str = "draft.part") -> tuple[Path, str]:
+    path = sink.scratch() / name
+    path.write_bytes(data)
+    return path, hashlib.sha256(data).hexdigest()
+
+
+def names(sink: LocalSink) -> set[str]:
+    return set(sink.list(""))
+
+
+def test_what_is_written_can_be_listed_and_opened(sink):
+    sink.write("manifest/a.parquet", b"abc")
+    sink.write("train/x.tar", b"")
+    assert sink.list("") == {"manifest/a.parquet": 3, "train/x.tar": 0}
+    assert sink.list("manifest") == {"manifest/a.parquet": 3}
+    assert sink.list("nothing") == {}
+    assert sink.open("manifest/a.parquet").read() == b"abc"
+    assert sink.open("train/x.tar").read() == b""
+
+
+def test_a_write_replaces_what_is_there(sink):
+    sink.write("index.json", b"old and longer")
+    sink.write("index.json", b"new")
+    assert sink.open("index.json").read() == b"new"
+    assert names(sink) == {"index.json"}
+
+
+def test_a_write_that_fails_leaves_the_old_file(sink, monkeypatch):
+    sink.write("index.json", b"old")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"index\.json.*No space left"):
+        sink.write("index.json", b"new")
+    assert sink.open("index.json").read() == b"old"
+
+
+def test_a_commit_moves_the_draft_to_its_name(sink):
+    path, sha256 = draft(sink, b"tar")
+    sink.commit(path, "train/train-000000.tar", sha256)
+    assert sink.open("train/train-000000.tar").read() == b"tar"
+    assert names(sink) == {"train/train-000000.tar"}
+
+
+def test_a_commit_of_the_same_bytes_is_done_already(sink):
+    for _ in range(2):
+        path, sha256 = draft(sink, b"tar")
+        sink.commit(path, "train/a.tar", sha256)
+    assert names(sink) == {"train/a.tar"}
+
+
+def test_a_commit_of_other_bytes_is_a_conflict_and_changes_nothing(sink):
+    sink.write("train/a.tar", b"first")
+    path, sha256 = draft(sink, b"second")
+    with pytest.raises(ShardConflictError, match=r"train/a\.tar"):
+        sink.commit(path, "train/a.tar", sha256)
+    assert sink.open("train/a.tar").read() == b"first"
+
+
+def test_a_commit_may_be_told_to_replace(sink):
+    sink.write("train/a.tar", b"first")
+    path, sha256 = draft(sink, b"second")
+    sink.commit(path, "train/a.tar", sha256, replace=True)
+    assert sink.open("train/a.tar").read() == b"second"
+    assert names(sink) == {"train/a.tar"}
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP])
+def test_file_systems_without_hard_links_commit_and_refuse_alike(sink, monkeypatch, code):
+    def no_links(*_: object) -> None:
+        raise OSError(code, "no hard links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    path, sha256 = draft(sink, b"tar")
+    sink.commit(path, "train/a.tar", sha256)
+    assert sink.open("train/a.tar").read() == b"tar"
+    path, sha256 = draft(sink, b"other")
+    with pytest.raises(ShardConflictError):
+        sink.commit(path, "train/a.tar", sha256)
+    assert sink.open("train/a.tar").read() == b"tar"
+
+
+def test_file_systems_that_cannot_sync_a_folder_are_good_enough(sink, monkeypatch):
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if Path(f"/proc/self/fd/{descriptor}").resolve().is_dir():
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    sink.write("index.json", b"new")
+    assert sink.open("index.json").read() == b"new"
+
+
+def test_a_file_that_is_not_there_is_a_storage_error_that_names_it(sink):
+    with pytest.raises(StorageError, match=r"train/a\.tar"):
+        sink.open("train/a.tar")
+
+
+def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    sink = LocalSink(tmp_path / "file")
+    for action in (lambda: sink.write("a", b""), sink.scratch, sink.log_path):
+        with pytest.raises(StorageError, match="file"):
+            action()
+    with pytest.raises(StorageError, match="file"), sink.lock():
+        pass
+
+
+def test_remove_deletes_and_forgives_what_is_gone(sink):
+    sink.write("index.json", b"x")
+    for _ in range(2):
+        sink.remove("index.json")
+        assert names(sink) == set()
+
+
+def test_clearing_scratch_deletes_drafts_alone(sink):
+    path, _ = draft(sink, b"left behind")
+    sink.write("_build/records/train-000000.arrow", b"kept")
+    sink.clear_scratch()
+    assert not path.exists()
+    assert names(sink) == {"_build/records/train-000000.arrow"}
+    sink.clear_scratch()
+
+
+def test_a_second_writer_is_refused_with_the_holders_name(sink, tmp_path):
+    with sink.lock():
+        other = LocalSink(tmp_path / "out")
+        with (
+            pytest.raises(LockedError, match=rf"process {os.getpid()} on .+") as caught,
+            other.lock(),
+        ):
+            pass
+        assert caught.value.exit_code == 2
+        # The refused attempt must not have taken the holder's name away.
+        with pytest.raises(LockedError, match=f"process {os.getpid()} "), other.lock():
+            pass
+
+
+@pytest.mark.parametrize("left", [b"", b"null", b"[1]", b"{", b'{"pid": 5}', b"\xff"])
+def test_a_damaged_lock_file_still_locks(sink, tmp_path, left):
+    with sink.lock():
+        (tmp_path / "out" / "_build" / "lock").write_bytes(left)
+        with pytest.raises(LockedError, match="out"), LocalSink(tmp_path / "out").lock():
+            pass
+
+
+def test_a_lock_is_free_again_after_an_error(sink):
+    with pytest.raises(ZeroDivisionError), sink.lock():
+        _ = 1 / 0
+    with sink.lock():
+        pass
+
+
+def test_a_new_holder_leaves_nothing_of_the_former_ones_name(sink, tmp_path):
+    lock = tmp_path / "out" / "_build" / "lock"
+    lock.parent.mkdir()
+    lock.write_text("x" * 5000)
+    with sink.lock():
+        assert b"x" * 10 not in lock.read_bytes()
+
+
+def test_free_space_is_that_of_the_disk(sink, tmp_path):
+    status = os.statvfs(tmp_path)
+    free = sink.free_bytes()
+    assert abs(free - status.f_bavail * status.f_frsize) < 1 << 30
+
+
+def test_a_url_is_refused_as_out():
+    with pytest.raises(ConfigError, match="s3://bucket/x"):
+        open_sink("s3://bucket/x")
