@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,14 +13,14 @@ from texgen.build.prepare import Found, check_space, find_records, settle_plan
 from texgen.build.schedule import Outcome, Policy, Scheduler, Shard
 from texgen.build.stop import StopRequest
 from texgen.build.view import Status, View
+from texgen.build.workforce import open_executor
 from texgen.config import DatasetConfig, RunOptions
-from texgen.cpus import available_cpus
 from texgen.errors import (
     BuildFailedError,
     InterruptedBuildError,
     SourceChangedError,
 )
-from texgen.executors import Executor, ProcessExecutor
+from texgen.executors import Executor
 from texgen.generate import ShardTask
 from texgen.index import INDEX
 from texgen.plan import Plan, PlannedShards
@@ -154,16 +153,13 @@ class _Run:
 
     @contextlib.contextmanager
     def _executor(self, missing: list[Shard]) -> Iterator[Executor]:
-        rows = [self._rows(shard) for shard in missing]
+        splits = {split.name: split for split in self._plan.splits}
+        rows = [self._plan.shard_rows(splits[name], index) for name, index in missing]
         executor, self._engines = open_executor(self._request.options, rows)
         try:
             yield executor
         finally:
             executor.close()
-
-    def _rows(self, shard: Shard) -> int:
-        splits = {split.name: split for split in self._plan.splits}
-        return self._plan.shard_rows(splits[shard[0]], shard[1])
 
     def _task(self, shard: Shard, attempt: int) -> ShardTask:
         options = self._request.options
@@ -224,53 +220,3 @@ class _Run:
             if outcome.source_changed:
                 raise SourceChangedError(what)
             raise BuildFailedError(f"{what}; the same command tries them again")
-
-
-def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
-    """Starts what the shards are made in.
-
-    Args:
-        options: How the build runs.
-        rows: Textures of each shard that is to be made.
-
-    Returns:
-        The executor, and the engine processes for each shard.
-    """
-    if not options.ray:
-        processes = options.workers or available_cpus()
-        engines = engines_per_shard(rows, 1, processes)
-        return ProcessExecutor(processes // engines), engines
-    # Here, since Ray takes half a second to import and plain processes need none of it.
-    from texgen.executors.cluster import RayExecutor
-
-    local = options.ray_address is None
-    workers = options.workers or (available_cpus() if local else None)
-    executor = RayExecutor(options.ray_address, workers)
-    engines = engines_per_shard(rows, executor.capacity.nodes, executor.workers)
-    executor.use_engines(engines)
-    return executor, engines
-
-
-def engines_per_shard(rows: list[int], nodes: int, workers: int) -> int:
-    """How many engine processes one shard should feed.
-
-    With many shards it is one. With fewer than four a worker, some workers
-    would idle while the last shards are made; then it is the number with the
-    shortest estimated time, shards being dealt out in order to whoever is free.
-
-    Args:
-        rows: Textures of each shard.
-        nodes: Number of nodes.
-        workers: Engine processes on each node.
-    """
-    if len(rows) >= 4 * nodes * workers:
-        return 1
-    return min(range(1, workers + 1), key=lambda engines: _rounds(rows, nodes, workers, engines))
-
-
-def _rounds(rows: list[int], nodes: int, workers: int, engines: int) -> int:
-    """Textures that the busiest engine makes, one after the other."""
-    slots = [0] * (nodes * (workers // engines))
-    for count in rows:
-        slots[slots.index(min(slots))] += math.ceil(count / engines)
-    return max(slots)

@@ -35,7 +35,7 @@ def synthesize(
 
     Args:
         patches: 1 to 255 arrays (h, w, 3) uint8; sides under 16 px are mirrored out to 16.
-        size: Side of the texture, px, 1 to 4096.
+        size: Side of the texture, px, 1 to 1024.
         seed: In [0, 2**64); a manifest row's ``seed`` gives that row's texture.
         engine: ``embark`` or ``embark-cli``.
         engine_bin: Upstream's program, for ``embark-cli``.
@@ -54,8 +54,8 @@ def synthesize(
     if not 0 <= seed < 2**64:
         message = f"seed must be in [0, 2**64), not {seed}"
         raise ValueError(message)
-    if not 1 <= size <= 4096:
-        message = f"size must be 1 to 4096 px, not {size}"
+    if not 1 <= size <= 1024:
+        message = f"size must be 1 to 1024 px, not {size}"
         raise ValueError(message)
     for patch in patches:
         check_rgb(patch)
