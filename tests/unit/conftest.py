@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 
 from tests.conftest import make_source
-from texgen.build import BuildRequest, Silent, build
 from texgen.config import DatasetConfig, RunOptions
+from texgen.driver import BuildRequest, Silent, build
 from texgen.source import SourceSpec
 from texgen.synthesize import EngineSpec, identify
 

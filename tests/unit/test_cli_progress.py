@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from texgen.build import Status
 from texgen.cli.progress import describe, open_view
+from texgen.driver import Status
 
 
 def status(done: int, total: int = 240, failed: int = 0) -> Status:

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from texgen.build import BuildRequest, BuildSummary, Silent, build
 from texgen.cli.options import Budget, engine_bin_option, engine_option
 from texgen.cli.progress import open_view
 from texgen.config import FORMATS, DatasetConfig, RunOptions
+from texgen.driver import BuildRequest, BuildSummary, Silent, build
 from texgen.errors import ConfigError
 from texgen.images import DECODE_RULE, MAX_PIXELS
 from texgen.keys import MAX_TEXTURES

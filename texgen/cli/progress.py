@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from texgen.build import Status, View
+from texgen.driver import Status, View
 
 LINE_EVERY_S = 30.0
 _RATE_OVER_S = 60.0

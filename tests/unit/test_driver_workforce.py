@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.build.workforce import engines_per_shard
+from texgen.driver.workforce import engines_per_shard
 
 ROWS = st.lists(st.integers(1, 600), min_size=1, max_size=40)
 

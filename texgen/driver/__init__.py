@@ -1,8 +1,8 @@
 """`texgen build`, without its command line."""
 
-from texgen.build.finish import Failures
-from texgen.build.run import BuildRequest, BuildSummary, build
-from texgen.build.view import Silent, Status, View
+from texgen.driver.finish import Failures
+from texgen.driver.run import BuildRequest, BuildSummary, build
+from texgen.driver.view import Silent, Status, View
 
 __all__ = [
     "BuildRequest",

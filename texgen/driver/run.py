@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from texgen.build.finish import Failures, count_failures, finish
-from texgen.build.log import BuildLog
-from texgen.build.prepare import Found, check_space, find_records, settle_plan
-from texgen.build.schedule import Outcome, Policy, Scheduler, Shard
-from texgen.build.stop import StopRequest
-from texgen.build.view import Status, View
-from texgen.build.workforce import open_executor
 from texgen.config import DatasetConfig, RunOptions
+from texgen.driver.finish import Failures, count_failures, finish
+from texgen.driver.log import BuildLog
+from texgen.driver.prepare import Found, check_space, find_records, settle_plan
+from texgen.driver.schedule import Outcome, Policy, Scheduler, Shard
+from texgen.driver.stop import StopRequest
+from texgen.driver.view import Status, View
+from texgen.driver.workforce import open_executor
 from texgen.errors import (
     BuildFailedError,
     InterruptedBuildError,

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from texgen.build.stop import StopRequest
+from texgen.driver.stop import StopRequest
 from texgen.errors import InterruptedBuildError
 
 BOTH = pytest.mark.parametrize(

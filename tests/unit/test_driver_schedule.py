@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.fake_executor import FakeExecutor, Plan
-from texgen.build.schedule import Outcome, Policy, Scheduler, Shard
+from texgen.driver.schedule import Outcome, Policy, Scheduler, Shard
 from texgen.errors import (
     EngineStartError,
     ShardConflictError,

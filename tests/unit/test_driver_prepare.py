@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import request
-from texgen.build.prepare import Found, check_space, find_records, settle_plan
+from texgen.driver.prepare import Found, check_space, find_records, settle_plan
 from texgen.errors import ConfigError
 from texgen.plan import PLAN, Plan
 from texgen.records import record_path
