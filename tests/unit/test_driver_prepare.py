@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.conftest import request
-from texgen.driver.prepare import Found, check_space, find_records, settle_plan
+from texgen.driver.prepare import Found, check_empty, check_space, find_records, settle_plan
 from texgen.errors import ConfigError
 from texgen.plan import PLAN, Plan
 from texgen.records import record_path
@@ -83,12 +83,19 @@ def test_other_photographs_are_refused_and_named(out, small_source, tmp_path, ch
         settle(source, out)
 
 
-def test_a_folder_with_foreign_files_is_refused(tmp_path, small_source):
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+def test_a_folder_with_foreign_files_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match=r"thesis\.tex"):
-        settle(small_source, tmp_path / "out")
-    assert (tmp_path / "out" / "thesis.tex").read_text() == "years of work"
+        check_empty(LocalSink(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_an_empty_a_missing_and_a_begun_folder_are_taken(tmp_path):
+    check_empty(LocalSink(tmp_path))
+    check_empty(LocalSink(tmp_path / "missing"))
+    (tmp_path / "_build").mkdir()
+    (tmp_path / "notes.txt").touch()
+    check_empty(LocalSink(tmp_path))
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"name": 1}', b"\xff"])

@@ -48,7 +48,6 @@ def settle_plan(source: Source, config: DatasetConfig, name: str, sink: Sink) ->
     with tempfile.TemporaryDirectory(dir=sink.scratch()) as folder:
         plan = make_plan(source, config, name, Path(folder))
         if PLAN not in there:
-            _check_empty(there, sink)
             save_plan(plan, Path(folder), sink)
             return plan
         try:
@@ -79,10 +78,14 @@ def _changes(old: Plan, new: Plan) -> Iterator[str]:
             yield f"the classes of {split.name!r} have changed"
 
 
-def _check_empty(there: dict[str, int], sink: Sink) -> None:
-    foreign = [path for path in there if not path.startswith("_build/")]
-    if foreign:
-        message = f"OUT is not empty and not a texgen build (it holds {foreign[0]}); name a new one"
+def check_empty(sink: Sink) -> None:
+    """Refuses an OUT that holds something, but no build; nothing is written to it.
+
+    Raises:
+        ConfigError: If it does.
+    """
+    if foreign := sink.foreign():
+        message = f"OUT is not empty and not a texgen build (it holds {foreign}); name a new one"
         raise ConfigError(message)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from texgen.config import DatasetConfig, RunOptions
 from texgen.driver.finish import Failures, count_failures, finish
 from texgen.driver.log import BuildLog
-from texgen.driver.prepare import Found, check_space, find_records, settle_plan
+from texgen.driver.prepare import Found, check_empty, check_space, find_records, settle_plan
 from texgen.driver.schedule import Outcome, Policy, Scheduler, Shard
 from texgen.driver.stop import StopRequest
 from texgen.driver.view import Status, View
@@ -80,6 +80,7 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     started = time.monotonic()
     sink = open_sink(request.out)
     source = open_source(request.source)
+    check_empty(sink)
     with StopRequest() as stop, sink.lock(), BuildLog(sink.log_path()) as log:
         view.say(f"listing {request.source.location}")
         plan = settle_plan(source, request.config, request.name, sink)

@@ -15,6 +15,10 @@ __all__ = ["LocalSink", "Sink", "open_sink"]
 class Sink(Protocol):
     """Holds finished files under paths relative to OUT; nothing unfinished is ever seen there."""
 
+    def foreign(self) -> str | None:
+        """Name of a file in a place that no build has written to yet, or None."""
+        ...
+
     def lock(self) -> AbstractContextManager[None]:
         """Keeps other writers out while it is held.
 

@@ -29,6 +29,12 @@ class LocalSink:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def foreign(self) -> str | None:
+        """See `Sink.foreign`."""
+        if (self._root / "_build").is_dir() or not self._root.is_dir():
+            return None
+        return next((path.name for path in self._root.iterdir()), None)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """See `Sink.lock`. The kernel drops it when the process ends, however it ends."""

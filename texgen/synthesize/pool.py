@@ -161,8 +161,6 @@ class EnginePool:
 
     def _start(self) -> EngineProcess:
         for attempt in range(_START_ATTEMPTS):
-            if self._closed:
-                break
             try:
                 process = EngineProcess(self._spec, self._scratch)
             except RetryableEngineError as error:
@@ -170,8 +168,10 @@ class EnginePool:
                 continue
             with self._guard:
                 self._processes.add(process)
-            return process
-        if self._closed:
+                if not self._closed:
+                    return process
+            # `close` was too early to see this one.
+            self._discard(process)
             raise WorkerCrashedError("engine_crashed", "the pool was closed")
         message = f"the engine {self._spec.name!r} does not start; the log says why"
         raise EngineStartError(message)
