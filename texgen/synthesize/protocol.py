@@ -1,6 +1,6 @@
 """Frames between texgen and its engine processes; ``docs/formats.md`` has the layout.
 
-The other side is ``rust_bridge/worker/src/wire.rs``.
+The other side is ``rust_bridge/worker/src/`` (wire.rs, job.rs).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 mod encode;
+mod job;
 mod lifetime;
 mod serve;
 mod upstream;

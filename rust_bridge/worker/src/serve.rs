@@ -7,7 +7,8 @@ use serde::Serialize;
 use texgen_engine::Engine;
 
 use crate::encode::{self, ENCODERS};
-use crate::wire::{self, kind, Code, Fault, Job};
+use crate::job::{self, Job};
+use crate::wire::{self, kind, Code, Fault};
 
 #[derive(Serialize)]
 struct Hello<'a> {
@@ -66,7 +67,7 @@ fn hello(engine: &dyn Engine) -> io::Result<Vec<u8>> {
 }
 
 fn answer(engine: &mut dyn Engine, frame: &[u8], output: &mut impl Write) -> io::Result<()> {
-    match wire::parse_job(frame) {
+    match job::parse_job(frame) {
         Err((id, fault)) => write_fault(output, id, &fault),
         Ok(job) => match make(engine, &job) {
             Ok(made) => write_texture(output, &job, &made),
