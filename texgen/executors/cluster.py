@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import math
 import os
@@ -20,6 +21,8 @@ from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
 from texgen.executors.task import run_task
 from texgen.generate import ShardTask
 from texgen.types import ShardRecord
+
+_log = logging.getLogger(__name__)
 
 _BOARD_EVERY_S = 1.0
 _REACH_S = 10.0
@@ -59,7 +62,14 @@ class RayExecutor:
 
     def __init__(self, address: str | None, workers: int | None) -> None:
         self._local = address is None
-        _connect(address, workers)
+        # Ray prints what happens to nodes on standard output, which is for results.
+        self._stdout = contextlib.redirect_stdout(_ToLog())
+        self._stdout.__enter__()
+        try:
+            _connect(address, workers)
+        except BaseException:
+            self._stdout.__exit__(None, None, None)
+            raise
         self.capacity = _capacity()
         self.workers = max(1, int(min(workers or math.inf, self.capacity.smallest)))
         self._engines = 1
@@ -150,6 +160,24 @@ class RayExecutor:
         for ticket in list(self._running.values()):
             self.cancel(ticket)
         ray.shutdown()
+        self._stdout.__exit__(None, None, None)
+
+
+class _ToLog(io.TextIOBase):
+    """A text stream whose lines go to the log."""
+
+    def __init__(self) -> None:
+        self._line = ""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            if line.strip():
+                _log.warning("Ray says: %s", line)
+        return len(text)
 
 
 class _Board:
