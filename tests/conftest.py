@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,10 @@ MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 
 # The driver of a local test cluster, and its tasks, talk over loopback only.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+
+# Inherited by every process of this run, so that others' engines are not taken for ours.
+RUN = "TEXGEN_TEST_RUN"
+os.environ[RUN] = uuid.uuid4().hex
 
 
 @pytest.fixture(scope="session")
@@ -78,11 +84,13 @@ def texgen() -> Texgen:
 
 
 def texgen_processes() -> set[int]:
-    """Engine processes that run on this machine."""
+    """Engine processes of this test run."""
     found = set()
-    for process in psutil.process_iter(["name", "status"]):
-        if process.info["name"] == "texgen-worker" and process.info["status"] != "zombie":
-            found.add(process.pid)
+    for process in psutil.process_iter(["name"]):
+        with contextlib.suppress(psutil.Error):
+            if process.info["name"] == "texgen-worker" and process.status() != "zombie":
+                ours = process.environ().get(RUN) == os.environ[RUN]
+                found |= {process.pid} if ours else set()
     return found
 
 
