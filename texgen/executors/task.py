@@ -9,6 +9,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from texgen.errors import StorageError, TexgenError
 from texgen.executors.base import Event, Logged, Progressed, ticket_of
@@ -68,7 +69,9 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
 
 
 def _run(task: ShardTask, report: Report) -> ShardRecord:
-    pool = warm_pool(task)
+    sink = open_sink(task.out)
+    # OUT's own scratch is emptied at the end of a build, whatever was killed on the way.
+    pool = warm_pool(task, sink.scratch())
     ticket = ticket_of(task)
     last = 0.0
 
@@ -79,10 +82,10 @@ def _run(task: ShardTask, report: Report) -> ShardRecord:
             report(Progressed(ticket, done, failed, tuple(pool.busy_with())))
 
     progress(0, 0)
-    return generate_shard(task, pool, open_source(task.source), open_sink(task.out), progress)
+    return generate_shard(task, pool, open_source(task.source), sink, progress)
 
 
-def warm_pool(task: ShardTask) -> EnginePool:
+def warm_pool(task: ShardTask, scratch: Path) -> EnginePool:
     """This process's engines for ``task``, started anew only where they must differ."""
     wanted = (task.engine, task.engines, task.sample_timeout_s, task.sample_retries)
     if wanted not in _warm:
@@ -92,6 +95,7 @@ def warm_pool(task: ShardTask) -> EnginePool:
             task.engines,
             timeout_s=task.sample_timeout_s,
             retries=task.sample_retries,
+            scratch=scratch,
         )
     return _warm[wanted]
 

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
@@ -39,10 +40,17 @@ class EnginePool:
         size: Number of processes.
         timeout_s: For one texture.
         retries: Further tries for a sample whose process failed.
+        scratch: Where engines may keep temporary files; None is the system's place.
     """
 
     def __init__(
-        self, spec: EngineSpec, size: int, *, timeout_s: float = 120.0, retries: int = 2
+        self,
+        spec: EngineSpec,
+        size: int,
+        *,
+        timeout_s: float = 120.0,
+        retries: int = 2,
+        scratch: Path | None = None,
     ) -> None:
         self._spec = spec
         self._timeout_s = timeout_s
@@ -54,7 +62,7 @@ class EnginePool:
         self._processes: set[EngineProcess] = set()
         self._busy: set[str] = set()
         self._closed = False
-        self._scratch = Scratch()
+        self._scratch = Scratch(scratch)
 
     def synthesize(self, job: Job) -> Texture:
         """Has one texture made.

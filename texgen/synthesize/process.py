@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from texgen.config import EngineIdentity
 from texgen.errors import EngineStartError, WorkerCrashedError, WorkerGarbageError
@@ -28,9 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 class Scratch:
-    """A folder for engines' temporary files, made when the first engine needs it."""
+    """A folder for engines' temporary files, made when the first engine needs it.
 
-    def __init__(self) -> None:
+    Args:
+        parent: Where it is made; None is the system's place. What a killed process leaves
+            behind stays there.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self._parent = parent
         self._guard = threading.Lock()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -39,7 +46,7 @@ class Scratch:
         with self._guard:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(
-                    prefix="texgen-", ignore_cleanup_errors=True
+                    prefix="texgen-", dir=self._parent, ignore_cleanup_errors=True
                 )
             return self._folder.name
 
