@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from texgen.types import Row
+from texgen.types import ArrowFile, ArrowTable, Row
 
 SCHEMA = pa.schema(
     [
@@ -39,7 +39,7 @@ ROWS_PER_FILE = 1_048_576
 ROWS_PER_GROUP = 65_536
 
 
-def to_table(rows: Iterable[Row]) -> Any:  # noqa: ANN401 - pyarrow ships no types
+def to_table(rows: Iterable[Row]) -> ArrowTable:
     """Rows as a `pyarrow.Table` of `SCHEMA`."""
     return pa.Table.from_pylist([_columns(row) for row in rows], schema=SCHEMA)
 
@@ -74,7 +74,9 @@ def manifest_path(split: str, index: int) -> str:
     return f"manifest/{split}-{index:05d}.parquet"
 
 
-def write_manifest(tables: Iterable[Any], folder: Path, split: str) -> Iterator[tuple[Path, int]]:
+def write_manifest(
+    tables: Iterable[ArrowTable], folder: Path, split: str
+) -> Iterator[tuple[Path, int]]:
     """Writes a split's manifest to local files, at most `ROWS_PER_FILE` rows each.
 
     The bytes depend on the rows alone, not on how ``tables`` cuts them; a split without rows
@@ -110,7 +112,7 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
     return pq.ParquetWriter(path, SCHEMA, compression="zstd")
 
 
-def _groups(tables: Iterable[Any]) -> Iterator[Any]:
+def _groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
     """Cuts ``tables`` anew into tables of `ROWS_PER_GROUP` rows; the last may be shorter."""
     pending, count = [], 0
     for table in tables:
@@ -125,14 +127,14 @@ def _groups(tables: Iterable[Any]) -> Iterator[Any]:
         yield pa.concat_tables(pending).combine_chunks()
 
 
-def has_schema(file: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+def has_schema(file: ArrowFile) -> bool:
     """Whether an open Parquet file has the columns of a manifest; leaves it at its begin."""
     same: bool = pq.read_schema(file).equals(SCHEMA)
     file.seek(0)
     return same
 
 
-def read_rows(file: Any, batch_size: int = 4096) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+def read_rows(file: ArrowFile, batch_size: int = 4096) -> Iterator[dict[str, Any]]:
     """The rows of a manifest file as dictionaries.
 
     Args:

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import pyarrow as pa
 
 from texgen.manifest import to_table
-from texgen.types import Row, ShardRecord, Timings, shard_name
+from texgen.types import ArrowFile, ArrowTable, Row, ShardRecord, Timings, shard_name
 
 FOLDER = "_build/records"
 _META = b"texgen"
@@ -35,7 +34,7 @@ def encode_record(record: ShardRecord, rows: Sequence[Row]) -> bytes:
     return bytes(out.getvalue())
 
 
-def read_header(file: Any) -> ShardRecord:  # noqa: ANN401 - pyarrow ships no types
+def read_header(file: ArrowFile) -> ShardRecord:
     """The `ShardRecord` of an open record.
 
     Raises:
@@ -50,6 +49,6 @@ def read_header(file: Any) -> ShardRecord:  # noqa: ANN401 - pyarrow ships no ty
         raise ValueError(message) from error
 
 
-def read_table(file: Any) -> Any:  # noqa: ANN401 - pyarrow ships no types
+def read_table(file: ArrowFile) -> ArrowTable:
     """The manifest rows of an open record, as a `pyarrow.Table`."""
     return pa.ipc.open_stream(file).read_all().replace_schema_metadata(None)

@@ -8,11 +8,10 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from texgen.config import canonical_json
-from texgen.types import Member, Row
+from texgen.types import ArrowFile, Member, Row
 
 _MODE = 0o444
 _END = 2 * tarfile.BLOCKSIZE
@@ -95,12 +94,7 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exception_type: type[BaseException] | None, *_: object) -> None:
         if exception_type is None:
             self._tar.close()
         self.size, self.sha256 = self._stream.tell(), self._stream.hexdigest()
@@ -145,7 +139,7 @@ class TarMember:
     data: bytes
 
 
-def read_members(stream: Any) -> Iterator[TarMember]:  # noqa: ANN401 - any binary file
+def read_members(stream: ArrowFile) -> Iterator[TarMember]:
     """The members of a shard in order.
 
     Args:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB, row-major."""
+
+# pyarrow ships no types.
+ArrowTable: TypeAlias = Any
+"""A `pyarrow.Table`."""
+
+ArrowFile: TypeAlias = Any
+"""An open, seekable `pyarrow.NativeFile`, or any binary file that Arrow reads."""
 
 
 @dataclass(frozen=True, slots=True)

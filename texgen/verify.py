@@ -18,6 +18,7 @@ from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, read
 from texgen.manifest import has_schema, read_rows
 from texgen.shards import TarMember, read_members
 from texgen.storage import Sink
+from texgen.types import ArrowFile
 
 
 @dataclass
@@ -167,7 +168,7 @@ def _labelled(row: dict[str, Any], split: SplitIndex) -> bool:
     return bool(split.classes[label] == row["class"])
 
 
-def _bytes(path: str, size: int, sha256: str, stream: Any) -> Iterator[str]:  # noqa: ANN401
+def _bytes(path: str, size: int, sha256: str, stream: ArrowFile) -> Iterator[str]:
     """Faults of an open file's bytes; leaves it at its begin."""
     found = stream.size()
     if found != size:

@@ -15,7 +15,7 @@ from texgen.manifest import manifest_path, write_manifest
 from texgen.plan import Plan, SplitPlan
 from texgen.records import read_table, record_path
 from texgen.storage import Sink
-from texgen.types import ShardRecord
+from texgen.types import ArrowTable, ShardRecord
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Failures:
     examples: dict[str, str] = field(default_factory=dict)
     _last: str = ""
 
-    def count(self, table: Any) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    def count(self, table: ArrowTable) -> ArrowTable:
         """Counts the failed rows of a table in key order, and gives it back."""
         for row in failed_rows(table):
             self.rows += 1
@@ -47,7 +47,7 @@ class Failures:
         return table
 
 
-def failed_rows(table: Any) -> Iterable[dict[str, Any]]:  # noqa: ANN401 - pyarrow ships no types
+def failed_rows(table: ArrowTable) -> Iterable[dict[str, Any]]:
     """Source and error of a table's failed rows."""
     if table["error"].null_count == table.num_rows:
         return ()
@@ -95,7 +95,7 @@ def _manifest(
         yield file
 
 
-def _tables(split: SplitPlan, sink: Sink) -> Iterator[Any]:
+def _tables(split: SplitPlan, sink: Sink) -> Iterator[ArrowTable]:
     for index in range(split.shards):
         yield read_table(sink.open(record_path(split.name, index)))
 

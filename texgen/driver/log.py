@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
-from types import TracebackType
 
 
 class BuildLog:
@@ -32,12 +31,7 @@ class BuildLog:
         logging.getLogger("texgen").addHandler(self._handler)
         return self
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, exception_type: object, exception: BaseException | None, _: object) -> None:
         logging.getLogger("texgen").removeHandler(self._handler)
         if exception is not None:
             self.line(f"ERROR {type(exception).__name__}: {exception}")

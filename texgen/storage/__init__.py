@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from texgen.errors import ConfigError
 from texgen.storage.local import LocalSink
+from texgen.types import ArrowFile
 
 __all__ = ["LocalSink", "Sink", "open_sink"]
 
@@ -31,7 +32,7 @@ class Sink(Protocol):
         """Paths below the folder ``prefix`` and their sizes in bytes; all of OUT for ``""``."""
         ...
 
-    def open(self, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    def open(self, path: str) -> ArrowFile:
         """A finished file as a seekable `pyarrow.NativeFile`.
 
         Raises:

@@ -12,12 +12,12 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from texgen.digest import sha256_file
 from texgen.errors import LockedError, ShardConflictError, StorageError
+from texgen.types import ArrowFile
 
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
@@ -67,7 +67,7 @@ class LocalSink:
                     found[path.relative_to(self._root).as_posix()] = path.stat().st_size
         return found
 
-    def open(self, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    def open(self, path: str) -> ArrowFile:
         """See `Sink.open`."""
         place = self._root / path
         with _storage_errors("read", place):
