@@ -239,8 +239,8 @@ def test_failures_within_the_budget_are_exit_code_0(tmp_path: Path, texgen: Texg
     [
         (("--src", "s3://bucket/x"), "only folders can be read"),
         (("--out", "s3://bucket/x"), "only folders can be written"),
-        (("--src", "/nonexistent"), "no such folder"),
-        (("--engine", "embark-cli", "--engine-bin", "/nonexistent"), "cargo install"),
+        (("--src", "/dev/null/missing"), "no such folder"),
+        (("--engine", "embark-cli", "--engine-bin", "/dev/null/missing"), "cargo install"),
         (("--quality", 90), "--format jpg"),
         (("--max-failures", "many"), "percentage"),
         (("--ray-address", "127.0.0.1:1", "--no-ray"), "exclude each other"),

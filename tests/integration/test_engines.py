@@ -108,7 +108,7 @@ def test_a_hanging_upstream_program_dies_with_its_worker(tmp_path: Path) -> None
 
 def test_a_missing_upstream_program_is_named_with_the_way_to_get_it() -> None:
     with pytest.raises(EngineStartError, match="cargo install texture-synthesis-cli"):
-        identify(EngineSpec("embark-cli", "/nonexistent/texture-synthesis"))
+        identify(EngineSpec("embark-cli", "/dev/null/missing/texture-synthesis"))
 
 
 def test_another_program_under_upstreams_name_is_refused() -> None:
