@@ -19,6 +19,7 @@ from texgen.errors import (
     BuildFailedError,
     InterruptedBuildError,
     SourceChangedError,
+    StorageError,
 )
 from texgen.executors import Executor
 from texgen.generate import ShardTask
@@ -147,10 +148,22 @@ class _Run:
                 self._log.line,
                 self._warn,
             )
-            with self._stop.deferred():
+            with self._stop.deferred(), self._told_what_is_kept():
                 outcome = scheduler.run(missing, self._pulse)
         self._sink.clear_scratch()
         self._raise_for(outcome)
+
+    @contextlib.contextmanager
+    def _told_what_is_kept(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            message = f"{error}; {self._kept()}; mend it, and the same command goes on"
+            raise StorageError(message) from error
+
+    def _kept(self) -> str:
+        total = sum(split.shards for split in self._plan.splits)
+        return f"{len(self._records)} of {total} shards are kept"
 
     @contextlib.contextmanager
     def _executor(self, missing: list[Shard]) -> Iterator[Executor]:
@@ -209,8 +222,7 @@ class _Run:
         return sum(record.rows for record in self._records.values())
 
     def _raise_for(self, outcome: Outcome) -> None:
-        total = sum(split.shards for split in self._plan.splits)
-        kept = f"{len(self._records)} of {total} shards are kept"
+        kept = self._kept()
         if self._stop.exit_code is not None:
             message = f"stopped; {kept}; the same command goes on from there"
             raise InterruptedBuildError(message, self._stop.exit_code)

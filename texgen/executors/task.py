@@ -59,7 +59,7 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
     except TexgenError:
         raise
     except OSError as error:
-        message = f"{error.filename or task.shard.name}: {error.strerror or error}"
+        message = f"{error.filename or f'{task.out}, {task.shard.name}'}: {error.strerror or error}"
         raise StorageError(message) from error
     except Exception as error:  # noqa: BLE001 - the one place where the unforeseen is turned into a typed error
         summary = f"{type(error).__name__}: {error}"
