@@ -13,6 +13,7 @@ FAILURES = {
     "image_unreadable": "the file is not an image in a known format",
     "image_corrupt": "the image's data are cut off or damaged",
     "image_too_large": "the image has more pixels than --max-pixels",
+    "image_file_too_large": "the file has more than 1 GiB",
     "engine_timeout": "no texture within --sample-timeout",
     "engine_crashed": "the engine process ended without an answer",
     "engine_garbage": "the engine process sent what is not an answer",

@@ -186,12 +186,15 @@ def awkward_photographs(folder: Path) -> dict[str, str | None]:
     (folder / "text.jpg").write_text("not an image")
     Image.new("1", (20000, 20000)).save(folder / "bomb.png")
     (folder / "nowhere.jpg").symlink_to("missing.jpg")
+    with (folder / "sparse.jpg").open("wb") as file:
+        file.truncate(200 << 30)
     bad = {
         "truncated.jpg": "image_corrupt",
         "empty.jpg": "image_empty",
         "text.jpg": "image_unreadable",
         "bomb.png": "image_too_large",
         "nowhere.jpg": "image_missing",
+        "sparse.jpg": "image_file_too_large",
     }
     return {path.name: bad.get(path.name) for path in folder.iterdir()}
 

@@ -95,6 +95,9 @@ def test_an_empty_a_missing_and_a_begun_folder_are_taken(tmp_path):
     check_empty(LocalSink(tmp_path / "missing"))
     (tmp_path / "_build").mkdir()
     (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError):
+        check_empty(LocalSink(tmp_path))
+    (tmp_path / "_build" / "lock").touch()
     check_empty(LocalSink(tmp_path))
 
 

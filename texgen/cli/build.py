@@ -169,6 +169,9 @@ def _dataset(options: dict[str, Any]) -> DatasetConfig:
 
 
 def _absolute(place: str) -> str:
+    if not place:
+        message = "--src and --out must not be empty; is a variable unset?"
+        raise ConfigError(message)
     return place if "://" in place else str(Path(place).expanduser().absolute())
 
 

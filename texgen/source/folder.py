@@ -21,6 +21,9 @@ SPLIT_NAMES = ("train", "val", "validation", "test")
 EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp")
 """torchvision's ``IMG_EXTENSIONS``."""
 
+MAX_FILE_BYTES = 1 << 30
+"""A larger file is a failed row: read whole, it could take a task's memory with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SplitListing:
@@ -156,6 +159,8 @@ class FolderSource:
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
+        if entry.size > MAX_FILE_BYTES:
+            raise ImageError("image_file_too_large", f"{entry.size} bytes")
         try:
             with open(_join(self._root, entry.locator), "rb") as file:  # noqa: PTH123 - bytes
                 data = file.read()
@@ -188,8 +193,14 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
 
 
 def _is_image(entry: os.DirEntry[bytes]) -> bool:
-    # A link to nothing counts, so that it becomes a failed row; a pipe or socket does not.
-    return entry.name.lower().endswith(EXTENSIONS) and (_size(entry) >= 0 or entry.is_symlink())
+    if not entry.name.lower().endswith(EXTENSIONS):
+        return False
+    try:
+        # A pipe or a device, or a link to one, would block its reader.
+        return stat.S_ISREG(entry.stat().st_mode)
+    except OSError:
+        # A link to nothing counts, so that it becomes a failed row.
+        return entry.is_symlink()
 
 
 def _size(entry: os.DirEntry[bytes]) -> int:

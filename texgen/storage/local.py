@@ -31,7 +31,9 @@ class LocalSink:
 
     def foreign(self) -> str | None:
         """See `Sink.foreign`."""
-        if (self._root / "_build").is_dir() or not self._root.is_dir():
+        # Other programs name their folders _build too.
+        ours = any((self._root / "_build" / name).is_file() for name in ("plan.json", "lock"))
+        if ours or not self._root.is_dir():
             return None
         return next((path.name for path in self._root.iterdir()), None)
 
