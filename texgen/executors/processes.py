@@ -12,6 +12,7 @@ from collections.abc import Callable
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import FrameType
 
 from texgen.errors import TexgenError
 from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
@@ -96,7 +97,12 @@ class _Slot:
         self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs,), name="texgen-task", daemon=True
         )
-        self._process.start()
+        # Blocked in the child for good: it would meet a Ctrl-C before it can ignore it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         theirs.close()
 
     def stop(self) -> None:
@@ -124,7 +130,7 @@ def _serve(pipe: Connection) -> None:
     """A process's life: shard after shard, until the pipe or the parent ends."""
     # Ctrl-C reaches the whole foreground group; what it means is for the parent to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_follow_parent, daemon=True).start()
     guard = threading.Lock()
 
@@ -139,6 +145,12 @@ def _serve(pipe: Connection) -> None:
         pass
     finally:
         close_warm_pool()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # A second one must not interrupt the clean-up that the first one begins.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:

@@ -139,8 +139,10 @@ class EnginePool:
                     return process.ask(job, self._timeout_s)
                 except RetryableEngineError as error:
                     self._discard(process)
+                    if self._closed:
+                        raise
                     _log.warning("%s: try %d failed: %s", job.name, attempt + 1, error)
-                    if attempt == self._retries or self._closed:
+                    if attempt == self._retries:
                         raise
             raise AssertionError  # the last try returns or raises
 
