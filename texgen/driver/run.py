@@ -92,8 +92,8 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
         if found.complete:
             failures = count_failures(plan, sink)
         else:
-            sink.remove(INDEX)
             check_space(plan, found, sink)
+            sink.remove(INDEX)
             run = _Run(request, plan, found, sink, view, log, stop)
             run.make_shards()
             failures = finish(plan, found.records, sink)
