@@ -17,12 +17,11 @@ from texgen.images import DECODE_RULE, MAX_PIXELS
 from texgen.keys import MAX_TEXTURES
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.source import SourceSpec
+from texgen.source.folder import SPLIT_NAMES
 from texgen.synthesize import EngineSpec, identify
 
 _SECONDS_AT_224 = 120.0
 """Two orders of magnitude above the slowest engine's usual time for a 224 px texture."""
-
-_SPLITS = ("train", "val", "validation", "test")
 
 
 @click.command(name="build", short_help="photographs -> ImageNet-Texture shards")
@@ -33,7 +32,7 @@ _SPLITS = ("train", "val", "validation", "test")
     "--split",
     "splits",
     multiple=True,
-    type=click.Choice(_SPLITS),
+    type=click.Choice(SPLIT_NAMES),
     help="Only this split; may be given several times.  [default: those found]",
 )
 @click.option(

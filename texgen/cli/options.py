@@ -6,7 +6,7 @@ import re
 
 import click
 
-from texgen.config import DEFAULT_ENGINE
+from texgen.config import DEFAULT_ENGINE, ENGINES
 
 _PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?)%")
 
@@ -31,7 +31,7 @@ class Budget(click.ParamType[int | float]):
 engine_option = click.option(
     "--engine",
     # The stub is for tests and benchmarks of everything else.
-    type=click.Choice(["embark", "embark-cli", "stub"]),
+    type=click.Choice(ENGINES),
     metavar="[embark|embark-cli]",
     default=DEFAULT_ENGINE,
     show_default=True,
