@@ -1,0 +1,55 @@
+//! Core-time of the parts of a synthesis, on noise or on raw RGB files of square patches.
+//!
+//! `cargo run --release -p texgen-fast --example time -- [KERNEL] [ROUNDS] [A.rgb B.rgb]...`
+
+use std::time::{Duration, Instant};
+
+use texgen_fast::{Kernel, Parameters, RgbView, Synthesizer};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let kernel = match arguments.first() {
+        Some(name) => Kernel::named(name)?,
+        None => Kernel::detect(),
+    };
+    let rounds: u64 = arguments.get(1).map_or(Ok(3), |text| text.parse())?;
+    let patches: Vec<Vec<u8>> = arguments
+        .iter()
+        .skip(2)
+        .map(std::fs::read)
+        .collect::<Result<_, _>>()?;
+    let mut synthesizer = Synthesizer::with(Parameters::default(), kernel)?;
+    let mut least = vec![[Duration::MAX; 4]; patches.len() / 2];
+    for _ in 0..rounds {
+        for (pair, seed) in patches.chunks_exact(2).zip(0..) {
+            let views = [square(&pair[0])?, square(&pair[1])?];
+            let start = Instant::now();
+            synthesizer.synthesize(&views, 224, seed)?;
+            let all = start.elapsed();
+            let timings = synthesizer.timings();
+            let parts = [timings.schedule, timings.load, timings.resolve, all];
+            for (least, part) in least[seed as usize].iter_mut().zip(parts) {
+                *least = part.min(*least);
+            }
+        }
+    }
+    let mean = |part: usize| {
+        let sum: Duration = least.iter().map(|parts| parts[part]).sum();
+        sum.as_secs_f64() * 1e3 / least.len() as f64
+    };
+    println!(
+        "{}: schedule {:.2} ms, load {:.2} ms, resolve {:.2} ms, all {:.2} ms, the least of {rounds} rounds, mean of {} pairs",
+        kernel.name(),
+        mean(0),
+        mean(1),
+        mean(2),
+        mean(3),
+        least.len()
+    );
+    Ok(())
+}
+
+fn square(rgb: &[u8]) -> Result<RgbView<'_>, Box<dyn std::error::Error>> {
+    let side = (rgb.len() as f64 / 3.0).sqrt() as u32;
+    Ok(RgbView::new(side, side, rgb)?)
+}

@@ -1,0 +1,71 @@
+use proptest::prelude::*;
+
+use super::Kernel;
+use crate::math::Random;
+use crate::{Parameters, RgbImage, RgbView, Synthesizer};
+
+/// Pixels of a few shades, so that costs tie, or of many.
+fn picture(width: u32, height: u32, shades: u32, random: &mut Random) -> RgbImage {
+    let pixels = (0..width * height * 3)
+        .map(|_| {
+            (random.below(shades) * 255 / shades.max(2).saturating_sub(1).max(1)).min(255) as u8
+        })
+        .collect();
+    RgbImage {
+        width,
+        height,
+        pixels,
+    }
+}
+
+fn textures(images: &[RgbImage], parameters: Parameters, size: u32, seed: u64) -> Vec<RgbImage> {
+    let views: Vec<RgbView<'_>> = images.iter().map(RgbImage::view).collect();
+    Kernel::available()
+        .into_iter()
+        .map(|kernel| {
+            let mut synthesizer = Synthesizer::with(parameters, kernel).unwrap();
+            synthesizer.synthesize(&views, size, seed).unwrap()
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn every_kernel_gives_the_bytes_of_scalar(
+        sides in prop::collection::vec((1_u32..40, 1_u32..40), 1..4),
+        shades in 1_u32..256,
+        size in 1_u32..72,
+        neighbours in 1_u32..=50,
+        random_candidates in 1_u32..=50,
+        mirrored: bool,
+        seed: u64,
+    ) {
+        let mut random = Random::new(seed);
+        let images: Vec<RgbImage> = sides
+            .iter()
+            .map(|&(width, height)| picture(width, height, shades, &mut random))
+            .collect();
+        let parameters = Parameters { neighbours, random_candidates, mirrored };
+        let made = textures(&images, parameters, size, seed);
+        for texture in &made[1..] {
+            prop_assert_eq!(texture, &made[0]);
+        }
+    }
+}
+
+#[test]
+fn every_kernel_gives_the_bytes_of_scalar_at_the_data_sets_sizes() {
+    let mut random = Random::new(5);
+    for (side, shades) in [(96, 256), (48, 256), (96, 6), (96, 1)] {
+        let images = [
+            picture(side, side, shades, &mut random),
+            picture(side, side, shades, &mut random),
+        ];
+        let made = textures(&images, Parameters::default(), 224, 3);
+        assert!(
+            made.iter().all(|texture| *texture == made[0]),
+            "{side} {shades}"
+        );
+    }
+}
