@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p texgen-fast --example time -- [KERNEL] [ROUNDS] [A.rgb B.rgb]...`
 
+#![allow(clippy::print_stdout, clippy::cast_precision_loss)]
+
 use std::time::{Duration, Instant};
 
 use texgen_fast::{Kernel, Parameters, RgbView, Synthesizer};
@@ -21,14 +23,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut synthesizer = Synthesizer::with(Parameters::default(), kernel)?;
     let mut least = vec![[Duration::MAX; 4]; patches.len() / 2];
     for _ in 0..rounds {
-        for (pair, seed) in patches.chunks_exact(2).zip(0..) {
+        for ((pair, seed), least) in patches.chunks_exact(2).zip(0..).zip(&mut least) {
             let views = [square(&pair[0])?, square(&pair[1])?];
             let start = Instant::now();
             synthesizer.synthesize(&views, 224, seed)?;
             let all = start.elapsed();
             let timings = synthesizer.timings();
             let parts = [timings.schedule, timings.load, timings.resolve, all];
-            for (least, part) in least[seed as usize].iter_mut().zip(parts) {
+            for (least, part) in least.iter_mut().zip(parts) {
                 *least = part.min(*least);
             }
         }
@@ -50,6 +52,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn square(rgb: &[u8]) -> Result<RgbView<'_>, Box<dyn std::error::Error>> {
-    let side = (rgb.len() as f64 / 3.0).sqrt() as u32;
+    let side = u32::try_from((rgb.len() / 3).isqrt())?;
     Ok(RgbView::new(side, side, rgb)?)
 }

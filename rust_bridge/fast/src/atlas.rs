@@ -9,14 +9,18 @@ pub const OPAQUE: u32 = 0xff00_0000;
 pub struct Atlas {
     pixels: Vec<u32>,
     origin: usize,
+    layout: Option<Layout>,
 }
 
 impl Atlas {
-    /// Makes room for `layout`; everything is black.
+    /// Makes room for `layout`; everything around the examples is black.
     pub fn reset(&mut self, layout: &Layout) {
-        self.pixels.clear();
-        self.pixels.resize(layout.atlas_len(), 0);
-        self.origin = layout.origin();
+        if self.layout.as_ref() != Some(layout) {
+            self.pixels.clear();
+            self.pixels.resize(layout.atlas_len(), 0);
+            self.origin = layout.origin();
+            self.layout = Some(layout.clone());
+        }
     }
 
     /// Puts the examples of one level in, which have the sides that `layout` has.

@@ -107,7 +107,7 @@ mod tests {
             vec![(3, 5), (4, 2)],
             vec![(2, 2), (5, 1), (1, 3)],
         ] {
-            let pixels = vec![0; 45];
+            let pixels = [0; 45];
             let views: Vec<_> = sides
                 .iter()
                 .map(|&(w, h)| RgbView::new(w, h, &pixels[..(w * h * 3) as usize]).unwrap())

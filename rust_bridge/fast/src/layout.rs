@@ -13,7 +13,9 @@ const MAX_ATLAS: u64 = 1 << 28;
 /// one stride, so that the way from a pixel to its neighbour is one number in
 /// both. Around every example lie as many black pixels as the texture has on a
 /// side: no neighbour of a valid source lies outside, and no address that can
-/// be reached names a pixel of an example by wrapping around a row.
+/// be reached names a pixel of an example by wrapping around a row. In front of
+/// the first and behind the last it is twice as much: a continuation that leaves
+/// an example has neighbours too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// Side of the texture, px.
@@ -37,7 +39,7 @@ impl Layout {
         let width = sides.iter().map(|s| s.0).max().ok_or(Error::NoExamples)?;
         let height = sides.iter().map(|s| s.1).max().ok_or(Error::NoExamples)?;
         let pixels = (u64::from(height) + u64::from(size) + 1)
-            .checked_mul(sides.len() as u64 + 2)
+            .checked_mul(sides.len() as u64 + 4)
             .and_then(|rows| rows.checked_mul(u64::from(width) + u64::from(size) + 64))
             .filter(|pixels| *pixels <= MAX_ATLAS);
         if pixels.is_none() {
@@ -60,14 +62,14 @@ impl Layout {
 
     /// Pixels in front of the first example's first.
     pub fn origin(&self) -> usize {
-        (self.size as usize + 1) * self.stride as usize
+        2 * (self.size as usize + 1) * self.stride as usize
     }
 
     /// Pixels of the whole atlas.
     pub fn atlas_len(&self) -> usize {
         self.origin()
             + self.step as usize * self.sides.len()
-            + (self.size as usize + 2) * self.stride as usize
+            + 2 * (self.size as usize + 1) * self.stride as usize
     }
 
     /// Cells in front of the texture's first, for loads of a window around it.

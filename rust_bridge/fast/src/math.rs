@@ -15,14 +15,27 @@ pub fn exp_neg(x: f64) -> f64 {
     }
     let small = -x / f64::from(1_u32 << HALVINGS);
     let mut sum = 1.0;
-    for term in (1..=14).rev() {
-        sum = 1.0 + sum * small / f64::from(term);
+    for term in RECIPROCALS.iter().rev() {
+        sum = 1.0 + sum * small * term;
     }
     for _ in 0..HALVINGS {
         sum *= sum;
     }
     sum
 }
+
+/// 1, 1/2, … 1/14.
+const RECIPROCALS: [f64; 14] = {
+    let mut reciprocals = [1.0; 14];
+    let mut term = 1;
+    while term < reciprocals.len() {
+        #[allow(clippy::cast_precision_loss)] // Below 15.
+        let divisor = (term + 1) as f64;
+        reciprocals[term] = 1.0 / divisor;
+        term += 1;
+    }
+    reciprocals
+};
 
 /// A permutation of 32-bit integers that scatters well (Wellons's `lowbias32`).
 #[inline(always)]

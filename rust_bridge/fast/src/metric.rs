@@ -1,20 +1,20 @@
 //! The difference of two colours, in integers: the same on every instruction set.
 //!
 //! Upstream's cost of a channel's difference d is `ln(1 + (d / 255)^2)`, the
-//! robust (Cauchy) cost with dispersion 1. Here it is a cubic in `d^2`, scaled
-//! by 65,025 and within 0.4 % of that.
+//! robust (Cauchy) cost with dispersion 1. Here it is `u - 0.3 u^2` of
+//! `u = (d / 255)^2`, scaled by 65,025: up to a factor, within 2.4 % of that.
+//! A cubic is within 0.4 %, costs a tenth more time, and gives textures whose
+//! statistics differ by less than the seed's.
 
-/// Coefficients of the cubic, for multiplications that keep the high 16 bits.
-pub const LINEAR: u16 = 30_050;
-/// See [`LINEAR`].
-pub const QUADRATIC: u16 = 10_000;
+/// The coefficient of the square, of 65,536: for multiplications that keep the
+/// high 16 bits.
+pub const QUADRATIC: u16 = 19_661;
 
-/// Cost of a channel's difference, -255 to 255; at most 45,210.
+/// Cost of a channel's difference, -255 to 255; at most 45,671.
 #[inline(always)]
 pub const fn channel_cost(difference: i32) -> u32 {
     let square = (difference * difference).cast_unsigned();
-    let slope = LINEAR as u32 - ((square * QUADRATIC as u32) >> 16);
-    let slope = (square * slope) >> 16;
+    let slope = (square * QUADRATIC as u32) >> 16;
     square - ((square * slope) >> 16)
 }
 
@@ -31,13 +31,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cubic_is_within_half_a_percent_of_the_logarithm() {
+    fn it_is_the_logarithm_up_to_a_factor_and_a_few_percent() {
         for d in -255..=255_i32 {
             let x = f64::from(d) / 255.0;
-            let exact = (x * x).ln_1p() * 65_025.0;
+            let exact = (x * x).ln_1p() * 65_025.0 * 1.023;
             let ours = f64::from(channel_cost(d));
             assert!(
-                (ours - exact).abs() <= 0.005 * exact + 1.0,
+                (ours - exact).abs() <= 0.03 * exact + 1.0,
                 "{d}: {ours} {exact}"
             );
         }
@@ -50,7 +50,7 @@ mod tests {
             assert_eq!(channel_cost(d), channel_cost(-d));
         }
         let largest = u64::from(pixel_cost(0, 0x00ff_ffff));
-        assert_eq!(largest, 3 * 45_210);
+        assert_eq!(largest, 3 * 45_671);
         assert!(largest * 255 * 50 < 1 << 31);
     }
 }

@@ -6,7 +6,7 @@ use crate::draws::Draws;
 use crate::kernel::{Canvas, Cells, Kernel};
 use crate::layout::Layout;
 use crate::math::Random;
-use crate::pyramid;
+use crate::pyramid::Pyramid;
 use crate::schedule::{stages, Schedule, Step, Steps};
 use crate::symmetry::Symmetry;
 use crate::{Error, Parameters, RgbImage, RgbView, MAX_SIZE};
@@ -26,6 +26,7 @@ pub struct Synthesizer {
     kernel: Kernel,
     /// At most `SCHEDULES`, the one used last at the end.
     schedules: Vec<(ScheduleKey, Arc<Schedule>)>,
+    pyramid: Pyramid,
     atlas: Atlas,
     cells: Cells,
     last: Option<Last>,
@@ -103,6 +104,7 @@ impl Synthesizer {
             parameters,
             kernel: Kernel::named(kernel.name())?,
             schedules: Vec::new(),
+            pyramid: Pyramid::default(),
             atlas: Atlas::default(),
             cells: Cells::default(),
             last: None,
@@ -184,7 +186,10 @@ impl Synthesizer {
             if stage.level != level {
                 level = stage.level;
                 let start = Instant::now();
-                let images: Vec<_> = examples.iter().map(|e| pyramid::level(*e, level)).collect();
+                let images: Vec<_> = examples
+                    .iter()
+                    .map(|e| self.pyramid.level(*e, level))
+                    .collect();
                 self.atlas.load(layout, &images);
                 recolour(
                     &self.atlas,
@@ -335,22 +340,10 @@ impl Plan {
     fn resolve(&mut self, kernel: Kernel, canvas: &mut Canvas<'_>, len: usize) {
         match self {
             Self::Kept { schedule, done } => {
-                let (from, to) = (*done, *done + len);
-                *done = to;
-                let head = schedule.head.len();
-                for number in from..to.min(head) {
-                    Kernel::resolve_one(canvas, &schedule.head[number], step_number(number));
-                }
-                let (from, to) = (from.max(head), to.max(head));
-                let entries = &schedule.entries[from - head..to - head];
-                kernel.resolve(canvas, entries, step_number(from));
+                kernel.resolve(canvas, schedule.run(*done, len));
+                *done += len;
             }
             Self::Once(once) => once.resolve(canvas, len),
         }
     }
-}
-
-/// Steps of a texture are below 2^22.
-fn step_number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }

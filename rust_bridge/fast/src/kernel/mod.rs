@@ -5,8 +5,6 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
 mod scalar;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
@@ -14,7 +12,7 @@ mod tests;
 use crate::atlas::Atlas;
 use crate::draws::Draws;
 use crate::layout::Layout;
-use crate::schedule::{Entry, Step};
+use crate::schedule::{Run, Step};
 use crate::{Error, Parameters};
 
 /// A pixel of the texture in the making.
@@ -81,13 +79,11 @@ pub enum Kernel {
     Scalar,
     /// x86-64 with AVX2 and BMI2.
     Avx2,
-    /// x86-64 with AVX-512 (F, BW, DQ, VL, VNNI, VBMI): Ice Lake, Zen 4 and later.
-    Avx512,
 }
 
 impl Kernel {
     /// Every kernel, the fastest last.
-    const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    const ALL: [Self; 2] = [Self::Scalar, Self::Avx2];
 
     /// Its name, as [`Kernel::named`] takes it.
     #[must_use]
@@ -95,7 +91,6 @@ impl Kernel {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
-            Self::Avx512 => "avx512",
         }
     }
 
@@ -131,28 +126,24 @@ impl Kernel {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::runs_here(),
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::runs_here(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 => false,
         }
     }
 
-    /// Resolves the pixels of `entries`, the first of which is step number `first`.
-    pub(crate) fn resolve(self, canvas: &mut Canvas<'_>, entries: &[Entry], first: u32) {
+    /// Resolves the pixels of these steps.
+    pub(crate) fn resolve(self, canvas: &mut Canvas<'_>, run: Run<'_>) {
         match self {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: a kernel other than `Scalar` comes from `available`, so
-            // that the processor has its instructions; entries are a schedule's
+            // that the processor has its instructions; steps are a schedule's
             // and the canvas has its layout, so that every place, neighbour and
             // candidate lies within cells and atlas.
-            Self::Avx2 => unsafe { avx2::resolve(canvas, entries, first) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above.
-            Self::Avx512 => unsafe { avx512::resolve(canvas, entries, first) },
+            Self::Avx2 => unsafe { avx2::resolve(canvas, run) },
             _ => {
-                for (number, entry) in (first..).zip(entries) {
-                    scalar::resolve(canvas, &entry.unpack(), number);
+                let far = run.far.iter().map(Some).chain(std::iter::repeat(None));
+                for ((number, entry), far) in (run.first..).zip(run.entries).zip(far) {
+                    scalar::resolve(canvas, &entry.unpack(far), number);
                 }
             }
         }

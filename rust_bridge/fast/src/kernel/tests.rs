@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // In a helper of tests.
+
 use proptest::prelude::*;
 
 use super::Kernel;

@@ -40,8 +40,8 @@ pub struct Entry {
     pub rows: [[u8; COLUMNS]; ROWS],
     /// Address of the pixel among the cells.
     pub place: i32,
-    /// Sums of the weights of the nearest 16, 32 and all neighbours.
-    pub sums: [u16; 3],
+    /// Sums of the weights of the nearest 8, 16, 32 and all neighbours.
+    pub sums: [u16; 4],
     /// Sum of `rows`.
     pub row_sum: u16,
     /// Neighbours.
@@ -78,10 +78,11 @@ pub fn stages(pixels: usize) -> [Stage; STAGES] {
 /// A schedule whose steps are kept, for use over many pictures.
 #[derive(Debug)]
 pub struct Schedule {
-    /// The first steps: some neighbour is too far away for an [`Entry`].
-    pub head: Vec<Step>,
-    /// All further steps.
+    /// All steps.
     pub entries: Vec<Entry>,
+    /// The offsets of the first entries, some of whose neighbours are too far
+    /// away for [`Entry::offsets`].
+    pub far: Vec<[i32; SLOTS]>,
     /// Addresses of all pixels in the order in which they are resolved.
     pub order: Vec<i32>,
 }
@@ -90,25 +91,46 @@ impl Schedule {
     /// Runs through `steps` and keeps them.
     pub fn collect(mut steps: Steps) -> Self {
         let mut kept = Self {
-            head: Vec::new(),
             entries: Vec::with_capacity(steps.remaining()),
+            far: Vec::new(),
             order: steps.order(),
         };
         let mut step = Step::default();
         while steps.next_into(&mut step) {
-            match Entry::pack(&step) {
-                Some(entry) => kept.entries.push(entry),
-                None => {
-                    // Far neighbours occur at the start; what was packed
-                    // between two of them is unpacked again.
-                    kept.head
-                        .extend(kept.entries.drain(..).map(|entry| entry.unpack()));
-                    kept.head.push(step.clone());
-                }
+            let (entry, fits) = Entry::pack(&step);
+            if !fits {
+                // What fitted before is widened: far neighbours occur at the start.
+                let later = &kept.entries[kept.far.len()..];
+                kept.far.extend(later.iter().map(Entry::wide_offsets));
+                let mut offsets = [0; SLOTS];
+                offsets[..MAX_NEIGHBOURS].copy_from_slice(&step.offsets);
+                kept.far.push(offsets);
             }
+            kept.entries.push(entry);
         }
         kept
     }
+
+    /// The steps from `first` on, `len` of them.
+    pub fn run(&self, first: usize, len: usize) -> Run<'_> {
+        let far = self.far.len();
+        Run {
+            entries: &self.entries[first..first + len],
+            far: &self.far[first.min(far)..(first + len).min(far)],
+            first: u32::try_from(first).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+/// Steps of a schedule that follow each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// The steps.
+    pub entries: &'a [Entry],
+    /// Offsets of the first of them.
+    pub far: &'a [[i32; SLOTS]],
+    /// Number of the first step.
+    pub first: u32,
 }
 
 impl Entry {
@@ -117,28 +139,32 @@ impl Entry {
         weights: [0; SLOTS],
         rows: [[0; COLUMNS]; ROWS],
         place: 0,
-        sums: [0; 3],
+        sums: [0; 4],
         row_sum: 0,
         count: 0,
         in_rows: 0,
     };
 
-    /// The step as an entry, or `None` where a neighbour is too far away.
-    fn pack(step: &Step) -> Option<Self> {
+    /// The step as an entry, and whether its offsets fit; else they are 0.
+    fn pack(step: &Step) -> (Self, bool) {
         let mut entry = Self {
             place: step.place,
             count: step.count,
             ..Self::EMPTY
         };
+        let fits = step
+            .offsets()
+            .iter()
+            .all(|offset| i16::try_from(*offset).is_ok());
         for (packed, offset) in entry.offsets.iter_mut().zip(step.offsets()) {
-            *packed = i16::try_from(*offset).ok()?;
+            *packed = i16::try_from(*offset).unwrap_or(0);
         }
         entry.weights[..MAX_NEIGHBOURS].copy_from_slice(&step.weights);
         let sum = |count: usize| -> u16 {
             // At most 50 * 255.
             step.weights[..count].iter().map(|w| u16::from(*w)).sum()
         };
-        entry.sums = [sum(16), sum(32), sum(MAX_NEIGHBOURS)];
+        entry.sums = [sum(8), sum(16), sum(32), sum(MAX_NEIGHBOURS)];
         for (dx, dy, weight) in step.around() {
             let (row, column) = (usize::try_from(dy + 1), usize::try_from(dx + LEFT));
             let (Ok(row @ ..ROWS), Ok(column @ ..COLUMNS)) = (row, column) else {
@@ -148,17 +174,21 @@ impl Entry {
             entry.row_sum += u16::from(weight / 2);
             entry.in_rows += 1;
         }
-        Some(entry)
+        (entry, fits)
     }
 
-    /// The step that this entry was made of.
-    pub fn unpack(&self) -> Step {
+    fn wide_offsets(&self) -> [i32; SLOTS] {
+        self.offsets.map(i32::from)
+    }
+
+    /// The step that this entry was made of; `far` are its offsets where they
+    /// did not fit.
+    pub fn unpack(&self, far: Option<&[i32; SLOTS]>) -> Step {
+        let offsets = far.copied().unwrap_or_else(|| self.wide_offsets());
         let mut step = Step::default();
         step.place = self.place;
         step.count = self.count;
-        for (offset, packed) in step.offsets.iter_mut().zip(&self.offsets) {
-            *offset = i32::from(*packed);
-        }
+        step.offsets.copy_from_slice(&offsets[..MAX_NEIGHBOURS]);
         step.weights
             .copy_from_slice(&self.weights[..MAX_NEIGHBOURS]);
         step

@@ -182,7 +182,7 @@ mod tests {
         ) {
             let mut random = Random::new(seed);
             let mut nearest = Nearest::new(size, &mut random);
-            let mut draw = |random: &mut Random| Place {
+            let draw = |random: &mut Random| Place {
                 x: random.below(size) as u16,
                 y: random.below(size) as u16,
             };

@@ -1,0 +1,132 @@
+use std::arch::x86_64::*;
+
+use super::bound::bound;
+use super::cost::{cost16, load8, vectors};
+use super::pattern::Pattern;
+use super::{Aligned, Best, Candidates, Scene, BIAS, ROOM, VECTORS};
+use crate::schedule::Entry;
+
+/// Neighbours on which all random candidates are compared first.
+const FIRST_LOOK: usize = 4;
+
+/// Neighbours in an entry's window from which on [`bound`] is better than
+/// [`first_look`].
+const DENSE: u8 = 6;
+
+/// Compares all random candidates with the best.
+#[inline]
+#[target_feature(enable = "avx2,bmi1")]
+pub unsafe fn best(
+    scene: &Scene,
+    entry: &Entry,
+    pattern: &Pattern,
+    drawn: &Aligned<[i32; ROOM]>,
+    candidates: &mut Candidates,
+    mut best: Best,
+) -> Best {
+    let mut left = (1_u64 << scene.random) - 1;
+    // SAFETY: the caller's.
+    unsafe {
+        left &= if entry.in_rows >= DENSE {
+            bound(scene, entry, drawn, best.cost)
+        } else {
+            first_look(scene, entry, pattern, drawn, best.cost)
+        };
+    }
+    let mut len = 0;
+    while left != 0 {
+        let lane = left.trailing_zeros() as usize;
+        left &= left - 1;
+        let address = drawn.0[lane];
+        candidates.addresses.0[len] = address;
+        // SAFETY: the neighbours of an example's pixel lie in the atlas.
+        candidates.costs[len] =
+            unsafe { vectors::<0, 2>(scene.atlas.offset(address as isize), &pattern.far, pattern) };
+        len += 1;
+    }
+    let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
+    let mut stay = [0_u8; ROOM];
+    let mut staying = 0;
+    for index in 0..len {
+        #[allow(clippy::cast_possible_truncation)] // Below ROOM.
+        let number = index as u8;
+        stay[staying] = number;
+        staying += usize::from(candidates.costs[index] + bias[1] < best.cost);
+    }
+    for &index in &stay[..staying] {
+        let index = usize::from(index);
+        let address = candidates.addresses.0[index];
+        // SAFETY: as above.
+        let cost = candidates.costs[index]
+            + unsafe {
+                vectors::<2, 4>(scene.atlas.offset(address as isize), &pattern.far, pattern)
+            };
+        if cost + bias[2] < best.cost {
+            // SAFETY: as above.
+            let last = unsafe {
+                vectors::<4, VECTORS>(scene.atlas.offset(address as isize), &pattern.far, pattern)
+            };
+            let cost = cost + last + bias[3];
+            if cost < best.cost {
+                best = Best { address, cost };
+            }
+        }
+    }
+    best
+}
+
+/// The lanes whose nearest neighbours do not cost as much as `limit` already.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn first_look(
+    scene: &Scene,
+    entry: &Entry,
+    pattern: &Pattern,
+    drawn: &Aligned<[i32; ROOM]>,
+    limit: i32,
+) -> u64 {
+    if limit == i32::MAX {
+        return u64::MAX;
+    }
+    let zero = _mm256_setzero_si256();
+    let bias: i32 = entry.weights[..FIRST_LOOK]
+        .iter()
+        .map(|w| i32::from(*w) * BIAS)
+        .sum();
+    let limit = _mm256_set1_epi32(limit - bias);
+    let mut nearest = [(zero, zero); FIRST_LOOK];
+    for (neighbour, (colour, weight)) in nearest.iter_mut().enumerate() {
+        // SAFETY: a neighbour's cell.
+        let cell = unsafe {
+            *scene
+                .cells
+                .offset((entry.place + pattern.near.0[neighbour]) as isize)
+        };
+        *colour = _mm256_unpacklo_epi8(_mm256_set1_epi32(cell.colour.cast_signed()), zero);
+        let rgb = i32::from(entry.weights[neighbour]) * 0x01_0101;
+        *weight = _mm256_unpacklo_epi8(_mm256_set1_epi32(rgb), zero);
+    }
+    let mut kept = 0;
+    for index in 0..VECTORS {
+        let mut low = zero;
+        let mut high = zero;
+        for (offset, (colour, weight)) in pattern.far.0.iter().zip(nearest) {
+            // SAFETY: the neighbours of an example's pixel lie in the atlas.
+            let pixels = unsafe {
+                let base = scene.atlas.offset(*offset as isize);
+                load8(base, drawn.0.as_ptr().add(8 * index))
+            };
+            let low16 = _mm256_sub_epi16(_mm256_unpacklo_epi8(pixels, zero), colour);
+            let high16 = _mm256_sub_epi16(_mm256_unpackhi_epi8(pixels, zero), colour);
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(cost16(low16), weight));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(cost16(high16), weight));
+        }
+        let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
+        let even = _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high));
+        let odd = _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(low, high));
+        let below = _mm256_cmpgt_epi32(limit, _mm256_add_epi32(even, odd));
+        let mask = _mm256_movemask_ps(_mm256_castsi256_ps(below)).cast_unsigned();
+        kept |= u64::from(mask) << (8 * index);
+    }
+    kept
+}
