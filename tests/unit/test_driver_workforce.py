@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -58,3 +59,9 @@ def test_every_engine_finds_a_place(rows, nodes, workers):
 
 def test_no_more_engines_share_a_shard_than_it_has_textures():
     assert engines_per_shard([5], 1, 10**6) == 5
+
+
+def test_many_workers_do_not_make_the_search_long():
+    started = time.process_time()
+    assert engines_per_shard([3] * 12_000, 1, 4096) == 1
+    assert time.process_time() - started < 2
