@@ -165,3 +165,39 @@ def test_a_command_line_that_ray_cannot_take_names_the_way_round(
     plain = tmp_path / "plain"
     result = texgen("build", "--src", plain, "--out", tmp_path / "b", *SMALL, "--quiet")
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("ending", ["texture in flight", "Ctrl-C"])
+def test_a_script_ends_without_waiting_for_a_texture(ending: str, bad_worker: BadWorker) -> None:
+    thread = ending != "Ctrl-C"
+    call = "threading.Thread(target=make, daemon=True).start()" if thread else "make()"
+    script = f"""
+import sys, threading, time, numpy, texgen
+from texgen.synthesize import api
+
+def make():
+    texgen.synthesize([numpy.zeros((32, 32, 3), numpy.uint8)], 32)
+
+def follow():
+    while not any(pool.pids() for pool in list(api._pools.values())):
+        time.sleep(0.01)
+    print("at work", flush=True)
+
+follower = threading.Thread(target=follow, daemon=True)
+follower.start()
+{call}
+follower.join()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=bad_worker("hang"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "at work\n"
+    if not thread:
+        process.send_signal(signal.SIGINT)
+    # The engine would hang for 120 s, three times.
+    process.communicate(timeout=20)
+    assert process.returncode == (0 if thread else -signal.SIGINT)
