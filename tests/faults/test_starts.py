@@ -22,9 +22,39 @@ from tests.faults.test_stops import all_end, descendants
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
 
+Launch = Callable[..., subprocess.Popen[str]]
+
 BOTH = pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    """Starts a command in a group of its own, and ends it with the test."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            list(map(str, arguments)),
+            env=env,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=30)
+
+
+INSTALLED = Path(sys.executable).with_name("texgen")
 
 
 def catches_sigterm(process: subprocess.Popen[str]) -> bool:
@@ -52,15 +82,9 @@ def test_a_signal_at_the_start_ends_the_command_with_its_code_and_no_dump(
     code: int,
     forty: Path,
     tmp_path: Path,
+    launch: Launch,
 ) -> None:
-    installed = Path(sys.executable).with_name("texgen")
-    process = subprocess.Popen(
-        [installed, "build", "--src", forty, "--out", tmp_path / "out", *map(str, SMALL)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = launch(INSTALLED, "build", "--src", forty, "--out", tmp_path / "out", *SMALL)
     wait_until(lambda: moment(process), process)
     below = descendants(process)
     process.send_signal(number)
@@ -71,18 +95,10 @@ def test_a_signal_at_the_start_ends_the_command_with_its_code_and_no_dump(
 
 
 def test_ctrl_c_reaches_no_task_process_that_starts(
-    forty: Path, tmp_path: Path, bad_worker: BadWorker
+    forty: Path, tmp_path: Path, bad_worker: BadWorker, launch: Launch
 ) -> None:
-    installed = Path(sys.executable).with_name("texgen")
     arguments = ("build", "--src", forty, "--out", tmp_path / "out", *SMALL, "--no-ray")
-    process = subprocess.Popen(
-        [installed, *map(str, arguments)],
-        env=bad_worker("slow", seconds=0.15),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = launch(INSTALLED, *arguments, env=bad_worker("slow", seconds=0.15))
 
     def task_starts() -> bool:
         with contextlib.suppress(psutil.Error):
@@ -132,14 +148,10 @@ def test_a_wait_for_a_cluster_that_is_none_can_be_stopped(
     silent: socket.socket,
     forty: Path,
     tmp_path: Path,
+    launch: Launch,
 ) -> None:
     address = ("--ray-address", f"127.0.0.1:{silent.getsockname()[1]}")
-    process = subprocess.Popen(
-        command("build", "--src", forty, "--out", tmp_path / "out", *SMALL, *address),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
+    process = launch(*command("build", "--src", forty, "--out", tmp_path / "out", *SMALL, *address))
     silent.settimeout(60)
     # The first one only finds out whether anything listens; the second is Ray's.
     connections = [silent.accept() for _ in range(2)]
@@ -168,7 +180,9 @@ def test_a_command_line_that_ray_cannot_take_names_the_way_round(
 
 
 @pytest.mark.parametrize("ending", ["texture in flight", "Ctrl-C"])
-def test_a_script_ends_without_waiting_for_a_texture(ending: str, bad_worker: BadWorker) -> None:
+def test_a_script_ends_without_waiting_for_a_texture(
+    ending: str, bad_worker: BadWorker, launch: Launch
+) -> None:
     thread = ending != "Ctrl-C"
     call = "threading.Thread(target=make, daemon=True).start()" if thread else "make()"
     script = f"""
@@ -188,13 +202,7 @@ follower.start()
 {call}
 follower.join()
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        env=bad_worker("hang"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = launch(sys.executable, "-c", script, env=bad_worker("hang"))
     assert process.stdout.readline() == "at work\n"
     if not thread:
         process.send_signal(signal.SIGINT)
