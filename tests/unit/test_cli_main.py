@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+
 import click
 import pytest
 
@@ -61,6 +63,27 @@ def test_ctrl_c_outside_a_build_is_one_line_and_130(raising, capsys):
     raising(KeyboardInterrupt())
     assert run(["verify"]) == 130
     assert capsys.readouterr().err.split() == ["texgen:", "stopped"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_unwinds_a_command_past_every_handler_of_errors(monkeypatch, capsys, number, code):
+    cleaned = []
+
+    def work(*_: object) -> None:
+        try:
+            signal.raise_signal(number)
+        except Exception:  # noqa: BLE001 - as careless as somebody else's code
+            cleaned.append("swallowed")
+        finally:
+            cleaned.append("cleaned")
+
+    command = click.Command("verify", callback=work)
+    monkeypatch.setattr(type(group), "get_command", lambda *_: command)
+    before = signal.getsignal(number)
+    assert run(["verify"]) == code
+    assert cleaned == ["cleaned"]
+    assert capsys.readouterr().err == "texgen: stopped\n"
+    assert signal.getsignal(number) == before
 
 
 @pytest.mark.parametrize("error", [ConfigError("wrong"), ValueError("wrong")])
