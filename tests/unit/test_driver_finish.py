@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import tree
 from tests.unit.conftest import request
-from tests.unit.damage import check, edit_index
+from tests.unit.damage import check, edit_index, flip
 from texgen.driver import BuildSummary, Status, build
 from texgen.records import record_path
 
@@ -32,12 +32,6 @@ class Heard:
 def again(source: Path, out: Path) -> tuple[BuildSummary, str]:
     view = Heard()
     return build(request(source, out), view), "\n".join(view.lines)
-
-
-def flip(out: Path, path: str) -> None:
-    data = bytearray((out / path).read_bytes())
-    data[len(data) // 2] ^= 1
-    (out / path).write_bytes(data)
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
