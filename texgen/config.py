@@ -165,7 +165,11 @@ class SourceDigest:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two canonical configurations, a plain phrase each."""
     return [
-        f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
+        f"{name} was {_said(old.get(name))} and is now {_said(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
+
+
+def _said(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return "not set" if value is None else repr(value)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from texgen.errors import ConfigError
+from texgen.storage.faults import scratch_folder, storage_errors
 from texgen.storage.local import LocalSink
 from texgen.types import ArrowFile
+from texgen.words import plain
 
-__all__ = ["LocalSink", "Sink", "open_sink"]
+__all__ = ["LocalSink", "Sink", "open_sink", "scratch_folder", "storage_errors"]
 
 
 class Sink(Protocol):
@@ -29,7 +31,13 @@ class Sink(Protocol):
         ...
 
     def list(self, prefix: str) -> dict[str, int]:
-        """Paths below the folder ``prefix`` and their sizes in bytes; all of OUT for ``""``."""
+        """Paths below the folder ``prefix`` and their sizes in bytes; all of OUT for ``""``.
+
+        A link to nothing, or back to a folder above it, has -1 bytes.
+
+        Raises:
+            StorageError: If a folder cannot be listed; one that is not there holds nothing.
+        """
         ...
 
     def open(self, path: str) -> ArrowFile:
@@ -87,5 +95,8 @@ def open_sink(location: str) -> Sink:
     """
     if "://" in location:
         message = f"--out {location}: only folders can be written so far; build into one and copy"
+        raise ConfigError(message)
+    if (name := plain(location)) != location:
+        message = f"--out {name}: Arrow and JSON take UTF-8 names of one line only; rename it"
         raise ConfigError(message)
     return LocalSink(Path(location))
