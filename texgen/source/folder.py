@@ -242,4 +242,6 @@ def _text(path: bytes) -> str:
     Bytes that are not UTF-8 become ``\xNN``, and so does the backslash of a name that
     holds such characters itself: two names never give one text.
     """
-    return _LIKE_A_BYTE.sub(rb"\\x5c", path).decode("utf-8", "backslashreplace")
+    if b"\\" in path:
+        path = _LIKE_A_BYTE.sub(rb"\\x5c", path)
+    return path.decode("utf-8", "backslashreplace")
