@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import click
 import pytest
@@ -185,6 +187,26 @@ def test_verify_of_no_data_set_is_one_line_and_no_success(tmp_path, capsys):
     captured = capsys.readouterr()
     assert "nowhere" in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_closed_standard_streams_leave_their_numbers_to_no_file(tmp_path):
+    script = f"""
+import importlib, os
+cli = importlib.import_module("texgen.cli.main")
+
+def show(_):
+    with open({str(tmp_path / "streams")!r}, "w") as file:
+        for n in range(3):
+            print(os.readlink(f"/dev/fd/{{n}}"), os.get_inheritable(n), file=file)
+    return 0
+
+cli.run = show
+cli.main([])
+"""
+    shell = 'exec "$0" -c "$1" <&- >&- 2>&-'
+    result = subprocess.run(["sh", "-c", shell, sys.executable, script], timeout=60, check=False)
+    assert result.returncode == 0
+    assert (tmp_path / "streams").read_text() == "/dev/null True\n" * 3
 
 
 def test_help_and_version_are_results(capsys):

@@ -65,6 +65,7 @@ def texgen(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with its exit code."""
     signals.catch(_leave)
+    _open_standard_streams()
     code = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
@@ -73,6 +74,18 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     # Not by way of the interpreter's own end: there a signal would print a traceback, and
     # a Ray that is still waiting for its cluster would hang or crash it.
     os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Gives closed standard streams to nowhere, as ``2>&-`` closes one.
+
+    Otherwise the next file to be opened would get its number, and with it what
+    engines and libraries print.
+    """
+    # Each gets the lowest number that is free, until it is above theirs.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def run(arguments: list[str]) -> int:
