@@ -168,14 +168,21 @@ def test_a_command_line_that_ray_cannot_take_names_the_way_round(
 ) -> None:
     strange = tmp_path / os.fsdecode(b"\xff")
     strange.symlink_to(forty)
-    (tmp_path / "plain").symlink_to(strange)
+    plain = tmp_path / "plain"
+    plain.symlink_to(strange)
     result = texgen("build", "--src", strange, "--out", tmp_path / "a", *SMALL, "--quiet")
+    assert result.returncode == 2
+    assert "is not UTF-8; rename it, or name a link to it" in result.stderr
+    assert result.stderr.count("\n") == 1
+    arguments = ("build", "--src", plain, "--out", tmp_path / "a", *SMALL, "--quiet")
+    working = tmp_path / os.fsdecode(b"\xfe")
+    working.mkdir()
+    result = texgen(*arguments, cwd=working)
     assert result.returncode == 2
     assert "UTF-8" in result.stderr
     assert "--no-ray" in result.stderr
     assert result.stderr.count("\n") == 1
-    plain = tmp_path / "plain"
-    result = texgen("build", "--src", plain, "--out", tmp_path / "b", *SMALL, "--quiet")
+    result = texgen(*arguments)
     assert result.returncode == 0, result.stderr
 
 

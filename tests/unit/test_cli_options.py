@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from texgen.cli.options import (
     Budget,
+    Name,
     Place,
     Program,
     Seconds,
@@ -143,7 +144,8 @@ def test_a_url_is_a_place_as_it_is(text):
     [
         ("", "empty"), ("~nosuchuser/x", "no such user"), ("loop", "symbolic links"),
         ("loop/x", "symbolic links"), ("a" * 256, "too long"), ("d/" * 3000, "too long"),
-        ("file/x", "Not a directory"), (os.fsdecode(b"\xff"), "UTF-8"),
+        ("file/x", "Not a directory"), (os.fsdecode(b"\xff"), r"/\xff is not UTF-8"),
+        ("a\nb", r"/a\nb holds a line break"),
     ],
 )  # fmt: skip
 def test_a_place_that_cannot_be_looked_for_is_refused_with_the_reason(here, text, says):
@@ -171,6 +173,19 @@ def test_a_current_folder_that_was_deleted_is_said(here, text):
 def test_a_photograph_may_have_a_name_that_is_not_utf_8(here):
     name = os.fsdecode(b"\xff.png")
     assert Place(utf8=False).convert(name, None, None) == str(here / name)
+
+
+@pytest.mark.parametrize("text", ["imagenet-texture", "", "größer", "a b"])
+def test_a_name_is_text_as_it_is(text):
+    assert Name().convert(text, None, None) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(os.fsdecode(b"a\xff"), r"a\xff is not UTF-8"), ("a\nb", r"a\nb holds a line break")],
+)
+def test_a_name_that_json_or_a_line_cannot_hold_is_refused(text, says):
+    assert says in refusal(Name(), text)
 
 
 def test_a_program_without_a_folder_is_looked_for_on_path(here):

@@ -11,6 +11,7 @@ import click
 from texgen.cli.options import (
     WORKERS,
     Budget,
+    Name,
     Place,
     Seconds,
     engine_bin_option,
@@ -30,6 +31,7 @@ from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.source import SourceSpec
 from texgen.source.folder import SPLIT_NAMES
 from texgen.synthesize import EngineSpec, identify
+from texgen.words import count_of
 
 
 @click.command(name="build", short_help="photographs -> ImageNet-Texture shards")
@@ -92,6 +94,7 @@ from texgen.synthesize import EngineSpec, identify
 )
 @click.option(
     "--ray-address",
+    type=Name(),
     metavar="ADDRESS",
     help="Of a running Ray cluster: auto, ray://…, host:port.  [default: a local Ray]",
 )
@@ -116,7 +119,11 @@ from texgen.synthesize import EngineSpec, identify
     help="A larger photograph is a failed row.",
 )
 @click.option(
-    "--name", default="imagenet-texture", show_default=True, help="The data set's name in its card."
+    "--name",
+    type=Name(),
+    default="imagenet-texture",
+    show_default=True,
+    help="The data set's name in its card.",
 )
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -195,19 +202,20 @@ def _text(summary: BuildSummary, request: BuildRequest) -> str:
     plan, failures = summary.plan, summary.failures
     images = sum(split.images for split in plan.splits)
     shards = sum(split.shards for split in plan.splits)
-    if summary.made:
+    if summary.rows:
         rate = summary.made / summary.seconds
         how = f"{summary.made} made in {summary.seconds:.1f} s, {rate:.2f} a second"
     else:
         how = "already complete"
     lines = [
-        f"{plan.rows - failures.rows} textures of {images} images in {shards} shards, "
-        f"{failures.rows} failed: {request.out} ({how})"
+        f"{count_of(plan.rows - failures.rows, 'texture')} of {count_of(images, 'image')} "
+        f"in {count_of(shards, 'shard')}, {failures.rows} failed: {request.out} ({how})"
     ]
     for reason, count in failures.reasons.most_common(3):
         lines.append(f"  {count} x {reason}; for example {failures.examples[reason]}")
     if not summary.within_budget:
-        lines.append(f"  {failures.images} images failed, more than --max-failures allows")
+        failed = count_of(failures.images, "image")
+        lines.append(f"  {failed} failed, more than --max-failures allows")
     return "\n".join(lines)
 
 

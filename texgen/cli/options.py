@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from texgen.config import DEFAULT_ENGINE, ENGINES, STUB, UPSTREAM_ENGINE
 from texgen.errors import ConfigError
 from texgen.synthesize import EngineSpec
+from texgen.words import plain
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
@@ -59,7 +61,7 @@ class Place(click.ParamType[str]):
     here, for every command alike.
 
     Args:
-        utf8: Whether the path must be UTF-8: Arrow and Ray take no other.
+        utf8: Whether the path must be UTF-8 on one line: Arrow and Ray take no other bytes.
     """
 
     name = "path"
@@ -86,15 +88,32 @@ class Place(click.ParamType[str]):
             self.fail(f"{text}: no such user; ./{text} would be a folder", param, ctx)
         except FileNotFoundError:
             self.fail("the current folder has been deleted; change to another", param, ctx)
-        if self._utf8 and not _is_utf8(path):
-            self.fail(f"{path} is not UTF-8; rename it, or name a link to it", param, ctx)
+        if self._utf8 and (fault := _fault(str(path))):
+            self.fail(f"{plain(str(path))} {fault}; rename it, or name a link to it", param, ctx)
         try:
             path.stat()
         except FileNotFoundError:
             pass
         except OSError as error:
-            self.fail(f"{path}: {error.strerror}; name another place", param, ctx)
+            mend = "change its permissions, or " if error.errno == errno.EACCES else ""
+            why = f"{plain(str(path))}: {error.strerror}; {mend}name another place"
+            self.fail(why, param, ctx)
         return str(path)
+
+
+class Name(click.ParamType[str]):
+    """Text that is written to JSON and handed to Ray: UTF-8, on one line."""
+
+    name = "text"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """See `click.ParamType.convert`."""
+        text = str(value)
+        if fault := _fault(text):
+            self.fail(f"{plain(text)} {fault}; take another", param, ctx)
+        return text
 
 
 class Program(Place):
@@ -156,12 +175,13 @@ quality_option = click.option(
 )
 
 
-def _is_utf8(path: Path) -> bool:
+def _fault(text: str) -> str | None:
+    """Why JSON, Arrow or Ray, or a line for people, cannot hold ``text``."""
     try:
-        bytes(path).decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    return "holds a line break" if len(text.splitlines()) > 1 else None
 
 
 def engine_spec(engine: str, engine_bin: str | None) -> EngineSpec:

@@ -58,13 +58,15 @@ class BuildSummary:
 
     Attributes:
         plan: The whole of it.
-        made: Textures made in this run.
+        rows: Textures made or failed in this run; 0 where nothing was left to do.
+        made: Those of them that were made.
         failures: Failed rows, of earlier runs too.
         seconds: Wall clock of this run.
         within_budget: Whether no more photographs failed than may.
     """
 
     plan: Plan
+    rows: int
     made: int
     failures: Failures
     seconds: float
@@ -104,7 +106,8 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     allowed = request.options.failures_allowed(sum(split.images for split in plan.splits))
     return BuildSummary(
         plan,
-        run.made(),
+        sum(record.rows for record in run.new_records()),
+        sum(record.samples for record in run.new_records()),
         failures,
         time.monotonic() - started,
         failures.images <= allowed,
@@ -158,9 +161,9 @@ class _Run:
             self._warn(f"made anew from the records: {', '.join(finished.written)}")
         return finished
 
-    def made(self) -> int:
-        """Textures made in this run."""
-        return sum(r.samples for shard, r in self._records.items() if shard not in self._before)
+    def new_records(self) -> list[ShardRecord]:
+        """Of the shards made in this run."""
+        return [record for shard, record in self._records.items() if shard not in self._before]
 
     def tell_of_strays(self, strays: list[str]) -> None:
         """Warns of files that `texgen verify` will find."""

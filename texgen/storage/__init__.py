@@ -10,7 +10,6 @@ from texgen.errors import ConfigError
 from texgen.storage.faults import scratch_folder, storage_errors
 from texgen.storage.local import LocalSink
 from texgen.types import ArrowFile
-from texgen.words import plain
 
 __all__ = ["LocalSink", "Sink", "open_sink", "scratch_folder", "storage_errors"]
 
@@ -95,8 +94,5 @@ def open_sink(location: str) -> Sink:
     """
     if "://" in location:
         message = f"--out {location}: only folders can be written so far; build into one and copy"
-        raise ConfigError(message)
-    if (name := plain(location)) != location:
-        message = f"--out {name}: Arrow and JSON take UTF-8 names of one line only; rename it"
         raise ConfigError(message)
     return LocalSink(Path(location))

@@ -23,6 +23,7 @@ _MENDS = {
     errno.ENAMETOOLONG: _NO_PLACE,
     errno.ENOTDIR: _NO_PLACE,
     errno.EISDIR: "move that folder away",
+    errno.EEXIST: "it is a file or a link to nothing: move it away, or name another OUT",
     errno.ELOOP: "mend the links, or name another OUT",
 }
 
@@ -40,7 +41,9 @@ def storage_errors(verb: str, path: Path) -> Iterator[None]:
     except OSError as error:
         # Arrow's own text goes on about its file objects.
         why = os.strerror(error.errno) if error.errno else str(error)
-        message = f"cannot {verb} {path}: {why}"
+        # What stands where a folder is needed may lie above ``path``.
+        where = (error.errno == errno.EEXIST and error.filename) or path
+        message = f"cannot {verb} {where}: {why}"
         mend = _MENDS.get(error.errno or 0)
         raise StorageError(f"{message}; {mend}" if mend else message) from error
 
