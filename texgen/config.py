@@ -7,14 +7,27 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
 FORMAT_VERSION = 1
 """Version of what is on disk."""
 
 FORMATS = ("png", "webp", "jpg")
-ENGINES = ("embark", "embark-cli", "stub")
+
+ENGINES = ("embark", "embark-cli")
+"""Those that users are offered, wherever a list of them is shown."""
+
 DEFAULT_ENGINE = "embark"
+
+UPSTREAM_ENGINE = "embark-cli"
+"""The one that runs a program which the user may name."""
+
+STUB = "stub"
+"""Not offered: it takes no time, for tests and benchmarks of everything else."""
+
+_SECONDS_AT_224 = 120.0
+"""Two orders of magnitude above the slowest engine's usual time for a 224 px texture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,11 @@ class RunOptions:
         return limit if isinstance(limit, int) else math.floor(images * limit + 1e-9)
 
 
+def sample_timeout_s(size: int) -> float:
+    """Time-out for one texture of ``size`` px where none is named: it grows with the area."""
+    return max(_SECONDS_AT_224, _SECONDS_AT_224 * (size / 224) ** 2)
+
+
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """JSON with sorted keys, without white space, in ASCII: one text for one value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
@@ -138,7 +156,11 @@ class SourceDigest:
 
     def add(self, key: str, source: str, size: int, label: int | None) -> None:
         """Takes the next photograph in."""
-        self._hash.update(canonical_json([key, source, size, label]) + b"\n")
+        # `canonical_json` of the list; that would set up an encoder for each of a million
+        # photographs, which takes longer than to list them.
+        number = "null" if label is None else label
+        line = f"[{_quoted(key)},{_quoted(source)},{size},{number}]\n"
+        self._hash.update(line.encode("ascii"))
 
     def hexdigest(self) -> str:
         """The digest of all photographs so far."""
@@ -148,7 +170,11 @@ class SourceDigest:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs between two canonical configurations, a plain phrase each."""
     return [
-        f"{name} was {old.get(name)!r} and is now {new.get(name)!r}"
+        f"{name} was {_said(old.get(name))} and is now {_said(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
+
+
+def _said(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    return "not set" if value is None else repr(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -112,7 +112,9 @@ def read_index(sink: Sink) -> Index:
     try:
         data = sink.open(INDEX).read()
     except StorageError as error:
-        message = f"no finished data set: {error}; `texgen build` again finishes one"
+        gone = isinstance(error.__cause__, FileNotFoundError)
+        message = f"no finished data set: {error}"
+        message += "; `texgen build` again finishes one" if gone else ""
         raise DatasetError(message) from error
     try:
         card = json.loads(data)
@@ -122,16 +124,28 @@ def read_index(sink: Sink) -> Index:
             raise DatasetError(message)
         splits = {name: _split(split) for name, split in card["splits"].items()}
         _check_config(card["config"])
-        return Index(card["name"], card["fingerprint"], card["config"], splits)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        name, fingerprint = (_typed(card[n], str, n) for n in ("name", "fingerprint"))
+        return Index(name, fingerprint, card["config"], splits)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{INDEX} is damaged ({type(error).__name__}: {error}); build again restores it"
         raise DatasetError(message) from error
+
+
+def stray_files(index: Index, there: Iterable[str]) -> list[str]:
+    """Those of the files that are ``there`` which are neither the data set's nor a build's."""
+    known = {INDEX}
+    for split in index.splits.values():
+        known |= {file.path for file in split.manifest} | {file.path for file in split.shards}
+    return sorted(p for p in there if p not in known and not p.startswith("_build/"))
 
 
 _NEEDED = {
     "engine": str,
     "engine_version": str,
     "format": str,
+    "patch_size": int,
+    "seed": int,
+    "small_patch_size": int,
     "textures_per_image": int,
 }
 

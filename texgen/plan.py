@@ -7,9 +7,11 @@ grows with the number of photographs.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,10 @@ import pyarrow as pa
 
 from texgen.config import DatasetConfig, SourceDigest, canonical_json, fingerprint
 from texgen.digest import sha256_file
-from texgen.errors import SourceError
+from texgen.errors import SourceError, StorageError
 from texgen.source import Source
-from texgen.storage import Sink
-from texgen.types import ImageEntry, ShardPlan
+from texgen.storage import Sink, storage_errors
+from texgen.types import ArrowFile, ImageEntry, ShardPlan
 
 PLAN = "_build/plan.json"
 
@@ -113,17 +115,19 @@ def make_plan(source: Source, config: DatasetConfig, name: str, folder: Path) ->
         SourceError: If there are no photographs, or SRC cannot be listed.
     """
     splits, notes = [], []
+    # No more than `islice` counts to.
+    limit = None if config.limit is None else min(config.limit, sys.maxsize)
     for listing in source.splits():
         path = folder / f"{listing.name}.arrow"
-        entries = itertools.islice(source.entries(listing), config.limit)
+        entries = itertools.islice(source.entries(listing), limit)
         images, shards, digest = _write_entries(entries, config, path)
         splits.append(SplitPlan(listing.name, images, shards, listing.classes, digest))
         notes += [note for note in listing.notes if note not in notes]
-        if not images:
-            notes.append(f"split {listing.name!r} holds no images")
     if not any(split.images for split in splits):
-        message = "--src holds no images; expected class folders of .jpg, .jpeg, .png, … files"
-        raise SourceError(message)
+        # What was ignored is where the images may be.
+        expected = "expected class folders of .jpg, .jpeg, .png, … files"
+        raise SourceError("; ".join(["--src holds no images", *notes, expected]))
+    notes += [f"split {split.name!r} holds no images" for split in splits if not split.images]
     return Plan(name, config.canonical(), tuple(splits), tuple(notes))
 
 
@@ -132,25 +136,52 @@ def _write_entries(
 ) -> tuple[int, int, str]:
     digest = SourceDigest()
     images = shards = 0
-    with pa.ipc.new_file(str(path), _SCHEMA) as writer:
-        shard: list[ImageEntry] = []
-        rows = 0
+
+    def digested() -> Iterator[ImageEntry]:
+        nonlocal images
         for entry in entries:
             digest.add(entry.key, entry.source, entry.size, entry.label)
             images += 1
-            left = config.textures_per_image
-            # An image whose textures run over a shard's end is planned in both.
-            while left:
-                taken = min(left, config.samples_per_shard - rows)
-                shard.append(entry)
-                left, rows = left - taken, rows + taken
-                if rows == config.samples_per_shard:
-                    writer.write_batch(_batch(shard))
-                    shard, rows, shards = [], 0, shards + 1
-        if shard:
-            writer.write_batch(_batch(shard))
+            yield entry
+
+    with _batches(path) as write:
+        for shard in _deal(digested(), config):
+            write(shard)
             shards += 1
     return images, shards, digest.hexdigest()
+
+
+def _deal(entries: Iterable[ImageEntry], config: DatasetConfig) -> Iterator[list[ImageEntry]]:
+    """The photographs of each shard."""
+    shard: list[ImageEntry] = []
+    rows = 0
+    for entry in entries:
+        left = config.textures_per_image
+        # An image whose textures run over a shard's end is planned in both.
+        while left:
+            taken = min(left, config.samples_per_shard - rows)
+            shard.append(entry)
+            left, rows = left - taken, rows + taken
+            if rows == config.samples_per_shard:
+                yield shard
+                shard, rows = [], 0
+    if shard:
+        yield shard
+
+
+@contextlib.contextmanager
+def _batches(path: Path) -> Iterator[Callable[[list[ImageEntry]], None]]:
+    """Opens the file of a split's plan and gives what writes a shard to it."""
+    with storage_errors("write", path):
+        writer = pa.ipc.new_file(str(path), _SCHEMA)
+
+    def write(shard: list[ImageEntry]) -> None:
+        with storage_errors("write", path):
+            writer.write_batch(_batch(shard))
+
+    yield write
+    with storage_errors("write", path):
+        writer.close()
 
 
 def _batch(entries: list[ImageEntry]) -> Any:  # noqa: ANN401 - pyarrow ships no types
@@ -186,7 +217,9 @@ def save_plan(plan: Plan, folder: Path, sink: Sink) -> None:
     """Puts a plan and its split files, which lie in ``folder``, in place; ``plan.json`` last."""
     for split in plan.splits:
         path = folder / f"{split.name}.arrow"
-        sink.commit(path, entries_path(split.name), sha256_file(path), replace=True)
+        with storage_errors("read", path):
+            sha256 = sha256_file(path)
+        sink.commit(path, entries_path(split.name), sha256, replace=True)
     about = {"fingerprint": plan.fingerprint, **asdict(plan)}
     sink.write(PLAN, canonical_json(about))
 
@@ -196,11 +229,21 @@ def load_plan(sink: Sink) -> Plan:
 
     Raises:
         StorageError: If there is none.
-        ValueError: If it is damaged.
+        ValueError: If it is damaged; says so.
     """
-    about = json.loads(sink.open(PLAN).read())
-    splits = [SplitPlan(**{**s, "classes": tuple(s["classes"])}) for s in about["splits"]]
-    return Plan(about["name"], about["config"], tuple(splits), tuple(about["notes"]))
+    data = sink.open(PLAN).read()
+    try:
+        about = json.loads(data)
+        splits = [SplitPlan(**{**s, "classes": tuple(s["classes"])}) for s in about["splits"]]
+        plan = Plan(about["name"], about["config"], tuple(splits), tuple(about["notes"]))
+        whole = plan.fingerprint == about["fingerprint"]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = f"{PLAN} is damaged ({type(error).__name__}: {error})"
+        raise ValueError(message) from error
+    if not whole:
+        message = f"{PLAN} is damaged: its fingerprint is not that of what it holds"
+        raise ValueError(message)
+    return plan
 
 
 def source_differences(old: Plan, new: Plan, sink: Sink, folder: Path) -> Iterator[str]:
@@ -211,25 +254,36 @@ def source_differences(old: Plan, new: Plan, sink: Sink, folder: Path) -> Iterat
         if name not in before or name not in after:
             yield f"split {name!r} is {'new' if name in after else 'gone'}"
         elif before[name].digest != after[name].digest:
-            first = _first_difference(
-                _digestible(pa.ipc.open_file(sink.open(entries_path(name)))),
-                _digestible(pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow")))),
-            )
+            new_entries = pa.memory_map(str(folder / f"{name}.arrow"))
+            try:
+                first = _first_difference(sink.open(entries_path(name)), new_entries)
+            except (pa.ArrowException, OSError, StorageError):
+                first = f"unknown, since {entries_path(name)} is gone or damaged"
             counts = f"{before[name].images} images then, {after[name].images} now"
             yield f"split {name!r} has changed ({counts}); first difference: {first}"
 
 
-def _digestible(reader: Any) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - pyarrow ships no types
+def _first_difference(old: ArrowFile, new: ArrowFile) -> str:
+    for before, after in itertools.zip_longest(_digestible(old), _digestible(new)):
+        if before == after:
+            continue
+        if before is None:
+            return f"{after[0]} is new"
+        if after is None:
+            return f"{before[0]} is gone"
+        if before[0] == after[0]:
+            return f"{before[0]} had {_about(*before[1:])}; now {_about(*after[1:])}"
+        return f"{before[0]} then, {after[0]} now"
+    return "none that the plan shows"
+
+
+def _digestible(file: ArrowFile) -> Iterator[tuple[Any, ...]]:
+    reader = pa.ipc.open_file(file)
     for index in range(reader.num_record_batches):
         for row in reader.get_batch(index).to_pylist():
             yield row["source"], row["size"], row["label"]
 
 
-def _first_difference(old: Iterator[tuple[Any, ...]], new: Iterator[tuple[Any, ...]]) -> str:
-    for before, after in itertools.zip_longest(old, new):
-        if before == after:
-            continue
-        if before and after and before[0] == after[0]:
-            return f"{before[0]} had {before[1]} bytes, label {before[2]}; now {after[1:]}"
-        return f"then {before and before[0]}, now {after and after[0]}"
-    return "none that the plan shows"
+def _about(size: int, label: int | None) -> str:
+    labelled = "no label" if label is None else f"label {label}"
+    return f"{size} bytes, {labelled}"

@@ -1,12 +1,13 @@
 """Records under ``_build/records``: one Arrow stream a finished shard.
 
 The schema's metadata hold the `ShardRecord`, the body the shard's manifest
-rows; so a resume reads a header each, and the manifest is made from records
-alone, without opening a shard.
+rows, and a checksum follows; so a resume neither trusts a damaged record nor
+opens a shard, and the manifest is made from records alone.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from texgen.types import ArrowFile, ArrowTable, Row, ShardRecord, Timings, shard
 
 FOLDER = "_build/records"
 _META = b"texgen"
+_CHECKSUM = hashlib.sha256().digest_size
 
 
 def record_path(split: str, index: int) -> str:
@@ -26,21 +28,22 @@ def record_path(split: str, index: int) -> str:
 
 
 def encode_record(record: ShardRecord, rows: Sequence[Row]) -> bytes:
-    """Record and manifest rows of a shard as the bytes of an Arrow stream."""
+    """Record and manifest rows of a shard as the bytes of an Arrow stream with a checksum."""
     table = to_table(rows).replace_schema_metadata({_META: json.dumps(asdict(record))})
     out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, table.schema) as writer:
         writer.write_table(table)
-    return bytes(out.getvalue())
+    stream = bytes(out.getvalue())
+    return stream + hashlib.sha256(stream).digest()
 
 
 def read_header(file: ArrowFile) -> ShardRecord:
-    """The `ShardRecord` of an open record.
+    """The `ShardRecord` of an open record, all of which is checked.
 
     Raises:
-        ValueError: If the file is not a record.
+        ValueError: If the file is not a whole record.
     """
-    metadata = pa.ipc.open_stream(file).schema.metadata or {}
+    metadata = pa.ipc.open_stream(_stream(file)).schema.metadata or {}
     try:
         fields = json.loads(metadata[_META])
         return ShardRecord(**{**fields, "timings": Timings(**fields["timings"])})
@@ -50,5 +53,19 @@ def read_header(file: ArrowFile) -> ShardRecord:
 
 
 def read_table(file: ArrowFile) -> ArrowTable:
-    """The manifest rows of an open record, as a `pyarrow.Table`."""
-    return pa.ipc.open_stream(file).read_all().replace_schema_metadata(None)
+    """The manifest rows of an open record, as a `pyarrow.Table`.
+
+    Raises:
+        ValueError: If the file is not a whole record.
+    """
+    return pa.ipc.open_stream(_stream(file)).read_all().replace_schema_metadata(None)
+
+
+def _stream(file: ArrowFile) -> bytes:
+    """A record without its checksum, which it must fit: Arrow's streams have none."""
+    data: bytes = file.read()
+    stream, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
+    if hashlib.sha256(stream).digest() != checksum:
+        message = "not a record, or one that is damaged"
+        raise ValueError(message)
+    return stream

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,11 +15,14 @@ import pyarrow as pa
 from texgen.config import canonical_json
 from texgen.cpus import available_cpus
 from texgen.errors import StorageError
-from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, read_index
-from texgen.manifest import has_schema, read_rows
+from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, read_index, stray_files
+from texgen.manifest import has_schema, manifest_path, read_rows
+from texgen.plan import PLAN, load_plan
+from texgen.rowcheck import row_faults
 from texgen.shards import TarMember, read_members
 from texgen.storage import Sink
-from texgen.types import ArrowFile
+from texgen.types import ArrowFile, shard_path
+from texgen.words import count_of, plain
 
 
 @dataclass
@@ -31,6 +35,9 @@ class Report:
         rows: Manifest rows read.
         faults: What is wrong, a sentence each that begins with the file.
         notes: What is not checked, and why.
+        delete: Paths of shards that a build makes again once they are deleted.
+        strays: Paths of files that are not the data set's.
+        mendable: Whether a build goes on in OUT; where ``_build`` is gone, none does.
     """
 
     shards: int = 0
@@ -38,6 +45,13 @@ class Report:
     rows: int = 0
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    delete: list[str] = field(default_factory=list)
+    strays: list[str] = field(default_factory=list)
+    mendable: bool = True
+
+    def add(self, faults: Iterable[str]) -> None:
+        """Takes faults in, each on one line whatever name it holds."""
+        self.faults += map(plain, faults)
 
 
 def verify(sink: Sink, workers: int | None = None) -> Report:
@@ -56,56 +70,94 @@ def verify(sink: Sink, workers: int | None = None) -> Report:
     report = Report()
     if index.config.get("engine") == "embark-cli":
         report.notes.append("made by embark-cli, which is threaded: another build differs")
-    report.faults += _stray(index, sink)
+    there = sink.list("")
+    report.mendable = sink.foreign() is None
+    report.strays = stray_files(index, there)
+    report.add(f"{path}: not in the index" for path in report.strays)
+    report.add(_card(index, sink, report.notes, planned=PLAN in there))
     for name, split in sorted(index.splits.items()):
         _verify_split(name, split, index, sink, report, workers or available_cpus())
+    report.delete = [path for path in report.delete if path in there]
     return report
 
 
-def _stray(index: Index, sink: Sink) -> Iterator[str]:
-    known = {INDEX}
-    for split in index.splits.values():
-        known |= {file.path for file in split.manifest}
-        known |= {file.path for file in split.shards}
-    for path in sorted(sink.list("")):
-        if path not in known and not path.startswith("_build/"):
-            yield f"{path}: not in the index"
+def _card(index: Index, sink: Sink, notes: list[str], *, planned: bool) -> Iterator[str]:
+    """The index against the plan, where there still is one."""
+    try:
+        plan = load_plan(sink) if planned else None
+    except (ValueError, StorageError):
+        plan = None
+    if plan is None:
+        notes.append(
+            f"no whole {PLAN}: name, fingerprint and classes without photographs are not checked"
+        )
+        return
+    splits = {s.name: (s.images, list(s.classes)) for s in plan.splits}
+    expected: dict[str, tuple[object, object]] = {
+        "name": (plan.name, index.name),
+        "fingerprint": (plan.fingerprint, index.fingerprint),
+        "config": (plan.config, index.config),
+        "splits": (sorted(splits), sorted(index.splits)),
+    }
+    for name in splits.keys() & index.splits.keys():
+        found = index.splits[name]
+        expected[f"{name}: images or classes"] = (splits[name], (found.images, list(found.classes)))
+    for what, (said, is_) in expected.items():
+        if said != is_:
+            yield f"{INDEX}: {what} differ from the plan's"
 
 
 def _verify_split(
     name: str, split: SplitIndex, index: Index, sink: Sink, report: Report, workers: int
 ) -> None:
     rows: dict[str, list[dict[str, Any]]] = {file.path: [] for file in split.shards}
+    report.add(_order(name, split))
     counts = _Counts()
     for manifest in split.manifest:
-        report.faults += _manifest(manifest, split, sink, counts, rows)
+        report.add(_manifest(manifest, split, index, sink, counts, rows))
     report.rows += counts.rows
-    report.faults += _counted(name, split, index, counts)
+    report.add(_counted(name, split, index, counts))
     with ThreadPoolExecutor(workers) as threads:
         checks = threads.map(
-            lambda file: list(_shard(file, rows[file.path], index, sink)), split.shards
+            lambda file: list(_shard(file, rows[file.path] if counts.whole else None, index, sink)),
+            split.shards,
         )
-        for file, faults in zip(split.shards, checks, strict=True):
+        for number, (file, faults) in enumerate(zip(split.shards, checks, strict=True)):
             report.shards += 1
             report.textures += file.samples
-            report.faults += faults
+            report.add(faults)
+            # An index that was tampered with must not name other files to delete.
+            if faults and file.path == shard_path(name, number):
+                report.delete.append(file.path)
+
+
+def _order(name: str, split: SplitIndex) -> Iterator[str]:
+    """Whether the index names a split's files as they are named, in order."""
+    manifests = [(file.path, manifest_path(name, i)) for i, file in enumerate(split.manifest)]
+    shards = [(file.path, shard_path(name, i)) for i, file in enumerate(split.shards)]
+    for path, expected in (*manifests, *shards):
+        if path != expected:
+            yield f"{INDEX}: {name} has {path} where {expected} belongs"
+            return
 
 
 @dataclass
 class _Counts:
-    """What a split's manifests hold."""
+    """What a split's manifests hold; ``whole`` where all of them can be read."""
 
+    whole: bool = True
     rows: int = 0
     failed: int = 0
     last_key: str = ""
 
 
 def _counted(name: str, split: SplitIndex, index: Index, counts: _Counts) -> Iterator[str]:
-    expected = {
-        "rows": (split.images * int(index.config["textures_per_image"]), counts.rows),
-        "failed rows": (split.failed, counts.failed),
-        "textures": (split.textures, sum(file.samples for file in split.shards)),
-    }
+    shards = sum(file.samples for file in split.shards)
+    expected = {"textures": (split.textures, shards)}
+    # Rows that cannot be read are one fault already.
+    if counts.whole:
+        planned = split.images * int(index.config["textures_per_image"])
+        expected |= {"rows": (planned, counts.rows), "failed rows": (split.failed, counts.failed)}
     for what, (said, found) in expected.items():
         if said != found:
             yield f"{INDEX}: {name} has {said} {what}, its files have {found}"
@@ -114,11 +166,13 @@ def _counted(name: str, split: SplitIndex, index: Index, counts: _Counts) -> Ite
 def _manifest(
     file: ManifestFile,
     split: SplitIndex,
+    index: Index,
     sink: Sink,
     counts: _Counts,
     rows: dict[str, list[dict[str, Any]]],
 ) -> Iterator[str]:
     before = counts.rows
+    whole, counts.whole = counts.whole, False
     try:
         with sink.open(file.path) as stream:
             faults = list(_bytes(file.path, file.bytes, file.sha256, stream))
@@ -129,43 +183,39 @@ def _manifest(
             if not has_schema(stream):
                 yield f"{file.path}: its columns are not those of a manifest"
                 return
-            for row in read_rows(stream):
-                yield from _row(file.path, row, split, counts, rows)
+            yield from _rows(file.path, read_rows(stream), split, index, counts, rows)
     except (StorageError, pa.ArrowException, OSError, ValueError) as error:
         yield f"{file.path}: cannot be read ({error})"
+        return
+    counts.whole = whole
     if counts.rows - before != file.rows:
-        yield f"{file.path}: {counts.rows - before} rows, the index says {file.rows}"
+        found = count_of(counts.rows - before, "row")
+        yield f"{file.path}: {found}, the index says {file.rows}"
 
 
-def _row(
+def _rows(
     path: str,
-    row: dict[str, Any],
+    found: Iterable[dict[str, Any]],
     split: SplitIndex,
+    index: Index,
     counts: _Counts,
     rows: dict[str, list[dict[str, Any]]],
 ) -> Iterator[str]:
-    key, place = row["key"], [row[name] for name in ("shard", "offset", "length", "sha256")]
-    if key <= counts.last_key:
-        yield f"{path}: {key} does not sort after {counts.last_key}"
-    counts.last_key = key
-    counts.rows += 1
-    counts.failed += row["status"] == "failed"
-    if not _labelled(row, split):
-        yield f"{path}: {key} has label {row['label']}, class {row['class']}; the index differs"
-    if row["status"] == "ok" and row["error"] is None and None not in place:
-        if row["shard"] in rows:
+    """Faults of a manifest's rows, one of each kind: an edited card may belie all of them."""
+    first: dict[str, str] = {}
+    times: Counter[str] = Counter()
+    for row in found:
+        for kind, what in row_faults(row, counts.last_key, split.classes, rows, index.config):
+            first.setdefault(kind, f"{row['key']} {what}")
+            times[kind] += 1
+        counts.last_key = row["key"]
+        counts.rows += 1
+        counts.failed += row["status"] == "failed"
+        if row["status"] == "ok" and row["shard"] in rows:
             rows[row["shard"]].append(row)
-        else:
-            yield f"{path}: {key} names the shard {row['shard']}, which the index lacks"
-    elif row["status"] != "failed" or not row["error"] or any(place):
-        yield f"{path}: {key} is neither a texture nor a failed row"
-
-
-def _labelled(row: dict[str, Any], split: SplitIndex) -> bool:
-    label = row["label"]
-    if label is None or not 0 <= label < len(split.classes):
-        return label is None and row["class"] is None and not split.classes
-    return bool(split.classes[label] == row["class"])
+    for kind, what in first.items():
+        more = f" (and {count_of(times[kind] - 1, 'row')} more)" if times[kind] > 1 else ""
+        yield f"{path}: {what}{more}"
 
 
 def _bytes(path: str, size: int, sha256: str, stream: ArrowFile) -> Iterator[str]:
@@ -182,14 +232,18 @@ def _bytes(path: str, size: int, sha256: str, stream: ArrowFile) -> Iterator[str
         yield f"{path}: its bytes are not those of the index"
 
 
-def _shard(file: ShardFile, rows: list[dict[str, Any]], index: Index, sink: Sink) -> Iterator[str]:
-    if len(rows) != file.samples:
-        yield f"{file.path}: {file.samples} samples, the manifest has {len(rows)} rows"
+def _shard(
+    file: ShardFile, rows: list[dict[str, Any]] | None, index: Index, sink: Sink
+) -> Iterator[str]:
+    """A shard's bytes, and its members against ``rows`` where the manifest can be read."""
+    if rows is not None and len(rows) != file.samples:
+        found = f"{count_of(file.samples, 'sample')}, the manifest has {count_of(len(rows), 'row')}"
+        yield f"{file.path}: {found}"
     try:
         with sink.open(file.path) as stream:
             faults = list(_bytes(file.path, file.bytes, file.sha256, stream))
             yield from faults
-            if not faults:
+            if not faults and rows is not None:
                 yield from _members(file.path, read_members(stream), rows, index)
     except StorageError as error:
         yield f"{file.path}: {error}"

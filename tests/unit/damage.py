@@ -68,3 +68,29 @@ def rewrite_rows(out: Path, edit: Callable[[list[dict[str, Any]]], None]) -> Non
     edit(rows)
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), out / MANIFEST)
     trust(out, MANIFEST)
+
+
+def flip(out: Path, path: str) -> None:
+    """Changes a bit in the middle of a file."""
+    data = bytearray((out / path).read_bytes())
+    data[len(data) // 2] ^= 1
+    (out / path).write_bytes(data)
+
+
+INDEX_EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a shard is left out": lambda card: card["splits"]["train"]["shards"].pop(0),
+    "a split is left out": lambda card: card["splits"].pop("val"),
+    "classes are swapped": lambda card: card["splits"]["train"]["classes"].reverse(),
+    "a class is left out": lambda card: card["splits"]["train"]["classes"].pop(),
+    "another engine": lambda card: card["config"].update(engine="embark"),
+    "another engine version": lambda card: card["config"].update(engine_version="99"),
+    "another format": lambda card: card["config"].update(format="jpg"),
+    "another name": lambda card: card.update(name="x"),
+    "another fingerprint": lambda card: card.update(fingerprint="0" * 64),
+    "another seed": lambda card: card["config"].update(seed=1),
+    "another patch size": lambda card: card["config"].update(patch_size=7, small_patch_size=5),
+    "another limit": lambda card: card["config"].update(limit=7),
+    "shards in another order": lambda card: card["splits"]["train"]["shards"].reverse(),
+    "a class without photographs": lambda card: card["splits"]["train"]["classes"].append("z"),
+    "more textures an image": lambda card: card["config"].update(textures_per_image=3),
+}

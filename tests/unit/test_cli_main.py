@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import click
 import pytest
 
@@ -63,6 +67,27 @@ def test_ctrl_c_outside_a_build_is_one_line_and_130(raising, capsys):
     assert capsys.readouterr().err.split() == ["texgen:", "stopped"]
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_unwinds_a_command_past_every_handler_of_errors(monkeypatch, capsys, number, code):
+    cleaned = []
+
+    def work(*_: object) -> None:
+        try:
+            signal.raise_signal(number)
+        except Exception:  # noqa: BLE001 - as careless as somebody else's code
+            cleaned.append("swallowed")
+        finally:
+            cleaned.append("cleaned")
+
+    command = click.Command("verify", callback=work)
+    monkeypatch.setattr(type(group), "get_command", lambda *_: command)
+    before = signal.getsignal(number)
+    assert run(["verify"]) == code
+    assert cleaned == ["cleaned"]
+    assert capsys.readouterr().err == "texgen: stopped\n"
+    assert signal.getsignal(number) == before
+
+
 @pytest.mark.parametrize("error", [ConfigError("wrong"), ValueError("wrong")])
 def test_debug_shows_the_traceback(raising, capsys, error):
     raising(error)
@@ -93,7 +118,10 @@ def test_a_bug_asks_for_a_report(raising, capsys):
         (["verify"], "OUT"),
         (["synth", "--out", "x.png"], "PATCH"),
         (["synth", "a.png", "--out", "x.gif"], "x.gif"),
-        (["synth", "missing.png", "--out", "x.png"], "missing.png"),
+        (["build", "--src", "", "--out", "b"], "--src"),
+        (["build", "--src", "a", "--out", "~nosuchuser/b"], "--out"),
+        (["verify", "~nosuchuser/b"], "OUT"),
+        (["verify", "x", "--workers", str(10**9)], "--workers"),
     ],
 )
 def test_wrong_usage_is_one_line_that_names_it_and_2(capsys, arguments, names):
@@ -159,6 +187,26 @@ def test_verify_of_no_data_set_is_one_line_and_no_success(tmp_path, capsys):
     captured = capsys.readouterr()
     assert "nowhere" in captured.err
     assert captured.err.count("\n") == 1
+
+
+def test_closed_standard_streams_leave_their_numbers_to_no_file(tmp_path):
+    script = f"""
+import importlib, os
+cli = importlib.import_module("texgen.cli.main")
+
+def show(_):
+    with open({str(tmp_path / "streams")!r}, "w") as file:
+        for n in range(3):
+            print(os.readlink(f"/dev/fd/{{n}}"), os.get_inheritable(n), file=file)
+    return 0
+
+cli.run = show
+cli.main([])
+"""
+    shell = 'exec "$0" -c "$1" <&- >&- 2>&-'
+    result = subprocess.run(["sh", "-c", shell, sys.executable, script], timeout=60, check=False)
+    assert result.returncode == 0
+    assert (tmp_path / "streams").read_text() == "/dev/null True\n" * 3
 
 
 def test_help_and_version_are_results(capsys):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 
@@ -105,6 +106,12 @@ def digest(photographs: list[tuple[str, str, int, int | None]]) -> str:
 @given(PHOTOGRAPHS, PHOTOGRAPHS)
 def test_a_source_digest_is_equal_for_equal_photographs_alone(first, second):
     assert (digest(first) == digest(second)) == (first == second)
+
+
+@given(PHOTOGRAPHS)
+def test_a_source_digest_is_the_hash_of_lines_of_canonical_json(photographs):
+    lines = b"".join(canonical_json(list(photograph)) + b"\n" for photograph in photographs)
+    assert digest(photographs) == hashlib.sha256(lines).hexdigest()
 
 
 def test_differences_name_each_option_with_both_values():

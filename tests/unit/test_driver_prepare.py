@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.unit.conftest import request
-from texgen.driver.prepare import Found, check_empty, check_space, find_records, settle_plan
+from texgen.driver.prepare import Records, check_empty, check_space, find_records, settle_plan
 from texgen.errors import ConfigError
 from texgen.plan import PLAN, Plan
 from texgen.records import record_path
@@ -18,7 +20,8 @@ SHARDS = {("train", index) for index in range(4)} | {("val", 0)}
 
 def settle(source: Path, out: Path, name: str = "small", **changes: object) -> Plan:
     config = request(source, out, **changes).config
-    return settle_plan(FolderSource(source), config, name, LocalSink(out))
+    sink = LocalSink(out)
+    return settle_plan(FolderSource(source), config, name, sink, sink.list(""))
 
 
 def test_a_plan_is_kept_in_an_empty_out(tmp_path, small_source):
@@ -101,34 +104,83 @@ def test_an_empty_a_missing_and_a_begun_folder_are_taken(tmp_path):
     check_empty(LocalSink(tmp_path))
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b'{"name": 1}', b"\xff"])
-def test_a_damaged_plan_is_refused_by_name(out, small_source, damage):
-    (out / PLAN).write_bytes(damage)
-    with pytest.raises(ConfigError, match=r"plan\.json"):
-        settle(small_source, out)
+def edit_seed(data: bytes) -> bytes:
+    assert b'"seed":0' in data
+    return data.replace(b'"seed":0', b'"seed":1')
 
 
-def found(out: Path, small_source: Path) -> Found:
-    return find_records(settle(small_source, out), LocalSink(out))
+PLAN_DAMAGE = [lambda _: None, lambda _: b"", lambda _: b"{", lambda _: b"[]", lambda _: b"null",
+               lambda _: b'{"name": 1}', lambda _: b"\xff", lambda _: b"[" * 100_000,
+               edit_seed]  # fmt: skip
+
+
+def damage_plan(out: Path, damage: Callable[[bytes], bytes | None]) -> bytes:
+    whole = (out / PLAN).read_bytes()
+    data = damage(whole)
+    (out / PLAN).unlink() if data is None else (out / PLAN).write_bytes(data)
+    return whole
+
+
+@pytest.mark.parametrize("damage", PLAN_DAMAGE)
+def test_a_plan_that_is_gone_or_damaged_is_written_anew(out, small_source, damage):
+    whole = damage_plan(out, damage)
+    assert len(found(out, small_source)) == len(SHARDS)
+    assert (out / PLAN).read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", PLAN_DAMAGE)
+@pytest.mark.parametrize("indexed", [True, False])
+def test_without_a_plan_another_configuration_is_refused(out, small_source, damage, indexed):
+    damage_plan(out, damage)
+    if not indexed:
+        (out / "index.json").unlink()
+    with pytest.raises(
+        ConfigError, match="seed was 0 and is now 1" if indexed else "records|other"
+    ):
+        settle(small_source, out, seed=1)
+    assert len(list(out.rglob("*.tar"))) == len(SHARDS)
+
+
+def test_without_a_plan_and_records_the_index_refuses_other_photographs(
+    out, small_source, tmp_path
+):
+    source = Path(shutil.copytree(small_source, tmp_path / "changed"))
+    grow_image(source)
+    (out / PLAN).unlink()
+    shutil.rmtree(out / "_build" / "records")
+    with pytest.raises(ConfigError, match="photographs"):
+        settle(source, out)
+    with pytest.raises(ConfigError, match="--name was 'small' and is now 'other'"):
+        settle(small_source, out, "other")
+
+
+def test_a_damaged_list_of_photographs_does_not_hide_that_they_differ(out, small_source, tmp_path):
+    source = Path(shutil.copytree(small_source, tmp_path / "changed"))
+    grow_image(source)
+    (out / "_build" / "plan" / "val.arrow").write_bytes(b"rotten")
+    with pytest.raises(ConfigError, match=r"'val' has changed.*val\.arrow is gone or damaged"):
+        settle(source, out)
+
+
+def test_a_photograph_that_is_gone_or_new_is_named_without_none(out, small_source, tmp_path):
+    source = Path(shutil.copytree(small_source, tmp_path / "changed"))
+    add_image(source)
+    with pytest.raises(ConfigError, match=r"val/ant/new\.JPEG is new") as caught:
+        settle(source, out)
+    assert "None" not in str(caught.value)
+    with pytest.raises(ConfigError, match="limit was not set and is now 2"):
+        settle(small_source, out, limit=2)
+
+
+def found(out: Path, small_source: Path) -> Records:
+    sink = LocalSink(out)
+    return find_records(settle(small_source, out), sink, sink.list(""))
 
 
 def test_all_shards_of_a_finished_data_set_are_found(out, small_source):
     there = found(out, small_source)
-    assert set(there.records) == SHARDS
-    assert sum(record.failed for record in there.records.values()) == 2
-    assert there.complete
-
-
-def test_without_an_index_it_is_not_complete(out, small_source):
-    (out / "index.json").unlink()
-    there = found(out, small_source)
-    assert set(there.records) == SHARDS
-    assert not there.complete
-
-
-def test_without_a_manifest_it_is_not_complete(out, small_source):
-    (out / "manifest" / "val-00000.parquet").unlink()
-    assert not found(out, small_source).complete
+    assert set(there) == SHARDS
+    assert sum(record.failed for record in there.values()) == 2
 
 
 def cut_shard(out: Path) -> None:
@@ -153,21 +205,27 @@ def cut_record(out: Path) -> None:
     path.write_bytes(path.read_bytes()[:100])
 
 
+def cut_record_rows(out: Path) -> None:
+    path = out / record_path("train", 1)
+    path.write_bytes(path.read_bytes()[:-200])
+
+
 def foreign_record(out: Path) -> None:
     path = out / record_path("train", 1)
     data = path.read_bytes()
     at = data.index(b'"fingerprint": "') + len(b'"fingerprint": "')
-    path.write_bytes(data[:at] + b"0" * 64 + data[at + 64 :])
+    stream = data[:at] + b"0" * 64 + data[at + 64 : -32]
+    path.write_bytes(stream + hashlib.sha256(stream).digest())
 
 
 @pytest.mark.parametrize(
-    "damage", [cut_shard, drop_shard, drop_record, empty_record, cut_record, foreign_record]
+    "damage",
+    [cut_shard, drop_shard, drop_record, empty_record, cut_record, cut_record_rows, foreign_record],
 )
 def test_a_shard_that_does_not_fit_its_record_is_made_again(out, small_source, damage):
     damage(out)
     there = found(out, small_source)
-    assert set(there.records) == SHARDS - {("train", 1)}
-    assert not there.complete
+    assert set(there) == SHARDS - {("train", 1)}
     assert not (out / "train" / "train-000001.tar").exists()
     assert (out / "train" / "train-000000.tar").exists()
 
@@ -186,15 +244,17 @@ class Full(LocalSink):
 def test_a_build_that_does_not_fit_the_disk_is_refused(out, small_source):
     plan = settle(small_source, out)
     with pytest.raises(ConfigError, match=r"14 textures.*make room"):
-        check_space(plan, Found({}, complete=False), Full(out, 14 * 16 * 16))
-    check_space(plan, Found({}, complete=False), Full(out, 1 << 30))
-    check_space(plan, Found({}, complete=False), Full(out, None))
+        check_space(plan, {}, Full(out, 14 * 16 * 16))
+    with pytest.raises(ConfigError, match=r"4\.6 kB free.* need about [\d.]+ kB"):
+        check_space(plan, {}, Full(out, 4600))
+    check_space(plan, {}, Full(out, 1 << 30))
+    check_space(plan, {}, Full(out, None))
 
 
 def test_only_what_is_left_must_fit(out, small_source):
     plan = settle(small_source, out)
-    there = find_records(plan, LocalSink(out))
+    there = find_records(plan, LocalSink(out), LocalSink(out).list(""))
     check_space(plan, there, Full(out, 0))
-    del there.records["val", 0]
+    del there["val", 0]
     with pytest.raises(ConfigError, match="2 textures"):
         check_space(plan, there, Full(out, 0))

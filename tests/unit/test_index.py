@@ -17,7 +17,10 @@ SPLIT = SplitIndex(
     [ManifestFile("manifest/train-00000.parquet", 99, "ab", 6)],
     [ShardFile("train/train-000000.tar", 10_240, "cd", 4), ShardFile("b.tar", 1, "ef", 1)],
 )
-CONFIG = {"engine": "stub", "engine_version": "1", "format": "png", "textures_per_image": 2}
+CONFIG = {
+    "engine": "stub", "engine_version": "1", "format": "png", "patch_size": 96, "seed": 0,
+    "small_patch_size": 48, "textures_per_image": 2,
+}  # fmt: skip
 INDEX_ = Index("name", "f" * 64, CONFIG, {"train": SPLIT})
 
 
@@ -76,6 +79,8 @@ DAMAGED = {
         **CARD, "splits": {"train": {**WHOLE, "shards": [{**WHOLE["shards"][0], "samples": "4"}]}}
     },
     "a configuration as a list": {**CARD, "config": []},
+    "a name as a number": {**CARD, "name": 5},
+    "lists in lists without end": b"[" * 100_000,
 }  # fmt: skip
 
 
@@ -91,3 +96,10 @@ def test_a_later_version_may_not_be_read_as_this_one(sink):
     sink.write(INDEX, json.dumps({**CARD, "version": 2}).encode())
     with pytest.raises(DatasetError, match="2"):
         read_index(sink)
+
+
+def test_an_index_that_may_not_be_read_is_not_said_to_be_missing(tmp_path):
+    (tmp_path / "index.json").mkdir()
+    with pytest.raises(DatasetError) as caught:
+        read_index(LocalSink(tmp_path))
+    assert "texgen build" not in str(caught.value)

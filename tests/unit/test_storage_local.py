@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from texgen.errors import ConfigError, LockedError, ShardConflictError, StorageError
-from texgen.storage import LocalSink, open_sink
+from texgen.storage import LocalSink, open_sink, storage_errors
 
 
 @pytest.fixture
@@ -191,3 +191,70 @@ def test_free_space_is_that_of_the_disk(sink, tmp_path):
 def test_a_url_is_refused_as_out():
     with pytest.raises(ConfigError, match="s3://bucket/x"):
         open_sink("s3://bucket/x")
+
+
+def test_links_back_and_to_nothing_are_listed_as_files_without_a_size(sink, tmp_path):
+    out = tmp_path / "out"
+    sink.write("train/a.tar", b"abc")
+    (out / "train" / "up").symlink_to("..")
+    (out / "self").symlink_to(".")
+    (out / "x").symlink_to("y")
+    (out / "y").symlink_to("x")
+    (out / "gone").symlink_to("nowhere")
+    (out / "other").symlink_to("train")
+    assert sink.list("") == {
+        "gone": -1, "self": -1, "x": -1, "y": -1, "train/a.tar": 3, "train/up": -1,
+        "other/a.tar": 3, "other/up": -1,
+    }  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_and_not_empty(sink, monkeypatch):
+    sink.write("train/a.tar", b"abc")
+    scan = os.scandir
+
+    def denied(path: str) -> object:
+        if str(path).endswith("train"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(StorageError, match=r"cannot list .*train: Permission denied; change its"):
+        sink.list("")
+
+
+@pytest.mark.parametrize(
+    ("code", "mend"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EDQUOT, "make room"),
+        (errno.EROFS, "mount it writable"),
+        (errno.EACCES, "permissions"),
+    ],
+)
+def test_what_the_system_says_comes_with_the_place_and_a_mend(tmp_path, code, mend):
+    with (
+        pytest.raises(StorageError, match=rf"cannot write .*x: {os.strerror(code)}; .*{mend}"),
+        storage_errors("write", tmp_path / "x"),
+    ):
+        raise OSError(code, f"[errno {code}] Arrow says much")
+
+
+def test_a_full_disk_is_a_storage_error_of_the_lock(sink, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(StorageError, match=r"lock.*make room"), sink.lock():
+        pass
+    monkeypatch.undo()
+    with sink.lock():
+        pass
+
+
+def test_a_place_that_may_not_be_looked_into_is_a_storage_error(sink, monkeypatch):
+    def denied(*_: object) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", denied)
+    with pytest.raises(StorageError, match=r"cannot look into .*permissions"):
+        sink.foreign()

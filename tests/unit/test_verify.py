@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.damage import (
+    INDEX_EDITS,
     MANIFEST,
     SHARD,
     Members,
@@ -257,18 +258,6 @@ def test_a_manifest_that_the_index_describes_wrongly_is_reported(out, field):
 
     edit_index(out, edit)
     assert any("manifest/train-00000.parquet" in fault for fault in check(out).faults)
-
-
-INDEX_EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
-    "a shard is left out": lambda card: card["splits"]["train"]["shards"].pop(0),
-    "a split is left out": lambda card: card["splits"].pop("val"),
-    "classes are swapped": lambda card: card["splits"]["train"]["classes"].reverse(),
-    "a class is left out": lambda card: card["splits"]["train"]["classes"].pop(),
-    "another engine": lambda card: card["config"].update(engine="embark"),
-    "another engine version": lambda card: card["config"].update(engine_version="99"),
-    "another format": lambda card: card["config"].update(format="jpg"),
-    "more textures an image": lambda card: card["config"].update(textures_per_image=3),
-}
 
 
 @pytest.mark.parametrize("edit", INDEX_EDITS)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 import sys
 import traceback
+from types import FrameType
+from typing import NoReturn
 
 import click
 
-from texgen import __version__
+from texgen import __version__, signals
 from texgen.errors import TexgenError
 
 _COMMANDS = {
@@ -16,6 +20,14 @@ _COMMANDS = {
     "synth": "one texture from example patches",
     "verify": "every shard, sample and manifest row against the index",
 }
+
+
+class _StoppedError(BaseException):
+    """A signal has come; no handler of `Exception` on the way out may take it for its own."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = signals.exit_code(number)
 
 
 class _Commands(click.Group):
@@ -46,12 +58,34 @@ def texgen(debug: bool) -> None:
     """
     # `run` reads it, which sees it even where parsing fails.
     del debug
+    # The command is imported by now. It may have something to clean up.
+    signals.catch(_unwind)
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with its exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    sys.exit(run(given))
+    signals.catch(_leave)
+    _open_standard_streams()
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
+    # Not by way of the interpreter's own end: there a signal would print a traceback, and
+    # a Ray that is still waiting for its cluster would hang or crash it.
+    os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Gives closed standard streams to nowhere, as ``2>&-`` closes one.
+
+    Otherwise the next file to be opened would get its number, and with it what
+    engines and libraries print.
+    """
+    # Each gets the lowest number that is free, until it is above theirs.
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
 
 
 def run(arguments: list[str]) -> int:
@@ -60,6 +94,26 @@ def run(arguments: list[str]) -> int:
     Returns:
         0 done; 1 something fell short; 2 usage or configuration; 130 Ctrl-C; 143 SIGTERM.
     """
+    with signals.kept():
+        try:
+            signals.catch(_leave)
+            return _run(arguments)
+        except _StoppedError as stopped:
+            _complain("stopped")
+            return stopped.exit_code
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    signals.leave(number, "stopped")
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    # A second one is out at once.
+    signals.catch(_leave)
+    raise _StoppedError(number)
+
+
+def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     # Taken out here, so that it may stand before and after the command.
     arguments = [argument for argument in arguments if argument != "--debug"]

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
+from texgen.cli.options import WORKERS, Place
 from texgen.storage import open_sink
 from texgen.verify import Report, verify
+from texgen.words import count_of
 
 _SHOWN = 20
 
 
 @click.command(name="verify", short_help="every file of OUT against its index")
-@click.argument("out", metavar="OUT")
-@click.option("--workers", type=click.IntRange(1), help="Shards read side by side.")
+@click.argument("out", type=Place(), metavar="OUT")
+@click.option("--workers", type=WORKERS, help="Shards read side by side.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(out: str, workers: int | None, as_json: bool) -> int:
     """Check every shard, sample and manifest row of OUT; exit code 1 on any fault."""
@@ -25,13 +30,32 @@ def command(out: str, workers: int | None, as_json: bool) -> int:
 
 
 def _text(out: str, report: Report) -> str:
-    verdict = f"{len(report.faults)} faults" if report.faults else "no fault"
+    verdict = count_of(len(report.faults), "fault") if report.faults else "no fault"
     lines = [
-        f"{out}: {verdict}; {report.shards} shards, {report.textures} textures and "
-        f"{report.rows} manifest rows read"
+        f"{out}: {verdict}; {count_of(report.shards, 'shard')}, "
+        f"{count_of(report.textures, 'texture')} and "
+        f"{count_of(report.rows, 'manifest row')} read"
     ]
     lines += [f"  note: {note}" for note in report.notes]
     lines += [f"  {fault}" for fault in report.faults[:_SHOWN]]
     if len(report.faults) > _SHOWN:
         lines.append(f"  … and {len(report.faults) - _SHOWN} more; --json lists them all")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_mend(out, report)])
+
+
+def _mend(out: str, report: Report) -> Iterator[str]:
+    """What to type against the faults."""
+    if report.strays:
+        yield f"Move what is not in the index out of {out}, or delete it."
+    if len(report.faults) == len(report.strays):
+        return
+    if not report.mendable:
+        yield f"{out} has no _build to go on from: copy it anew, or build into a new OUT."
+        return
+    shown = report.delete[:_SHOWN]
+    if shown:
+        yield f"rm -- {' '.join(shlex.quote(str(Path(out, path))) for path in shown)}"
+    if len(report.delete) > _SHOWN:
+        yield f'  and {len(report.delete) - _SHOWN} more; --json lists them under "delete"'
+    before = "Then run" if shown else "Run"
+    yield f"{before} the same `texgen build` again: it makes anew what is damaged or gone."

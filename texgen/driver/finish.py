@@ -1,20 +1,21 @@
-"""After the last shard: manifests, then the index."""
+"""After the last shard: manifests, then the index, from plan and records alone."""
 
 from __future__ import annotations
 
-import tempfile
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from texgen.digest import sha256_file
+from texgen.digest import sha256_file, sha256_stream
+from texgen.errors import StorageError
 from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, encode_index
 from texgen.manifest import manifest_path, write_manifest
 from texgen.plan import Plan, SplitPlan
 from texgen.records import read_table, record_path
-from texgen.storage import Sink
+from texgen.storage import Sink, scratch_folder, storage_errors
 from texgen.types import ArrowTable, ShardRecord
 
 
@@ -56,48 +57,83 @@ def failed_rows(table: ArrowTable) -> Iterable[dict[str, Any]]:
     return rows
 
 
-def count_failures(plan: Plan, sink: Sink) -> Failures:
-    """The failed rows of all records."""
-    failures = Failures()
-    for split in plan.splits:
-        for table in _tables(split, sink):
-            failures.count(table)
-    return failures
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished data set.
 
-
-def finish(plan: Plan, records: dict[tuple[str, int], ShardRecord], sink: Sink) -> Failures:
-    """Writes manifests and index from the records of all shards.
-
-    Returns:
-        The failed rows.
+    Attributes:
+        index: Its index.
+        failures: Its failed rows.
+        written: Paths of manifests and index that were not there as they must be.
     """
-    failures = Failures()
+
+    index: Index
+    failures: Failures
+    written: tuple[str, ...]
+
+
+def finish(plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sink) -> Finished:
+    """Makes manifests and index from the records of all shards, and writes what differs.
+
+    So a finished data set that was damaged or edited is put right again.
+
+    Raises:
+        StorageError: If OUT cannot be written, or a record cannot be read.
+    """
+    failures, written = Failures(), list[str]()
     splits = {}
-    with tempfile.TemporaryDirectory(dir=sink.scratch()) as folder:
+    with scratch_folder(sink.scratch()) as folder:
         for split in plan.splits:
-            manifest = list(_manifest(split, failures, Path(folder), sink))
+            manifest = []
+            for path, file in _manifest(split, failures, folder, sink):
+                if not _same(sink, file.path, file.sha256):
+                    # An index is there only while all that it names is there.
+                    sink.remove(INDEX)
+                    sink.commit(path, file.path, file.sha256, replace=True)
+                    written.append(file.path)
+                manifest.append(file)
             shards = [records[split.name, index] for index in range(split.shards)]
             splits[split.name] = _split_index(split, manifest, shards)
     index = Index(plan.name, plan.fingerprint, dict(plan.config), splits)
-    sink.write(INDEX, encode_index(index))
-    return failures
+    data = encode_index(index)
+    if not _same(sink, INDEX, hashlib.sha256(data).hexdigest()):
+        sink.write(INDEX, data)
+        written.append(INDEX)
+    return Finished(index, failures, tuple(written))
+
+
+def _same(sink: Sink, path: str, sha256: str) -> bool:
+    """Whether a file is in OUT already."""
+    try:
+        with sink.open(path) as file:
+            return sha256_stream(file) == sha256
+    except (StorageError, OSError):
+        return False
 
 
 def _manifest(
     split: SplitPlan, failures: Failures, folder: Path, sink: Sink
-) -> Iterator[ManifestFile]:
+) -> Iterator[tuple[Path, ManifestFile]]:
     tables = (failures.count(table) for table in _tables(split, sink))
-    for index, (path, rows) in enumerate(write_manifest(tables, folder, split.name)):
-        file = ManifestFile(
-            manifest_path(split.name, index), path.stat().st_size, sha256_file(path), rows
-        )
-        sink.commit(path, file.path, file.sha256, replace=True)
-        yield file
+    files = enumerate(write_manifest(tables, folder, split.name))
+    while True:
+        with storage_errors("write to", folder):
+            found = next(files, None)
+            if found is None:
+                return
+            index, (path, rows) = found
+            size, sha256 = path.stat().st_size, sha256_file(path)
+        yield path, ManifestFile(manifest_path(split.name, index), size, sha256, rows)
 
 
 def _tables(split: SplitPlan, sink: Sink) -> Iterator[ArrowTable]:
     for index in range(split.shards):
-        yield read_table(sink.open(record_path(split.name, index)))
+        path = record_path(split.name, index)
+        try:
+            yield read_table(sink.open(path))
+        except ValueError as error:
+            message = f"{path} was damaged while the build ran; the same command makes it again"
+            raise StorageError(message) from error
 
 
 def _split_index(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from pathlib import Path
+
+from texgen.storage import storage_errors
 
 
 class BuildLog:
@@ -14,18 +17,25 @@ class BuildLog:
 
     Args:
         path: Of the log, or None for a build that keeps none.
+
+    Raises:
+        StorageError: If the log cannot be opened.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._file = path.open("a", encoding="utf-8") if path else None
+        self._file = None
+        if path:
+            with storage_errors("write to", path):
+                self._file = path.open("ab", buffering=0)
         self._handler = _Handler(self)
 
     def line(self, text: str) -> None:
-        """Appends a line."""
+        """Appends a line; one that the disk has no room for is lost."""
         if self._file:
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            self._file.write(f"{stamp} {text}\n")
-            self._file.flush()
+            line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n"
+            # Raised here it would hide the error that it is about.
+            with contextlib.suppress(OSError):
+                self._file.write(line.encode("utf-8", "backslashreplace"))
 
     def __enter__(self) -> BuildLog:
         logging.getLogger("texgen").addHandler(self._handler)

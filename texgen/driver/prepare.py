@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from texgen.config import DatasetConfig, differences
 from texgen.errors import ConfigError, DatasetError, StorageError
-from texgen.index import read_index
+from texgen.index import INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan, make_plan, save_plan, source_differences
-from texgen.records import read_header, record_path
+from texgen.records import FOLDER, read_header, record_path
 from texgen.source import Source
-from texgen.storage import Sink
+from texgen.storage import Sink, scratch_folder
 from texgen.types import ShardRecord, shard_path
+from texgen.words import count_of, size_text
 
 _BYTES_PER_PIXEL = {"png": 1.7, "webp": 1.5, "jpg": 0.8}
 """Rounded up from photographs of ImageNet at 224 px."""
@@ -23,59 +22,83 @@ _TAR_BYTES = 4096
 """Headers and padding of a sample's members."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What OUT holds of a plan.
-
-    Attributes:
-        records: Of the finished shards.
-        complete: Whether the index is there and nothing is missing.
-    """
-
-    records: dict[tuple[str, int], ShardRecord]
-    complete: bool
+Records = dict[tuple[str, int], ShardRecord]
+"""Split and index of the finished shards, and their records."""
 
 
-def settle_plan(source: Source, config: DatasetConfig, name: str, sink: Sink) -> Plan:
+def settle_plan(
+    source: Source, config: DatasetConfig, name: str, sink: Sink, there: Mapping[str, int]
+) -> Plan:
     """Plans the build, or finds that OUT's plan is the same.
+
+    Args:
+        source: SRC.
+        config: What is made.
+        name: The data set's name in its card.
+        sink: OUT.
+        there: All files of OUT.
 
     Raises:
         SourceError: If SRC cannot be listed.
-        ConfigError: If OUT holds another data set, or something that is none.
+        ConfigError: If OUT holds another data set.
     """
-    sink.clear_scratch()
-    there = sink.list("")
-    with tempfile.TemporaryDirectory(dir=sink.scratch()) as folder:
-        plan = make_plan(source, config, name, Path(folder))
-        if PLAN not in there:
-            save_plan(plan, Path(folder), sink)
-            return plan
-        try:
-            old = load_plan(sink)
-        except (ValueError, KeyError, TypeError) as error:
-            message = f"{PLAN} in OUT is damaged ({error}); build into a new OUT"
-            raise ConfigError(message) from error
-        if old == plan:
-            # The same bytes again, in case the split files were damaged.
-            save_plan(plan, Path(folder), sink)
-        else:
-            changes = [*_changes(old, plan), *source_differences(old, plan, sink, Path(folder))]
+    with scratch_folder(sink.scratch()) as folder:
+        plan = make_plan(source, config, name, folder)
+        if changes := list(_contradictions(plan, folder, sink, there)):
             message = (
                 f"OUT holds another build: {'; '.join(changes)}. "
                 "Take the same options and photographs to go on, or build into a new OUT"
             )
             raise ConfigError(message)
+        # Over one that is there too: its files may be damaged.
+        save_plan(plan, folder, sink)
     return plan
 
 
+def _contradictions(
+    plan: Plan, folder: Path, sink: Sink, there: Mapping[str, int]
+) -> Iterator[str]:
+    """What OUT says of itself that is not so in ``plan``, a phrase each."""
+    if PLAN in there:
+        try:
+            old = load_plan(sink)
+        except ValueError:
+            pass
+        else:
+            if old != plan:
+                yield from _changes(old, plan)
+                yield from source_differences(old, plan, sink, folder)
+            return
+    # Without a plan, index and records still say what they were made of.
+    index = _index(sink) if INDEX in there else None
+    said = {record.fingerprint for record in _records_there(sink, there)}
+    said |= {index.fingerprint} if index else set()
+    if index and plan.fingerprint in said:
+        yield from _renamed(index.name, plan.name)
+    elif said and plan.fingerprint not in said:
+        changes = differences(index.config, plan.config) if index else []
+        yield from changes or ["it is of other options or photographs"]
+
+
+def _index(sink: Sink) -> Index | None:
+    try:
+        return read_index(sink)
+    except DatasetError:
+        return None
+
+
 def _changes(old: Plan, new: Plan) -> Iterator[str]:
-    if old.name != new.name:
-        yield f"--name was {old.name!r} and is now {new.name!r}"
+    yield from _renamed(old.name, new.name)
     yield from differences(old.config, new.config)
     before = {split.name: split.classes for split in old.splits}
     for split in new.splits:
         if before.get(split.name, split.classes) != split.classes:
             yield f"the classes of {split.name!r} have changed"
+
+
+def _renamed(old: str, new: str) -> Iterator[str]:
+    if old != new:
+        yield f"--name was {old!r} and is now {new!r}"
 
 
 def check_empty(sink: Sink) -> None:
@@ -89,44 +112,45 @@ def check_empty(sink: Sink) -> None:
         raise ConfigError(message)
 
 
-def find_records(plan: Plan, sink: Sink) -> Found:
-    """What OUT holds of ``plan``: a shard is done when its record is there and fits it.
+def find_records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> Records:
+    """What OUT holds of ``plan``: a shard is done when its record is whole and fits it.
 
-    One listing; no shard is read. Shards without a record are deleted, since
-    an attempt that did not finish may have left them.
+    No shard is read. Shards without a record are deleted, since an attempt
+    that did not finish may have left them.
+
+    Args:
+        plan: Of the build.
+        sink: OUT.
+        there: All files of OUT.
     """
-    there = sink.list("")
-    records: dict[tuple[str, int], ShardRecord] = {}
+    records: Records = {}
     for split, index in plan.shards():
         path = shard_path(split, index)
-        record = _record(split, index, plan, sink) if record_path(split, index) in there else None
-        if record and there.get(path) == record.size:
+        record = _record(record_path(split, index), sink, there)
+        fits = record is not None and record.fingerprint == plan.fingerprint
+        if record and fits and there.get(path) == record.size:
             records[split, index] = record
         elif path in there:
             sink.remove(path)
-    complete = len(records) == sum(split.shards for split in plan.splits)
-    return Found(records, complete and _indexed(there, sink))
+    return records
 
 
-def _indexed(there: dict[str, int], sink: Sink) -> bool:
-    """Whether index and manifests are there."""
+def _records_there(sink: Sink, there: Mapping[str, int]) -> Iterator[ShardRecord]:
+    for path in there:
+        if path.startswith(f"{FOLDER}/") and (record := _record(path, sink, there)):
+            yield record
+
+
+def _record(path: str, sink: Sink, there: Mapping[str, int]) -> ShardRecord | None:
+    if path not in there:
+        return None
     try:
-        index = read_index(sink)
-    except DatasetError:
-        return False
-    files = [file for split in index.splits.values() for file in split.manifest]
-    return all(there.get(file.path) == file.bytes for file in files)
-
-
-def _record(split: str, index: int, plan: Plan, sink: Sink) -> ShardRecord | None:
-    try:
-        record = read_header(sink.open(record_path(split, index)))
+        return read_header(sink.open(path))
     except (StorageError, ValueError, OSError):
         return None
-    return record if record.fingerprint == plan.fingerprint else None
 
 
-def check_space(plan: Plan, found: Found, sink: Sink) -> None:
+def check_space(plan: Plan, records: Records, sink: Sink) -> None:
     """Refuses to begin what the disk cannot hold.
 
     Raises:
@@ -137,10 +161,10 @@ def check_space(plan: Plan, found: Found, sink: Sink) -> None:
         return
     pixels = int(plan.config["size"]) ** 2
     one = pixels * _BYTES_PER_PIXEL[str(plan.config["format"])] + _TAR_BYTES
-    left = plan.rows - sum(record.rows for record in found.records.values())
+    left = plan.rows - sum(record.rows for record in records.values())
     if left * one > free:
         message = (
-            f"OUT has {free / 1e9:.1f} GB free, the {left} textures that are left need about "
-            f"{left * one / 1e9:.1f} GB; make room, or name an OUT on another disk"
+            f"OUT has {size_text(free)} free, the {count_of(left, 'texture')} left to make need "
+            f"about {size_text(left * one)}; make room, or name an OUT on another disk"
         )
         raise ConfigError(message)

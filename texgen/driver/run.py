@@ -8,27 +8,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from texgen.config import DatasetConfig, RunOptions
-from texgen.driver.finish import Failures, count_failures, finish
+from texgen.driver.finish import Failures, Finished, finish
 from texgen.driver.log import BuildLog
-from texgen.driver.prepare import Found, check_empty, check_space, find_records, settle_plan
+from texgen.driver.prepare import Records, check_empty, check_space, find_records, settle_plan
 from texgen.driver.schedule import Outcome, Policy, Scheduler, Shard
 from texgen.driver.stop import StopRequest
 from texgen.driver.view import Status, View
 from texgen.driver.workforce import open_executor
 from texgen.errors import (
     BuildFailedError,
+    ConfigError,
     InterruptedBuildError,
     SourceChangedError,
     StorageError,
 )
 from texgen.executors import Executor
 from texgen.generate import ShardTask
-from texgen.index import INDEX
+from texgen.index import INDEX, stray_files
 from texgen.plan import Plan, PlannedShards
 from texgen.source import SourceSpec, open_source
 from texgen.storage import Sink, open_sink
 from texgen.synthesize import EngineSpec
 from texgen.types import ShardRecord, shard_name
+from texgen.words import count_of, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,15 @@ class BuildSummary:
 
     Attributes:
         plan: The whole of it.
-        made: Textures made in this run.
+        rows: Textures made or failed in this run; 0 where nothing was left to do.
+        made: Those of them that were made.
         failures: Failed rows, of earlier runs too.
         seconds: Wall clock of this run.
         within_budget: Whether no more photographs failed than may.
     """
 
     plan: Plan
+    rows: int
     made: int
     failures: Failures
     seconds: float
@@ -81,31 +85,42 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     started = time.monotonic()
     sink = open_sink(request.out)
     source = open_source(request.source)
-    check_empty(sink)
-    with StopRequest() as stop, sink.lock(), BuildLog(sink.log_path()) as log:
-        view.say(f"listing {request.source.location}")
-        plan = settle_plan(source, request.config, request.name, sink)
-        for note in plan.notes:
-            view.say(note)
-        found = find_records(plan, sink)
-        before = sum(record.rows for record in found.records.values())
-        if found.complete:
-            failures = count_failures(plan, sink)
-        else:
-            check_space(plan, found, sink)
-            sink.remove(INDEX)
-            run = _Run(request, plan, found, sink, view, log, stop)
-            run.make_shards()
-            failures = finish(plan, found.records, sink)
+    with StopRequest() as stop, contextlib.ExitStack() as held:
+        with _before_any_work():
+            check_empty(sink)
+            held.enter_context(sink.lock())
+            log = held.enter_context(BuildLog(sink.log_path()))
+            view.say(f"listing {request.source.location}")
+            sink.clear_scratch()
+            there = sink.list("")
+            plan = settle_plan(source, request.config, request.name, sink, there)
+            for note in plan.notes:
+                view.say(note)
+            records = find_records(plan, sink, there)
+            check_space(plan, records, sink)
+        run = _Run(request, plan, records, sink, view, log, stop)
+        finished = run.make()
+        run.tell_of_strays(stray_files(finished.index, there))
         sink.clear_scratch()
+    failures = finished.failures
     allowed = request.options.failures_allowed(sum(split.images for split in plan.splits))
     return BuildSummary(
         plan,
-        plan.rows - before,
+        sum(record.rows for record in run.new_records()),
+        sum(record.samples for record in run.new_records()),
         failures,
         time.monotonic() - started,
         failures.images <= allowed,
     )
+
+
+@contextlib.contextmanager
+def _before_any_work() -> Iterator[None]:
+    """An OUT that cannot be used at all is a wrong option; later, it is a build that failed."""
+    try:
+        yield
+    except StorageError as error:
+        raise ConfigError(str(error)) from error
 
 
 class _Run:
@@ -115,7 +130,7 @@ class _Run:
         self,
         request: BuildRequest,
         plan: Plan,
-        found: Found,
+        records: Records,
         sink: Sink,
         view: View,
         log: BuildLog,
@@ -123,7 +138,8 @@ class _Run:
     ) -> None:
         self._request = request
         self._plan = plan
-        self._records = found.records
+        self._records = records
+        self._before = frozenset(records)
         self._sink = sink
         self._view = view
         self._log = log
@@ -133,11 +149,32 @@ class _Run:
         self._engines = 1
         self._earlier = self._done()
 
-    def make_shards(self) -> None:
-        """Makes the shards without a record; see `build` for the errors."""
+    def make(self) -> Finished:
+        """Makes the shards without a record, then manifests and index; see `build`."""
         missing = [shard for shard in self._plan.shards() if shard not in self._records]
-        if not missing:
-            return
+        with self._told_what_is_kept():
+            if missing:
+                self._sink.remove(INDEX)
+                self._make_shards(missing)
+            finished = finish(self._plan, self._records, self._sink)
+        if finished.written and not missing:
+            self._warn(f"made anew from the records: {', '.join(finished.written)}")
+        return finished
+
+    def new_records(self) -> list[ShardRecord]:
+        """Of the shards made in this run."""
+        return [record for shard, record in self._records.items() if shard not in self._before]
+
+    def tell_of_strays(self, strays: list[str]) -> None:
+        """Warns of files that `texgen verify` will find."""
+        if strays:
+            what = count_of(len(strays), "file")
+            self._warn(
+                f"OUT holds {what} that the data set lacks, such as {plain(strays[0])}; "
+                "move what you need elsewhere, and delete the rest"
+            )
+
+    def _make_shards(self, missing: list[Shard]) -> None:
         options = self._request.options
         with self._executor(missing) as executor:
             scheduler = Scheduler(
@@ -148,7 +185,7 @@ class _Run:
                 self._log.line,
                 self._warn,
             )
-            with self._stop.deferred(), self._told_what_is_kept():
+            with self._stop.deferred():
                 outcome = scheduler.run(missing, self._pulse)
         self._sink.clear_scratch()
         self._raise_for(outcome)
@@ -158,7 +195,7 @@ class _Run:
         try:
             yield
         except StorageError as error:
-            message = f"{error}; {self._kept()}; mend it, and the same command goes on"
+            message = f"{error}; {self._kept()}; once that is mended, the same command goes on"
             raise StorageError(message) from error
 
     def _kept(self) -> str:
@@ -228,7 +265,7 @@ class _Run:
             raise InterruptedBuildError(message, self._stop.exit_code)
         if outcome.given_up:
             shard, error = next(iter(outcome.given_up.items()))
-            what = f"{len(outcome.given_up)} shards could not be made, {kept}; "
+            what = f"{count_of(len(outcome.given_up), 'shard')} could not be made, {kept}; "
             what += f"{shard_name(*shard)}: {error}"
             if outcome.source_changed:
                 raise SourceChangedError(what)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
-from texgen.errors import InterruptedBuildError
-
-_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+from texgen import signals
 
 
 class StopRequest:
     """Catches the signals while it is open; a context manager.
 
-    A signal raises `InterruptedBuildError`, but within `deferred` the first
-    one only sets `exit_code`.
+    Within `deferred` the first one only sets `exit_code`, and the build brings itself
+    to an end. At any other moment, and the second time, a signal ends the process at
+    once: what has a final name is whole, and task processes, engines and a local Ray
+    follow this process's death.
 
     Attributes:
         exit_code: 130 after Ctrl-C, 143 after SIGTERM, else None.
@@ -28,41 +24,28 @@ class StopRequest:
     def __init__(self) -> None:
         self.exit_code: int | None = None
         self._deferring = False
-        self._before: dict[int, Any] = {}
+        self._kept = contextlib.ExitStack()
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
         """While shards are made, which the build itself brings to an end."""
         self._deferring = True
-        # Ray puts a handler of its own in place when it starts.
-        self._catch()
         try:
             yield
         finally:
             self._deferring = False
 
-    def _catch(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            for number in _CODES:
-                before = signal.signal(number, self._asked)
-                self._before.setdefault(number, before)
-
     def _asked(self, number: int, frame: FrameType | None) -> None:
-        code = _CODES[signal.Signals(number)]
         if self.exit_code is not None:
-            # Twice: out at once. Task processes and engines follow this process's death.
-            os._exit(code)
-        self.exit_code = code
+            signals.leave(number, "stopped at once; the same command goes on")
         if not self._deferring:
-            message = "stopped while no shard was being made; the same command goes on"
-            raise InterruptedBuildError(message, code)
+            signals.leave(number, "stopped while no shard was being made; the same command goes on")
+        self.exit_code = signals.exit_code(number)
 
     def __enter__(self) -> StopRequest:
-        self._catch()
+        self._kept.enter_context(signals.kept())
+        signals.catch(self._asked)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            # None is a handler that was not set from Python and cannot be set again.
-            if handler is not None:
-                signal.signal(number, handler)
+        self._kept.close()

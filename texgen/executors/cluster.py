@@ -1,4 +1,4 @@
-"""Shards as Ray tasks, one a shard. The only module that imports Ray."""
+"""Shards as Ray tasks, one a shard. With `session` the only module that imports Ray."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import contextlib
 import io
 import logging
 import math
-import os
-import socket
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +14,9 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from texgen.errors import ConfigError, TexgenError
+from texgen.errors import TexgenError
 from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
+from texgen.executors.session import RaySession
 from texgen.executors.task import run_task
 from texgen.generate import ShardTask
 from texgen.types import ShardRecord
@@ -25,9 +24,6 @@ from texgen.types import ShardRecord
 _log = logging.getLogger(__name__)
 
 _BOARD_EVERY_S = 1.0
-_REACH_S = 10.0
-_OBJECT_STORE_BYTES = 128 << 20
-"""Only records pass through the object store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ class RayExecutor:
         self._stdout = contextlib.redirect_stdout(_ToLog())
         self._stdout.__enter__()
         try:
-            _connect(address, workers)
+            self._session = RaySession(address, workers)
         except BaseException:
             self._stdout.__exit__(None, None, None)
             raise
@@ -159,7 +155,7 @@ class RayExecutor:
         """See `Executor.close`."""
         for ticket in list(self._running.values()):
             self.cancel(ticket)
-        ray.shutdown()
+        self._session.close()
         self._stdout.__exit__(None, None, None)
 
 
@@ -203,41 +199,6 @@ def _open_board() -> Any:  # noqa: ANN401 - an actor handle
 
 def _run_on_ray(task: ShardTask, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
     return run_task(task, lambda event: board.post.remote(event))
-
-
-def _connect(address: str | None, workers: int | None) -> None:
-    # Ray would otherwise print a line about its usage statistics, and send them.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    try:
-        if address is None:
-            # "local" even where RAY_ADDRESS names a cluster: that takes --ray-address auto.
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                **quiet,
-            )
-        else:
-            _check_reachable(address)
-            ray.init(address=address, **quiet)
-    except (RayError, OSError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        place = f"--ray-address {address}" if address else "Ray"
-        message = f"{place}: {reason}; start a cluster with `ray start --head`, or use --no-ray"
-        raise ConfigError(message) from error
-
-
-def _check_reachable(address: str) -> None:
-    """Raises `OSError` or `ValueError` where nothing listens, for which Ray waits forever."""
-    if address == "auto":
-        return
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not colon:
-        message = "neither auto nor host:port"
-        raise ValueError(message)
-    socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
 
 
 def _capacity() -> Capacity:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -97,6 +97,8 @@ class _Slot:
         self._process: BaseProcess = context.Process(
             target=_serve, args=(theirs,), name="texgen-task", daemon=True
         )
+        # The first start would start it, and that unblocks the signal again.
+        resource_tracker.ensure_running()
         # Blocked in the child for good: it would meet a Ctrl-C before it can ignore it.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -11,13 +11,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from texgen.errors import StorageError, TexgenError
+from texgen.errors import TexgenError
 from texgen.executors.base import Event, Logged, Progressed, ticket_of
 from texgen.generate import ShardTask, generate_shard
 from texgen.source import open_source
-from texgen.storage import open_sink
+from texgen.storage import open_sink, storage_errors
 from texgen.synthesize import EnginePool, EngineSpec
-from texgen.types import ShardRecord
+from texgen.types import ShardRecord, shard_path
 
 Report = Callable[[Event], None]
 
@@ -54,13 +54,13 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
     handler = _Forwarder(report)
     logger = logging.getLogger("texgen")
     logger.addHandler(handler)
+    shard = Path(task.out, shard_path(task.shard.split, task.shard.index))
     try:
-        return _run(task, report)
+        # What reads SRC or runs engines has errors of its own.
+        with storage_errors("write", shard):
+            return _run(task, report)
     except TexgenError:
         raise
-    except OSError as error:
-        message = f"{error.filename or f'{task.out}, {task.shard.name}'}: {error.strerror or error}"
-        raise StorageError(message) from error
     except Exception as error:  # noqa: BLE001 - the one place where the unforeseen is turned into a typed error
         summary = f"{type(error).__name__}: {error}"
         raise TaskError(summary, traceback.format_exc()) from None

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Protocol
 
 from texgen.errors import ConfigError
+from texgen.storage.faults import scratch_folder, storage_errors
 from texgen.storage.local import LocalSink
 from texgen.types import ArrowFile
 
-__all__ = ["LocalSink", "Sink", "open_sink"]
+__all__ = ["LocalSink", "Sink", "open_sink", "scratch_folder", "storage_errors"]
 
 
 class Sink(Protocol):
@@ -29,7 +30,13 @@ class Sink(Protocol):
         ...
 
     def list(self, prefix: str) -> dict[str, int]:
-        """Paths below the folder ``prefix`` and their sizes in bytes; all of OUT for ``""``."""
+        """Paths below the folder ``prefix`` and their sizes in bytes; all of OUT for ``""``.
+
+        A link to nothing, or back to a folder above it, has -1 bytes.
+
+        Raises:
+            StorageError: If a folder cannot be listed; one that is not there holds nothing.
+        """
         ...
 
     def open(self, path: str) -> ArrowFile:

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from texgen.digest import sha256_file
 from texgen.errors import LockedError, ShardConflictError, StorageError
+from texgen.storage.faults import storage_errors
 from texgen.types import ArrowFile
 
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
@@ -31,22 +33,23 @@ class LocalSink:
 
     def foreign(self) -> str | None:
         """See `Sink.foreign`."""
-        # Other programs name their folders _build too.
-        ours = any((self._root / "_build" / name).is_file() for name in ("plan.json", "lock"))
-        if ours or not self._root.is_dir():
-            return None
-        return next((path.name for path in self._root.iterdir()), None)
+        with storage_errors("look into", self._root):
+            # Other programs name their folders _build too.
+            ours = any((self._root / "_build" / name).is_file() for name in ("plan.json", "lock"))
+            if ours or not self._root.is_dir():
+                return None
+            return next((path.name for path in self._root.iterdir()), None)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """See `Sink.lock`. The kernel drops it when the process ends, however it ends."""
         path = self._root / "_build" / "lock"
-        with _storage_errors("write to", path):
+        with storage_errors("write to", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        with os.fdopen(descriptor, "r+") as file:
+        try:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 message = f"{self._root} is being written by {_holder(path)}; wait, or stop it"
                 raise LockedError(message) from error
@@ -54,32 +57,29 @@ class LocalSink:
                 message = f"cannot lock {path}: {error.strerror}; name an OUT that can be locked"
                 raise StorageError(message) from error
             about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
-            file.truncate(0)
-            file.write(json.dumps(about))
-            file.flush()
+            with storage_errors("write to", path):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, json.dumps(about).encode())
             yield
+        finally:
+            os.close(descriptor)
 
     def list(self, prefix: str) -> dict[str, int]:
         """See `Sink.list`."""
-        found: dict[str, int] = {}
-        for folder, _, names in os.walk(self._root / prefix, followlinks=True):
-            for name in names:
-                path = Path(folder) / name
-                with contextlib.suppress(FileNotFoundError):
-                    found[path.relative_to(self._root).as_posix()] = path.stat().st_size
-        return found
+        root = self._root / prefix
+        return {Path(path).relative_to(self._root).as_posix(): size for path, size in _files(root)}
 
     def open(self, path: str) -> ArrowFile:
         """See `Sink.open`."""
         place = self._root / path
-        with _storage_errors("read", place):
+        with storage_errors("read", place):
             # Arrow cannot map an empty file.
             return pa.memory_map(str(place)) if place.stat().st_size else pa.BufferReader(b"")
 
     def write(self, path: str, data: bytes) -> None:
         """See `Sink.write`."""
         part = self._part(Path(path).name)
-        with _storage_errors("write", self._root / path):
+        with storage_errors("write", self._root / path):
             with part.open("wb") as file:
                 file.write(data)
                 os.fsync(file.fileno())
@@ -88,7 +88,7 @@ class LocalSink:
     def commit(self, file: Path, path: str, sha256: str, *, replace: bool = False) -> None:
         """See `Sink.commit`."""
         place = self._root / path
-        with _storage_errors("write", place):
+        with storage_errors("write", place):
             with file.open("rb") as part:
                 os.fsync(part.fileno())
             if replace or self._linked(file, place):
@@ -126,13 +126,13 @@ class LocalSink:
 
     def remove(self, path: str) -> None:
         """See `Sink.remove`."""
-        with _storage_errors("delete", self._root / path):
+        with storage_errors("delete", self._root / path):
             (self._root / path).unlink(missing_ok=True)
 
     def scratch(self) -> Path:
         """See `Sink.scratch`."""
         folder = self._root / "_build" / "tmp"
-        with _storage_errors("write to", folder):
+        with storage_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -143,16 +143,53 @@ class LocalSink:
     def log_path(self) -> Path | None:
         """See `Sink.log_path`."""
         folder = self._root / "_build" / "logs"
-        with _storage_errors("write to", folder):
+        with storage_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder / "build.log"
 
     def free_bytes(self) -> int | None:
         """See `Sink.free_bytes`."""
-        return shutil.disk_usage(self._root).free
+        with storage_errors("look into", self._root):
+            return shutil.disk_usage(self._root).free
 
     def _part(self, name: str) -> Path:
         return self.scratch() / f"{name}.{socket.gethostname()}-{os.getpid()}.part"
+
+
+def _files(root: Path) -> Iterator[tuple[str, int]]:
+    """Path and size of every file below ``root``; see `Sink.list` for links."""
+    pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [(os.fspath(root), ())]
+    while pending:
+        folder, above = pending.pop()
+        with storage_errors("list", Path(folder)):
+            try:
+                status = os.stat(folder)  # noqa: PTH116 - this is a loop over many
+                with os.scandir(folder) as scan:
+                    entries = list(scan)
+            except FileNotFoundError:
+                continue
+            here = (*above, (status.st_dev, status.st_ino))
+            for entry in entries:
+                found = _look(entry)
+                if found is None:
+                    continue
+                if not stat.S_ISDIR(found.st_mode):
+                    yield entry.path, -1 if stat.S_ISLNK(found.st_mode) else found.st_size
+                elif (found.st_dev, found.st_ino) in here:
+                    yield entry.path, -1
+                else:
+                    pending.append((entry.path, here))
+
+
+def _look(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What an entry, or what it links to, is; the link itself where it leads nowhere."""
+    try:
+        return entry.stat()
+    except OSError:
+        # Deleted since the listing, as attempts that end delete what they made.
+        with contextlib.suppress(FileNotFoundError):
+            return entry.stat(follow_symlinks=False)
+    return None
 
 
 def _flush_folder(folder: Path) -> None:
@@ -172,14 +209,5 @@ def _holder(path: Path) -> str:
         about = json.loads(path.read_text())
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(about["since"]))
         return f"process {about['pid']} on {about['host']} since {since}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
-
-
-@contextlib.contextmanager
-def _storage_errors(verb: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        message = f"cannot {verb} {path}: {error.strerror or error}"
-        raise StorageError(message) from error

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from texgen.errors import (
 )
 from texgen.synthesize.process import EngineProcess, EngineSpec, Scratch
 from texgen.synthesize.protocol import Job, Texture
+from texgen.synthesize.threads import DaemonThreads
 
 _START_ATTEMPTS = 3
 _WINDOW_PER_ENGINE = 16
@@ -55,7 +56,7 @@ class EnginePool:
         self._timeout_s = timeout_s
         self._retries = retries
         self._window = max(_MIN_WINDOW, _WINDOW_PER_ENGINE * size)
-        self._threads = ThreadPoolExecutor(size, thread_name_prefix="texgen-engine")
+        self._threads = DaemonThreads(size, "texgen-engine", self._make)
         self._own = threading.local()
         self._guard = threading.Lock()
         self._processes: set[EngineProcess] = set()
@@ -117,7 +118,7 @@ class EnginePool:
             self._closed = True
             for process in self._processes:
                 process.terminate()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
         for process in self._processes:
             process.kill()
         self._scratch.cleanup()
@@ -129,7 +130,7 @@ class EnginePool:
         self.close()
 
     def _submit(self, job: Job) -> Future[Texture]:
-        return self._threads.submit(self._make, job)
+        return self._threads.submit(job)
 
     def _make(self, job: Job) -> Texture:
         with self._at_work(job.name):

@@ -262,10 +262,11 @@ def identify(spec: EngineSpec) -> EngineIdentity:
     scratch = Scratch()
     try:
         process = EngineProcess(spec, scratch)
+        process.kill()
     except (WorkerCrashedError, WorkerGarbageError, Timeout) as error:
         message = f"the engine {spec.name!r} does not start: {error.detail}"
         raise EngineStartError(message) from error
-    process.kill()
-    scratch.cleanup()
+    finally:
+        scratch.cleanup()
     hello = process.hello
     return EngineIdentity(hello.engine, hello.engine_version, hello.parameters, hello.encoders)

@@ -1,0 +1,161 @@
+"""Ray's start and end, in a thread of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+import ray
+
+from texgen import signals
+from texgen.errors import ConfigError
+from texgen.executors.native import NativeStderr
+
+_ANSWER_S = 15.0
+"""Within which a cluster must answer; Ray itself may wait forever."""
+
+_REACH_S = 10.0
+_LOOK_EVERY_S = 0.01
+_OBJECT_STORE_BYTES = 128 << 20
+"""Only records pass through the object store."""
+
+_CLIENT = "ray://"
+
+_log = logging.getLogger(__name__)
+
+
+class RaySession:
+    """A started Ray, or a connection to a cluster.
+
+    Ray starts in native code that no signal reaches, that puts a handler of its own in
+    the place of ours, and that may wait forever. So it starts in another thread, while
+    the calling one waits with a limit and hears signals. That thread stays until
+    `close`: the kernel ends the processes of a local Ray with the thread that started them.
+
+    Args:
+        address: Of a running cluster; None starts a local Ray.
+        workers: Processors of the local Ray; None is all.
+
+    Raises:
+        ConfigError: If it does not start, or the cluster does not answer in time. In
+            the latter case the thread still waits, and Ray cannot be used in this process.
+    """
+
+    def __init__(self, address: str | None, workers: int | None) -> None:
+        self._address = address
+        self._workers = workers
+        self._error: BaseException | None = None
+        self._settled = threading.Event()
+        self._over = threading.Event()
+        threading.Thread(target=self._live, name="texgen-ray", daemon=True).start()
+        try:
+            self._wait_for_start()
+        except BaseException:
+            self._over.set()
+            raise
+
+    def close(self) -> None:
+        """Ends a local Ray, or the connection."""
+        ray.shutdown()
+        self._over.set()
+
+    def _live(self) -> None:
+        try:
+            _start(self._address, self._workers)
+        except BaseException as error:  # noqa: BLE001 - raised where the start is waited for
+            self._error = error
+        self._settled.set()
+        self._over.wait()
+
+    def _wait_for_start(self) -> None:
+        started = time.monotonic()
+        with signals.kept() as put_back, NativeStderr() as native:
+            while not self._settled.wait(_LOOK_EVERY_S):
+                put_back()
+                if self._address is not None and time.monotonic() - started > _ANSWER_S:
+                    raise _no_answer(self._address, native.lines())
+        if self._error is not None:
+            raise _explained(self._address, self._error) from self._error
+
+
+def _start(address: str | None, workers: int | None) -> None:
+    # Ray would otherwise print a line about its usage statistics, and send them.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray warns that it leaves SIGTERM alone outside the main thread, which is wanted.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:
+        # "local" even where RAY_ADDRESS names a cluster: that takes --ray-address auto.
+        ray.init(
+            address="local",
+            num_cpus=workers,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            **quiet,
+        )
+    else:
+        _check_reachable(address)
+        ray.init(address=address, **quiet)
+
+
+def _check_reachable(address: str) -> None:
+    """Raises `OSError` or `ValueError` where nothing listens: sooner and plainer than Ray.
+
+    Raises:
+        ConfigError: If Ray's client is not installed, but needed.
+    """
+    if address == "auto":
+        return
+    if address.startswith(_CLIENT) and importlib.util.find_spec("grpc") is None:
+        message = (
+            f"--ray-address {address}: needs Ray's client; pip install 'ray[client]', or run on "
+            "a node of the cluster and name it as host:port"
+        )
+        raise ConfigError(message)
+    host, colon, port = address.removeprefix(_CLIENT).rpartition(":")
+    if not colon:
+        message = "neither auto nor host:port"
+        raise ValueError(message)
+    socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
+
+
+def _explained(address: str | None, error: BaseException) -> ConfigError:
+    if isinstance(error, ConfigError):
+        return error
+    if isinstance(error, UnicodeEncodeError):
+        return ConfigError(
+            "Ray takes no command line and no working folder whose bytes are not UTF-8; "
+            "give paths by links with plain names, or use --no-ray"
+        )
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if address is None:
+        return ConfigError(f"Ray does not start: {reason}; use --no-ray")
+    return _no_cluster(address, reason)
+
+
+def _no_answer(address: str, native: list[str]) -> ConfigError:
+    for line in native:
+        _log.warning("Ray says: %s", line)
+    reason = f"no answer in {_ANSWER_S:.0f} s"
+    if native:
+        reason += f", Ray says: {native[-1].rstrip('.')}"
+    if "Unauthenticated" in reason:
+        # To an address that it is given, Ray sends a token only in this mode.
+        return ConfigError(
+            f"--ray-address {address}: {reason}; set RAY_AUTH_MODE=token, with the cluster's "
+            "token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
+        )
+    return _no_cluster(address, reason)
+
+
+def _no_cluster(address: str, reason: str) -> ConfigError:
+    named = os.environ.get("RAY_ADDRESS") if address == "auto" else None
+    place = f"--ray-address {address}" + (f" (RAY_ADDRESS is {named})" if named else "")
+    return ConfigError(
+        f"{place}: {reason}; start a cluster with `ray start --head`, or use --no-ray"
+    )

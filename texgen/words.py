@@ -1,0 +1,25 @@
+"""Words for people: counts, sizes, and names that hold anything."""
+
+from __future__ import annotations
+
+import os
+
+
+def count_of(number: int, noun: str) -> str:
+    """``1 shard``, ``2 shards``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def size_text(size: float) -> str:
+    """Bytes in the largest unit of which there is at least one: ``512 B``, ``1.5 MB``."""
+    units = ["B", "kB", "MB", "GB"]
+    while size >= 1000 and len(units) > 1:
+        size /= 1000
+        units.pop(0)
+    return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
+
+
+def plain(text: str) -> str:
+    """``text`` on one line, for a terminal: bytes and characters that do not print are escaped."""
+    decoded = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)
