@@ -219,9 +219,9 @@ def test_the_worker_explains_wrong_arguments() -> None:
 @pytest.mark.parametrize(
     ("image_format", "sha256"),
     [
-        ("png", "8504e366f05ac6bd3c2bd8b85527feb26bbd0bf3a2dbf6e2ad7fb4fa46f8a5cc"),
-        ("webp", "2a4d460e90ab2efd445aa5482c5b67a7b6779bcd03a6f871c8308e695c4ac490"),
-        ("jpg", "e5586fe7307423060a7b0629dd16fd7f05f9f3a1e6ec18570774ad8188a128e1"),
+        ("png", "6cd998efff56a20b6b99a8bc184772141df4e1a273c66b41548c8eac787ed8f6"),
+        ("webp", "f95448246f6cb6b2548296a304a50aae68a4d3042ee2b1193744566d9ab82071"),
+        ("jpg", "40b54080193e9bdf252f87fa2b222cefdbee3e5a12f8bc3dc05843242d8def51"),
     ],
 )
 def test_the_bytes_of_every_format_are_pinned(image_format: str, sha256: str) -> None:
