@@ -13,8 +13,20 @@ FORMAT_VERSION = 1
 """Version of what is on disk."""
 
 FORMATS = ("png", "webp", "jpg")
-ENGINES = ("embark", "embark-cli", "stub")
+
+ENGINES = ("embark", "embark-cli")
+"""Those that users are offered, wherever a list of them is shown."""
+
 DEFAULT_ENGINE = "embark"
+
+UPSTREAM_ENGINE = "embark-cli"
+"""The one that runs a program which the user may name."""
+
+STUB = "stub"
+"""Not offered: it takes no time, for tests and benchmarks of everything else."""
+
+_SECONDS_AT_224 = 120.0
+"""Two orders of magnitude above the slowest engine's usual time for a 224 px texture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +125,11 @@ class RunOptions:
         limit = self.max_failures
         # A share of 0.29 is a little less than that as a float; 29 of 100 may fail all the same.
         return limit if isinstance(limit, int) else math.floor(images * limit + 1e-9)
+
+
+def sample_timeout_s(size: int) -> float:
+    """Time-out for one texture of ``size`` px where none is named: it grows with the area."""
+    return max(_SECONDS_AT_224, _SECONDS_AT_224 * (size / 224) ** 2)
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -83,17 +82,3 @@ def _to_rgb(image: Image.Image) -> Pixels:
 def _is_grey16(image: Image.Image) -> bool:
     # A PGM with 16 bits opens in the 32-bit mode "I", all else in "I;16" and kin.
     return image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PPM", "PNG"})
-
-
-def read_rgb(path: Path, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Decodes the image file at ``path``; see `decode`.
-
-    Raises:
-        ImageError: If it cannot be read or decoded.
-    """
-    try:
-        return decode(path.read_bytes(), max_pixels)
-    except FileNotFoundError as error:
-        raise ImageError("image_missing", str(error)) from error
-    except OSError as error:
-        raise ImageError("image_denied", str(error)) from error

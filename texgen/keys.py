@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 _UNPLAIN = re.compile(rb"[^A-Za-z0-9_/-]")
-_ESCAPED = re.compile(rb"~([0-9a-f]{2})")
 
 MAX_TEXTURES = 1000
 """Textures an image: with four digits their keys would no longer sort."""
@@ -18,19 +17,6 @@ def escape(name: bytes) -> str:
     ``~`` itself too, so that the mapping is injective.
     """
     return _UNPLAIN.sub(lambda match: b"~%02x" % match[0][0], name).decode("ascii")
-
-
-def unescape(key: str) -> bytes:
-    """The path that `escape` made ``key`` of.
-
-    Raises:
-        ValueError: If ``key`` is not a result of `escape`.
-    """
-    name = _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), key.encode("ascii"))
-    if escape(name) != key:
-        message = f"not a key: {key!r}"
-        raise ValueError(message)
-    return name
 
 
 def image_key(path: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 
 import numpy as np
 
@@ -13,6 +14,11 @@ PATCH_SIZE = 96
 SMALL_PATCH_SIZE = 48
 MIN_ENGINE_SIDE = 16
 """Patches below this side, in px, are mirrored out to it before synthesis."""
+
+MAX_PATCHES = 255
+"""Example patches of one texture."""
+
+MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ def sample_patches(
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        seed: Of the texture; a manifest row's ``seed`` gives that row's patches.
+        seed: In [0, 2**64); a manifest row's ``seed`` gives that row's patches.
         patch_size: Side of the patches, px, where the photograph is large enough.
         small_patch_size: Side where it is not; a photograph that is smaller still gives its
             shorter side.
@@ -86,9 +92,14 @@ def sample_patches(
         Both patches and their boxes. The patches are copies, never resized.
 
     Raises:
-        ValueError: If ``image`` is not (H, W, 3) uint8 with at least one pixel.
+        ValueError: If ``image`` is not (H, W, 3) uint8 with at least one pixel, or a number
+            is out of range.
+        TypeError: If ``image`` is no array, or a number no integer.
     """
     check_rgb(image)
+    seed = checked_integer("seed", seed, 0, MAX_SEED)
+    patch_size = checked_integer("patch_size", patch_size, 1)
+    small_patch_size = checked_integer("small_patch_size", small_patch_size, 1)
     height, width = image.shape[:2]
     boxes = patch_geometry(
         width, height, seed, patch_size=patch_size, small_patch_size=small_patch_size
@@ -127,7 +138,34 @@ def mirror_to_minimum(patch: Pixels, side: int = MIN_ENGINE_SIDE) -> Pixels:
 
 
 def check_rgb(image: Pixels) -> None:
-    """Raises `ValueError` unless ``image`` is (H, W, 3) uint8 with at least one pixel."""
+    """Checks that ``image`` is (H, W, 3) uint8 with at least one pixel.
+
+    Raises:
+        TypeError: If it is no array.
+        ValueError: If it is another one.
+    """
+    if not isinstance(image, np.ndarray):
+        message = f"expected an (H, W, 3) uint8 array, got {type(image).__name__}"
+        raise TypeError(message)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         message = f"expected (H, W, 3) uint8 pixels, got {image.shape} {image.dtype}"
         raise ValueError(message)
+
+
+def checked_integer(name: str, value: int, least: int, most: int | None = None) -> int:
+    """``value`` as an int; NumPy's integers are welcome.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is not in [``least``, ``most``].
+    """
+    try:
+        number = index(value)
+    except TypeError:
+        message = f"{name} must be an integer, not {value!r}"
+        raise TypeError(message) from None
+    if number < least or (most is not None and number > most):
+        bounds = f"at least {least}" if most is None else f"{least} to {most}"
+        message = f"{name} must be {bounds}, not {number}"
+        raise ValueError(message)
+    return number

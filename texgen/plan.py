@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -113,17 +114,19 @@ def make_plan(source: Source, config: DatasetConfig, name: str, folder: Path) ->
         SourceError: If there are no photographs, or SRC cannot be listed.
     """
     splits, notes = [], []
+    # No more than `islice` counts to.
+    limit = None if config.limit is None else min(config.limit, sys.maxsize)
     for listing in source.splits():
         path = folder / f"{listing.name}.arrow"
-        entries = itertools.islice(source.entries(listing), config.limit)
+        entries = itertools.islice(source.entries(listing), limit)
         images, shards, digest = _write_entries(entries, config, path)
         splits.append(SplitPlan(listing.name, images, shards, listing.classes, digest))
         notes += [note for note in listing.notes if note not in notes]
-        if not images:
-            notes.append(f"split {listing.name!r} holds no images")
     if not any(split.images for split in splits):
-        message = "--src holds no images; expected class folders of .jpg, .jpeg, .png, … files"
-        raise SourceError(message)
+        # What was ignored is where the images may be.
+        expected = "expected class folders of .jpg, .jpeg, .png, … files"
+        raise SourceError("; ".join(["--src holds no images", *notes, expected]))
+    notes += [f"split {split.name!r} holds no images" for split in splits if not split.images]
     return Plan(name, config.canonical(), tuple(splits), tuple(notes))
 
 

@@ -93,7 +93,10 @@ def test_a_bug_asks_for_a_report(raising, capsys):
         (["verify"], "OUT"),
         (["synth", "--out", "x.png"], "PATCH"),
         (["synth", "a.png", "--out", "x.gif"], "x.gif"),
-        (["synth", "missing.png", "--out", "x.png"], "missing.png"),
+        (["build", "--src", "", "--out", "b"], "--src"),
+        (["build", "--src", "a", "--out", "~nosuchuser/b"], "--out"),
+        (["verify", "~nosuchuser/b"], "OUT"),
+        (["verify", "x", "--workers", str(10**9)], "--workers"),
     ],
 )
 def test_wrong_usage_is_one_line_that_names_it_and_2(capsys, arguments, names):

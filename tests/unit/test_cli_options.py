@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.cli.options import Budget, engine_bin_option, engine_option
-from texgen.config import DEFAULT_ENGINE
+from texgen.cli.options import (
+    Budget,
+    Place,
+    Program,
+    Seconds,
+    engine_bin_option,
+    engine_option,
+    engine_spec,
+    jpeg_quality,
+)
+from texgen.config import DEFAULT_ENGINE, ENGINES
+from texgen.errors import ConfigError
 
 
 @given(st.integers(0, 10**9))
@@ -27,8 +40,12 @@ def test_a_percentage_is_a_share_of_the_images(text, share):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-1", "-1%", "1 %x", "1.5", "%", "many", "1e3", "nan%", "inf%", "1.%", "²", "0x10"]
-)
+    "text",
+    [
+        "", "-1", "-1%", "1 %x", "1.5", "%", "many", "1e3", "nan%", "inf%", "1.%", "²", "0x10",
+        "9" * 5000, "٣%",
+    ],
+)  # fmt: skip
 def test_anything_else_is_refused_with_an_example(text):
     with pytest.raises(click.BadParameter, match="1%"):
         Budget().convert(text, None, None)
@@ -50,13 +67,113 @@ def test_engine_and_program_are_handed_on():
     assert CliRunner().invoke(shown, given_).output == "embark-cli /opt/ts\n"
 
 
-def test_an_unknown_engine_is_refused_by_name():
+def test_an_unknown_engine_is_refused_with_those_on_offer():
     result = CliRunner().invoke(shown, ["--engine", "quilt"])
     assert result.exit_code == 2
-    assert "quilt" in result.output
+    assert all(name in result.output for name in ("quilt", *ENGINES))
+    assert "stub" not in result.output
 
 
 def test_help_offers_engines_for_users_alone():
     text = CliRunner().invoke(shown, ["--help"]).output
-    assert "embark-cli" in text
+    assert f"[{'|'.join(ENGINES)}]" in text
     assert "stub" not in text
+
+
+def test_the_stub_is_taken_where_it_is_not_offered():
+    assert CliRunner().invoke(shown, ["--engine", "stub"]).output == "stub None\n"
+
+
+def test_a_program_goes_with_the_engine_that_runs_it():
+    assert engine_spec("embark-cli", "/opt/ts").engine_bin == "/opt/ts"
+    with pytest.raises(ConfigError, match=r"--engine-bin .* --engine embark-cli, not with embark"):
+        engine_spec("embark", "/opt/ts")
+
+
+def test_quality_goes_with_jpeg_alone():
+    assert [jpeg_quality(q, "jpg") for q in (None, 1, 100)] == [95, 1, 100]
+    assert jpeg_quality(None, "png") is None
+    with pytest.raises(ConfigError, match="--quality"):
+        jpeg_quality(95, "webp")
+
+
+def refusal(kind: click.ParamType, text: str) -> str:
+    with pytest.raises(click.BadParameter) as caught:
+        kind.convert(text, None, None)
+    return caught.value.format_message()
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e300", "0", "-1", "86401", "long"])
+def test_a_time_that_no_clock_takes_is_refused(text):
+    assert "texgen" not in refusal(Seconds(), text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0.5", 0.5), ("86400", 86400.0), ("1e2", 100.0)])
+def test_seconds_up_to_a_day_are_taken(text, seconds):
+    assert Seconds().convert(text, None, None) == seconds
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a home in it."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("~", "home"), ("~/x/y", "home/x/y"), ("a/b", "a/b"), ("./~", "~"),
+        ("./~user/x", "~user/x"), ("a~b", "a~b"), (".", ""),
+    ],
+)  # fmt: skip
+def test_a_place_is_absolute_with_the_home_folder_in_it(here, text, place):
+    assert Place().convert(text, None, None) == str(here / place)
+
+
+@pytest.mark.parametrize("text", ["s3://bucket/~/x", "https://host/x"])
+def test_a_url_is_a_place_as_it_is(text):
+    assert Place().convert(text, None, None) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "empty"), ("~nosuchuser/x", "no such user"), ("loop", "symbolic links"),
+        ("loop/x", "symbolic links"), ("a" * 256, "too long"), ("d/" * 3000, "too long"),
+        ("file/x", "Not a directory"), (os.fsdecode(b"\xff"), "UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_place_that_cannot_be_looked_for_is_refused_with_the_reason(here, text, says):
+    (here / "loop").symlink_to("loop")
+    (here / "file").touch()
+    assert says in refusal(Place(), text)
+
+
+def test_a_place_behind_a_closed_folder_is_refused(here, monkeypatch):
+    def closed(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", closed)
+    assert f"{here / 'x'}: Permission denied" in refusal(Place(), "x")
+
+
+@pytest.mark.parametrize("text", ["x", "/tmp"])
+def test_a_current_folder_that_was_deleted_is_said(here, text):
+    (here / "gone").mkdir()
+    os.chdir(here / "gone")
+    (here / "gone").rmdir()
+    assert "deleted" in refusal(Place(), text)
+
+
+def test_a_photograph_may_have_a_name_that_is_not_utf_8(here):
+    name = os.fsdecode(b"\xff.png")
+    assert Place(utf8=False).convert(name, None, None) == str(here / name)
+
+
+def test_a_program_without_a_folder_is_looked_for_on_path(here):
+    found = [Program().convert(t, None, None) for t in ("ts", "./ts", "bin/ts", "~/ts")]
+    assert found == ["ts", *(str(here / place) for place in ("ts", "bin/ts", "home/ts"))]
+    assert "empty" in refusal(Program(), "")

@@ -88,6 +88,13 @@ def test_quiet_shows_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_a_closed_standard_error_shows_nothing(monkeypatch):
+    # Python's sign for `2>&-`.
+    monkeypatch.setattr(sys, "stderr", None)
+    with open_view(quiet=False) as view:
+        assert view is None
+
+
 def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)

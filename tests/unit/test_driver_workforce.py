@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,7 @@ ROWS = st.lists(st.integers(1, 600), min_size=1, max_size=40)
         ([512] * 9, 1, 8, 8),
         ([1] * 3, 1, 8, 1),
         ([512], 1, 1, 1),
+        ([3, 2], 1, 4096, 3),
     ],
 )
 def test_few_shards_share_their_workers_and_many_do_not(rows, nodes, workers, engines):
@@ -53,3 +55,13 @@ def test_no_other_number_of_engines_would_be_faster_with_few_shards(rows, nodes,
 def test_every_engine_finds_a_place(rows, nodes, workers):
     engines = engines_per_shard(rows, nodes, workers)
     assert workers // engines >= 1
+
+
+def test_no_more_engines_share_a_shard_than_it_has_textures():
+    assert engines_per_shard([5], 1, 10**6) == 5
+
+
+def test_many_workers_do_not_make_the_search_long():
+    started = time.process_time()
+    assert engines_per_shard([3] * 12_000, 1, 4096) == 1
+    assert time.process_time() - started < 2

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.conftest import photograph
 from texgen import images
 from texgen.errors import ImageError
-from texgen.images import decode, read_rgb
+from texgen.images import decode
 
 
 def saved(image: Image.Image, image_format: str, **options: object) -> bytes:
@@ -107,12 +107,6 @@ def test_16_bit_grey_is_its_high_byte(kind):
     assert np.array_equal(decode(data), np.stack([expected] * 3, axis=2))
 
 
-def test_a_png_named_jpeg_is_decoded_by_its_content(tmp_path):
-    path = tmp_path / "n02105855_2933.JPEG"
-    path.write_bytes(LIKE_PILLOW["png"])
-    assert np.array_equal(read_rgb(path), np.asarray(PHOTO))
-
-
 def test_exif_orientation_is_ignored():
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -196,11 +190,3 @@ def test_warnings_of_damaged_files_stay_inside(recwarn):
     decode(LIKE_PILLOW["palette png with alpha"])
     decode(saved(PHOTO, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
     assert not recwarn.list
-
-
-def test_a_file_that_is_not_there_is_missing(tmp_path):
-    (tmp_path / "link.jpg").symlink_to("nothing.jpg")
-    for name in ("a.jpg", "link.jpg"):
-        with pytest.raises(ImageError) as caught:
-            read_rgb(tmp_path / name)
-        assert caught.value.code == "image_missing"

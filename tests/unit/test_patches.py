@@ -123,6 +123,27 @@ def test_what_is_no_rgb_photograph_is_refused(image):
         sample_patches(image)
 
 
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"seed": -1}, ValueError), ({"seed": 2**64}, ValueError), ({"seed": 1.0}, TypeError),
+        ({"patch_size": 0}, ValueError), ({"patch_size": -96}, ValueError),
+        ({"patch_size": 96.0}, TypeError), ({"small_patch_size": 0}, ValueError),
+        ({"small_patch_size": "48"}, TypeError),
+    ],
+)  # fmt: skip
+def test_a_number_that_cannot_be_is_refused_by_name(given, error):
+    (name,) = given
+    with pytest.raises(error, match=f"^{name} must be"):
+        sample_patches(numbered(20, 20), **given)
+
+
+@pytest.mark.parametrize("image", [[[[0, 0, 0]]], None, "photograph.jpg"])
+def test_what_is_no_array_is_a_type_error(image):
+    with pytest.raises(TypeError, match=type(image).__name__):
+        sample_patches(image)
+
+
 @given(st.integers(1, 20), st.integers(1, 20))
 def test_a_mirrored_patch_repeats_itself_back_and_forth(height, width):
     patch = numbered(height, width)

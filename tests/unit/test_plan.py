@@ -112,9 +112,15 @@ def test_a_limit_takes_the_first_of_every_split(tmp_path):
     assert [e.key for e in first.entries] == ["ant/0000", "ant/0001", "ant/0002"]
 
 
-def test_a_source_without_photographs_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="no images"):
-        make_plan(Listed({"train": [], "val": []}), config(), "name", tmp_path)
+def test_a_limit_above_all_counting_takes_all(tmp_path):
+    plan, _ = planned(Listed({"train": photographs(5)}), tmp_path, limit=10**30)
+    assert plan.rows == 5
+
+
+def test_a_source_without_photographs_is_refused_with_what_was_ignored(tmp_path):
+    source = Listed({"train": [], "val": []}, "3 images beside the class folders are ignored")
+    with pytest.raises(SourceError, match=r"no images; 3 images beside .* ignored; expected"):
+        make_plan(source, config(), "name", tmp_path)
 
 
 def test_an_empty_split_beside_a_full_one_is_noted(tmp_path):

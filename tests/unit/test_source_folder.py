@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from texgen.errors import ConfigError, ImageError, SourceChangedError, SourceError
 from texgen.source import FolderSource, SourceSpec, open_source
+from texgen.source.folder import _text as shown_as
 from texgen.types import ImageEntry
 
 
@@ -188,6 +192,54 @@ def test_names_that_are_not_utf_8_are_read_and_shown(tmp_path):
     assert all(entry.source.encode() and (entry.class_name or "").encode() for entry in entries)
 
 
+def test_no_two_names_are_shown_as_one(tmp_path):
+    names = [rb"\xff.jpg", b"\xff.jpg", rb"\x5cxff.jpg", rb"\xFF.jpg", rb"\xf" + b"\xff.jpg"]
+    source = fill(tmp_path, *(b"train/a/" + name for name in names))
+    shown = {entry.locator: entry.source for entry in listed(source)["train"]}
+    assert len(set(shown.values())) == len(names)
+    assert shown[b"train/a/\xff.jpg"] == r"train/a/\xff.jpg"
+    assert shown[rb"train/a/\xff.jpg"] == r"train/a/\x5cxff.jpg"
+    assert shown[rb"train/a/\xFF.jpg"] == r"train/a/\xFF.jpg"
+
+
+@given(st.lists(st.sampled_from([b"\xff", b"\\", b"x", b"f", b"5", b"c"]), max_size=12))
+def test_the_bytes_of_a_name_can_be_read_off_what_is_shown(parts):
+    name = b"".join(parts)
+    read = re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), shown_as(name).encode())
+    assert read == name
+
+
+@pytest.fixture
+def nested(tmp_path: Path) -> Iterator[Callable[[int, str], None]]:
+    """Makes folders in one another below a class, with an image in the last."""
+    before = Path.cwd()
+
+    def nest(depth: int, name: str) -> None:
+        (tmp_path / "train" / "a").mkdir(parents=True)
+        os.chdir(tmp_path / "train" / "a")
+        for _ in range(depth):
+            Path(name).mkdir()
+            # All at once their path may be too long.
+            os.chdir(name)
+        Path("1.jpg").touch()
+
+    yield nest
+    os.chdir(before)
+    # Python's own `rmtree` calls itself for each.
+    subprocess.run(["rm", "-rf", tmp_path / "train"], check=True)
+
+
+def test_folders_may_be_nested_more_deeply_than_calls(tmp_path, nested):
+    nested(sys.getrecursionlimit() + 100, "d")
+    assert len(keys(FolderSource(tmp_path))) == 1
+
+
+def test_a_path_that_the_system_does_not_take_is_refused(tmp_path, nested):
+    nested(50, "d" * 100)
+    with pytest.raises(SourceError, match=r"cannot list .*: File name too long"):
+        keys(FolderSource(tmp_path))
+
+
 def replaced_by_longer(path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x")
 
@@ -214,9 +266,10 @@ def test_a_photograph_that_changed_since_it_was_listed_is_an_error(tmp_path, cha
         source.read(entry)
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/x", "missing", "file.tar"])
+@pytest.mark.parametrize("place", ["s3://bucket/x", "missing", "file.tar", "loop", "n" * 300])
 def test_a_place_that_cannot_be_read_is_refused_by_name(tmp_path, place):
     (tmp_path / "file.tar").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
     location = place if "://" in place else str(tmp_path / place)
     with pytest.raises(ConfigError, match=place):
         open_source(SourceSpec(location))

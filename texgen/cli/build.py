@@ -8,9 +8,20 @@ from typing import Any
 
 import click
 
-from texgen.cli.options import Budget, engine_bin_option, engine_option
+from texgen.cli.options import (
+    WORKERS,
+    Budget,
+    Place,
+    Seconds,
+    engine_bin_option,
+    engine_option,
+    engine_spec,
+    jpeg_quality,
+    quality_option,
+    size_option,
+)
 from texgen.cli.progress import open_view
-from texgen.config import FORMATS, DatasetConfig, RunOptions
+from texgen.config import FORMATS, DatasetConfig, RunOptions, sample_timeout_s
 from texgen.driver import BuildRequest, BuildSummary, Silent, build
 from texgen.errors import ConfigError
 from texgen.images import DECODE_RULE, MAX_PIXELS
@@ -20,14 +31,17 @@ from texgen.source import SourceSpec
 from texgen.source.folder import SPLIT_NAMES
 from texgen.synthesize import EngineSpec, identify
 
-_SECONDS_AT_224 = 120.0
-"""Two orders of magnitude above the slowest engine's usual time for a 224 px texture."""
-
 
 @click.command(name="build", short_help="photographs -> ImageNet-Texture shards")
-@click.option("--src", required=True, metavar="SRC", help="Folder of class folders, or of splits.")
+@click.option(
+    "--src",
+    type=Place(),
+    required=True,
+    metavar="SRC",
+    help="Folder of class folders, or of splits.",
+)
 @click.option("--src-format", type=click.Choice(["folder"]), help="What SRC is.  [default: found]")
-@click.option("--out", required=True, metavar="OUT", help="Folder for the data set.")
+@click.option("--out", type=Place(), required=True, metavar="OUT", help="Folder for the data set.")
 @click.option(
     "--split",
     "splits",
@@ -35,13 +49,7 @@ _SECONDS_AT_224 = 120.0
     type=click.Choice(SPLIT_NAMES),
     help="Only this split; may be given several times.  [default: those found]",
 )
-@click.option(
-    "--size",
-    type=click.IntRange(16, 1024),
-    default=224,
-    show_default=True,
-    help="Side of the textures, px.",
-)
+@size_option
 @click.option(
     "--patch-size",
     type=click.IntRange(1),
@@ -71,7 +79,7 @@ _SECONDS_AT_224 = 120.0
     show_default=True,
     help="Of the textures; webp is lossless, jpg is 4:4:4.",
 )
-@click.option("--quality", type=click.IntRange(1, 100), help="Of jpg.  [default: 95]")
+@quality_option
 @click.option("--samples-per-shard", type=click.IntRange(1), default=512, show_default=True)
 @engine_option
 @engine_bin_option
@@ -79,7 +87,7 @@ _SECONDS_AT_224 = 120.0
 @click.option("--limit", type=click.IntRange(1), help="First N photographs of every split.")
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=WORKERS,
     help="Engine processes on each node.  [default: one a processor]",
 )
 @click.option(
@@ -97,7 +105,7 @@ _SECONDS_AT_224 = 120.0
 )
 @click.option(
     "--sample-timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     help="Seconds for one texture.  [default: 120 at 224 px, in proportion to area]",
 )
 @click.option(
@@ -125,18 +133,17 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
 
 
 def _request(options: dict[str, Any]) -> BuildRequest:
-    source, out = _absolute(options["src"]), _absolute(options["out"])
+    source, out = options["src"], options["out"]
     _check_places(source, out)
+    engine = engine_spec(options["engine"], options["engine_bin"])
+    quality = jpeg_quality(options["quality"], options["image_format"])
     if options["no_ray"] and options["ray_address"]:
         message = "--no-ray and --ray-address exclude each other; leave one out"
-        raise ConfigError(message)
-    if options["quality"] and options["image_format"] != "jpg":
-        message = f"--quality goes with --format jpg, not with {options['image_format']}"
         raise ConfigError(message)
     if options["small_patch_size"] > options["patch_size"]:
         message = "--small-patch-size is above --patch-size; swap them"
         raise ConfigError(message)
-    timeout_s = options["sample_timeout"] or _timeout(options["size"])
+    timeout_s = options["sample_timeout"] or sample_timeout_s(options["size"])
     run = RunOptions(
         workers=options["workers"],
         ray=not options["no_ray"],
@@ -147,12 +154,12 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         stall_s=_stall(timeout_s),
     )
     spec = SourceSpec(source, tuple(dict.fromkeys(options["splits"])))
-    return BuildRequest(spec, out, options["name"], _dataset(options), run)
+    return BuildRequest(spec, out, options["name"], _dataset(options, engine, quality), run)
 
 
-def _dataset(options: dict[str, Any]) -> DatasetConfig:
+def _dataset(options: dict[str, Any], engine: EngineSpec, quality: int | None) -> DatasetConfig:
     return DatasetConfig(
-        engine=identify(EngineSpec(options["engine"], options["engine_bin"])),
+        engine=identify(engine),
         decode_rule=DECODE_RULE,
         max_pixels=options["max_pixels"],
         size=options["size"],
@@ -160,18 +167,11 @@ def _dataset(options: dict[str, Any]) -> DatasetConfig:
         small_patch_size=options["small_patch_size"],
         textures_per_image=options["textures_per_image"],
         format=options["image_format"],
-        quality=(options["quality"] or 95) if options["image_format"] == "jpg" else None,
+        quality=quality,
         samples_per_shard=options["samples_per_shard"],
         seed=options["seed"],
         limit=options["limit"],
     )
-
-
-def _absolute(place: str) -> str:
-    if not place:
-        message = "--src and --out must not be empty; is a variable unset?"
-        raise ConfigError(message)
-    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def _check_places(source: str, out: str) -> None:
@@ -184,10 +184,6 @@ def _check_places(source: str, out: str) -> None:
     if outside.is_file():
         message = f"--out {out} is a file; name a folder"
         raise ConfigError(message)
-
-
-def _timeout(size: int) -> float:
-    return max(_SECONDS_AT_224, _SECONDS_AT_224 * (size / 224) ** 2)
 
 
 def _stall(timeout_s: float) -> float:

@@ -1,14 +1,20 @@
-"""Option types that several commands share."""
+"""Option types, options and checks that several commands share."""
 
 from __future__ import annotations
 
+import math
 import re
+from pathlib import Path
 
 import click
 
-from texgen.config import DEFAULT_ENGINE, ENGINES
+from texgen.config import DEFAULT_ENGINE, ENGINES, STUB, UPSTREAM_ENGINE
+from texgen.errors import ConfigError
+from texgen.synthesize import EngineSpec
 
-_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?)%")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
+_QUALITY = 95
 
 
 class Budget(click.ParamType[int | float]):
@@ -21,18 +27,109 @@ class Budget(click.ParamType[int | float]):
     ) -> int | float:
         """See `click.ParamType.convert`."""
         text = str(value).strip()
-        if text.isascii() and text.isdigit():
+        if _NUMBER.fullmatch(text):
             return int(text)
         if match := _PERCENTAGE.fullmatch(text):
             return min(1.0, float(match[1]) / 100)
-        return self.fail(f"{text!r} is neither a number of images nor a percentage such as 1%")
+        message = f"{text!r} is neither a number of images nor a percentage such as 1%"
+        return self.fail(message, param, ctx)
 
+
+class Seconds(click.FloatRange):
+    """More than 0 seconds, at most a day: the system's clocks take no infinity."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=86_400)
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """See `click.ParamType.convert`."""
+        seconds = super().convert(value, param, ctx)
+        # No comparison with a bound finds it.
+        if math.isnan(seconds):
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+class Place(click.ParamType[str]):
+    """A path, made absolute with ``~`` expanded, or a URL, as it is.
+
+    A place that is not there yet is fine; one that cannot even be looked for is refused
+    here, for every command alike.
+
+    Args:
+        utf8: Whether the path must be UTF-8: Arrow and Ray take no other.
+    """
+
+    name = "path"
+
+    def __init__(self, *, utf8: bool = True) -> None:
+        self._utf8 = utf8
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """See `click.ParamType.convert`."""
+        text = str(value)
+        if not text:
+            self.fail("it is empty; is a variable unset?", param, ctx)
+        if "://" in text:
+            return text
+        path = Path(text)
+        try:
+            # A `Path` no longer knows that "./~name" is a folder of that name.
+            path = path.expanduser() if text.startswith("~") else path
+            # Asked for an absolute path too: tasks start in the current folder.
+            path = Path.cwd() / path
+        except RuntimeError:
+            self.fail(f"{text}: no such user; ./{text} would be a folder", param, ctx)
+        except FileNotFoundError:
+            self.fail("the current folder has been deleted; change to another", param, ctx)
+        if self._utf8 and not _is_utf8(path):
+            self.fail(f"{path} is not UTF-8; rename it, or name a link to it", param, ctx)
+        try:
+            path.stat()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.fail(f"{path}: {error.strerror}; name another place", param, ctx)
+        return str(path)
+
+
+class Program(Place):
+    """A program: a name that is looked for on PATH, or a `Place`."""
+
+    def __init__(self) -> None:
+        super().__init__(utf8=False)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """See `click.ParamType.convert`."""
+        text = str(value)
+        on_path = text and "/" not in text and not text.startswith("~")
+        return text if on_path else super().convert(value, param, ctx)
+
+
+class _Engine(click.Choice[str]):
+    """The engines for users; the stub is taken too, and shown to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(ENGINES)
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        return STUB if value == STUB else super().convert(value, param, ctx)
+
+
+WORKERS = click.IntRange(1, 4096)
+"""Above what any machine has use for."""
 
 engine_option = click.option(
     "--engine",
-    # The stub is for tests and benchmarks of everything else.
-    type=click.Choice(ENGINES),
-    metavar="[embark|embark-cli]",
+    type=_Engine(),
     default=DEFAULT_ENGINE,
     show_default=True,
     help="Which engine makes the textures.",
@@ -40,6 +137,54 @@ engine_option = click.option(
 
 engine_bin_option = click.option(
     "--engine-bin",
+    type=Program(),
     metavar="PATH",
-    help="Upstream's program for --engine embark-cli.  [default: texture-synthesis on PATH]",
+    help=f"Upstream's program for --engine {UPSTREAM_ENGINE}.  "
+    "[default: texture-synthesis on PATH]",
 )
+
+size_option = click.option(
+    "--size",
+    type=click.IntRange(16, 1024),
+    default=224,
+    show_default=True,
+    help="Side of the texture, px.",
+)
+
+quality_option = click.option(
+    "--quality", type=click.IntRange(1, 100), help=f"Of jpg.  [default: {_QUALITY}]"
+)
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def engine_spec(engine: str, engine_bin: str | None) -> EngineSpec:
+    """The engine that ``--engine`` and ``--engine-bin`` name.
+
+    Raises:
+        ConfigError: If the engine runs no program.
+    """
+    if engine_bin is not None and engine != UPSTREAM_ENGINE:
+        message = f"--engine-bin goes with --engine {UPSTREAM_ENGINE}, not with {engine}"
+        raise ConfigError(message)
+    return EngineSpec(engine, engine_bin)
+
+
+def jpeg_quality(quality: int | None, image_format: str) -> int | None:
+    """The quality to encode with, None for a format that has none.
+
+    Raises:
+        ConfigError: If ``--quality`` is given for such a format.
+    """
+    if image_format == "jpg":
+        return _QUALITY if quality is None else quality
+    if quality is not None:
+        message = f"--quality goes with jpg, not with {image_format}; leave it out"
+        raise ConfigError(message)
+    return None

@@ -20,8 +20,8 @@ _RATE_OVER_S = 60.0
 
 @contextlib.contextmanager
 def open_view(*, quiet: bool) -> Iterator[View | None]:
-    """The view that fits standard error, or None with ``quiet``."""
-    if quiet:
+    """The view that fits standard error, or None with ``quiet`` or where that is closed."""
+    if quiet or sys.stderr is None:
         yield None
     elif sys.stderr.isatty():
         with _Bar() as bar:

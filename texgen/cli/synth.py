@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import click
 
-from texgen.cli.options import engine_bin_option, engine_option
+from texgen.cli.options import (
+    Place,
+    engine_bin_option,
+    engine_option,
+    engine_spec,
+    jpeg_quality,
+    quality_option,
+    size_option,
+)
+from texgen.config import sample_timeout_s
 from texgen.errors import ConfigError, ImageError, StorageError
-from texgen.images import read_rgb
-from texgen.patches import mirror_to_minimum
-from texgen.synthesize import EnginePool, EngineSpec, Job
+from texgen.images import decode
+from texgen.patches import MAX_PATCHES, mirror_to_minimum
+from texgen.synthesize import EnginePool, Job
 from texgen.types import Pixels
 
 _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 
 
 @click.command(name="synth", short_help="one texture from example patches")
-@click.argument("patches", nargs=-1, required=True, metavar="PATCH...", type=click.Path())
-@click.option("--out", required=True, metavar="F", help="A .png, .webp (lossless) or .jpg file.")
+@click.argument("patches", nargs=-1, required=True, metavar="PATCH...", type=Place(utf8=False))
 @click.option(
-    "--size",
-    type=click.IntRange(16, 1024),
-    default=224,
-    show_default=True,
-    help="Side of the texture, px.",
+    "--out",
+    type=Place(utf8=False),
+    required=True,
+    metavar="F",
+    help="A .png, .webp (lossless) or .jpg file.",
 )
+@size_option
+# A texture's own seed, where that of `texgen build` is what textures' seeds are made of.
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
-@click.option(
-    "--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of .jpg."
-)
+@quality_option
 @engine_option
 @engine_bin_option
 def command(
@@ -38,37 +47,58 @@ def command(
     out: str,
     size: int,
     seed: int,
-    quality: int,
+    quality: int | None,
     engine: str,
     engine_bin: str | None,
 ) -> None:
     """Make one texture from example patches, used whole as they are."""
     target = Path(out)
-    image_format = _FORMATS.get(target.suffix.lower())
-    if image_format is None:
-        message = f"--out {out}: the name must end in {', '.join(_FORMATS)}"
+    image_format = _format(target)
+    quality = jpeg_quality(quality, image_format)
+    spec = engine_spec(engine, engine_bin)
+    if len(patches) > MAX_PATCHES:
+        message = f"PATCH...: {len(patches)} patches; give {MAX_PATCHES} at most"
         raise ConfigError(message)
     examples = tuple(mirror_to_minimum(_read(Path(patch))) for patch in patches)
     job = Job(str(target), examples, size, seed, image_format, quality)
-    with EnginePool(EngineSpec(engine, engine_bin), 1) as pool:
+    with EnginePool(spec, 1, timeout_s=sample_timeout_s(size)) as pool:
         texture = pool.synthesize(job)
     _write(target, texture.encoded)
 
 
+def _format(target: Path) -> str:
+    """What to encode as; also refuses what could not be written after all the work."""
+    image_format = _FORMATS.get(target.suffix.lower())
+    if image_format is None:
+        message = f"--out {target}: the name must end in {', '.join(_FORMATS)}"
+        raise ConfigError(message)
+    if target.is_dir():
+        message = f"--out {target} is a folder; name a file"
+        raise ConfigError(message)
+    if not target.parent.is_dir():
+        message = f"--out {target}: there is no folder {target.parent}; make it"
+        raise ConfigError(message)
+    return image_format
+
+
 def _read(path: Path) -> Pixels:
     try:
-        return read_rgb(path)
+        return decode(path.read_bytes())
+    except OSError as error:
+        message = f"{path}: {error.strerror}"
+        raise ConfigError(message) from error
     except ImageError as error:
         message = f"{path}: {error.reason}"
         raise ConfigError(message) from error
 
 
 def _write(target: Path, data: bytes) -> None:
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".texgen-{os.getpid()}.part")
     try:
         part.write_bytes(data)
         part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         message = f"cannot write {target}: {error.strerror}"
         raise StorageError(message) from error

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from texgen.cli.options import WORKERS, Place
 from texgen.storage import open_sink
 from texgen.verify import Report, verify
 
@@ -14,8 +15,8 @@ _SHOWN = 20
 
 
 @click.command(name="verify", short_help="every file of OUT against its index")
-@click.argument("out", metavar="OUT")
-@click.option("--workers", type=click.IntRange(1), help="Shards read side by side.")
+@click.argument("out", type=Place(), metavar="OUT")
+@click.option("--workers", type=WORKERS, help="Shards read side by side.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(out: str, workers: int | None, as_json: bool) -> int:
     """Check every shard, sample and manifest row of OUT; exit code 1 on any fault."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 
 from texgen.config import RunOptions
@@ -48,12 +49,15 @@ def engines_per_shard(rows: list[int], nodes: int, workers: int) -> int:
     """
     if len(rows) >= 4 * nodes * workers:
         return 1
-    return min(range(1, workers + 1), key=lambda engines: _rounds(rows, nodes, workers, engines))
+    # More engines than the largest shard has textures would idle from the start.
+    most = min(workers, max(rows))
+    return min(range(1, most + 1), key=lambda engines: _rounds(rows, nodes, workers, engines))
 
 
 def _rounds(rows: list[int], nodes: int, workers: int, engines: int) -> int:
     """Textures that the busiest engine makes, one after the other."""
-    slots = [0] * (nodes * (workers // engines))
+    # Slots that no shard comes to change nothing. All equal, so that it is a heap.
+    slots = [0] * min(nodes * (workers // engines), len(rows))
     for count in rows:
-        slots[slots.index(min(slots))] += math.ceil(count / engines)
+        heapq.heapreplace(slots, slots[0] + math.ceil(count / engines))
     return max(slots)

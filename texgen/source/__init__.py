@@ -68,7 +68,4 @@ def open_source(spec: SourceSpec) -> Source:
     if "://" in location:
         message = f"--src {location}: only folders can be read so far; copy the photographs to one"
         raise ConfigError(message)
-    if Path(location).is_file():
-        message = f"--src {location}: only folders can be read so far; unpack it into one"
-        raise ConfigError(message)
     return FolderSource(Path(location), spec.selected)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import logging
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ _log = logging.getLogger(__name__)
 SPLIT_NAMES = ("train", "val", "validation", "test")
 EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp")
 """torchvision's ``IMG_EXTENSIONS``."""
+
+_LIKE_A_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 MAX_FILE_BYTES = 1 << 30
 """A larger file is a failed row: read whole, it could take a task's memory with it."""
@@ -54,8 +58,13 @@ class FolderSource:
     """
 
     def __init__(self, root: Path, selected: tuple[str, ...] = ()) -> None:
-        if not root.is_dir():
-            message = f"--src {root}: no such folder"
+        try:
+            is_folder = stat.S_ISDIR(root.stat().st_mode)
+        except OSError as error:
+            message = f"--src {root}: no such folder ({error.strerror})"
+            raise SourceError(message) from error
+        if not is_folder:
+            message = f"--src {root}: only folders can be read so far; unpack it into one"
             raise SourceError(message)
         self._root = os.fsencode(root)
         self._selected = selected
@@ -132,30 +141,32 @@ class FolderSource:
     def _files(
         self, folder: bytes, *, recursive: bool, above: tuple[tuple[int, int], ...]
     ) -> Iterator[tuple[bytes, int]]:
-        identity = self._identity(folder)
-        if identity in above:
-            _log.warning("%s is a link back to a folder above it and is ignored", _text(folder))
-            return
-        for entry in self._scan(folder):
-            path = _join(folder, entry.name)
-            if _is_folder(entry):
-                if recursive:
-                    yield from self._files(path, recursive=True, above=(*above, identity))
-            elif _is_image(entry):
-                yield path, _size(entry)
+        # A list, since folders may be nested more deeply than calls.
+        left = [(folder, above)]
+        while left:
+            folder, above = left.pop()
+            identity = self._identity(folder)
+            if identity in above:
+                _log.warning("%s is a link back to a folder above it and is ignored", _text(folder))
+                continue
+            for entry in self._scan(folder):
+                path = _join(folder, entry.name)
+                if _is_folder(entry):
+                    if recursive:
+                        left.append((path, (*above, identity)))
+                elif _is_image(entry):
+                    yield path, _size(entry)
 
     def _identity(self, folder: bytes) -> tuple[int, int]:
-        status = os.stat(_join(self._root, folder))  # noqa: PTH116 - bytes
+        place = _join(self._root, folder)
+        with _listing(place):
+            status = os.stat(place)  # noqa: PTH116 - bytes
         return status.st_dev, status.st_ino
 
     def _scan(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
         place = _join(self._root, folder)
-        try:
-            with os.scandir(place) as entries:
-                yield from (e for e in entries if not e.name.startswith(b"."))
-        except OSError as error:
-            message = f"cannot list {_text(place)}: {error.strerror}"
-            raise SourceError(message) from error
+        with _listing(place), os.scandir(place) as entries:
+            yield from (e for e in entries if not e.name.startswith(b"."))
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
@@ -183,6 +194,15 @@ class FolderSource:
             )
             raise SourceChangedError(message)
         return data
+
+
+@contextlib.contextmanager
+def _listing(place: bytes) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot list {_text(place)}: {error.strerror}"
+        raise SourceError(message) from error
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -217,5 +237,9 @@ def _join(folder: bytes, name: bytes) -> bytes:
 
 
 def _text(path: bytes) -> str:
-    """For people and Parquet, which hold UTF-8 only; `ImageEntry.locator` keeps the bytes."""
-    return path.decode("utf-8", "backslashreplace")
+    r"""For people and Parquet, which hold UTF-8 only; `ImageEntry.locator` keeps the bytes.
+
+    Bytes that are not UTF-8 become ``\xNN``, and so does the backslash of a name that
+    holds such characters itself: two names never give one text.
+    """
+    return _LIKE_A_BYTE.sub(rb"\\x5c", path).decode("utf-8", "backslashreplace")

@@ -7,17 +7,26 @@ import os
 import threading
 from collections.abc import Sequence
 
-from texgen.config import DEFAULT_ENGINE
+from texgen.config import DEFAULT_ENGINE, ENGINES, STUB, UPSTREAM_ENGINE, sample_timeout_s
 from texgen.cpus import available_cpus
 from texgen.errors import EngineSampleError
-from texgen.patches import check_rgb, mirror_to_minimum
+from texgen.patches import (
+    MAX_PATCHES,
+    MAX_SEED,
+    check_rgb,
+    checked_integer,
+    mirror_to_minimum,
+)
 from texgen.synthesize.pool import EnginePool
 from texgen.synthesize.process import EngineSpec
 from texgen.synthesize.protocol import Job
 from texgen.types import Pixels
 
+MAX_SIZE = 1024
+_USUAL_SIZE = 224
+
 _guard = threading.Lock()
-_pools: dict[tuple[int, EngineSpec], EnginePool] = {}
+_pools: dict[tuple[int, EngineSpec, float], EnginePool] = {}
 
 
 def synthesize(
@@ -37,30 +46,28 @@ def synthesize(
         patches: 1 to 255 arrays (h, w, 3) uint8; sides under 16 px are mirrored out to 16.
         size: Side of the texture, px, 1 to 1024.
         seed: In [0, 2**64); a manifest row's ``seed`` gives that row's texture.
-        engine: ``embark`` or ``embark-cli``.
-        engine_bin: Upstream's program, for ``embark-cli``.
+        engine: One of `texgen.config.ENGINES`.
+        engine_bin: Upstream's program, for ``embark-cli`` alone.
 
     Returns:
         (size, size, 3) uint8; every pixel is a copy from a patch.
 
     Raises:
         ValueError: If an argument is out of range.
+        TypeError: If one is of another type.
         SampleError: If the engine makes no texture.
         EngineStartError: If the engine cannot be started.
     """
-    if not 1 <= len(patches) <= 255:
-        message = f"expected 1 to 255 patches, got {len(patches)}"
+    if not 1 <= len(patches) <= MAX_PATCHES:
+        message = f"expected 1 to {MAX_PATCHES} patches, got {len(patches)}"
         raise ValueError(message)
-    if not 0 <= seed < 2**64:
-        message = f"seed must be in [0, 2**64), not {seed}"
-        raise ValueError(message)
-    if not 1 <= size <= 1024:
-        message = f"size must be 1 to 1024 px, not {size}"
-        raise ValueError(message)
+    size = checked_integer("size", size, 1, MAX_SIZE)
+    seed = checked_integer("seed", seed, 0, MAX_SEED)
+    _check_engine(engine, engine_bin)
     for patch in patches:
         check_rgb(patch)
     examples = tuple(mirror_to_minimum(patch) for patch in patches)
-    pool = _pool(EngineSpec(engine, engine_bin))
+    pool = _pool(EngineSpec(engine, engine_bin), _timeout_s(size))
     texture = pool.synthesize(Job("texture", examples, size, seed, wants_raw=True))
     if texture.pixels is None:
         raise EngineSampleError("engine_garbage", "no pixels")
@@ -71,7 +78,7 @@ def close_pools() -> None:
     """Ends the engines that `synthesize` keeps warm; the next call starts new ones."""
     with _guard:
         while _pools:
-            (pid, _), pool = _pools.popitem()
+            (pid, *_), pool = _pools.popitem()
             if pid == os.getpid():
                 pool.close()
 
@@ -79,10 +86,24 @@ def close_pools() -> None:
 atexit.register(close_pools)
 
 
-def _pool(spec: EngineSpec) -> EnginePool:
+def _check_engine(engine: str, engine_bin: str | None) -> None:
+    if engine not in (*ENGINES, STUB):
+        message = f"engine must be one of {', '.join(ENGINES)}, not {engine!r}"
+        raise ValueError(message)
+    if engine_bin is not None and engine != UPSTREAM_ENGINE:
+        message = f"engine_bin goes with the engine {UPSTREAM_ENGINE}, not with {engine}"
+        raise ValueError(message)
+
+
+def _timeout_s(size: int) -> float:
+    # A pool has one time-out; two of them, since one for every size would be too many engines.
+    return sample_timeout_s(_USUAL_SIZE if size <= _USUAL_SIZE else MAX_SIZE)
+
+
+def _pool(spec: EngineSpec, timeout_s: float) -> EnginePool:
     # Threads do not survive a fork, so a forked process (a DataLoader's) gets its own pool.
-    identity = (os.getpid(), spec)
+    identity = (os.getpid(), spec, timeout_s)
     with _guard:
         if identity not in _pools:
-            _pools[identity] = EnginePool(spec, available_cpus())
+            _pools[identity] = EnginePool(spec, available_cpus(), timeout_s=timeout_s)
         return _pools[identity]
