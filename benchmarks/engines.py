@@ -1,6 +1,6 @@
 """Core-seconds a texture and processors busy, for each engine on the same photographs.
 
-    python benchmarks/engines.py SRC [--engine embark,embark-cli] [--limit 40] [--repeat 3] [--ray]
+    python benchmarks/engines.py SRC [--engine fast,embark] [--limit 40] [--repeat 3] [--ray]
 
 Counts the whole build: listing, decoding, encoding, shards and start-up.
 """
@@ -23,7 +23,7 @@ def main() -> None:
     """Reads the command line and prints a line for each engine."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("src", type=Path)
-    parser.add_argument("--engine", default="embark,embark-cli")
+    parser.add_argument("--engine", default="fast,embark,embark-cli")
     parser.add_argument("--limit", type=int, default=40, help="photographs of each split")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--ray", action="store_true")

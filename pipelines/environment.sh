@@ -14,13 +14,25 @@ find_python() {
     return 1
 }
 
-# install_into VENV REQUIREMENT: makes the environment where it is missing, and installs.
-install_into() {
-    local python
+# check_cargo: says what to do where there is no Rust, or one that is too old.
+check_cargo() {
+    local least found
+    least=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' rust_bridge/Cargo.toml)
     if ! command -v cargo >/dev/null; then
         echo "texgen: no Rust toolchain (cargo) found; install one from https://rustup.rs" >&2
         return 1
     fi
+    found=$(cargo --version | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
+    if [ "${found:-$least}" -lt "$least" ]; then
+        echo "texgen: cargo is 1.$found, but texgen needs Rust 1.$least or newer: rustup update" >&2
+        return 1
+    fi
+}
+
+# install_into VENV REQUIREMENT: makes the environment where it is missing, and installs.
+install_into() {
+    local python
+    check_cargo || return 1
     if ! [ -x "$1/bin/pip" ]; then
         python=$(find_python)
         "$python" -m venv "$1"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check of the project. Needs Python >= 3.10 and a Rust toolchain; sets up
+# Every check of the project. Needs Python >= 3.10 and Rust >= 1.89; sets up
 # everything else in .venv. Arguments go to pytest: bash tests/run.sh -k keys
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -15,16 +15,21 @@ FORMAT_VERSION = 1
 
 FORMATS = ("png", "webp", "jpg")
 
-ENGINES = ("embark", "embark-cli")
+ENGINES = ("fast", "embark", "embark-cli")
 """Those that users are offered, wherever a list of them is shown."""
 
-DEFAULT_ENGINE = "embark"
+DEFAULT_ENGINE = "fast"
 
 UPSTREAM_ENGINE = "embark-cli"
 """The one that runs a program which the user may name."""
 
 STUB = "stub"
 """Not offered: it takes no time, for tests and benchmarks of everything else."""
+
+MAX_SIZE = 4096
+"""Largest side of a texture of any engine, px."""
+
+_MAX_SIZES = {"fast": 1024}
 
 _SECONDS_AT_224 = 120.0
 """Two orders of magnitude above the slowest engine's usual time for a 224 px texture."""
@@ -126,6 +131,11 @@ class RunOptions:
         limit = self.max_failures
         # A share of 0.29 is a little less than that as a float; 29 of 100 may fail all the same.
         return limit if isinstance(limit, int) else math.floor(images * limit + 1e-9)
+
+
+def max_size(engine: str) -> int:
+    """Largest side of a texture that an engine makes, px."""
+    return _MAX_SIZES.get(engine, MAX_SIZE)
 
 
 def sample_timeout_s(size: int) -> float:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from texgen.config import DatasetConfig
 from texgen.errors import ImageError, SampleError
@@ -72,6 +72,8 @@ class _Clock:
     """Seconds spent so far; the one mutable thing that goes through a shard."""
 
     decode_s: float = 0.0
+    schedule_s: float = 0.0
+    load_s: float = 0.0
     synthesis_s: float = 0.0
     encoding_s: float = 0.0
 
@@ -112,7 +114,7 @@ def generate_shard(
         len(rows),
         failed,
         task.fingerprint,
-        Timings(time.monotonic() - started, clock.decode_s, clock.synthesis_s, clock.encoding_s),
+        Timings(time.monotonic() - started, **asdict(clock)),
     )
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record
@@ -185,6 +187,8 @@ def _finish(
     if isinstance(result, SampleError):
         _log.warning("%s: %s", row.key, result)
         return replace(row, error=result.reason)
+    clock.schedule_s += result.schedule_s
+    clock.load_s += result.load_s
     clock.synthesis_s += result.synthesis_s
     clock.encoding_s += result.encoding_s
     provenance = sample_json(row, config.engine.name, config.engine.version)

@@ -140,6 +140,8 @@ class Timings:
 
     total_s: float = 0.0
     decode_s: float = 0.0
+    schedule_s: float = 0.0
+    load_s: float = 0.0
     synthesis_s: float = 0.0
     encoding_s: float = 0.0
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def main() -> None:
     real = subprocess.Popen([SETTINGS["worker"], *arguments], stdin=pipe, stdout=pipe)
     hello = read_frame(real.stdout)
     if MODE == "version":
-        hello = hello.replace(b'"protocol":1', b'"protocol":99')
+        hello = re.sub(rb'"protocol":\d+', b'"protocol":99', hello)
     write_frame(sys.stdout.buffer, hello)
     while True:
         job = read_frame(sys.stdin.buffer)

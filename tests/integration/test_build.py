@@ -249,7 +249,9 @@ def test_failures_within_the_budget_are_exit_code_0(tmp_path: Path, texgen: Texg
         (("--engine-bin", "/dev/null"), "--engine embark-cli"),
         (("--workers", 10**9), "--workers"),
         (("--sample-timeout", "nan"), "--sample-timeout"),
-        (("--engine", "quilt"), "'embark', 'embark-cli'."),
+        (("--engine", "quilt"), "'fast', 'embark', 'embark-cli'."),
+        (("--engine", "fast", "--size", 1025), "--engine embark goes to 4096"),
+        (("--size", 4097), "--size"),
         (("--max-failures", "many"), "percentage"),
         (("--ray-address", "127.0.0.1:1", "--no-ray"), "exclude each other"),
         (("--colour", "red"), "--colour"),
@@ -295,7 +297,7 @@ def test_imagenet_photographs_give_textures_of_their_own_pixels(
     imagenet_mini: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
-    build(texgen, imagenet_mini, out, "--limit", 3, "--quiet", "--engine", "embark")
+    build(texgen, imagenet_mini, out, "--limit", 3, "--quiet")
     assert texgen("verify", out).returncode == 0
     for split in ("train", "val"):
         urls = str(out / split / f"{split}-000000.tar")

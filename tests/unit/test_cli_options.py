@@ -15,6 +15,7 @@ from texgen.cli.options import (
     Place,
     Program,
     Seconds,
+    check_size,
     engine_bin_option,
     engine_option,
     engine_spec,
@@ -89,6 +90,13 @@ def test_a_program_goes_with_the_engine_that_runs_it():
     assert engine_spec("embark-cli", "/opt/ts").engine_bin == "/opt/ts"
     with pytest.raises(ConfigError, match=r"--engine-bin .* --engine embark-cli, not with embark"):
         engine_spec("embark", "/opt/ts")
+
+
+def test_a_size_beyond_an_engines_names_the_engine_that_makes_it():
+    for engine, most in (("fast", 1024), ("embark", 4096), ("embark-cli", 4096)):
+        check_size(most, engine)
+    with pytest.raises(ConfigError, match=r"--size 1025: --engine fast .* --engine embark .*4096"):
+        check_size(1025, "fast")
 
 
 def test_quality_goes_with_jpeg_alone():

@@ -10,7 +10,9 @@ from texgen.manifest import SCHEMA, to_table
 from texgen.records import encode_record, read_header, read_table, record_path
 from texgen.types import ShardRecord, Timings
 
-RECORD = ShardRecord("train", 3, 10_240, "ab" * 32, 3, 1, "cd" * 32, Timings(4.5, 0.1, 3.0, 0.2))
+RECORD = ShardRecord(
+    "train", 3, 10_240, "ab" * 32, 3, 1, "cd" * 32, Timings(4.5, 0.1, 0.3, 0.05, 3.0, 0.2)
+)
 ROWS = [row("ant/a"), row("ant/b", error="image_empty: x"), row("ant/c", label=None)]
 
 

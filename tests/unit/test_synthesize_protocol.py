@@ -64,10 +64,17 @@ def test_as_many_patches_as_fit_the_count_are_sent():
 
 
 def texture(
-    job_id: int, side: tuple[int, int], raw: bytes, encoded: bytes, times: tuple[int, int] = (0, 0)
+    job_id: int,
+    side: tuple[int, int],
+    raw: bytes,
+    encoded: bytes,
+    times: tuple[int, ...] = (0,) * 4,
 ) -> bytes:
-    head = b"\x03" + u64(job_id) + u32(side[0]) + u32(side[1]) + u64(times[0]) + u64(times[1])
+    head = b"\x03" + u64(job_id) + u32(side[0]) + u32(side[1]) + b"".join(map(u64, times))
     return head + u32(len(raw)) + raw + encoded
+
+
+TIMES = (3_000_000_000, 20_000_000, 1_500_000_000, 250_000)
 
 
 WITH_IMAGE = st.sampled_from(["png", "webp", "jpg"])
@@ -77,12 +84,12 @@ WITH_IMAGE = st.sampled_from(["png", "webp", "jpg"])
 def test_a_texture_comes_back_as_the_worker_sent_it(job_id, size, raw, image_format, encoded):
     pixels = patch(size, size, 7)
     encoded = encoded if image_format else b""
-    frame = texture(
-        job_id, (size, size), pixels.tobytes() if raw else b"", encoded, (1_500_000_000, 250_000)
-    )
+    frame = texture(job_id, (size, size), pixels.tobytes() if raw else b"", encoded, TIMES)
     job = Job("n", (pixels,), size, 0, image_format, None, raw)
     found = decode_answer(frame, job_id, job)
-    assert (found.encoded, found.synthesis_s, found.encoding_s) == (encoded, 1.5, 0.000_25)
+    assert found.encoded == encoded
+    assert (found.schedule_s, found.load_s) == (3, 0.02)
+    assert (found.synthesis_s, found.encoding_s) == (1.5, 0.000_25)
     assert np.array_equal(found.pixels, pixels) if raw else found.pixels is None
 
 

@@ -14,6 +14,7 @@ from texgen.cli.options import (
     Name,
     Place,
     Seconds,
+    check_size,
     engine_bin_option,
     engine_option,
     engine_spec,
@@ -143,6 +144,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
     source, out = options["src"], options["out"]
     _check_places(source, out)
     engine = engine_spec(options["engine"], options["engine_bin"])
+    check_size(options["size"], engine.name)
     quality = jpeg_quality(options["quality"], options["image_format"])
     if options["no_ray"] and options["ray_address"]:
         message = "--no-ray and --ray-address exclude each other; leave one out"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from texgen.config import DEFAULT_ENGINE, ENGINES, STUB, UPSTREAM_ENGINE
+from texgen.config import DEFAULT_ENGINE, ENGINES, MAX_SIZE, STUB, UPSTREAM_ENGINE, max_size
 from texgen.errors import ConfigError
 from texgen.synthesize import EngineSpec
 from texgen.words import plain
@@ -164,10 +164,10 @@ engine_bin_option = click.option(
 
 size_option = click.option(
     "--size",
-    type=click.IntRange(16, 1024),
+    type=click.IntRange(16, MAX_SIZE),
     default=224,
     show_default=True,
-    help="Side of the texture, px.",
+    help=f"Side of the texture, px; with --engine fast to {max_size('fast')}.",
 )
 
 quality_option = click.option(
@@ -194,6 +194,21 @@ def engine_spec(engine: str, engine_bin: str | None) -> EngineSpec:
         message = f"--engine-bin goes with --engine {UPSTREAM_ENGINE}, not with {engine}"
         raise ConfigError(message)
     return EngineSpec(engine, engine_bin)
+
+
+def check_size(size: int, engine: str) -> None:
+    """Checks ``--size`` against ``--engine``.
+
+    Raises:
+        ConfigError: If the engine makes no textures as large.
+    """
+    most = max_size(engine)
+    if size > most:
+        message = (
+            f"--size {size}: --engine {engine} makes {most} px at most; "
+            f"--engine embark goes to {MAX_SIZE}"
+        )
+        raise ConfigError(message)
 
 
 def jpeg_quality(quality: int | None, image_format: str) -> int | None:

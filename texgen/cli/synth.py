@@ -10,6 +10,7 @@ import click
 
 from texgen.cli.options import (
     Place,
+    check_size,
     engine_bin_option,
     engine_option,
     engine_spec,
@@ -56,6 +57,7 @@ def command(
     image_format = _format(target)
     quality = jpeg_quality(quality, image_format)
     spec = engine_spec(engine, engine_bin)
+    check_size(size, engine)
     if len(patches) > MAX_PATCHES:
         message = f"PATCH...: {len(patches)} patches; give {MAX_PATCHES} at most"
         raise ConfigError(message)

@@ -7,7 +7,15 @@ import os
 import threading
 from collections.abc import Sequence
 
-from texgen.config import DEFAULT_ENGINE, ENGINES, STUB, UPSTREAM_ENGINE, sample_timeout_s
+from texgen.config import (
+    DEFAULT_ENGINE,
+    ENGINES,
+    MAX_SIZE,
+    STUB,
+    UPSTREAM_ENGINE,
+    max_size,
+    sample_timeout_s,
+)
 from texgen.cpus import available_cpus
 from texgen.errors import EngineSampleError
 from texgen.patches import (
@@ -22,8 +30,9 @@ from texgen.synthesize.process import EngineSpec
 from texgen.synthesize.protocol import Job
 from texgen.types import Pixels
 
-MAX_SIZE = 1024
-_USUAL_SIZE = 224
+_SIZES = (224, 1024, MAX_SIZE)
+"""A pool has one time-out, that of the next of these: one for every size would be too many
+engines."""
 
 _guard = threading.Lock()
 _pools: dict[tuple[int, EngineSpec, float], EnginePool] = {}
@@ -44,7 +53,7 @@ def synthesize(
 
     Args:
         patches: 1 to 255 arrays (h, w, 3) uint8; sides under 16 px are mirrored out to 16.
-        size: Side of the texture, px, 1 to 1024.
+        size: Side of the texture, px, 1 to 1024; to 4096 with ``embark`` and ``embark-cli``.
         seed: In [0, 2**64); a manifest row's ``seed`` gives that row's texture.
         engine: One of `texgen.config.ENGINES`.
         engine_bin: Upstream's program, for ``embark-cli`` alone.
@@ -61,9 +70,9 @@ def synthesize(
     if not 1 <= len(patches) <= MAX_PATCHES:
         message = f"expected 1 to {MAX_PATCHES} patches, got {len(patches)}"
         raise ValueError(message)
-    size = checked_integer("size", size, 1, MAX_SIZE)
     seed = checked_integer("seed", seed, 0, MAX_SEED)
     _check_engine(engine, engine_bin)
+    size = _checked_size(size, engine)
     for patch in patches:
         check_rgb(patch)
     examples = tuple(mirror_to_minimum(patch) for patch in patches)
@@ -95,9 +104,17 @@ def _check_engine(engine: str, engine_bin: str | None) -> None:
         raise ValueError(message)
 
 
+def _checked_size(size: int, engine: str) -> int:
+    size = checked_integer("size", size, 1, MAX_SIZE)
+    most = max_size(engine)
+    if size > most:
+        message = f"size must be 1 to {most}, not {size}; engine='embark' goes to {MAX_SIZE}"
+        raise ValueError(message)
+    return size
+
+
 def _timeout_s(size: int) -> float:
-    # A pool has one time-out; two of them, since one for every size would be too many engines.
-    return sample_timeout_s(_USUAL_SIZE if size <= _USUAL_SIZE else MAX_SIZE)
+    return sample_timeout_s(next(top for top in _SIZES if size <= top))
 
 
 def _pool(spec: EngineSpec, timeout_s: float) -> EnginePool:

@@ -165,11 +165,13 @@ class EnginePool:
         return process
 
     def _start(self) -> EngineProcess:
+        why = ""
         for attempt in range(_START_ATTEMPTS):
             try:
                 process = EngineProcess(self._spec, self._scratch)
             except RetryableEngineError as error:
                 _log.warning("try %d to start an engine failed: %s", attempt + 1, error)
+                why = error.detail
                 continue
             with self._guard:
                 self._processes.add(process)
@@ -178,7 +180,7 @@ class EnginePool:
             # `close` was too early to see this one.
             self._discard(process)
             raise WorkerCrashedError("engine_crashed", "the pool was closed")
-        message = f"the engine {self._spec.name!r} does not start; the log says why"
+        message = f"the engine {self._spec.name!r} does not start: {why}"
         raise EngineStartError(message)
 
     def _discard(self, process: EngineProcess) -> None:

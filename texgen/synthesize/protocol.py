@@ -15,7 +15,7 @@ import numpy as np
 from texgen.errors import EngineSampleError, RetryableEngineError, SampleError, WorkerGarbageError
 from texgen.types import Pixels
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the frames; another one in a worker's hello is refused."""
 
 MAX_FRAME = 1 << 30
@@ -29,7 +29,7 @@ HELLO, JOB, TEXTURE, ERROR = 1, 2, 3, 4
 
 _JOB = struct.Struct("<BQQIBBBB")
 _SIDES = struct.Struct("<II")
-_TEXTURE = struct.Struct("<BQIIQQI")
+_TEXTURE = struct.Struct("<BQIIQQQQI")
 _ERROR = struct.Struct("<BQB")
 _FORMATS = {None: 0, "png": 1, "webp": 2, "jpg": 3}
 
@@ -72,12 +72,16 @@ class Texture:
     Attributes:
         encoded: The image file; empty where none was wanted.
         pixels: (size, size, 3) uint8, or None where not wanted.
-        synthesis_s: Time in the engine.
+        schedule_s: Time for what textures of the same sides share; 0 where it was there.
+        load_s: Time to bring the patches into the engine's form.
+        synthesis_s: Time in the engine beyond these.
         encoding_s: Time in the encoder.
     """
 
     encoded: bytes
     pixels: Pixels | None
+    schedule_s: float
+    load_s: float
     synthesis_s: float
     encoding_s: float
 
@@ -164,7 +168,7 @@ def _fault(frame: bytes, job_id: int) -> SampleError:
 
 
 def _texture(frame: bytes, job_id: int, job: Job) -> Texture:
-    _, answered, width, height, synthesis, encoding, raw = _TEXTURE.unpack_from(frame)
+    _, answered, width, height, *times, raw = _TEXTURE.unpack_from(frame)
     body = frame[_TEXTURE.size :]
     expected = job.size * job.size * 3 if job.wants_raw else 0
     fits = (answered, width, height, raw) == (job_id, job.size, job.size, expected)
@@ -173,4 +177,4 @@ def _texture(frame: bytes, job_id: int, job: Job) -> Texture:
     pixels: Any = None
     if job.wants_raw:
         pixels = np.frombuffer(body[:raw], np.uint8).reshape(height, width, 3).copy()
-    return Texture(body[raw:], pixels, synthesis / 1e9, encoding / 1e9)
+    return Texture(body[raw:], pixels, *(time / 1e9 for time in times))

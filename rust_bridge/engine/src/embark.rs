@@ -3,6 +3,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use texture_synthesis::image::{DynamicImage, RgbImage as SourceImage};
 use texture_synthesis::{Dims, Example, ImageSource, Session};
 
+use crate::panic::panic_text;
 use crate::{Description, Engine, EngineError, RgbImage, RgbView};
 
 /// Version of the `texture-synthesis` crate; `Cargo.toml` pins the same.
@@ -152,14 +153,6 @@ fn to_source(view: RgbView<'_>) -> Result<ImageSource<'static>, EngineError> {
     let image = SourceImage::from_raw(view.width(), view.height(), view.pixels().to_vec())
         .ok_or_else(|| EngineError::Rejected("an example's length does not fit".to_owned()))?;
     Ok(ImageSource::Image(DynamicImage::ImageRgb8(image)))
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".to_owned())
 }
 
 #[cfg(test)]

@@ -22,3 +22,9 @@ impl fmt::Display for EngineError {
 }
 
 impl std::error::Error for EngineError {}
+
+impl From<texgen_fast::Error> for EngineError {
+    fn from(error: texgen_fast::Error) -> Self {
+        Self::Rejected(error.to_string())
+    }
+}

@@ -7,13 +7,17 @@
 
 mod embark;
 mod error;
-mod image;
+mod fast;
+mod panic;
 mod stub;
 
 pub use embark::{Embark, EmbarkParameters};
 pub use error::EngineError;
-pub use image::{RgbImage, RgbView};
+pub use fast::Fast;
 pub use stub::Stub;
+pub use texgen_fast::{RgbImage, RgbView};
+
+use std::time::Duration;
 
 /// What identifies an engine's output: goes into a data set's fingerprint.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +28,15 @@ pub struct Description {
     pub version: String,
     /// Every parameter that the output depends on, by name.
     pub parameters: Vec<(&'static str, f64)>,
+}
+
+/// Wall-clock time of those parts of a call that some engines can tell from the rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Working out what textures of the same sides share.
+    pub schedule: Duration,
+    /// Bringing the examples into the engine's form.
+    pub load: Duration,
 }
 
 /// Makes a texture from example patches.
@@ -44,4 +57,9 @@ pub trait Engine {
         size: u32,
         seed: u64,
     ) -> Result<RgbImage, EngineError>;
+
+    /// Of the last call that gave a texture.
+    fn timings(&self) -> Timings {
+        Timings::default()
+    }
 }

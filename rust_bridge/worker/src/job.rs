@@ -1,6 +1,6 @@
 //! The job frame: what the parent asks for.
 
-use texgen_engine::RgbView;
+use texgen_engine::{EngineError, RgbView};
 
 use crate::encode::Format;
 use crate::wire::{kind, Fault};
@@ -51,7 +51,8 @@ fn parse_body<'a>(id: u64, fields: &mut Fields<'a>) -> Result<Job<'a>, Fault> {
         let (width, height) = (fields.u32()?, fields.u32()?);
         let length = u64::from(width) * u64::from(height) * 3;
         let pixels = fields.take(length)?;
-        examples.push(RgbView::new(width, height, pixels)?);
+        let example = RgbView::new(width, height, pixels).map_err(EngineError::from)?;
+        examples.push(example);
     }
     if !fields.0.is_empty() {
         return Err(Fault::bad_frame("bytes after the last patch"));

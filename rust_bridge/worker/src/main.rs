@@ -14,10 +14,14 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use texgen_engine::{Embark, Engine, Stub};
+use texgen_engine::{Embark, Engine, Fast, Stub};
 
-const USAGE: &str = "usage: texgen-worker --engine embark|embark-cli|stub \
+const USAGE: &str = "usage: texgen-worker --engine fast|embark|embark-cli|stub \
                      [--engine-bin PATH] [--scratch DIR] [--parent PID]";
+
+/// Names the inner loop of the engine `fast`, which is otherwise the fastest
+/// that the processor runs; textures are the same with any.
+const KERNEL_VARIABLE: &str = "TEXGEN_KERNEL";
 
 #[derive(Default)]
 struct Arguments {
@@ -68,6 +72,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
 
 fn open(arguments: Arguments) -> Result<Box<dyn Engine>, String> {
     match arguments.engine.as_str() {
+        "fast" => Ok(Box::new(fast()?)),
         "embark" => Ok(Box::new(Embark::new())),
         "stub" => Ok(Box::new(Stub)),
         "embark-cli" => {
@@ -79,4 +84,10 @@ fn open(arguments: Arguments) -> Result<Box<dyn Engine>, String> {
         }
         other => Err(format!("unknown engine {other:?}; {USAGE}")),
     }
+}
+
+fn fast() -> Result<Fast, String> {
+    let kernel = std::env::var_os(KERNEL_VARIABLE).filter(|name| !name.is_empty());
+    let kernel = kernel.as_deref().map(std::ffi::OsStr::to_string_lossy);
+    Fast::new(kernel.as_deref()).map_err(|error| format!("{KERNEL_VARIABLE}: {error}"))
 }

@@ -1,10 +1,10 @@
 //! The worker's loop: a frame in, a frame out.
 
 use std::io::{self, BufWriter, Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use texgen_engine::Engine;
+use texgen_engine::{Engine, Timings};
 
 use crate::encode::{self, ENCODERS};
 use crate::job::{self, Job};
@@ -79,14 +79,17 @@ fn answer(engine: &mut dyn Engine, frame: &[u8], output: &mut impl Write) -> io:
 struct Made {
     texture: texgen_engine::RgbImage,
     encoded: Vec<u8>,
-    synthesis_ns: u64,
-    encoding_ns: u64,
+    timings: Timings,
+    /// What the engine took beyond `timings`.
+    synthesis: Duration,
+    encoding: Duration,
 }
 
 fn make(engine: &mut dyn Engine, job: &Job<'_>) -> Result<Made, Fault> {
     let start = Instant::now();
     let texture = engine.synthesize(&job.examples, job.size, job.seed)?;
-    let synthesis_ns = nanoseconds(start);
+    let total = start.elapsed();
+    let timings = engine.timings();
     let start = Instant::now();
     let encoded = match job.format {
         Some(format) => encode::encode(&texture, format)?,
@@ -95,13 +98,16 @@ fn make(engine: &mut dyn Engine, job: &Job<'_>) -> Result<Made, Fault> {
     Ok(Made {
         texture,
         encoded,
-        synthesis_ns,
-        encoding_ns: nanoseconds(start),
+        timings,
+        synthesis: total.saturating_sub(timings.schedule + timings.load),
+        encoding: start.elapsed(),
     })
 }
 
-fn nanoseconds(start: Instant) -> u64 {
-    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+fn nanoseconds(duration: Duration) -> [u8; 8] {
+    u64::try_from(duration.as_nanos())
+        .unwrap_or(u64::MAX)
+        .to_le_bytes()
 }
 
 fn write_texture(output: &mut impl Write, job: &Job<'_>, made: &Made) -> io::Result<()> {
@@ -117,8 +123,10 @@ fn write_texture(output: &mut impl Write, job: &Job<'_>, made: &Made) -> io::Res
             &job.id.to_le_bytes(),
             &made.texture.width.to_le_bytes(),
             &made.texture.height.to_le_bytes(),
-            &made.synthesis_ns.to_le_bytes(),
-            &made.encoding_ns.to_le_bytes(),
+            &nanoseconds(made.timings.schedule),
+            &nanoseconds(made.timings.load),
+            &nanoseconds(made.synthesis),
+            &nanoseconds(made.encoding),
             &u32::try_from(raw.len()).unwrap_or(u32::MAX).to_le_bytes(),
             raw,
             &made.encoded,
@@ -140,7 +148,7 @@ fn write_fault(output: &mut impl Write, id: u64, fault: &Fault) -> io::Result<()
 
 #[cfg(test)]
 mod tests {
-    use texgen_engine::{Description, EngineError, RgbImage, RgbView};
+    use texgen_engine::{Description, EngineError, RgbImage, RgbView, Stub};
 
     use super::*;
 
@@ -162,6 +170,31 @@ mod tests {
             _: u64,
         ) -> Result<RgbImage, EngineError> {
             Err(EngineError::Panicked("index out of bounds".to_owned()))
+        }
+    }
+
+    /// Claims to have spent more time on preparations than it took.
+    struct Claims(Stub);
+
+    impl Engine for Claims {
+        fn description(&self) -> Description {
+            self.0.description()
+        }
+
+        fn synthesize(
+            &mut self,
+            examples: &[RgbView<'_>],
+            size: u32,
+            seed: u64,
+        ) -> Result<RgbImage, EngineError> {
+            self.0.synthesize(examples, size, seed)
+        }
+
+        fn timings(&self) -> Timings {
+            Timings {
+                schedule: Duration::from_secs(20),
+                load: Duration::from_nanos(3),
+            }
         }
     }
 
@@ -195,6 +228,19 @@ mod tests {
             assert_eq!(frame[..2], [kind::ERROR, id]);
             assert_eq!(frame[9], Code::Panicked as u8);
         }
+    }
+
+    #[test]
+    fn a_texture_says_where_the_time_went() {
+        let mut output = Vec::new();
+        serve(&mut Claims(Stub), &mut job(1).as_slice(), &mut output).unwrap();
+        let texture = &frames(&output)[1];
+        let times = texture[17..49].chunks_exact(8);
+        let times: Vec<_> = times
+            .map(|t| u64::from_le_bytes(t.try_into().unwrap()))
+            .collect();
+        assert_eq!(times[..3], [20_000_000_000, 3, 0]);
+        assert_eq!(texture.len(), 1 + 8 + 4 + 4 + 4 * 8 + 4 + 8 * 8 * 3);
     }
 
     #[test]
