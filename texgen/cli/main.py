@@ -16,6 +16,7 @@ from texgen import __version__, signals
 from texgen.errors import TexgenError
 
 _COMMANDS = {
+    "bench": "what engines cost on your photographs, side by side",
     "build": "photographs -> ImageNet-Texture shards (goes on by itself where it stopped)",
     "synth": "one texture from example patches",
     "verify": "every shard, sample and manifest row against the index",

@@ -1,0 +1,53 @@
+"""`texgen bench`, with the real worker's stub engine."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from texgen.bench import EngineCost
+from texgen.cli.main import run
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs" / "train" / "a"
+    folder.mkdir(parents=True)
+    for index in range(4):
+        Image.new("RGB", (120, 100), (index * 60, 9, 9)).save(folder / f"{index}.png")
+    (folder / "broken.png").write_bytes(b"nothing")
+    return str(tmp_path / "photographs")
+
+
+def test_it_reports_every_engine_and_where_the_time_goes(photographs, capsys):
+    arguments = ["bench", "--src", photographs, "--engine", "stub,fast", "--repeat", "2"]
+    assert run([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["textures"] == 4
+    stub, fast = report["engines"]
+    assert (stub["name"], fast["name"]) == ("stub", "fast")
+    assert len(fast["rounds"]) == 2
+    assert fast["texture_s"] > stub["texture_s"]
+    assert fast["schedule_s"] > 0
+    assert fast["parts"]["schedule"] < 1e-3
+    assert fast["parts"]["synthesis"] > fast["parts"]["load"] > 0
+    assert run(arguments) == 0
+    assert "times faster than fast" in capsys.readouterr().out
+
+
+def test_an_unknown_engine_is_one_line_that_lists_those_there_are(photographs, capsys):
+    assert run(["bench", "--src", photographs, "--engine", "fast,fats"]) == 2
+    assert "'fats'; there are fast, embark, embark-cli" in capsys.readouterr().err
+
+
+def test_photographs_that_cannot_be_read_are_one_line(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "broken.jpg").write_bytes(b"nothing")
+    assert run(["bench", "--src", str(tmp_path)]) == 2
+    assert "can be decoded" in capsys.readouterr().err
+
+
+def test_the_rest_is_what_is_in_none_of_the_parts():
+    cost = EngineCost("fast", "1", 4, 0.2, [0.07, 0.06, 0.08], {"load": 0.01, "synthesis": 0.05})
+    assert cost.texture_s == pytest.approx(0.07)
+    assert cost.rest_s == pytest.approx(0.01)

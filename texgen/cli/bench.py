@@ -1,0 +1,113 @@
+"""`texgen bench`."""
+
+from __future__ import annotations
+
+import json
+import platform
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from texgen.bench import BenchJob, EngineCost, bench_jobs, compare
+from texgen.cli.options import Place, check_size, engine_bin_option, engine_spec, size_option
+from texgen.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
+from texgen.errors import ConfigError
+from texgen.source import SourceSpec, open_source
+
+_SHARD = 512
+
+
+@click.command(name="bench", short_help="what engines cost on your photographs, side by side")
+@click.option("--src", type=Place(), required=True, metavar="SRC", help="Photographs, as build.")
+@click.option(
+    "--engine",
+    "engines",
+    default=DEFAULT_ENGINE,
+    show_default=True,
+    metavar="A,B,…",
+    help=f"Of {', '.join(ENGINES)}; ratios are against the last.",
+)
+@engine_bin_option
+@size_option
+@click.option("--format", "image_format", type=click.Choice(FORMATS), default="png")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="Photographs.")
+@click.option("--repeat", type=click.IntRange(1, 1000), default=3, help="Rounds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the costs as JSON.")
+def command(
+    src: str,
+    engines: str,
+    engine_bin: str | None,
+    size: int,
+    image_format: str,
+    limit: int,
+    repeat: int,
+    as_json: bool,
+) -> None:
+    """Measure processor seconds a texture and where they go; photographs spread over SRC."""
+    names = engines.split(",")
+    for name in names:
+        if name not in (*ENGINES, STUB):
+            message = f"--engine {engines}: no engine {name!r}; there are {', '.join(ENGINES)}"
+            raise ConfigError(message)
+        check_size(size, name)
+    specs = [engine_spec(n, engine_bin if n == UPSTREAM_ENGINE else None) for n in names]
+    if engine_bin is not None and UPSTREAM_ENGINE not in names:
+        engine_spec(names[0], engine_bin)  # says what is wrong
+    jobs = bench_jobs(open_source(SourceSpec(src)), limit, size, image_format)
+    costs: list[EngineCost] = []
+    for progress in compare(specs, jobs, repeat):
+        done, costs = progress
+        if sys.stderr is not None and sys.stderr.isatty():
+            click.echo(f"\rround {done} of {repeat}" + "\n" * (done == repeat), nl=False, err=True)
+    click.echo(_json(jobs, costs) if as_json else _text(jobs, costs))
+
+
+def _json(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
+    decode_s = statistics.fmean(job.decode_s for job in jobs)
+    report = {
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "textures": len(jobs),
+        "decode_s": decode_s,
+        "engines": [asdict(cost) | {"texture_s": cost.texture_s} for cost in costs],
+    }
+    return json.dumps(report)
+
+
+def _text(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
+    decode_ms = 1e3 * statistics.fmean(job.decode_s for job in jobs)
+    size = jobs[0].job.size
+    lines = [
+        f"{_processor()}; Python {platform.python_version()}; {len(jobs)} textures of {size} px "
+        f"a round, {len(costs[0].rounds)} rounds",
+        "core-ms a texture, median (range of rounds); where they go (wall clock): mean of all",
+    ]
+    last = costs[-1]
+    for cost in costs:
+        low, high = 1e3 * min(cost.rounds), 1e3 * max(cost.rounds)
+        line = f"{cost.name} {cost.version}: {1e3 * cost.texture_s:.1f} ({low:.1f} to {high:.1f})"
+        if cost is not last:
+            line += f", {last.texture_s / cost.texture_s:.1f} times faster than {last.name}"
+        parts = [f"{part} {1e3 * spent:.2f}" for part, spent in cost.parts.items()]
+        lines += [line, "  " + ", ".join([*parts, f"rest {1e3 * cost.rest_s:.2f}"])]
+        if cost.schedule_s:
+            lines.append(
+                f"  schedules once a process: {1e3 * cost.schedule_s:.0f} ms, "
+                f"{1e3 * cost.schedule_s / _SHARD:.2f} a texture over one shard of {_SHARD}"
+            )
+    lines.append(f"decoding the photograph, in the task process: {decode_ms:.2f}")
+    return "\n".join(lines)
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
