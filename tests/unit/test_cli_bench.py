@@ -32,7 +32,15 @@ def test_it_reports_every_engine_and_where_the_time_goes(photographs, capsys):
     assert fast["parts"]["schedule"] < 1e-3
     assert fast["parts"]["synthesis"] > fast["parts"]["load"] > 0
     assert run(arguments) == 0
-    assert "times faster than fast" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "4 textures of 224 px a round, 2 rounds" in out
+    assert "schedules once a process" in out
+
+
+def test_ratios_are_against_the_last_engine(photographs, capsys):
+    arguments = ["--limit", "1", "--repeat", "1", "--engine", "fast,embark"]
+    assert run(["bench", "--src", photographs, *arguments]) == 0
+    assert "times faster than embark" in capsys.readouterr().out
 
 
 def test_an_unknown_engine_is_one_line_that_lists_those_there_are(photographs, capsys):

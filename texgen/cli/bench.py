@@ -90,7 +90,8 @@ def _text(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
     for cost in costs:
         low, high = 1e3 * min(cost.rounds), 1e3 * max(cost.rounds)
         line = f"{cost.name} {cost.version}: {1e3 * cost.texture_s:.1f} ({low:.1f} to {high:.1f})"
-        if cost is not last:
+        # The stub may take less than the clock of processes tells.
+        if cost is not last and cost.texture_s > 0:
             line += f", {last.texture_s / cost.texture_s:.1f} times faster than {last.name}"
         parts = [f"{part} {1e3 * spent:.2f}" for part, spent in cost.parts.items()]
         lines += [line, "  " + ", ".join([*parts, f"rest {1e3 * cost.rest_s:.2f}"])]
