@@ -66,7 +66,7 @@ def test_every_row_is_a_real_texture_of_its_photograph(
 ) -> None:
     out = tmp_path / "out"
     small = ("--size", 48, "--patch-size", 32, "--small-patch-size", 16, "--limit", 3)
-    build(texgen, photographs, out, "--no-ray", "--quiet", "--engine", "embark", *small)
+    build(texgen, photographs, out, "--no-ray", "--quiet", *small)
     for row in rows(out):
         image = np.asarray(Image.open(photographs / row["source"]).convert("RGB"))
         drawn = texgen_package.sample_patches(

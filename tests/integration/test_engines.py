@@ -24,6 +24,7 @@ from texgen.synthesize.process import Scratch
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
+FAST = EngineSpec("fast")
 EMBARK = EngineSpec("embark")
 STUB = EngineSpec("stub")
 
@@ -149,9 +150,9 @@ def test_a_killed_or_frozen_real_worker_is_replaced_and_its_sample_made(
     kind: signal.Signals,
 ) -> None:
     job = Job("one", patches(2, 96), 224, 7, "png")
-    with EnginePool(EMBARK, 1, timeout_s=20) as pool:
+    with EnginePool(FAST, 1, timeout_s=20) as pool:
         expected = pool.synthesize(job).encoded
-    with EnginePool(EMBARK, 1, timeout_s=4) as pool:
+    with EnginePool(FAST, 1, timeout_s=4) as pool:
         pool.synthesize(Job("warm", patches(1), 16, 0, "png"))
         (first,) = pool.pids()
         answer = pool._submit(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -145,3 +146,15 @@ def test_a_worker_takes_80_mb_at_most() -> None:
     process.kill()
     (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
     assert int(peak) * 1024 <= 80e6
+
+
+def test_the_pixels_of_a_texture_are_pinned() -> None:
+    # Another sum here means that data sets get other pixels: a BREAKING change, which needs
+    # another `ALGORITHM_VERSION`.
+    ramp = np.arange(96 * 96 * 3, dtype=np.uint32)
+    first = ((ramp * 2654435761 >> 24) ^ (ramp >> 4)).astype(np.uint8).reshape(96, 96, 3)
+    second = (ramp // 3 % 96 + ramp // 288).astype(np.uint8).reshape(96, 96, 3)
+    (texture,) = made(Job("one", (first, second), 224, 5, wants_raw=True))
+    assert hashlib.sha256(texture.pixels.tobytes()).hexdigest() == (
+        "61cf6964a4c19badd0f9d1b3724204d6d7ca75db52eb1c3551ad4a77c38f3e21"
+    )
