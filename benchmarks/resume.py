@@ -108,7 +108,8 @@ def build(src: Path, out: Path) -> Run:
 
 def report(name: str, run: Run, made_in: Path | None) -> None:
     """Prints what a run took; of one that made shards, when it began and what the end took."""
-    print(f"{name}: {run.wall_s:.1f} s, peak of the driver {run.peak_mb['driver']:.0f} MB")
+    took = f"{run.wall_s:.1f} s, {run.cpu_s:.1f} core-s"
+    print(f"{name}: {took}, peak of the driver {run.peak_mb['driver']:.0f} MB")
     if made_in:
         last = max(p.stat().st_mtime for p in made_in.glob("_build/records/*"))
         end_s = (made_in / "index.json").stat().st_mtime - last

@@ -166,8 +166,7 @@ class SourceDigest:
 
     def add(self, key: str, source: str, size: int, label: int | None) -> None:
         """Takes the next photograph in."""
-        # `canonical_json` of the list; that would set up an encoder for each of a million
-        # photographs, which takes longer than to list them.
+        # `canonical_json` of the list; that would set up an encoder for each photograph.
         number = "null" if label is None else label
         line = f"[{_quoted(key)},{_quoted(source)},{size},{number}]\n"
         self._hash.update(line.encode("ascii"))
