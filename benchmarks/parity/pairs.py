@@ -1,0 +1,44 @@
+"""Pairs of example patches, cut from photographs as a build cuts them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+import texgen
+
+SUFFIXES = {".jpg", ".jpeg", ".png"}
+
+
+class Pair(NamedTuple):
+    """The centre patch and the random patch of a photograph."""
+
+    name: str
+    """Of its bytes, so that textures on disk always belong to it."""
+    patches: NDArray[np.uint8]
+    """(2, d, d, 3)."""
+
+
+def cut(src: Path, count: int) -> list[Pair]:
+    """Pairs from ``count`` of the photographs below ``src``, evenly spaced in their order.
+
+    Raises:
+        ValueError: If there are fewer.
+    """
+    files = sorted(path for path in src.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if len(files) < count:
+        raise ValueError(f"{src} holds {len(files)} photographs, not {count}: see --pairs")
+    return [pair(files[i * len(files) // count], i) for i in range(count)]
+
+
+def pair(file: Path, seed: int) -> Pair:
+    """The pair of one photograph."""
+    with Image.open(file) as opened:
+        drawn = texgen.sample_patches(np.asarray(opened.convert("RGB")), seed)
+    patches = np.stack([drawn.center, drawn.random])
+    return Pair(hashlib.blake2b(patches.tobytes(), digest_size=4).hexdigest(), patches)
