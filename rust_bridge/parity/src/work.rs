@@ -112,7 +112,7 @@ fn named(path: &Path, why: &std::io::Error) -> String {
 
 #[cfg(test)]
 pub mod tests {
-    use texgen_engine::{EngineError, RgbView};
+    use texgen_fast::{Error, RgbView};
 
     use super::*;
 
@@ -124,7 +124,7 @@ pub mod tests {
     }
 
     impl Patch {
-        pub fn engine_view(&self) -> Result<RgbView<'_>, EngineError> {
+        pub fn engine_view(&self) -> Result<RgbView<'_>, Error> {
             RgbView::new(self.side, self.side, &self.pixels)
         }
     }
