@@ -71,7 +71,7 @@ mod tests {
         let texture = Embark::new(EmbarkParameters::default())
             .make(&pair, 40, 9)
             .unwrap();
-        let views = pair.each_ref().map(|patch| patch.engine_view().unwrap());
+        let views = pair.each_ref().map(Patch::engine_view);
         let expected = Engine::new().synthesize(&views, 40, 9).unwrap();
         assert_eq!(texture.pixels, expected.pixels);
         texture.assert_copied_from(&pair);

@@ -112,7 +112,7 @@ fn named(path: &Path, why: &std::io::Error) -> String {
 
 #[cfg(test)]
 pub mod tests {
-    use texgen_engine::{EngineError, RgbView};
+    use texgen_engine::RgbView;
 
     use super::*;
 
@@ -124,8 +124,8 @@ pub mod tests {
     }
 
     impl Patch {
-        pub fn engine_view(&self) -> Result<RgbView<'_>, EngineError> {
-            RgbView::new(self.side, self.side, &self.pixels)
+        pub fn engine_view(&self) -> RgbView<'_> {
+            RgbView::new(self.side, self.side, &self.pixels).unwrap()
         }
     }
 
