@@ -11,6 +11,7 @@ compares what they look like and where their pixels are from. `--known-bad` also
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from compare import Measured, compare, halves
 from measure import measure
 from pairs import Pair, cut
 from report import Comparison, around, as_json, markdown, table
-from textures import Shelf, program
+from textures import RUST, Shelf, program
 
 VARIANTS = {
     "25 random candidates": ("--random-candidates", "25"),
@@ -34,7 +35,7 @@ def main() -> int:
     arguments = parsed()
     try:
         return run(arguments)
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+    except (OSError, ValueError) as error:
         print(f"parity: {error}", file=sys.stderr)
         return 2
 
@@ -112,9 +113,12 @@ def verdict(comparisons: list[Comparison]) -> int:
 def conditions(arguments: argparse.Namespace) -> str:
     """What the figures in RESULTS.md were measured on."""
     flags = " --known-bad" if arguments.known_bad else ""
+    commit = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(commit, cwd=RUST, stdout=subprocess.PIPE, text=True, check=False)
     return (
         f"`python benchmarks/parity SRC{flags} --pairs {arguments.pairs} "
-        f"--textures {arguments.textures} --size {arguments.size}`"
+        f"--textures {arguments.textures} --size {arguments.size}`, "
+        f"{datetime.date.today()}, commit {done.stdout.strip() or 'unknown'}:"
     )
 
 

@@ -29,9 +29,22 @@ def program() -> Path:
     """Builds ``texgen-parity`` and says where it is."""
     command = ["cargo", "build", "--release", "--locked", "--quiet", "--package", "texgen-parity"]
     command += ["--message-format", "json"]
-    built = subprocess.run(command, cwd=RUST, stdout=subprocess.PIPE, text=True, check=True)
+    built = checked(
+        subprocess.run(command, cwd=RUST, stdout=subprocess.PIPE, text=True, check=False)
+    )
     found = [json.loads(line).get("executable") for line in built.stdout.splitlines()]
     return Path(next(path for path in found if path and path.endswith("texgen-parity")))
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """What ended well; the command said itself why it did not.
+
+    Raises:
+        OSError: If it ended otherwise; hundreds of arguments would be no help in the message.
+    """
+    if done.returncode:
+        raise OSError(f"{Path(done.args[0]).name} ended with {done.returncode}")
+    return done
 
 
 def seed(pair: Pair, number: int) -> int:
@@ -68,7 +81,7 @@ class Shelf:
         engine, *options = self.options
         threads = ["--threads", str(len(os.sched_getaffinity(0)))]
         command = [str(program), engine, str(self.patches), str(self.folder)]
-        subprocess.run([*command, *options, *threads, *jobs], check=True)
+        checked(subprocess.run([*command, *options, *threads, *jobs], text=True, check=False))
 
     def load(self, pair: Pair, number: int) -> Texture:
         """One texture.
