@@ -46,6 +46,7 @@ mod layout;
 mod math;
 mod metric;
 mod parameters;
+mod plan;
 mod pyramid;
 mod schedule;
 mod symmetry;

@@ -6,8 +6,9 @@ use crate::draws::Draws;
 use crate::kernel::{Canvas, Cells, Kernel};
 use crate::layout::Layout;
 use crate::math::Random;
+use crate::plan::{OnceSteps, Plan};
 use crate::pyramid::Pyramid;
-use crate::schedule::{stages, Schedule, Step, Steps};
+use crate::schedule::{stages, Schedule, Steps};
 use crate::symmetry::Symmetry;
 use crate::{Error, Parameters, RgbImage, RgbView, MAX_SIZE};
 
@@ -287,63 +288,5 @@ fn recolour(atlas: &Atlas, cells: &mut Cells, resolved: &[i32]) {
         let mut cell = cells.at(place);
         cell.colour = atlas.at(place + cell.shift);
         cells.set(place, cell);
-    }
-}
-
-/// The steps of a texture.
-enum Plan {
-    /// From a schedule that is kept; `done` steps of it were run.
-    Kept {
-        schedule: Arc<Schedule>,
-        done: usize,
-    },
-    /// Made while they are run.
-    Once(Box<OnceSteps>),
-}
-
-struct OnceSteps {
-    steps: Steps,
-    order: Vec<i32>,
-    step: Step,
-    done: u32,
-}
-
-impl OnceSteps {
-    fn new(steps: Steps) -> Self {
-        Self {
-            order: steps.order(),
-            steps,
-            step: Step::default(),
-            done: 0,
-        }
-    }
-
-    fn resolve(&mut self, canvas: &mut Canvas<'_>, len: usize) {
-        for _ in 0..len {
-            if self.steps.next_into(&mut self.step) {
-                Kernel::resolve_one(canvas, &self.step, self.done);
-                self.done += 1;
-            }
-        }
-    }
-}
-
-impl Plan {
-    fn order(&self) -> &[i32] {
-        match self {
-            Self::Kept { schedule, .. } => &schedule.order,
-            Self::Once(once) => &once.order,
-        }
-    }
-
-    /// Runs the next `len` steps.
-    fn resolve(&mut self, kernel: Kernel, canvas: &mut Canvas<'_>, len: usize) {
-        match self {
-            Self::Kept { schedule, done } => {
-                kernel.resolve(canvas, schedule.run(*done, len));
-                *done += len;
-            }
-            Self::Once(once) => once.resolve(canvas, len),
-        }
     }
 }
