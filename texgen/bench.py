@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from texgen.config import sample_timeout_s
-from texgen.errors import ConfigError, ImageError
+from texgen.errors import ConfigError, EngineStartError, ImageError, RetryableEngineError
 from texgen.images import decode
 from texgen.patches import cut_patches, mirror_to_minimum, patch_geometry
 from texgen.seeds import texture_seed
@@ -120,13 +120,21 @@ def compare(
         stack.callback(scratch.cleanup)
         runs = []
         for spec in engines:
-            process = EngineProcess(spec, scratch)
+            process = _started(spec, scratch)
             stack.callback(process.kill)
             runs.append((process, _warm_up(process, jobs)))
         costs = [cost for _, cost in runs]
         for finished, (process, cost) in itertools.product(range(rounds), runs):
             _run_round(process, cost, jobs)
             yield finished + 1, costs
+
+
+def _started(spec: EngineSpec, scratch: Scratch) -> EngineProcess:
+    try:
+        return EngineProcess(spec, scratch)
+    except RetryableEngineError as error:
+        message = f"the engine {spec.name!r} does not start: {error.detail}"
+        raise EngineStartError(message) from error
 
 
 def _warm_up(process: EngineProcess, jobs: Sequence[BenchJob]) -> EngineCost:

@@ -57,6 +57,10 @@ class StorageError(TexgenError):
     """OUT cannot be written or read."""
 
 
+class OutputError(TexgenError):
+    """A command's result cannot be printed."""
+
+
 class ShardConflictError(StorageError):
     """A finished shard is there with other bytes than this attempt made."""
 

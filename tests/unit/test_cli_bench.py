@@ -59,3 +59,9 @@ def test_the_rest_is_what_is_in_none_of_the_parts():
     cost = EngineCost("fast", "1", 4, 0.2, [0.07, 0.06, 0.08], {"load": 0.01, "synthesis": 0.05})
     assert cost.texture_s == pytest.approx(0.07)
     assert cost.rest_s == pytest.approx(0.01)
+
+
+def test_an_engine_that_does_not_start_is_a_usage_error(photographs, capsys, monkeypatch):
+    monkeypatch.setenv("TEXGEN_KERNEL", "nonsense")
+    assert run(["bench", "--src", photographs]) == 2
+    assert "the engine 'fast' does not start: " in capsys.readouterr().err

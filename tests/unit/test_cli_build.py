@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import make_source
 from texgen.cli.main import run
@@ -67,3 +68,16 @@ def test_a_text_that_is_not_utf_8_is_refused_by_its_option(broken, tmp_path, cap
     assert option in error
     assert r"a\xff is not UTF-8" in error
     assert not (tmp_path / "out").exists()
+
+
+def test_reasons_beyond_the_three_most_common_are_counted(broken, tmp_path, capsys):
+    folder = broken / "ant"
+    (folder / "empty.jpg").touch()
+    (folder / "gone.jpg").symlink_to(folder / "nowhere")
+    Image.new("RGB", (64, 64), "red").save(folder / "cut.png")
+    (folder / "cut.png").write_bytes((folder / "cut.png").read_bytes()[:60])
+    assert build(broken, tmp_path / "out") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "5 failed" in lines[0]
+    assert [line.split()[0] for line in lines[1:5]] == ["2", "1", "1", "1"]
+    assert lines[4] == "  1 x 1 other reason; the manifest has them all"

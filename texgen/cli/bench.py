@@ -14,6 +14,7 @@ import click
 
 from texgen.bench import BenchJob, EngineCost, bench_jobs, compare
 from texgen.cli.options import Place, check_size, engine_bin_option, engine_spec, size_option
+from texgen.cli.output import print_result
 from texgen.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
 from texgen.errors import ConfigError
 from texgen.source import SourceSpec, open_source
@@ -63,7 +64,7 @@ def command(
         done, costs = progress
         if sys.stderr is not None and sys.stderr.isatty():
             click.echo(f"\rround {done} of {repeat}" + "\n" * (done == repeat), nl=False, err=True)
-    click.echo(_json(jobs, costs) if as_json else _text(jobs, costs))
+    print_result(_json(jobs, costs) if as_json else _text(jobs, costs))
 
 
 def _json(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:

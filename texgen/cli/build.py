@@ -22,6 +22,7 @@ from texgen.cli.options import (
     quality_option,
     size_option,
 )
+from texgen.cli.output import print_result
 from texgen.cli.progress import open_view
 from texgen.config import FORMATS, DatasetConfig, RunOptions, sample_timeout_s
 from texgen.driver import BuildRequest, BuildSummary, Silent, build
@@ -33,6 +34,8 @@ from texgen.source import SourceSpec
 from texgen.source.folder import SPLIT_NAMES
 from texgen.synthesize import EngineSpec, identify
 from texgen.words import count_of
+
+_REASONS_SHOWN = 3
 
 
 @click.command(name="build", short_help="photographs -> ImageNet-Texture shards")
@@ -136,7 +139,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     request = _request(options)
     with open_view(quiet=options["quiet"]) as view:
         summary = build(request, view or Silent())
-    click.echo(_json(summary, request) if options["as_json"] else _text(summary, request))
+    print_result(_json(summary, request) if options["as_json"] else _text(summary, request))
     return 0 if summary.within_budget else 1
 
 
@@ -213,8 +216,12 @@ def _text(summary: BuildSummary, request: BuildRequest) -> str:
         f"{count_of(plan.rows - failures.rows, 'texture')} of {count_of(images, 'image')} "
         f"in {count_of(shards, 'shard')}, {failures.rows} failed: {request.out} ({how})"
     ]
-    for reason, count in failures.reasons.most_common(3):
+    shown = failures.reasons.most_common(_REASONS_SHOWN)
+    for reason, count in shown:
         lines.append(f"  {count} x {reason}; for example {failures.examples[reason]}")
+    if more := len(failures.reasons) - len(shown):
+        rows = failures.rows - sum(count for _, count in shown)
+        lines.append(f"  {rows} x {count_of(more, 'other reason')}; the manifest has them all")
     if not summary.within_budget:
         failed = count_of(failures.images, "image")
         lines.append(f"  {failed} failed, more than --max-failures allows")
@@ -237,7 +244,7 @@ def _json(summary: BuildSummary, request: BuildRequest) -> str:
             "seconds": round(summary.seconds, 3),
             "reasons": [
                 {"error": reason, "rows": count, "example": failures.examples[reason]}
-                for reason, count in failures.reasons.most_common(3)
+                for reason, count in failures.reasons.most_common(_REASONS_SHOWN)
             ],
         }
     )

@@ -13,6 +13,7 @@ from typing import NoReturn
 import click
 
 from texgen import __version__, signals
+from texgen.cli.output import CLOSED_PIPE
 from texgen.errors import TexgenError
 
 _COMMANDS = {
@@ -93,7 +94,8 @@ def run(arguments: list[str]) -> int:
     """Runs the command line.
 
     Returns:
-        0 done; 1 something fell short; 2 usage or configuration; 130 Ctrl-C; 143 SIGTERM.
+        0 done; 1 something fell short; 2 usage or configuration; 130 Ctrl-C; 141 a closed
+        pipe; 143 SIGTERM.
     """
     with signals.kept():
         try:
@@ -135,7 +137,7 @@ def _run(arguments: list[str]) -> int:
         _complain(str(error))
         return error.exit_code
     except BrokenPipeError:
-        return 1
+        return CLOSED_PIPE
     except Exception as error:  # noqa: BLE001 - the last place before a traceback
         if debug:
             traceback.print_exc()

@@ -105,4 +105,6 @@ class _Lines:
             self.say(describe(status, self._rate.per_second()))
 
     def say(self, message: str) -> None:
-        click.echo(message, err=True)
+        # Whoever read it may have gone; the build goes on.
+        with contextlib.suppress(OSError):
+            click.echo(message, err=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.options import WORKERS, Place
+from texgen.cli.output import print_result
 from texgen.storage import open_sink
 from texgen.verify import Report, verify
 from texgen.words import count_of
@@ -25,7 +26,7 @@ _SHOWN = 20
 def command(out: str, workers: int | None, as_json: bool) -> int:
     """Check every shard, sample and manifest row of OUT; exit code 1 on any fault."""
     report = verify(open_sink(out), workers)
-    click.echo(json.dumps(asdict(report)) if as_json else _text(out, report))
+    print_result(json.dumps(asdict(report)) if as_json else _text(out, report))
     return 1 if report.faults else 0
 
 

@@ -124,7 +124,9 @@ def encode_job(job_id: int, job: Job) -> bytes:
         parts += [_SIDES.pack(width, height), np.ascontiguousarray(patch).tobytes()]
     length = sum(map(len, parts))
     if length > MAX_JOB:
-        raise EngineSampleError("engine_rejected", f"{length >> 20} MiB of patches")
+        raise EngineSampleError(
+            "engine_rejected", f"{length >> 20} MiB of patches, {MAX_JOB >> 20} at most"
+        )
     return b"".join([LENGTH.pack(length), *parts])
 
 

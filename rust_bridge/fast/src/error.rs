@@ -45,7 +45,10 @@ impl fmt::Display for Error {
                 u64::from(*width) * u64::from(*height) * 3
             ),
             Self::NoExamples => f.write_str("no example patches"),
-            Self::ExamplesTooLarge => f.write_str("the examples are too large together"),
+            Self::ExamplesTooLarge => f.write_str(
+                "the examples are too large: with a margin of the texture's side around each, \
+                 they may have 2^28 px together",
+            ),
             Self::Size(size) => write!(
                 f,
                 "a texture's side must be 1 to {} px, not {size}",

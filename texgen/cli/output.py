@@ -1,0 +1,32 @@
+"""What commands print as their result."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+
+from texgen.errors import OutputError
+
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""As shells report programs that a closed pipe ends; 1 would say that a fault was found."""
+
+
+def print_result(text: str) -> None:
+    """Prints a command's result on standard output.
+
+    Raises:
+        Exit: With `CLOSED_PIPE`, if the reader has gone.
+        OutputError: If it cannot be written for another reason.
+    """
+    try:
+        click.echo(text)
+    except BrokenPipeError as error:
+        # Left to click it would end with 1.
+        raise click.exceptions.Exit(CLOSED_PIPE) from error
+    except OSError as error:
+        message = (
+            f"standard output cannot be written ({error.strerror}); only its text is lost, "
+            "send it elsewhere and run the same command again"
+        )
+        raise OutputError(message) from error
