@@ -6,7 +6,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from multiprocessing import connection, resource_tracker
@@ -16,7 +15,7 @@ from types import FrameType
 
 from texgen.errors import TexgenError
 from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
-from texgen.executors.task import close_warm_pool, run_task
+from texgen.executors.task import close_warm_pool, kill_warm_engines, run_task
 from texgen.generate import ShardTask
 
 _STOP_S = 5.0
@@ -150,9 +149,11 @@ def _serve(pipe: Connection) -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    # A second one must not interrupt the clean-up that the first one begins.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(143)
+    # Nothing is unwound: an exception that a signal raises may surface in a weak reference's
+    # callback, where it is printed and lost, and the process lives on. What an attempt
+    # leaves in OUT's scratch the driver clears away.
+    kill_warm_engines()
+    os._exit(128 + number)
 
 
 def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:

@@ -106,6 +106,12 @@ def close_warm_pool() -> None:
         _warm.popitem()[1].close()
 
 
+def kill_warm_engines() -> None:
+    """Kills this process's engines; takes no lock, so that a signal's handler may call it."""
+    for pool in tuple(_warm.values()):
+        pool.kill_engines()
+
+
 class _Forwarder(logging.Handler):
     """Sends log records of this process to the one that keeps the log."""
 

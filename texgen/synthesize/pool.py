@@ -123,6 +123,15 @@ class EnginePool:
             process.kill()
         self._scratch.cleanup()
 
+    def kill_engines(self) -> None:
+        """Kills the engines that run; takes no lock, so that a signal's handler may call it.
+
+        For a process that leaves at once. One that is just being started is not
+        among them: it ends with the thread that starts it.
+        """
+        for process in tuple(self._processes):
+            process.terminate()
+
     def __enter__(self) -> EnginePool:
         return self
 
