@@ -45,6 +45,35 @@ impl Default for EmbarkParameters {
 }
 
 impl EmbarkParameters {
+    /// Upstream's session for one texture, on one thread: the one place that says how
+    /// upstream is called.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Rejected`] with upstream's words.
+    pub fn session(
+        &self,
+        examples: &[RgbView<'_>],
+        size: u32,
+        seed: u64,
+    ) -> Result<Session, EngineError> {
+        let mut builder = Session::builder()
+            .seed(seed)
+            .nearest_neighbors(self.k_neighs)
+            .random_sample_locations(u64::from(self.m_rand))
+            .cauchy_dispersion(self.cauchy)
+            .backtrack_percent(self.backtrack_percent)
+            .backtrack_stages(self.backtrack_stages)
+            .output_size(Dims::square(size))
+            .max_thread_count(1);
+        for example in examples {
+            builder = builder.add_example(Example::new(to_source(*example)?));
+        }
+        builder
+            .build()
+            .map_err(|why| EngineError::Rejected(why.to_string()))
+    }
+
     /// The parameters by name, for a [`Description`].
     #[must_use]
     pub fn named(&self) -> Vec<(&'static str, f64)> {
@@ -78,21 +107,7 @@ impl Embark {
         size: u32,
         seed: u64,
     ) -> Result<RgbImage, EngineError> {
-        let mut builder = Session::builder()
-            .seed(seed)
-            .nearest_neighbors(parameters.k_neighs)
-            .random_sample_locations(u64::from(parameters.m_rand))
-            .cauchy_dispersion(parameters.cauchy)
-            .backtrack_percent(parameters.backtrack_percent)
-            .backtrack_stages(parameters.backtrack_stages)
-            .output_size(Dims::square(size))
-            .max_thread_count(1);
-        for example in examples {
-            builder = builder.add_example(Example::new(to_source(*example)?));
-        }
-        let session = builder
-            .build()
-            .map_err(|why| EngineError::Rejected(why.to_string()))?;
+        let session = parameters.session(examples, size, seed)?;
         let texture = session.run(None).into_image().into_rgb8();
         Ok(RgbImage {
             width: texture.width(),

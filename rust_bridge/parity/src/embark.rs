@@ -1,8 +1,7 @@
 use texgen_engine::EmbarkParameters;
-use texture_synthesis::image::{DynamicImage, RgbImage};
-use texture_synthesis::{CoordinateTransform, Dims, Example, ImageSource, Session};
+use texture_synthesis::CoordinateTransform;
 
-use crate::work::{Maker, Patch, Texture};
+use crate::work::{views, Maker, Patch, Texture};
 
 /// Upstream's crate on one thread, as the engine `embark` calls it, and where each pixel is from.
 pub struct Embark {
@@ -17,23 +16,9 @@ impl Embark {
 
 impl Maker for Embark {
     fn make(&mut self, pair: &[Patch; 2], size: u32, seed: u64) -> Result<Texture, String> {
-        let parameters = self.parameters;
-        let mut builder = Session::builder()
-            .seed(seed)
-            .nearest_neighbors(parameters.k_neighs)
-            .random_sample_locations(u64::from(parameters.m_rand))
-            .cauchy_dispersion(parameters.cauchy)
-            .backtrack_percent(parameters.backtrack_percent)
-            .backtrack_stages(parameters.backtrack_stages)
-            .output_size(Dims::square(size))
-            .max_thread_count(1);
-        for patch in pair {
-            let image = RgbImage::from_raw(patch.side, patch.side, patch.pixels.clone())
-                .ok_or("a patch is not square")?;
-            let source = ImageSource::Image(DynamicImage::ImageRgb8(image));
-            builder = builder.add_example(Example::new(source));
-        }
-        let session = builder.build().map_err(|why| why.to_string())?;
+        let views = views(pair)?;
+        let session = self.parameters.session(&views, size, seed);
+        let session = session.map_err(|why| why.to_string())?;
         let generated = session.run(None);
         let sources = sources(&generated.get_coordinate_transform(), pair.len())?;
         Ok(Texture {
@@ -71,7 +56,7 @@ mod tests {
         let texture = Embark::new(EmbarkParameters::default())
             .make(&pair, 40, 9)
             .unwrap();
-        let views = pair.each_ref().map(|patch| patch.engine_view().unwrap());
+        let views = views(&pair).unwrap();
         let expected = Engine::new().synthesize(&views, 40, 9).unwrap();
         assert_eq!(texture.pixels, expected.pixels);
         texture.assert_copied_from(&pair);

@@ -1,6 +1,6 @@
-use texgen_fast::{Kernel, Parameters, RgbView, Synthesizer};
+use texgen_fast::{Kernel, Parameters, Synthesizer};
 
-use crate::work::{Maker, Patch, Texture};
+use crate::work::{views, Maker, Patch, Texture};
 
 /// The engine `fast`, or a variant of it.
 pub struct Fast {
@@ -18,11 +18,7 @@ impl Fast {
 
 impl Maker for Fast {
     fn make(&mut self, pair: &[Patch; 2], size: u32, seed: u64) -> Result<Texture, String> {
-        let views = pair
-            .iter()
-            .map(|patch| RgbView::new(patch.side, patch.side, &patch.pixels))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|why| why.to_string())?;
+        let views = views(pair)?;
         let image = self
             .synthesizer
             .synthesize(&views, size, seed)

@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use texgen_fast::RgbView;
+
 /// A square example.
 #[derive(Debug, Clone)]
 pub struct Patch {
@@ -106,14 +108,20 @@ fn write(plan: &Plan, job: &Job, texture: &Texture) -> Result<(), String> {
     Ok(())
 }
 
+/// The patches as engines take them.
+pub fn views(pair: &[Patch; 2]) -> Result<Vec<RgbView<'_>>, String> {
+    pair.iter()
+        .map(|patch| RgbView::new(patch.side, patch.side, &patch.pixels))
+        .collect::<Result<_, _>>()
+        .map_err(|why| why.to_string())
+}
+
 fn named(path: &Path, why: &std::io::Error) -> String {
     format!("{}: {why}", path.display())
 }
 
 #[cfg(test)]
 pub mod tests {
-    use texgen_fast::{Error, RgbView};
-
     use super::*;
 
     pub fn noise(side: u32, salt: u32) -> Patch {
@@ -121,12 +129,6 @@ pub mod tests {
             .map(|i| (i.wrapping_mul(2_654_435_761).wrapping_add(salt) >> 13) as u8)
             .collect();
         Patch { side, pixels }
-    }
-
-    impl Patch {
-        pub fn engine_view(&self) -> Result<RgbView<'_>, Error> {
-            RgbView::new(self.side, self.side, &self.pixels)
-        }
     }
 
     impl Texture {

@@ -40,8 +40,8 @@ pub struct Entry {
     pub rows: [[u8; COLUMNS]; ROWS],
     /// Address of the pixel among the cells.
     pub place: i32,
-    /// Sums of the weights of the nearest 8, 16, 32 and all neighbours.
-    pub sums: [u16; 4],
+    /// Sums of the weights of the nearest 16, 32 and all neighbours.
+    pub sums: [u16; 3],
     /// Sum of `rows`.
     pub row_sum: u16,
     /// Neighbours.
@@ -139,7 +139,7 @@ impl Entry {
         weights: [0; SLOTS],
         rows: [[0; COLUMNS]; ROWS],
         place: 0,
-        sums: [0; 4],
+        sums: [0; 3],
         row_sum: 0,
         count: 0,
         in_rows: 0,
@@ -164,7 +164,7 @@ impl Entry {
             // At most 50 * 255.
             step.weights[..count].iter().map(|w| u16::from(*w)).sum()
         };
-        entry.sums = [sum(8), sum(16), sum(32), sum(MAX_NEIGHBOURS)];
+        entry.sums = [sum(16), sum(32), sum(MAX_NEIGHBOURS)];
         for (dx, dy, weight) in step.around() {
             let (row, column) = (usize::try_from(dy + 1), usize::try_from(dx + LEFT));
             let (Ok(row @ ..ROWS), Ok(column @ ..COLUMNS)) = (row, column) else {

@@ -8,7 +8,7 @@ use crate::schedule::{Entry, LEFT, ROWS};
 /// The lanes that a lower bound of their cost does not rule out.
 ///
 /// A channel's cost is convex in its difference, so that a line that touches it
-/// lies below: [`Tangent`]. On bytes that takes a fifth of the instructions of
+/// lies below: [`Tangent`]. On bytes that takes a third of the instructions of
 /// the cost itself, and the pixels of the window are in memory side by side.
 #[inline]
 #[target_feature(enable = "avx2")]

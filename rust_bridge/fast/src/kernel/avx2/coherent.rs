@@ -2,7 +2,7 @@ use std::arch::x86_64::*;
 
 use super::cost::vectors;
 use super::pattern::Pattern;
-use super::{Best, Candidates, Scene, BIAS, ROOM, VECTORS};
+use super::{Best, Candidates, Scene, BIAS, VECTORS};
 use crate::kernel::scalar;
 use crate::schedule::Entry;
 
@@ -63,19 +63,13 @@ pub unsafe fn best(
     let address = candidates.addresses.0[leader];
     let mut best = Best {
         address,
-        cost: lowest + rest(address) + bias[3],
+        cost: lowest + rest(address) + bias[2],
     };
     let mut first = leader;
-    // Without branches: which candidates stay is not foreseeable.
-    let mut stay = [0_u8; ROOM];
-    let mut staying = 0;
-    for index in 0..len {
-        #[allow(clippy::cast_possible_truncation)] // Below ROOM.
-        let number = index as u8;
-        stay[staying] = number;
-        staying +=
-            usize::from((candidates.costs[index] + bias[1] <= best.cost) & (index != leader));
-    }
+    let limit = best.cost;
+    let (stay, staying) = candidates.filter(len, |index, cost| {
+        (cost + bias[0] <= limit) & (index != leader)
+    });
     for &index in &stay[..staying] {
         let address = candidates.addresses.0[usize::from(index)];
         // SAFETY: as above.
@@ -85,7 +79,7 @@ pub unsafe fn best(
     }
     for &index in &stay[..staying] {
         let index = usize::from(index);
-        if candidates.costs[index] + bias[2] > best.cost {
+        if candidates.costs[index] + bias[1] > best.cost {
             continue;
         }
         let address = candidates.addresses.0[index];
@@ -93,7 +87,7 @@ pub unsafe fn best(
         let last = unsafe {
             vectors::<4, VECTORS>(scene.atlas.offset(address as isize), &pattern.near, pattern)
         };
-        let cost = candidates.costs[index] + last + bias[3];
+        let cost = candidates.costs[index] + last + bias[2];
         // Of equals the first wins.
         if cost < best.cost || (cost == best.cost && index < first) {
             best = Best { address, cost };

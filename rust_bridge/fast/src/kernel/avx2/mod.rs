@@ -59,6 +59,24 @@ struct Candidates {
     costs: [i32; ROOM],
 }
 
+impl Candidates {
+    /// Numbers of those of the first `len` for which `stays` holds, in order, and how many.
+    ///
+    /// Without branches: which candidates stay is not foreseeable.
+    #[inline(always)]
+    fn filter(&self, len: usize, stays: impl Fn(usize, i32) -> bool) -> ([u8; ROOM], usize) {
+        let mut stay = [0; ROOM];
+        let mut staying = 0;
+        for (index, cost) in self.costs[..len].iter().enumerate() {
+            #[allow(clippy::cast_possible_truncation)] // Below ROOM.
+            let number = index as u8;
+            stay[staying] = number;
+            staying += usize::from(stays(index, *cost));
+        }
+        (stay, staying)
+    }
+}
+
 /// Resolves the pixels of these steps.
 ///
 /// # Safety

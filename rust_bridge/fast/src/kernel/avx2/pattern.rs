@@ -61,12 +61,9 @@ impl Pattern {
             0, -1, 0, -1, 0, -1, -1, -1, 1, -1, 1, -1, 1, -1, -1, -1, 4, -1, 4, -1, 4, -1, -1, -1,
             5, -1, 5, -1, 5, -1, -1, -1,
         );
-        let spread_high = _mm256_add_epi8(
-            spread_low,
-            _mm256_and_si256(
-                _mm256_set1_epi16(2),
-                _mm256_cmpgt_epi8(spread_low, _mm256_set1_epi8(-1)),
-            ),
+        let spread_high = _mm256_setr_epi8(
+            2, -1, 2, -1, 2, -1, -1, -1, 3, -1, 3, -1, 3, -1, -1, -1, 6, -1, 6, -1, 6, -1, -1, -1,
+            7, -1, 7, -1, 7, -1, -1, -1,
         );
         let mut halves = [_mm_setzero_si128(); 16];
         // SAFETY: `Entry` has 56 weights; neighbours lie within the cells.

@@ -45,14 +45,8 @@ pub unsafe fn best(
         len += 1;
     }
     let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
-    let mut stay = [0_u8; ROOM];
-    let mut staying = 0;
-    for index in 0..len {
-        #[allow(clippy::cast_possible_truncation)] // Below ROOM.
-        let number = index as u8;
-        stay[staying] = number;
-        staying += usize::from(candidates.costs[index] + bias[1] < best.cost);
-    }
+    let limit = best.cost;
+    let (stay, staying) = candidates.filter(len, |_, cost| cost + bias[0] < limit);
     for &index in &stay[..staying] {
         let index = usize::from(index);
         let address = candidates.addresses.0[index];
@@ -61,12 +55,12 @@ pub unsafe fn best(
             + unsafe {
                 vectors::<2, 4>(scene.atlas.offset(address as isize), &pattern.far, pattern)
             };
-        if cost + bias[2] < best.cost {
+        if cost + bias[1] < best.cost {
             // SAFETY: as above.
             let last = unsafe {
                 vectors::<4, VECTORS>(scene.atlas.offset(address as isize), &pattern.far, pattern)
             };
-            let cost = cost + last + bias[3];
+            let cost = cost + last + bias[2];
             if cost < best.cost {
                 best = Best { address, cost };
             }
