@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from texgen.config import sample_timeout_s
 from texgen.errors import ConfigError, EngineStartError, ImageError, RetryableEngineError
 from texgen.images import decode
-from texgen.patches import cut_patches, mirror_to_minimum, patch_geometry
+from texgen.patches import mirror_to_minimum, sample_patches
 from texgen.seeds import texture_seed
 from texgen.source import Source
 from texgen.synthesize import EngineSpec, Job
@@ -45,10 +44,10 @@ class EngineCost:
         name: Of the engine.
         version: Of its algorithm.
         textures: Made in each round.
-        schedule_s: Before the first round, once a process: start, schedules.
+        schedule_s: Wall clock of what is made once a process, before the first round.
         rounds: Of each round, a texture.
-        parts: Mean wall clock a texture within the engine process: load, synthesis,
-            encoding, s.
+        parts: Mean wall clock a texture within the engine process: schedule, load,
+            synthesis, encoding, s.
     """
 
     name: str
@@ -88,8 +87,7 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
         except ImageError:
             continue
         decode_s = time.process_time() - started
-        height, width = image.shape[:2]
-        cut = cut_patches(image, patch_geometry(width, height, seed))
+        cut = sample_patches(image, seed)
         patches = (mirror_to_minimum(cut.center), mirror_to_minimum(cut.random))
         quality = 95 if image_format == "jpg" else None
         job = Job(entry.key, patches, size, seed, image_format, quality)
@@ -101,14 +99,20 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
 
 
 def compare(
-    engines: Sequence[EngineSpec], jobs: Sequence[BenchJob], rounds: int
-) -> Iterator[tuple[int, list[EngineCost]]]:
+    engines: Sequence[EngineSpec],
+    jobs: Sequence[BenchJob],
+    rounds: int,
+    tell: Callable[[int], None],
+) -> list[EngineCost]:
     """Runs all jobs through every engine, engine after engine, round after round.
 
     In turn, so that a machine whose speed drifts is as unfair to one as to another.
 
-    Yields:
-        The number of finished rounds and the costs so far, after each engine's round.
+    Args:
+        engines: Whose costs are returned, in this order.
+        jobs: The same for all.
+        rounds: At least 1.
+        tell: Called with the number of each finished round.
 
     Raises:
         EngineStartError: If an engine cannot be started.
@@ -123,10 +127,11 @@ def compare(
             process = _started(spec, scratch)
             stack.callback(process.kill)
             runs.append((process, _warm_up(process, jobs)))
-        costs = [cost for _, cost in runs]
-        for finished, (process, cost) in itertools.product(range(rounds), runs):
-            _run_round(process, cost, jobs)
-            yield finished + 1, costs
+        for number in range(rounds):
+            for process, cost in runs:
+                _run_round(process, cost, jobs)
+            tell(number + 1)
+    return [cost for _, cost in runs]
 
 
 def _started(spec: EngineSpec, scratch: Scratch) -> EngineProcess:
@@ -142,8 +147,8 @@ def _warm_up(process: EngineProcess, jobs: Sequence[BenchJob]) -> EngineCost:
     schedule_s = 0.0
     for job in jobs:
         schedule_s += _ask(process, job).schedule_s
-        # Upstream's program has nothing to warm up, and takes seconds a texture.
-        if process.hello.engine != "fast":
+        # An engine that makes nothing for later may take seconds a texture.
+        if not schedule_s:
             break
     return EngineCost(process.hello.engine, process.hello.engine_version, len(jobs), schedule_s)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
 import statistics
@@ -55,15 +56,16 @@ def command(
             message = f"--engine {engines}: no engine {name!r}; there are {', '.join(ENGINES)}"
             raise ConfigError(message)
         check_size(size, name)
-    specs = [engine_spec(n, engine_bin if n == UPSTREAM_ENGINE else None) for n in names]
-    if engine_bin is not None and UPSTREAM_ENGINE not in names:
-        engine_spec(names[0], engine_bin)  # says what is wrong
+    # Without that engine the program goes to the others, which refuse it.
+    takes_program = {UPSTREAM_ENGINE} & set(names) or set(names)
+    specs = [engine_spec(name, engine_bin if name in takes_program else None) for name in names]
     jobs = bench_jobs(open_source(SourceSpec(src)), limit, size, image_format)
-    costs: list[EngineCost] = []
-    for progress in compare(specs, jobs, repeat):
-        done, costs = progress
+
+    def tell(done: int) -> None:
         if sys.stderr is not None and sys.stderr.isatty():
             click.echo(f"\rround {done} of {repeat}" + "\n" * (done == repeat), nl=False, err=True)
+
+    costs = compare(specs, jobs, repeat, tell)
     print_result(_json(jobs, costs) if as_json else _text(jobs, costs))
 
 
@@ -106,10 +108,8 @@ def _text(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
 
 
 def _processor() -> str:
-    try:
+    with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
-    except OSError:
-        pass
     return platform.processor() or platform.machine()
