@@ -1,12 +1,14 @@
-"""What a build costs outside the engine: core-milliseconds an image, memory, start-up.
+"""What a build costs outside synthesis: core-milliseconds an image, memory, start-up.
 
-Builds from photographs under other names (hard links) with the stub engine,
-once from few and once from many, and takes the slope, so that start-up does
-not count. Processor time is that of every process of a build, Ray's own
-included, as the kernel counts it at their end (a control group where one can be
-made, else by sampling ten times a second).
+Builds from photographs under other names (hard links), once from few and once from
+many, and takes the slope, so that start-up does not count. With another engine than
+the stub its own wall clock of schedules and synthesis, as the records hold it, is
+told apart, and how busy the processors were in the steady state counts too.
+Processor time is that of every process of a build, Ray's own included, as the kernel
+counts it at their end (a control group where one can be made, else by sampling ten
+times a second).
 
-    python benchmarks/overhead.py SRC [--few 240] [--many 2400] [--repeat 3]
+    python benchmarks/overhead.py SRC [--few 240] [--many 2400] [--repeat 3] [--engine stub]
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from pathlib import Path
 
 from watch import Run, watched
 
+from texgen.records import read_header
+from texgen.storage import LocalSink
+
 RUNNERS = {"no-ray": ["--no-ray"], "ray": []}
 
 
@@ -32,14 +37,16 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=240)
     parser.add_argument("--many", type=int, default=2400)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--engine", default="stub")
     arguments = parser.parse_args()
     photographs = sorted(p for p in arguments.src.rglob("*") if p.is_file())
     with tempfile.TemporaryDirectory(dir=arguments.src.parent) as folder:
         few = link(photographs, Path(folder) / "few", arguments.few)
         many = link(photographs, Path(folder) / "many", arguments.many)
+        both = (few, many)
         for name, runner in RUNNERS.items():
             pairs = [
-                (build(few, folder, runner), build(many, folder, runner))
+                tuple(build(src, folder, [*runner, "--engine", arguments.engine]) for src in both)
                 for _ in range(arguments.repeat)
             ]
             report(name, pairs, arguments.many - arguments.few)
@@ -55,33 +62,42 @@ def link(photographs: list[Path], root: Path, count: int) -> Path:
     return root
 
 
-def build(src: Path, folder: str, runner: list[str]) -> Run:
-    """Builds once with the stub engine."""
+def build(src: Path, folder: str, options: list[str]) -> tuple[Run, float]:
+    """Builds once; the run, and the seconds that its engines spent on synthesis."""
     out = Path(folder) / "out"
     command = [sys.executable, "-m", "texgen", "build", "--src", str(src), "--out", str(out)]
-    process = subprocess.Popen(
-        [*command, "--engine", "stub", "--quiet", *runner], stdout=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([*command, "--quiet", *options], stdout=subprocess.DEVNULL)
     run = watched(process)
+    sink = LocalSink(out)
+    timings = [read_header(sink.open(path)).timings for path in sink.list("_build/records")]
     shutil.rmtree(out)
-    return run
+    return run, sum(spent.schedule_s + spent.synthesis_s for spent in timings)
 
 
-def report(name: str, pairs: list[tuple[Run, Run]], images: int) -> None:
+def report(name: str, pairs: list[tuple[tuple[Run, float], ...]], images: int) -> None:
     """Prints medians and ranges."""
-    slopes = [1000 * (many.cpu_s - few.cpu_s) / images for few, many in pairs]
-    walls = [1000 * (many.wall_s - few.wall_s) / images for few, many in pairs]
-    print(
-        f"{name}: {statistics.median(slopes):.2f} core-ms an image "
-        f"({min(slopes):.2f} to {max(slopes):.2f}, {len(slopes)} pairs), "
-        f"{statistics.median(walls):.2f} ms of wall clock"
-    )
+    cpu_s = [many.cpu_s - few.cpu_s for (few, _), (many, _) in pairs]
+    wall_s = [many.wall_s - few.wall_s for (few, _), (many, _) in pairs]
+    synthesis_s = [many - few for (_, few), (_, many) in pairs]
+    outside = [cpu - engine for cpu, engine in zip(cpu_s, synthesis_s, strict=True)]
+    processors = len(os.sched_getaffinity(0))
+    print(f"{name}, {len(pairs)} pairs, medians (ranges) of slopes")
+    for what, seconds in (("all", cpu_s), ("synthesis", synthesis_s), ("outside", outside)):
+        print(f"  {what}: {spread([1000 * s / images for s in seconds])} core-ms an image")
+    print(f"  wall clock: {spread([1000 * s / images for s in wall_s])} ms an image")
+    busy = [100 * cpu / wall / processors for cpu, wall in zip(cpu_s, wall_s, strict=True)]
+    print(f"  processors busy: {spread(busy)} %")
     for kind in ("driver", "task", "engine"):
-        few_mb = max(few.peak_mb[kind] for few, _ in pairs)
-        many_mb = max(many.peak_mb[kind] for _, many in pairs)
+        few_mb = max(few.peak_mb[kind] for (few, _), _ in pairs)
+        many_mb = max(many.peak_mb[kind] for _, (many, _) in pairs)
         print(f"  peak of a {kind}: {few_mb:.0f} MB with few, {many_mb:.0f} MB with many")
-    first = sorted(run.first_s for pair in pairs for run in pair)
-    print(f"  an engine at work after {first[0]:.1f} to {first[-1]:.1f} s")
+    first = sorted(run.first_s for pair in pairs for run, _ in pair)
+    print(f"  an engine at work after {first[0]:.1f} to {first[-1]:.1f} s", flush=True)
+
+
+def spread(values: list[float]) -> str:
+    """Median and range."""
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

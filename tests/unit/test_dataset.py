@@ -1,0 +1,63 @@
+"""Reading a finished data set by key."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from texgen.dataset import Dataset
+from texgen.errors import DatasetError
+from texgen.storage import LocalSink
+
+
+def test_rows_of_a_split_come_in_key_order_and_can_be_asked_for_by_key(finished: Path) -> None:
+    dataset = Dataset(LocalSink(finished))
+    rows = list(dataset.rows("train"))
+    assert [row["key"] for row in rows] == sorted(row["key"] for row in rows)
+    assert len(rows) == 2 * dataset.index.splits["train"].images
+    for row in rows:
+        assert dataset.row(row["key"]) == ("train", row)
+    assert next(iter(dataset.rows("train", ["key"]))) == {"key": rows[0]["key"]}
+
+
+def test_a_texture_is_read_from_its_shard(finished: Path) -> None:
+    dataset = Dataset(LocalSink(finished))
+    for row in dataset.sample("val", 2):
+        with Image.open(io.BytesIO(dataset.image(row))) as texture:
+            assert texture.size == (16, 16)
+
+
+def test_a_sample_is_spread_and_has_textures_only(finished: Path) -> None:
+    dataset = Dataset(LocalSink(finished))
+    textures = [row["key"] for row in dataset.rows("train") if row["status"] == "ok"]
+    assert [row["key"] for row in dataset.sample("train", 5)] == textures[::2]
+    assert [row["key"] for row in dataset.sample("train", 99)] == textures
+
+
+def test_a_key_that_is_not_there_is_named_with_those_near_it(finished: Path) -> None:
+    dataset = Dataset(LocalSink(finished))
+    with pytest.raises(
+        DatasetError, match="no texture has the key 'bee_001'; near it: bee/bee_001"
+    ):
+        dataset.row("bee_001")
+    with pytest.raises(DatasetError, match=r"no texture has the key .wasp.$"):
+        dataset.row("wasp")
+
+
+def test_a_failed_row_and_a_damaged_shard_have_no_texture(out: Path) -> None:
+    dataset = Dataset(LocalSink(out))
+    rows = list(dataset.rows("train"))
+    failed = next(row for row in rows if row["status"] == "failed")
+    with pytest.raises(DatasetError, match="image_unreadable"):
+        dataset.image(failed)
+    whole = next(row for row in rows if row["status"] == "ok")
+    path = out / whole["shard"]
+    data = bytearray(path.read_bytes())
+    data[whole["offset"] + 20] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match="is damaged"):
+        dataset.image(whole)
