@@ -100,6 +100,29 @@ class DatasetConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of several builds, each without the others' knowledge, that share one OUT.
+
+    Attributes:
+        number: 1 to ``count``.
+        count: How many there are.
+    """
+
+    number: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """``2-of-8``, for files."""
+        return f"{self.number}-of-{self.count}"
+
+    def holds(self, position: int) -> bool:
+        """Whether the shard at ``position`` among all of them is this part's."""
+        # In turn, so that a split whose photographs cost more is shared by all parts.
+        return position % self.count == self.number - 1
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """How a build runs; none of it changes a byte of the data set.
 
@@ -114,6 +137,9 @@ class RunOptions:
         stall_s: A shard without progress for this long is named, and for twice as long
             given out again.
         max_failures: Photographs that may fail: a number if an int, a share if a float.
+        part: Of the shards; None is all of them.
+        retry_failed: Whether failed rows of earlier runs are tried again.
+        overwrite: Whether what OUT holds is thrown away first.
     """
 
     workers: int | None = None
@@ -125,6 +151,9 @@ class RunOptions:
     shard_attempts: int = 5
     stall_s: float = 600.0
     max_failures: int | float = 0.01
+    part: Part | None = None
+    retry_failed: bool = False
+    overwrite: bool = False
 
     def failures_allowed(self, images: int) -> int:
         """Photographs out of ``images`` that may fail."""

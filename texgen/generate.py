@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 
-from texgen.config import DatasetConfig
+from texgen.config import DatasetConfig, Part
 from texgen.errors import ImageError, SampleError
 from texgen.images import decode
 from texgen.keys import texture_key
 from texgen.patches import cut_patches, mirror_to_minimum, patch_geometry
 from texgen.records import encode_record, record_path
+from texgen.reuse import EarlierShard
 from texgen.seeds import texture_seed
 from texgen.shards import ShardWriter, sample_json
 from texgen.source import Source, SourceSpec
@@ -49,6 +50,8 @@ class ShardTask:
         engines: Engine processes that this shard may use.
         sample_timeout_s: For one texture.
         sample_retries: Further tries after an engine process failed.
+        part: The part of the build that gives it out, None for the whole.
+        retry: Whether only failed rows are made: the shard's other textures are there.
     """
 
     shard: ShardPlan
@@ -61,6 +64,16 @@ class ShardTask:
     engines: int
     sample_timeout_s: float
     sample_retries: int
+    part: Part | None = None
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A row whose texture an earlier run has made."""
+
+    row: Row
+    encoded: bytes
 
 
 Progress = Callable[[int, int], None]
@@ -99,11 +112,13 @@ def generate_shard(
     failed = 0
     try:
         with ShardWriter(part, path, config.format) as writer:
-            for row, result in pool.map(_samples(task, source, clock)):
-                rows.append(_finish(row, result, writer, config, clock))
+            earlier = EarlierShard(plan, task.fingerprint, sink) if task.retry else None
+            for sample, result in pool.map(_samples(task, source, earlier, clock)):
+                rows.append(_finish(sample, result, writer, config, clock))
                 failed += rows[-1].member is None
                 progress(len(rows), failed)
-        sink.commit(part, path, writer.sha256, replace=not task.engine.deterministic)
+        replace_old = task.retry or not task.engine.deterministic
+        sink.commit(part, path, writer.sha256, replace=replace_old)
     finally:
         part.unlink(missing_ok=True)
     record = ShardRecord(
@@ -114,42 +129,62 @@ def generate_shard(
         len(rows),
         failed,
         task.fingerprint,
-        Timings(time.monotonic() - started, **asdict(clock)),
+        Timings(time.monotonic() - started, **asdict(clock), ended=time.time()),
     )
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record
 
 
-def _samples(task: ShardTask, source: Source, clock: _Clock) -> Iterator[tuple[Row, Job | None]]:
+_Sample = Row | _Kept
+
+
+def _samples(
+    task: ShardTask, source: Source, earlier: EarlierShard | None, clock: _Clock
+) -> Iterator[tuple[_Sample, Job | None]]:
     """Every texture of the shard, as an unfinished row and the engine's job."""
     left = task.shard.rows
     first = task.shard.first_texture
     for entry in task.shard.entries:
         last = min(task.config.textures_per_image, first + left)
-        yield from _image_samples(entry, range(first, last), task.config, source, clock)
+        drafts = [_draft(entry, index, task.config) for index in range(first, last)]
+        yield from _image_samples(entry, drafts, task.config, source, earlier, clock)
         left -= last - first
         first = 0
 
 
+def _draft(entry: ImageEntry, index: int, config: DatasetConfig) -> Row:
+    seed = texture_seed(config.seed, entry.key, index)
+    return Row(texture_key(entry.key, index), entry, index, seed)
+
+
 def _image_samples(
-    entry: ImageEntry, indices: range, config: DatasetConfig, source: Source, clock: _Clock
-) -> Iterator[tuple[Row, Job | None]]:
-    seeds = [texture_seed(config.seed, entry.key, index) for index in indices]
-    drafts = [
-        Row(texture_key(entry.key, index), entry, index, seed)
-        for index, seed in zip(indices, seeds, strict=True)
-    ]
-    image = _read(entry, config, source, clock)
-    if isinstance(image, ImageError):
-        yield from ((replace(draft, error=image.reason), None) for draft in drafts)
-        return
-    height, width = image.shape[:2]
+    entry: ImageEntry,
+    drafts: list[Row],
+    config: DatasetConfig,
+    source: Source,
+    earlier: EarlierShard | None,
+    clock: _Clock,
+) -> Iterator[tuple[_Sample, Job | None]]:
+    image: Pixels | ImageError | None = None
     for draft in drafts:
-        boxes = _boxes(width, height, draft.seed, config)
-        patches = cut_patches(image, boxes)
-        examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
-        job = Job(draft.key, examples, config.size, draft.seed, config.format, config.quality)
-        yield replace(draft, geometry=boxes), job
+        if earlier and (found := earlier.take(draft.key)):
+            yield _Kept(replace(draft, geometry=found[0]), found[1]), None
+            continue
+        # Once for all textures, and not at all where every one is there.
+        image = _read(entry, config, source, clock) if image is None else image
+        if isinstance(image, ImageError):
+            yield replace(draft, error=image.reason), None
+        else:
+            yield _with_job(draft, image, config)
+
+
+def _with_job(draft: Row, image: Pixels, config: DatasetConfig) -> tuple[Row, Job]:
+    height, width = image.shape[:2]
+    boxes = _boxes(width, height, draft.seed, config)
+    patches = cut_patches(image, boxes)
+    examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
+    job = Job(draft.key, examples, config.size, draft.seed, config.format, config.quality)
+    return replace(draft, geometry=boxes), job
 
 
 def _read(
@@ -176,20 +211,26 @@ def _boxes(width: int, height: int, seed: int, config: DatasetConfig) -> Geometr
 
 
 def _finish(
-    row: Row,
+    sample: _Sample,
     result: Texture | SampleError | None,
     writer: ShardWriter,
     config: DatasetConfig,
     clock: _Clock,
 ) -> Row:
+    if isinstance(sample, _Kept):
+        return _written(sample.row, sample.encoded, writer, config)
     if result is None:
-        return row
+        return sample
     if isinstance(result, SampleError):
-        _log.warning("%s: %s", row.key, result)
-        return replace(row, error=result.reason)
+        _log.warning("%s: %s", sample.key, result)
+        return replace(sample, error=result.reason)
     clock.schedule_s += result.schedule_s
     clock.load_s += result.load_s
     clock.synthesis_s += result.synthesis_s
     clock.encoding_s += result.encoding_s
+    return _written(sample, result.encoded, writer, config)
+
+
+def _written(row: Row, encoded: bytes, writer: ShardWriter, config: DatasetConfig) -> Row:
     provenance = sample_json(row, config.engine.name, config.engine.version)
-    return replace(row, member=writer.add(row.key, row.entry.label, provenance, result.encoded))
+    return replace(row, member=writer.add(row.key, row.entry.label, provenance, encoded))

@@ -18,6 +18,9 @@ from texgen.manifest import to_table
 from texgen.types import ArrowFile, ArrowTable, Row, ShardRecord, Timings, shard_name
 
 FOLDER = "_build/records"
+EARLIER = "_build/retry"
+"""Records of shards whose failed rows are tried again, until the build is finished."""
+
 _META = b"texgen"
 _CHECKSUM = hashlib.sha256().digest_size
 
@@ -25,6 +28,11 @@ _CHECKSUM = hashlib.sha256().digest_size
 def record_path(split: str, index: int) -> str:
     """Path of a shard's record, relative to OUT."""
     return f"{FOLDER}/{shard_name(split, index)}.arrow"
+
+
+def earlier_path(split: str, index: int) -> str:
+    """Path of the record that a shard had before its failed rows are tried again."""
+    return f"{EARLIER}/{shard_name(split, index)}.arrow"
 
 
 def encode_record(record: ShardRecord, rows: Sequence[Row]) -> bytes:

@@ -19,6 +19,10 @@ ArrowFile: TypeAlias = Any
 """An open, seekable `pyarrow.NativeFile`, or any binary file that Arrow reads."""
 
 
+Shard: TypeAlias = tuple[str, int]
+"""Name of a split, and the number of a shard in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
     """A photograph as planned.
@@ -136,7 +140,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds that one shard spent, summed over its samples (wall clock)."""
+    """Seconds that one shard spent, summed over its samples (wall clock).
+
+    Attributes:
+        ended: When it was finished, seconds since 1970; 0 where that is not known.
+    """
 
     total_s: float = 0.0
     decode_s: float = 0.0
@@ -144,6 +152,7 @@ class Timings:
     load_s: float = 0.0
     synthesis_s: float = 0.0
     encoding_s: float = 0.0
+    ended: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,32 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.conftest import request
-from texgen.driver.prepare import Records, check_empty, check_space, find_records, settle_plan
+from texgen.config import Part
+from texgen.driver.prepare import (
+    Left,
+    Records,
+    check_empty,
+    check_space,
+    find_left,
+    find_records,
+    settle_plan,
+)
 from texgen.errors import ConfigError
-from texgen.plan import PLAN, Plan
+from texgen.plan import PLAN, Plan, load_plan
 from texgen.records import record_path
 from texgen.source import FolderSource
 from texgen.storage import LocalSink
+from texgen.types import shard_path
 
 SHARDS = {("train", index) for index in range(4)} | {("val", 0)}
 
@@ -244,17 +257,74 @@ class Full(LocalSink):
 def test_a_build_that_does_not_fit_the_disk_is_refused(out, small_source):
     plan = settle(small_source, out)
     with pytest.raises(ConfigError, match=r"14 textures.*make room"):
-        check_space(plan, {}, Full(out, 14 * 16 * 16))
+        check_space(plan, 14, Full(out, 14 * 16 * 16))
     with pytest.raises(ConfigError, match=r"4\.6 kB free.* need about [\d.]+ kB"):
-        check_space(plan, {}, Full(out, 4600))
-    check_space(plan, {}, Full(out, 1 << 30))
-    check_space(plan, {}, Full(out, None))
+        check_space(plan, 14, Full(out, 4600))
+    check_space(plan, 14, Full(out, 1 << 30))
+    check_space(plan, 14, Full(out, None))
+    check_space(plan, 0, Full(out, 0))
 
 
-def test_only_what_is_left_must_fit(out, small_source):
+def left(
+    out: Path, small_source: Path, part: Part | None = None, *, retry_failed: bool = False
+) -> Left:
+    sink = LocalSink(out)
     plan = settle(small_source, out)
-    there = find_records(plan, LocalSink(out), LocalSink(out).list(""))
-    check_space(plan, there, Full(out, 0))
-    del there["val", 0]
-    with pytest.raises(ConfigError, match="2 textures"):
-        check_space(plan, there, Full(out, 0))
+    return find_left(plan, sink, sink.list(""), part, retry_failed=retry_failed)
+
+
+def test_what_is_left_are_the_shards_without_a_record(out, small_source):
+    assert left(out, small_source).rows == 0
+    (out / "_build" / "records" / "val-000000.arrow").unlink()
+    found = left(out, small_source)
+    assert found.missing == (("val", 0),)
+    assert found.rows == 2
+    assert not found.retried
+
+
+@given(st.integers(1, 9))
+def test_parts_share_the_shards_out_among_them(finished_plan, count):
+    shards = list(finished_plan.shards())
+    held = [
+        [s for position, s in enumerate(shards) if Part(number, count).holds(position)]
+        for number in range(1, count + 1)
+    ]
+    assert sorted(itertools.chain(*held)) == sorted(shards)
+    assert max(map(len, held)) - min(map(len, held)) <= 1
+
+
+@pytest.fixture(scope="module")
+def finished_plan(finished):
+    return load_plan(LocalSink(finished))
+
+
+def test_a_part_leaves_the_unfinished_shards_of_others_alone(out, small_source):
+    for name in ("train-000000", "train-000001"):
+        (out / "_build" / "records" / f"{name}.arrow").unlink()
+    found = left(out, small_source, Part(1, 2))
+    assert found.missing == (("train", 0),)
+    assert not (out / "train" / "train-000000.tar").exists()
+    assert (out / "train" / "train-000001.tar").exists()
+
+
+def test_a_retry_sets_the_records_of_failed_rows_aside_and_keeps_their_tars(out, small_source):
+    failed = [r for r in left(out, small_source).records.values() if r.failed]
+    found = left(out, small_source, retry_failed=True)
+    assert found.missing == tuple((r.split, r.index) for r in failed)
+    assert found.retried == set(found.missing)
+    assert not (out / "index.json").exists()
+    for record in failed:
+        assert (out / record.path).exists()
+        assert not (out / record_path(record.split, record.index)).exists()
+    # A run that is killed now leaves that to the next, whatever its options.
+    again = left(out, small_source)
+    assert again.retried == found.retried
+    assert all((out / record.path).exists() for record in failed)
+
+
+def test_what_was_set_aside_does_not_keep_a_tar_that_is_not_it(out, small_source):
+    found = left(out, small_source, retry_failed=True)
+    path = out / shard_path(*found.missing[0])
+    path.write_bytes(b"another")
+    left(out, small_source)
+    assert not path.exists()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.fake_executor import FakeExecutor, Plan
-from texgen.driver.schedule import Outcome, Policy, Scheduler, Shard
+from texgen.driver.schedule import Outcome, Policy, Scheduler
 from texgen.errors import (
     EngineStartError,
     ShardConflictError,
@@ -17,7 +17,8 @@ from texgen.errors import (
     TexgenError,
 )
 from texgen.executors import Failed, Finished, Logged, Progressed, Ticket
-from texgen.types import ShardRecord, Timings
+from texgen.heartbeat import RunningShard
+from texgen.types import Shard, ShardRecord, Timings
 
 
 def makes(ticket: Ticket, seconds: float = 1.0, rows: int = 10) -> Plan:
@@ -37,15 +38,16 @@ def run(
     executor: FakeExecutor,
     shards: int,
     policy: Policy,
-    pulse: Callable[[int, int, int], bool] = lambda *_: True,
+    pulse: Callable[[list[RunningShard]], bool] = lambda _: True,
 ) -> SimpleNamespace:
     """Runs the scheduler; gives up where it would never end."""
     seen = SimpleNamespace(made=[], lines=[], warnings=[], pulses=[], outcome=Outcome())
 
-    def watched(*numbers: int) -> bool:
+    def watched(running: list[RunningShard]) -> bool:
         assert executor.now < 100_000, "the scheduler does not end"
-        seen.pulses.append(numbers)
-        return pulse(*numbers)
+        done, failed = (sum(getattr(s, what) for s in running) for what in ("done", "failed"))
+        seen.pulses.append((done, failed, len(running)))
+        return pulse(running)
 
     scheduler = Scheduler(
         executor,
@@ -136,7 +138,7 @@ def test_what_would_meet_every_shard_ends_the_run(kind):
 
 def test_a_pulse_that_says_no_stops_the_run():
     executor = FakeExecutor(2, lambda ticket: makes(ticket, 50.0))
-    seen = run(executor, 9, PLAIN, lambda *_: executor.now < 1010)
+    seen = run(executor, 9, PLAIN, lambda _: executor.now < 1010)
     assert executor.now < 1012
     assert seen.made == []
     assert len(executor.submitted) == 2

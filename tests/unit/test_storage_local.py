@@ -3,10 +3,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
+from texgen.config import Part
 from texgen.errors import ConfigError, LockedError, ShardConflictError, StorageError
 from texgen.storage import LocalSink, open_sink, storage_errors
 
@@ -165,6 +167,54 @@ def test_a_damaged_lock_file_still_locks(sink, tmp_path, left):
         (tmp_path / "out" / "_build" / "lock").write_bytes(left)
         with pytest.raises(LockedError, match="out"), LocalSink(tmp_path / "out").lock():
             pass
+
+
+def part_sink(tmp_path: Path, number: int, count: int) -> LocalSink:
+    return LocalSink(tmp_path / "out", Part(number, count))
+
+
+def test_parts_of_one_count_write_side_by_side_and_nobody_else_does(sink, tmp_path):
+    with part_sink(tmp_path, 1, 3).lock(), part_sink(tmp_path, 3, 3).lock():
+        with pytest.raises(LockedError, match=r"since .* \(part 1-of-3\)"):
+            part_sink(tmp_path, 1, 3).lock().__enter__()
+        with pytest.raises(LockedError, match=r"\(part 1-of-3\)"):
+            part_sink(tmp_path, 1, 2).lock().__enter__()
+        with pytest.raises(LockedError, match="of-3"):
+            sink.lock().__enter__()
+    with sink.lock(), pytest.raises(LockedError, match="process"):
+        part_sink(tmp_path, 1, 3).lock().__enter__()
+
+
+def test_parts_of_another_count_may_come_once_the_former_are_gone(tmp_path):
+    with part_sink(tmp_path, 1, 3).lock():
+        pass
+    with part_sink(tmp_path, 1, 2).lock(), part_sink(tmp_path, 2, 2).lock():
+        pass
+
+
+def test_a_part_clears_its_own_scratch_and_no_other(sink, tmp_path):
+    files = [part_sink(tmp_path, number, 2).scratch() / "a.part" for number in (1, 2)]
+    for file in files:
+        file.write_bytes(b"x")
+    part_sink(tmp_path, 1, 2).clear_scratch()
+    assert [file.exists() for file in files] == [False, True]
+    sink.clear_scratch()
+    assert not files[1].exists()
+
+
+def test_parts_finish_one_after_the_other(tmp_path):
+    order = []
+
+    def finish() -> None:
+        with part_sink(tmp_path, 2, 2).finishing():
+            order.append("second")
+
+    with part_sink(tmp_path, 1, 2).finishing():
+        thread = threading.Thread(target=finish)
+        thread.start()
+        order.append("first")
+    thread.join(10)
+    assert order == ["first", "second"]
 
 
 def test_a_lock_is_free_again_after_an_error(sink):

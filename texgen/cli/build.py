@@ -3,132 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import sys
 from typing import Any
 
 import click
 
-from texgen.cli.options import (
-    WORKERS,
-    Budget,
-    Name,
-    Place,
-    Seconds,
-    check_size,
-    engine_bin_option,
-    engine_option,
-    engine_spec,
-    jpeg_quality,
-    quality_option,
-    size_option,
-)
+from texgen.cli.build_options import build_options, build_request
 from texgen.cli.output import print_result
 from texgen.cli.progress import open_view
-from texgen.config import FORMATS, DatasetConfig, RunOptions, sample_timeout_s
-from texgen.driver import BuildRequest, BuildSummary, Silent, build
+from texgen.driver import BuildRequest, BuildSummary, Silent, build, describe_holdings
 from texgen.errors import ConfigError
-from texgen.images import DECODE_RULE, MAX_PIXELS
-from texgen.keys import MAX_TEXTURES
-from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
-from texgen.source import SourceSpec
-from texgen.source.folder import SPLIT_NAMES
-from texgen.synthesize import EngineSpec, identify
+from texgen.storage import open_sink
 from texgen.words import count_of
 
 _REASONS_SHOWN = 3
 
 
 @click.command(name="build", short_help="photographs -> ImageNet-Texture shards")
-@click.option(
-    "--src",
-    type=Place(),
-    required=True,
-    metavar="SRC",
-    help="Folder of class folders, or of splits.",
-)
-@click.option("--src-format", type=click.Choice(["folder"]), help="What SRC is.  [default: found]")
-@click.option("--out", type=Place(), required=True, metavar="OUT", help="Folder for the data set.")
-@click.option(
-    "--split",
-    "splits",
-    multiple=True,
-    type=click.Choice(SPLIT_NAMES),
-    help="Only this split; may be given several times.  [default: those found]",
-)
-@size_option
-@click.option(
-    "--patch-size",
-    type=click.IntRange(1),
-    default=PATCH_SIZE,
-    show_default=True,
-    help="Side of the example patches, px.",
-)
-@click.option(
-    "--small-patch-size",
-    type=click.IntRange(1),
-    default=SMALL_PATCH_SIZE,
-    show_default=True,
-    help="Their side where the photograph is too small, px.",
-)
-@click.option(
-    "--textures-per-image",
-    type=click.IntRange(1, MAX_TEXTURES),
-    default=1,
-    show_default=True,
-    help="Textures of each photograph.",
-)
-@click.option(
-    "--format",
-    "image_format",
-    type=click.Choice(FORMATS),
-    default="png",
-    show_default=True,
-    help="Of the textures; webp is lossless, jpg is 4:4:4.",
-)
-@quality_option
-@click.option("--samples-per-shard", type=click.IntRange(1), default=512, show_default=True)
-@engine_option
-@engine_bin_option
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--limit", type=click.IntRange(1), help="First N photographs of every split.")
-@click.option(
-    "--workers",
-    type=WORKERS,
-    help="Engine processes on each node.  [default: one a processor]",
-)
-@click.option(
-    "--ray-address",
-    type=Name(),
-    metavar="ADDRESS",
-    help="Of a running Ray cluster: auto, ray://…, host:port.  [default: a local Ray]",
-)
-@click.option("--no-ray", is_flag=True, help="Run in plain processes of this machine.")
-@click.option(
-    "--max-failures",
-    type=Budget(),
-    default="1%",
-    show_default=True,
-    help="Photographs that may fail before exit code 1.",
-)
-@click.option(
-    "--sample-timeout",
-    type=Seconds(),
-    help="Seconds for one texture.  [default: 120 at 224 px, in proportion to area]",
-)
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(1),
-    default=MAX_PIXELS,
-    show_default=True,
-    help="A larger photograph is a failed row.",
-)
-@click.option(
-    "--name",
-    type=Name(),
-    default="imagenet-texture",
-    show_default=True,
-    help="The data set's name in its card.",
-)
+@build_options(out_required=True)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
@@ -136,75 +28,34 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
 
     The same command goes on where an earlier run stopped.
     """
-    request = _request(options)
+    request = build_request(options)
+    if request.options.overwrite and not options["yes"]:
+        _ask_to_overwrite(request.out)
     with open_view(quiet=options["quiet"]) as view:
         summary = build(request, view or Silent())
     print_result(_json(summary, request) if options["as_json"] else _text(summary, request))
     return 0 if summary.within_budget else 1
 
 
-def _request(options: dict[str, Any]) -> BuildRequest:
-    source, out = options["src"], options["out"]
-    _check_places(source, out)
-    engine = engine_spec(options["engine"], options["engine_bin"])
-    check_size(options["size"], engine.name)
-    quality = jpeg_quality(options["quality"], options["image_format"])
-    if options["no_ray"] and options["ray_address"]:
-        message = "--no-ray and --ray-address exclude each other; leave one out"
-        raise ConfigError(message)
-    if options["small_patch_size"] > options["patch_size"]:
-        message = "--small-patch-size is above --patch-size; swap them"
-        raise ConfigError(message)
-    timeout_s = options["sample_timeout"] or sample_timeout_s(options["size"])
-    run = RunOptions(
-        workers=options["workers"],
-        ray=not options["no_ray"],
-        ray_address=options["ray_address"],
-        engine_bin=options["engine_bin"],
-        sample_timeout_s=timeout_s,
-        max_failures=options["max_failures"],
-        stall_s=_stall(timeout_s),
-    )
-    spec = SourceSpec(source, tuple(dict.fromkeys(options["splits"])))
-    return BuildRequest(spec, out, options["name"], _dataset(options, engine, quality), run)
+def _ask_to_overwrite(out: str) -> None:
+    """Has the user confirm that what is in OUT may go.
 
-
-def _dataset(options: dict[str, Any], engine: EngineSpec, quality: int | None) -> DatasetConfig:
-    return DatasetConfig(
-        engine=identify(engine),
-        decode_rule=DECODE_RULE,
-        max_pixels=options["max_pixels"],
-        size=options["size"],
-        patch_size=options["patch_size"],
-        small_patch_size=options["small_patch_size"],
-        textures_per_image=options["textures_per_image"],
-        format=options["image_format"],
-        quality=quality,
-        samples_per_shard=options["samples_per_shard"],
-        seed=options["seed"],
-        limit=options["limit"],
-    )
-
-
-def _check_places(source: str, out: str) -> None:
-    if "://" in source or "://" in out:
+    Raises:
+        ConfigError: If the answer is no, or nobody can give one.
+    """
+    holdings = describe_holdings(out, open_sink(out))
+    if holdings is None:
         return
-    inside, outside = Path(source).resolve(), Path(out).resolve()
-    if inside == outside or inside in outside.parents or outside in inside.parents:
-        message = f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
+    if sys.stdin is None or not sys.stdin.isatty():
+        message = f"--overwrite: {holdings}; add --yes to throw it away without being asked"
         raise ConfigError(message)
-    if outside.is_file():
-        message = f"--out {out} is a file; name a folder"
+    if not click.confirm(f"{holdings}. Throw it away?", err=True):
+        message = f"nothing was thrown away; without --overwrite the build in {out} goes on"
         raise ConfigError(message)
-
-
-def _stall(timeout_s: float) -> float:
-    """Above what a sample may take with all its retries."""
-    return 60.0 + 4 * timeout_s
 
 
 def _text(summary: BuildSummary, request: BuildRequest) -> str:
-    plan, failures = summary.plan, summary.failures
+    plan, failures, part = summary.plan, summary.failures, request.options.part
     images = sum(split.images for split in plan.splits)
     shards = sum(split.shards for split in plan.splits)
     if summary.rows:
@@ -212,10 +63,17 @@ def _text(summary: BuildSummary, request: BuildRequest) -> str:
         how = f"{summary.made} made in {summary.seconds:.1f} s, {rate:.2f} a second"
     else:
         how = "already complete"
-    lines = [
-        f"{count_of(plan.rows - failures.rows, 'texture')} of {count_of(images, 'image')} "
-        f"in {count_of(shards, 'shard')}, {failures.rows} failed: {request.out} ({how})"
-    ]
+    if summary.left_to_others and part:
+        lines = [
+            f"part {part.number}/{part.count} is done, {failures.rows} failed: {request.out} "
+            f"({how}); {count_of(summary.left_to_others, 'shard')} of {shards} are left to other "
+            "parts, of which the last to end writes the index"
+        ]
+    else:
+        lines = [
+            f"{count_of(summary.textures, 'texture')} of {count_of(images, 'image')} "
+            f"in {count_of(shards, 'shard')}, {failures.rows} failed: {request.out} ({how})"
+        ]
     shown = failures.reasons.most_common(_REASONS_SHOWN)
     for reason, count in shown:
         lines.append(f"  {count} x {reason}; for example {failures.examples[reason]}")
@@ -236,11 +94,12 @@ def _json(summary: BuildSummary, request: BuildRequest) -> str:
             "fingerprint": plan.fingerprint,
             "images": sum(split.images for split in plan.splits),
             "shards": sum(split.shards for split in plan.splits),
-            "textures": plan.rows - failures.rows,
+            "textures": summary.textures,
             "failed": failures.rows,
             "failed_images": failures.images,
             "within_budget": summary.within_budget,
             "made": summary.made,
+            "left_to_others": summary.left_to_others,
             "seconds": round(summary.seconds, 3),
             "reasons": [
                 {"error": reason, "rows": count, "example": failures.examples[reason]}

@@ -9,13 +9,22 @@ from pathlib import Path
 
 import click
 
-from texgen.config import DEFAULT_ENGINE, ENGINES, MAX_SIZE, STUB, UPSTREAM_ENGINE, max_size
+from texgen.config import (
+    DEFAULT_ENGINE,
+    ENGINES,
+    MAX_SIZE,
+    STUB,
+    UPSTREAM_ENGINE,
+    Part,
+    max_size,
+)
 from texgen.errors import ConfigError
 from texgen.synthesize import EngineSpec
 from texgen.words import plain
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
+_PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _QUALITY = 95
 
 
@@ -35,6 +44,23 @@ class Budget(click.ParamType[int | float]):
             return min(1.0, float(match[1]) / 100)
         message = f"{text!r} is neither a number of images nor a percentage such as 1%"
         return self.fail(message, param, ctx)
+
+
+class PartOf(click.ParamType[Part]):
+    """``2/8``: the second of eight parts."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Part:
+        """See `click.ParamType.convert`."""
+        if isinstance(value, Part):
+            return value
+        match = _PART.fullmatch(str(value).strip())
+        if match and 1 <= int(match[1]) <= int(match[2]):
+            return Part(int(match[1]), int(match[2]))
+        return self.fail(f"{value!r} is no part such as 1/8 or 8/8", param, ctx)
 
 
 class Seconds(click.FloatRange):

@@ -1,7 +1,9 @@
 """`texgen build`, without its command line."""
 
+from texgen.driver.discard import describe as describe_holdings
 from texgen.driver.finish import Failures
-from texgen.driver.run import BuildRequest, BuildSummary, build
+from texgen.driver.request import BuildRequest
+from texgen.driver.run import BuildSummary, build
 from texgen.driver.view import Silent, Status, View
 
 __all__ = [
@@ -12,4 +14,5 @@ __all__ = [
     "Status",
     "View",
     "build",
+    "describe_holdings",
 ]

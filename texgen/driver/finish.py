@@ -102,6 +102,18 @@ def finish(plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sin
     return Finished(index, failures, tuple(written))
 
 
+def count_failures(shards: Iterable[tuple[str, int]], sink: Sink) -> Failures:
+    """The failed rows of some finished shards, in order.
+
+    Raises:
+        StorageError: If a record cannot be read.
+    """
+    failures = Failures()
+    for split, index in shards:
+        failures.count(_table(split, index, sink))
+    return failures
+
+
 def _same(sink: Sink, path: str, sha256: str) -> bool:
     """Whether a file is in OUT already."""
     try:
@@ -128,12 +140,16 @@ def _manifest(
 
 def _tables(split: SplitPlan, sink: Sink) -> Iterator[ArrowTable]:
     for index in range(split.shards):
-        path = record_path(split.name, index)
-        try:
-            yield read_table(sink.open(path))
-        except ValueError as error:
-            message = f"{path} was damaged while the build ran; the same command makes it again"
-            raise StorageError(message) from error
+        yield _table(split.name, index, sink)
+
+
+def _table(split: str, index: int, sink: Sink) -> ArrowTable:
+    path = record_path(split, index)
+    try:
+        return read_table(sink.open(path))
+    except ValueError as error:
+        message = f"{path} was damaged while the build ran; the same command makes it again"
+        raise StorageError(message) from error
 
 
 def _split_index(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
-from texgen.config import DatasetConfig, differences
+from texgen.config import DatasetConfig, Part, differences
+from texgen.driver.discard import discard
+from texgen.driver.retry import set_aside, set_aside_failed
 from texgen.errors import ConfigError, DatasetError, StorageError
 from texgen.index import INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan, make_plan, save_plan, source_differences
-from texgen.records import FOLDER, read_header, record_path
+from texgen.records import FOLDER, earlier_path, read_header, record_path
 from texgen.source import Source
 from texgen.storage import Sink, scratch_folder
-from texgen.types import ShardRecord, shard_path
+from texgen.types import Shard, ShardRecord, shard_path
 from texgen.words import count_of, size_text
 
 _BYTES_PER_PIXEL = {"png": 1.7, "webp": 1.5, "jpg": 0.8}
@@ -22,12 +26,18 @@ _TAR_BYTES = 4096
 """Headers and padding of a sample's members."""
 
 
-Records = dict[tuple[str, int], ShardRecord]
+Records = dict[Shard, ShardRecord]
 """Split and index of the finished shards, and their records."""
 
 
 def settle_plan(
-    source: Source, config: DatasetConfig, name: str, sink: Sink, there: Mapping[str, int]
+    source: Source,
+    config: DatasetConfig,
+    name: str,
+    sink: Sink,
+    there: Mapping[str, int],
+    *,
+    overwrite: bool = False,
 ) -> Plan:
     """Plans the build, or finds that OUT's plan is the same.
 
@@ -37,14 +47,17 @@ def settle_plan(
         name: The data set's name in its card.
         sink: OUT.
         there: All files of OUT.
+        overwrite: Whether they are thrown away, once there is a plan.
 
     Raises:
         SourceError: If SRC cannot be listed.
-        ConfigError: If OUT holds another data set.
+        ConfigError: If OUT holds another data set; or, to be thrown away, foreign files.
     """
     with scratch_folder(sink.scratch()) as folder:
         plan = make_plan(source, config, name, folder)
-        if changes := list(_contradictions(plan, folder, sink, there)):
+        if overwrite:
+            discard(sink, there)
+        elif changes := list(_contradictions(plan, folder, sink, there)):
             message = (
                 f"OUT holds another build: {'; '.join(changes)}. "
                 "Take the same options and photographs to go on, or build into a new OUT"
@@ -112,27 +125,88 @@ def check_empty(sink: Sink) -> None:
         raise ConfigError(message)
 
 
-def find_records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> Records:
-    """What OUT holds of ``plan``: a shard is done when its record is whole and fits it.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What there is of a plan, and what a run is to make of it.
 
-    No shard is read. Shards without a record are deleted, since an attempt
-    that did not finish may have left them.
+    Attributes:
+        records: Of all finished shards.
+        own: The shards that are this run's to make, finished or not, in order.
+        missing: Those of them without a record.
+        retried: Those of them of which only failed rows are made.
+        rows: Textures of the missing shards.
+    """
+
+    records: Records
+    own: tuple[Shard, ...]
+    missing: tuple[Shard, ...]
+    retried: frozenset[Shard]
+    rows: int
+
+
+def find_left(
+    plan: Plan, sink: Sink, there: Mapping[str, int], part: Part | None, *, retry_failed: bool
+) -> Left:
+    """Finds what is left for a run to make.
 
     Args:
         plan: Of the build.
         sink: OUT.
         there: All files of OUT.
+        part: Which shards are the run's; None is all.
+        retry_failed: Whether shards with failed rows are set aside, to be made again.
+
+    Raises:
+        StorageError: If OUT cannot be read or written.
+    """
+    own = tuple(
+        shard
+        for position, shard in enumerate(plan.shards())
+        if part is None or part.holds(position)
+    )
+    mine = frozenset(own)
+    records = find_records(plan, sink, there, mine.__contains__)
+    again = set_aside_failed(records, mine.__contains__, sink) if retry_failed else []
+    for shard in again:
+        del records[shard]
+    missing = tuple(shard for shard in own if shard not in records)
+    retried = {shard for shard in missing if earlier_path(*shard) in there}
+    splits = {split.name: split for split in plan.splits}
+    rows = sum(plan.shard_rows(splits[name], index) for name, index in missing)
+    return Left(records, own, missing, frozenset(retried.union(again)), rows)
+
+
+def find_records(
+    plan: Plan, sink: Sink, there: Mapping[str, int], mine: Callable[[Shard], bool] = lambda _: True
+) -> Records:
+    """What OUT holds of ``plan``: a shard is done when its record is whole and fits it.
+
+    No shard is read. Shards without a record are deleted, since an attempt that did
+    not finish may have left them; but not those whose record `retry` has set aside.
+
+    Args:
+        plan: Of the build.
+        sink: OUT.
+        there: All files of OUT.
+        mine: Whether a shard is this run's; the files of others are left alone.
     """
     records: Records = {}
-    for split, index in plan.shards():
-        path = shard_path(split, index)
-        record = _record(record_path(split, index), sink, there)
-        fits = record is not None and record.fingerprint == plan.fingerprint
-        if record and fits and there.get(path) == record.size:
-            records[split, index] = record
-        elif path in there:
-            sink.remove(path)
+    for shard in plan.shards():
+        size = there.get(shard_path(*shard))
+        record = _record(record_path(*shard), sink, there)
+        if _fits(record, plan, size):
+            records[shard] = record
+        elif (
+            size is not None
+            and mine(shard)
+            and not _fits(set_aside(shard, sink, there), plan, size)
+        ):
+            sink.remove(shard_path(*shard))
     return records
+
+
+def _fits(record: ShardRecord | None, plan: Plan, size: int | None) -> TypeGuard[ShardRecord]:
+    return record is not None and record.fingerprint == plan.fingerprint and record.size == size
 
 
 def _records_there(sink: Sink, there: Mapping[str, int]) -> Iterator[ShardRecord]:
@@ -150,8 +224,13 @@ def _record(path: str, sink: Sink, there: Mapping[str, int]) -> ShardRecord | No
         return None
 
 
-def check_space(plan: Plan, records: Records, sink: Sink) -> None:
+def check_space(plan: Plan, rows: int, sink: Sink) -> None:
     """Refuses to begin what the disk cannot hold.
+
+    Args:
+        plan: Of the build.
+        rows: Textures that are left to make.
+        sink: OUT.
 
     Raises:
         ConfigError: If the textures that are left will not fit.
@@ -161,10 +240,9 @@ def check_space(plan: Plan, records: Records, sink: Sink) -> None:
         return
     pixels = int(plan.config["size"]) ** 2
     one = pixels * _BYTES_PER_PIXEL[str(plan.config["format"])] + _TAR_BYTES
-    left = plan.rows - sum(record.rows for record in records.values())
-    if left * one > free:
+    if rows * one > free:
         message = (
-            f"OUT has {size_text(free)} free, the {count_of(left, 'texture')} left to make need "
-            f"about {size_text(left * one)}; make room, or name an OUT on another disk"
+            f"OUT has {size_text(free)} free, the {count_of(rows, 'texture')} left to make need "
+            f"about {size_text(rows * one)}; make room, or name an OUT on another disk"
         )
         raise ConfigError(message)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from texgen.errors import EngineStartError, SourceChangedError, StorageError, TexgenError
 from texgen.executors import Event, Executor, Failed, Finished, Logged, Progressed, Ticket
 from texgen.generate import ShardTask
-from texgen.types import ShardRecord, shard_name
+from texgen.heartbeat import RunningShard
+from texgen.types import Shard, ShardRecord, shard_name
 
 _FATAL = (EngineStartError, StorageError)
 """What would meet every further shard too."""
@@ -19,8 +20,6 @@ _FATAL = (EngineStartError, StorageError)
 _WAIT_S = 0.5
 _STRAGGLER = 2.0
 """Times the median duration of a shard after which an idle worker tries it too."""
-
-Shard = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +113,20 @@ class Scheduler:
         self._durations: list[float] = []
         self._outcome = Outcome()
 
-    def run(self, shards: Iterable[Shard], pulse: Callable[[int, int, int], bool]) -> Outcome:
+    def run(self, shards: Iterable[Shard], pulse: Callable[[list[RunningShard]], bool]) -> Outcome:
         """Has all ``shards`` made.
 
         Args:
             shards: In the order in which they are begun; taken as there is room.
-            pulse: Called a few times a second with the textures done and failed in
-                unfinished shards and the number of these; False stops the run.
+            pulse: Called a few times a second with the shards in the making, of several
+                attempts at one that which is furthest; False stops the run.
 
         Raises:
             EngineStartError: If no engine starts.
             StorageError: If OUT cannot be written.
         """
         waiting = iter(shards)
-        while pulse(*self._in_flight()):
+        while pulse(self._in_flight()):
             all_given_out = self._fill(waiting)
             if not self._running:
                 break
@@ -147,15 +146,23 @@ class Scheduler:
             self._submit(shard)
         return False
 
-    def _in_flight(self) -> tuple[int, int, int]:
-        best: dict[Shard, _Attempt] = {}
+    def _in_flight(self) -> list[RunningShard]:
+        now = self._clock()
+        best: dict[Shard, RunningShard] = {}
         for ticket, attempt in self._running.items():
             shard = _shard(ticket)
             if shard not in best or best[shard].done < attempt.done:
-                best[shard] = attempt
-        done = sum(attempt.done for attempt in best.values())
-        failed = sum(attempt.failed for attempt in best.values())
-        return done, failed, len(best)
+                seconds = 0.0 if attempt.begun is None else now - attempt.begun
+                best[shard] = RunningShard(
+                    *shard,
+                    ticket.attempt,
+                    seconds,
+                    now - attempt.moved,
+                    attempt.done,
+                    attempt.failed,
+                    attempt.busy,
+                )
+        return list(best.values())
 
     def _submit(self, shard: Shard) -> None:
         number = self._attempts[shard] = self._attempts.get(shard, 0) + 1

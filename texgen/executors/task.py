@@ -69,7 +69,7 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
 
 
 def _run(task: ShardTask, report: Report) -> ShardRecord:
-    sink = open_sink(task.out)
+    sink = open_sink(task.out, task.part)
     # OUT's own scratch is emptied at the end of a build, whatever was killed on the way.
     pool = warm_pool(task, sink.scratch())
     ticket = ticket_of(task)

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from texgen.config import Part
 from texgen.errors import ConfigError
 from texgen.storage.faults import scratch_folder, storage_errors
 from texgen.storage.local import LocalSink
@@ -22,11 +23,15 @@ class Sink(Protocol):
         ...
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keeps other writers out while it is held.
+        """Keeps other writers out while it is held; other parts of one build may come in.
 
         Raises:
             LockedError: If another process holds it; names the holder.
         """
+        ...
+
+    def finishing(self) -> AbstractContextManager[None]:
+        """Held by one part at a time, which the others wait for."""
         ...
 
     def list(self, prefix: str) -> dict[str, int]:
@@ -74,7 +79,7 @@ class Sink(Protocol):
         ...
 
     def clear_scratch(self) -> None:
-        """Deletes what attempts that were killed left behind."""
+        """Deletes what attempts of this part that were killed left behind."""
         ...
 
     def log_path(self) -> Path | None:
@@ -86,8 +91,12 @@ class Sink(Protocol):
         ...
 
 
-def open_sink(location: str) -> Sink:
+def open_sink(location: str, part: Part | None = None) -> Sink:
     """Opens OUT.
+
+    Args:
+        location: A folder.
+        part: What of the data set this process makes, None for all of it.
 
     Raises:
         ConfigError: If this version cannot write there.
@@ -95,4 +104,4 @@ def open_sink(location: str) -> Sink:
     if "://" in location:
         message = f"--out {location}: only folders can be written so far; build into one and copy"
         raise ConfigError(message)
-    return LocalSink(Path(location))
+    return LocalSink(Path(location), part)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from texgen.config import Part
 from texgen.digest import sha256_file
 from texgen.errors import LockedError, ShardConflictError, StorageError
 from texgen.storage.faults import storage_errors
@@ -26,10 +27,16 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
 class LocalSink:
-    """Files below one folder; see `texgen.storage.Sink`."""
+    """Files below one folder; see `texgen.storage.Sink`.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: OUT.
+        part: What of the data set this process makes, None for all of it.
+    """
+
+    def __init__(self, root: Path, part: Part | None = None) -> None:
         self._root = root
+        self._part = part
 
     def foreign(self) -> str | None:
         """See `Sink.foreign`."""
@@ -43,26 +50,57 @@ class LocalSink:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """See `Sink.lock`. The kernel drops it when the process ends, however it ends."""
-        path = self._root / "_build" / "lock"
+        if self._part is None:
+            with self._locked("lock") as whole:
+                self._sign(whole)
+                yield
+            return
+        shared = self._locked("lock", fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with shared as whole, self._locked(f"lock.{self._part.name}") as part:
+            self._refuse_other_counts(self._part)
+            self._sign(whole)
+            self._sign(part)
+            yield
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """See `Sink.finishing`."""
+        with self._locked("lock.finish", fcntl.LOCK_EX):
+            yield
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[int]:
+        path = self._root / "_build" / name
         with storage_errors("write to", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, how)
             except BlockingIOError as error:
                 message = f"{self._root} is being written by {_holder(path)}; wait, or stop it"
                 raise LockedError(message) from error
             except OSError as error:
                 message = f"cannot lock {path}: {error.strerror}; name an OUT that can be locked"
                 raise StorageError(message) from error
-            about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
-            with storage_errors("write to", path):
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, json.dumps(about).encode())
-            yield
+            yield descriptor
         finally:
             os.close(descriptor)
+
+    def _sign(self, descriptor: int) -> None:
+        """Writes the holder's name into a lock that is held."""
+        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+        about |= {"part": self._part.name} if self._part else {}
+        with storage_errors("write to", self._root / "_build" / "lock"):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(about).encode())
+
+    def _refuse_other_counts(self, part: Part) -> None:
+        """Parts of another count hold some of the same shards."""
+        for path in sorted((self._root / "_build").glob("lock.*-of-*")):
+            if not path.name.endswith(f"-of-{part.count}"):
+                with self._locked(path.name):
+                    pass
 
     def list(self, prefix: str) -> dict[str, int]:
         """See `Sink.list`."""
@@ -78,7 +116,7 @@ class LocalSink:
 
     def write(self, path: str, data: bytes) -> None:
         """See `Sink.write`."""
-        part = self._part(Path(path).name)
+        part = self._beside(Path(path).name)
         with storage_errors("write", self._root / path):
             with part.open("wb") as file:
                 file.write(data)
@@ -131,28 +169,33 @@ class LocalSink:
 
     def scratch(self) -> Path:
         """See `Sink.scratch`."""
-        folder = self._root / "_build" / "tmp"
+        folder = self._scratch()
         with storage_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def clear_scratch(self) -> None:
         """See `Sink.clear_scratch`."""
-        shutil.rmtree(self._root / "_build" / "tmp", ignore_errors=True)
+        shutil.rmtree(self._scratch(), ignore_errors=True)
+
+    def _scratch(self) -> Path:
+        folder = self._root / "_build" / "tmp"
+        # Emptied without the other parts' files.
+        return folder / self._part.name if self._part else folder
 
     def log_path(self) -> Path | None:
         """See `Sink.log_path`."""
         folder = self._root / "_build" / "logs"
         with storage_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
-        return folder / "build.log"
+        return folder / (f"build.{self._part.name}.log" if self._part else "build.log")
 
     def free_bytes(self) -> int | None:
         """See `Sink.free_bytes`."""
         with storage_errors("look into", self._root):
             return shutil.disk_usage(self._root).free
 
-    def _part(self, name: str) -> Path:
+    def _beside(self, name: str) -> Path:
         return self.scratch() / f"{name}.{socket.gethostname()}-{os.getpid()}.part"
 
 
@@ -208,6 +251,7 @@ def _holder(path: Path) -> str:
     try:
         about = json.loads(path.read_text())
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(about["since"]))
-        return f"process {about['pid']} on {about['host']} since {since}"
+        part = f" (part {about['part']})" if "part" in about else ""
+        return f"process {about['pid']} on {about['host']} since {since}{part}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
