@@ -124,7 +124,7 @@ def compare(
         stack.callback(scratch.cleanup)
         runs = []
         for spec in engines:
-            process = _started(spec, scratch)
+            process = start_engine(spec, scratch)
             stack.callback(process.kill)
             runs.append((process, _warm_up(process, jobs)))
         for number in range(rounds):
@@ -134,7 +134,12 @@ def compare(
     return [cost for _, cost in runs]
 
 
-def _started(spec: EngineSpec, scratch: Scratch) -> EngineProcess:
+def start_engine(spec: EngineSpec, scratch: Scratch) -> EngineProcess:
+    """Starts an engine process to be measured.
+
+    Raises:
+        EngineStartError: If it cannot be started.
+    """
     try:
         return EngineProcess(spec, scratch)
     except RetryableEngineError as error:
@@ -154,9 +159,9 @@ def _warm_up(process: EngineProcess, jobs: Sequence[BenchJob]) -> EngineCost:
 
 
 def _run_round(process: EngineProcess, cost: EngineCost, jobs: Sequence[BenchJob]) -> None:
-    before = _cpu_s(process.pid)
+    before = process_time_s(process.pid)
     textures = [_ask(process, job) for job in jobs]
-    cost.rounds.append((_cpu_s(process.pid) - before) / len(jobs))
+    cost.rounds.append((process_time_s(process.pid) - before) / len(jobs))
     done = len(cost.rounds)
     for part in ("schedule", "load", "synthesis", "encoding"):
         mean = statistics.fmean(getattr(texture, f"{part}_s") for texture in textures)
@@ -168,12 +173,18 @@ def _ask(process: EngineProcess, job: BenchJob) -> Texture:
     return process.ask(job.job, sample_timeout_s(job.job.size))
 
 
-def _cpu_s(pid: int) -> float:
-    """Processor time of a process and of its children that have ended, s."""
+def process_time_s(pid: int) -> float:
+    """Processor time of a process and of its children that have ended, s.
+
+    In ticks of 10 ms, so it is the sum over many textures that means something.
+
+    Raises:
+        ConfigError: If this system does not tell it.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError as error:
-        message = "texgen bench reads processes' times from /proc, which only Linux has"
+        message = "processes' times are read from /proc, which only Linux has"
         raise ConfigError(message) from error
     # Behind the name in parentheses, which may hold anything, fields 3 and on: user and
     # system time of all threads are 14 and 15, those of children 16 and 17.

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from texgen.config import DatasetConfig, SourceDigest, canonical_json, fingerprint
 from texgen.digest import sha256_file
@@ -187,6 +188,42 @@ def _batches(path: Path) -> Iterator[Callable[[list[ImageEntry]], None]]:
 def _batch(entries: list[ImageEntry]) -> Any:  # noqa: ANN401 - pyarrow ships no types
     columns = {name: [getattr(e, name) for e in entries] for name in _SCHEMA.names}
     return pa.RecordBatch.from_pydict(columns, schema=_SCHEMA)
+
+
+def sample_entries(plan: Plan, folder: Path, count: int) -> list[ImageEntry]:
+    """At most ``count`` photographs, spread evenly over a plan whose files lie in ``folder``."""
+    total = sum(split.images for split in plan.splits)
+    wanted = sorted({number * total // count for number in range(count)})
+    found, first = [], 0
+    for split in plan.splits:
+        numbers = [n - first for n in wanted if first <= n < first + split.images]
+        reader = pa.ipc.open_file(pa.memory_map(str(folder / f"{split.name}.arrow")))
+        found += list(_entries_at(reader, numbers))
+        first += split.images
+    return found
+
+
+def _entries_at(reader: Any, numbers: list[int]) -> Iterator[ImageEntry]:  # noqa: ANN401 - pyarrow
+    """Entries by their number among all rows; an image in two shards is in both."""
+    first = 0
+    left = iter(numbers)
+    number = next(left, None)
+    for index in range(reader.num_record_batches):
+        batch = reader.get_batch(index)
+        while number is not None and number < first + batch.num_rows:
+            yield ImageEntry(**batch.slice(number - first, 1).to_pylist()[0])
+            number = next(left, None)
+        first += batch.num_rows
+
+
+def source_bytes(split: SplitPlan, folder: Path) -> int:
+    """Bytes of a split's photographs, of a plan whose files lie in ``folder``.
+
+    Photographs whose textures run over a shard's end count once for each shard.
+    """
+    reader = pa.ipc.open_file(pa.memory_map(str(folder / f"{split.name}.arrow")))
+    batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
+    return sum(pc.sum(pc.max_element_wise(batch["size"], 0)).as_py() or 0 for batch in batches)
 
 
 class PlannedShards:

@@ -19,6 +19,21 @@ def size_text(size: float) -> str:
     return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
 
 
+def duration_text(seconds: float) -> str:
+    """``0.4 s``, ``59 s``, ``5:21 min``, ``12:03 h``, ``3.2 days``."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    minutes = round(seconds / 60)
+    if minutes < 48 * 60:
+        return f"{minutes // 60}:{minutes % 60:02d} h"
+    return f"{seconds / 86400:.1f} days"
+
+
 def plain(text: str) -> str:
     """``text`` on one line, for a terminal: bytes and characters that do not print are escaped."""
     decoded = os.fsencode(text).decode("utf-8", "backslashreplace")

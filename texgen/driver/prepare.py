@@ -57,7 +57,7 @@ def settle_plan(
         plan = make_plan(source, config, name, folder)
         if overwrite:
             discard(sink, there)
-        elif changes := list(_contradictions(plan, folder, sink, there)):
+        elif changes := list(contradictions(plan, folder, sink, there)):
             message = (
                 f"OUT holds another build: {'; '.join(changes)}. "
                 "Take the same options and photographs to go on, or build into a new OUT"
@@ -68,10 +68,15 @@ def settle_plan(
     return plan
 
 
-def _contradictions(
-    plan: Plan, folder: Path, sink: Sink, there: Mapping[str, int]
-) -> Iterator[str]:
-    """What OUT says of itself that is not so in ``plan``, a phrase each."""
+def contradictions(plan: Plan, folder: Path, sink: Sink, there: Mapping[str, int]) -> Iterator[str]:
+    """What OUT says of itself that is not so in ``plan``, a phrase each.
+
+    Args:
+        plan: Of the build that is asked for.
+        folder: Where the files of ``plan`` lie.
+        sink: OUT.
+        there: All files of OUT.
+    """
     if PLAN in there:
         try:
             old = load_plan(sink)
@@ -224,6 +229,12 @@ def _record(path: str, sink: Sink, there: Mapping[str, int]) -> ShardRecord | No
         return None
 
 
+def bytes_needed(plan: Plan, rows: int) -> float:
+    """Bytes that ``rows`` more textures may need, an upper estimate."""
+    pixels = int(plan.config["size"]) ** 2
+    return rows * (pixels * _BYTES_PER_PIXEL[str(plan.config["format"])] + _TAR_BYTES)
+
+
 def check_space(plan: Plan, rows: int, sink: Sink) -> None:
     """Refuses to begin what the disk cannot hold.
 
@@ -238,11 +249,10 @@ def check_space(plan: Plan, rows: int, sink: Sink) -> None:
     free = sink.free_bytes()
     if free is None:
         return
-    pixels = int(plan.config["size"]) ** 2
-    one = pixels * _BYTES_PER_PIXEL[str(plan.config["format"])] + _TAR_BYTES
-    if rows * one > free:
+    needed = bytes_needed(plan, rows)
+    if needed > free:
         message = (
             f"OUT has {size_text(free)} free, the {count_of(rows, 'texture')} left to make need "
-            f"about {size_text(rows * one)}; make room, or name an OUT on another disk"
+            f"about {size_text(needed)}; make room, or name an OUT on another disk"
         )
         raise ConfigError(message)

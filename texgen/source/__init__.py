@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from texgen.errors import ConfigError
-from texgen.source.folder import FolderSource, SplitListing
+from texgen.errors import ConfigError, SourceError
+from texgen.source.folder import FolderSource, SplitListing, throw
 from texgen.types import ImageEntry
 
 __all__ = ["FolderSource", "Source", "SourceSpec", "SplitListing", "open_source"]
@@ -57,8 +57,13 @@ class SourceSpec:
     selected: tuple[str, ...] = field(default=())
 
 
-def open_source(spec: SourceSpec) -> Source:
+def open_source(spec: SourceSpec, problem: Callable[[SourceError], None] = throw) -> Source:
     """Opens the source that ``spec`` names.
+
+    Args:
+        spec: Of the source.
+        problem: Called with each thing in a listing that a build would end at; without
+            it the first one is raised.
 
     Raises:
         ConfigError: If this version cannot read such a source.
@@ -68,4 +73,4 @@ def open_source(spec: SourceSpec) -> Source:
     if "://" in location:
         message = f"--src {location}: only folders can be read so far; copy the photographs to one"
         raise ConfigError(message)
-    return FolderSource(Path(location), spec.selected)
+    return FolderSource(Path(location), spec.selected, problem)

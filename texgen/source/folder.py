@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import itertools
 import logging
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +25,11 @@ _LIKE_A_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 MAX_FILE_BYTES = 1 << 30
 """A larger file is a failed row: read whole, it could take a task's memory with it."""
+
+
+def throw(error: SourceError) -> None:
+    """Raises what it is called with: how a build takes problems."""
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,19 @@ class FolderSource:
     Args:
         root: SRC.
         selected: Names of the splits to take; empty takes those that are there.
+        problem: Called with each thing that a build would end at; without it the first
+            one is raised.
 
     Raises:
         SourceError: If ``root`` is not a folder.
     """
 
-    def __init__(self, root: Path, selected: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        root: Path,
+        selected: tuple[str, ...] = (),
+        problem: Callable[[SourceError], None] = throw,
+    ) -> None:
         try:
             is_folder = stat.S_ISDIR(root.stat().st_mode)
         except OSError as error:
@@ -66,6 +76,7 @@ class FolderSource:
         if not is_folder:
             message = f"--src {root}: only folders can be read so far; unpack it into one"
             raise SourceError(message)
+        self._problem = problem
         self._root = os.fsencode(root)
         self._selected = selected
 
@@ -130,13 +141,14 @@ class FolderSource:
             key = image_key(path[len(prefix) :])
             found.append(ImageEntry(key, _text(path), path, size, label, class_name))
         found.sort(key=lambda entry: (entry.key, entry.locator))
-        for before, entry in itertools.pairwise(found):
-            if before.key == entry.key:
-                message = (
-                    f"{before.source} and {entry.source} give one key ({entry.key}); rename one"
-                )
-                raise SourceError(message)
-        yield from found
+        last: ImageEntry | None = None
+        for entry in found:
+            if last is not None and last.key == entry.key:
+                message = f"{last.source} and {entry.source} give one key ({entry.key}); rename one"
+                self._problem(SourceError(message))
+            else:
+                yield entry
+                last = entry
 
     def _files(
         self, folder: bytes, *, recursive: bool, above: tuple[tuple[int, int], ...]
@@ -159,14 +171,19 @@ class FolderSource:
 
     def _identity(self, folder: bytes) -> tuple[int, int]:
         place = _join(self._root, folder)
-        with _listing(place):
+        try:
             status = os.stat(place)  # noqa: PTH116 - bytes
+        except OSError as error:
+            raise _not_listed(place, error) from error
         return status.st_dev, status.st_ino
 
     def _scan(self, folder: bytes) -> Iterator[os.DirEntry[bytes]]:
         place = _join(self._root, folder)
-        with _listing(place), os.scandir(place) as entries:
-            yield from (e for e in entries if not e.name.startswith(b"."))
+        try:
+            with os.scandir(place) as entries:
+                yield from (e for e in entries if not e.name.startswith(b"."))
+        except OSError as error:
+            self._problem(_not_listed(place, error))
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
@@ -196,13 +213,8 @@ class FolderSource:
         return data
 
 
-@contextlib.contextmanager
-def _listing(place: bytes) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        message = f"cannot list {_text(place)}: {error.strerror}"
-        raise SourceError(message) from error
+def _not_listed(place: bytes, error: OSError) -> SourceError:
+    return SourceError(f"cannot list {_text(place)}: {error.strerror}")
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:

@@ -192,8 +192,10 @@ class LocalSink:
 
     def free_bytes(self) -> int | None:
         """See `Sink.free_bytes`."""
-        with storage_errors("look into", self._root):
-            return shutil.disk_usage(self._root).free
+        # Where OUT is not there yet, that of the folder which it will lie in.
+        place = next((p for p in (self._root, *self._root.parents) if p.exists()), self._root)
+        with storage_errors("look into", place):
+            return shutil.disk_usage(place).free
 
     def _beside(self, name: str) -> Path:
         return self.scratch() / f"{name}.{socket.gethostname()}-{os.getpid()}.part"

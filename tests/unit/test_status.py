@@ -1,0 +1,138 @@
+"""How far a build is, from storage alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from texgen.cli.main import run
+from texgen.errors import DatasetError
+from texgen.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
+from texgen.records import encode_record, read_header, record_path
+from texgen.status import GONE_S, read_progress
+from texgen.storage import LocalSink
+
+NOW = 1_000_000.0
+ROWS = {("train", 0): 3, ("train", 1): 3, ("train", 2): 3, ("train", 3): 3, ("val", 0): 2}
+
+
+def unfinished(out: Path, *, without: list[tuple[str, int]]) -> None:
+    """Takes the index and some shards away; the others ended 10 s after each other."""
+    (out / "index.json").unlink()
+    for number, shard in enumerate(ROWS):
+        path = out / record_path(*shard)
+        record = read_header(LocalSink(out).open(record_path(*shard)))
+        timings = replace(record.timings, total_s=10.0, ended=NOW - 100 + 10 * number)
+        path.unlink()
+        if shard not in without:
+            LocalSink(out).write(
+                record_path(*shard), encode_record(replace(record, timings=timings), [])
+            )
+
+
+def beat(out: Path, state: str, age: float, *running: RunningShard) -> None:
+    heartbeat = Heartbeat(state, "host7", 123, NOW - 500, NOW - age, None, running)
+    LocalSink(out).write(heartbeat_path(None), encode_heartbeat(heartbeat))
+
+
+def making(index: int = 3, seconds: float = 5.0, done: int = 1) -> RunningShard:
+    return RunningShard("train", index, 1, seconds, 0.5, done, 0, ("ant/a",))
+
+
+def progress(out: Path):
+    return read_progress(LocalSink(out), NOW)
+
+
+def test_a_finished_build_is_finished_whatever_the_last_beat_said(out):
+    beat(out, "running", 1.0, making())
+    found = progress(out)
+    assert (found.state, found.rows, found.rows_done, found.failed) == ("finished", 14, 14, 2)
+    assert found.splits["val"].shards_done == 1
+    assert not found.running
+
+
+def test_a_finished_data_set_without_its_plan_is_told_from_its_index(out):
+    (out / "_build" / "plan.json").unlink()
+    found = progress(out)
+    assert (found.state, found.rows, found.failed) == ("finished", 14, 2)
+
+
+def test_a_build_that_runs_has_a_rate_and_an_end(out):
+    unfinished(out, without=[("train", 3), ("val", 0)])
+    beat(out, "running", 2.0, making())
+    found = progress(out)
+    assert (found.state, found.rows_done) == ("running", 10)
+    # Three shards of three rows ended 10 s after each other, the first after 10 s.
+    assert found.per_second == pytest.approx(9 / 30)
+    assert found.left_s == pytest.approx(4 / 0.3)
+    assert [shard.done for shard in found.running] == [1]
+    assert not found.late
+
+
+def test_a_shard_that_takes_twice_the_usual_time_is_late(out):
+    unfinished(out, without=[("train", 3), ("val", 0)])
+    beat(out, "running", 2.0, making(seconds=20.5), RunningShard("val", 0, 1, 19.5, 0, 0, 0, ()))
+    assert [(shard.split, shard.index) for shard in progress(out).late] == [("train", 3)]
+
+
+def test_a_shard_that_is_finished_by_now_is_not_counted_twice(out):
+    unfinished(out, without=[("val", 0)])
+    beat(out, "running", 4.0, making(done=2))
+    assert progress(out).rows_done == 12
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "expected"),
+    [
+        ("running", 0.0, "running"),
+        # Another machine's clock may be ahead.
+        ("running", -3600.0, "running"),
+        ("running", GONE_S + 1, "gone"),
+        ("stopped", 1.0, "stopped"),
+        ("failed", 1.0, "failed"),
+        # The end of a part is not the end of the build.
+        ("finished", 1.0, "stopped"),
+    ],
+)
+def test_the_last_beat_says_what_became_of_a_run(out, state, age, expected):
+    unfinished(out, without=[("val", 0)])
+    beat(out, state, age, making())
+    assert progress(out).state == expected
+
+
+def test_a_build_without_a_beat_is_planned(out):
+    unfinished(out, without=list(ROWS))
+    (out / "_build" / "status" / "build.json").unlink()
+    found = progress(out)
+    assert (found.state, found.rows_done, found.per_second) == ("planned", 0, None)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"running": []}', b'{"running": 3}'])
+def test_a_damaged_beat_is_left_out(out, data):
+    (out / "_build" / "status" / "build.json").write_bytes(data)
+    assert progress(out).runs == ()
+
+
+def test_a_folder_without_a_build_is_refused_in_one_line(tmp_path, capsys):
+    with pytest.raises(DatasetError, match="no build is there"):
+        progress(tmp_path)
+    assert run(["status", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_printed_names_late_shards_and_the_run(out, capsys):
+    unfinished(out, without=[("train", 3), ("val", 0)])
+    beat(out, "running", 0.0, making(seconds=3700))
+    # The clock is the system's here, long after that beat.
+    assert run(["status", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{out}: not running: its last run ended without a word")
+    assert lines[1] == "64.3 %: 9 of 14 textures, 2 failed"
+    assert "  train: 3 of 4 shards, 9 of 12, 2 failed, " in lines[2]
+    assert "process 123 on host7 since " in lines[-1]
+    assert "not heard of for " in lines[-1]
+    assert run(["status", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "gone"

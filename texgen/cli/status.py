@@ -1,0 +1,97 @@
+"""`texgen status`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+from texgen.cli.options import Place
+from texgen.cli.output import print_result
+from texgen.heartbeat import Heartbeat, RunningShard
+from texgen.status import GONE_S, Progress, read_progress
+from texgen.storage import open_sink
+from texgen.types import shard_name
+from texgen.words import count_of, duration_text, plain, size_text
+
+_SHOWN = 5
+
+_STATES = {
+    "finished": "finished",
+    "running": "running",
+    "gone": "not running: its last run ended without a word; the same `texgen build` goes on",
+    "stopped": "not running: the same `texgen build` goes on",
+    "failed": "not running: its last run failed, _build/logs says why; the same command goes on",
+    "planned": "planned, nothing is made yet",
+}
+
+
+@click.command(name="status", short_help="how far a build is")
+@click.argument("out", type=Place(), metavar="OUT")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def command(out: str, as_json: bool) -> None:
+    """Tell how far the build in OUT is, from what lies there alone.
+
+    It may run here, on another machine, on a cluster, or no longer.
+    """
+    progress = read_progress(open_sink(out))
+    print_result(json.dumps(asdict(progress)) if as_json else "\n".join(_text(out, progress)))
+
+
+def _text(out: str, progress: Progress) -> Iterator[str]:
+    yield f"{out}: {_STATES[progress.state]}"
+    share = 100 * progress.rows_done / progress.rows if progress.rows else 100.0
+    yield (
+        f"{share:.1f} %: {progress.rows_done} of {count_of(progress.rows, 'texture')}, "
+        f"{progress.failed} failed"
+    )
+    for name, split in progress.splits.items():
+        done = f"{split.shards_done} of {count_of(split.shards, 'shard')}"
+        size = f", {size_text(split.bytes)}" if split.bytes else ""
+        yield f"  {name}: {done}, {split.rows_done} of {split.rows}, {split.failed} failed{size}"
+    yield from _pace(progress)
+    if progress.state != "finished":
+        now = time.time()
+        shown = [run for run in progress.runs if run.state == "running"] or progress.runs
+        yield from (_run(run, now) for run in shown[:_SHOWN])
+        if len(shown) > _SHOWN:
+            yield f"  … and {count_of(len(shown) - _SHOWN, 'more run')}; --json lists them all"
+    yield from (_late(shard, progress.shard_s or 0) for shard in progress.late[:_SHOWN])
+    if len(progress.late) > _SHOWN:
+        yield f"  … and {len(progress.late) - _SHOWN} more; --json lists them all"
+
+
+def _pace(progress: Progress) -> Iterator[str]:
+    if progress.per_second and progress.state != "finished":
+        line = f"{progress.per_second:.2f} textures/s"
+        if progress.left_s is not None:
+            line += f", {duration_text(progress.left_s)} left"
+        if progress.shard_s:
+            line += f"; a shard takes {duration_text(progress.shard_s)}"
+        yield line
+
+
+def _run(run: Heartbeat, now: float) -> str:
+    part = f"part {run.part}, " if run.part else ""
+    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
+    # Clocks of two machines differ.
+    ago = max(0.0, now - run.beat)
+    line = f"  {part}process {run.pid} on {plain(run.host)} since {since}: "
+    if run.state != "running":
+        return line + f"{run.state} {duration_text(ago)} ago"
+    if ago < GONE_S:
+        shards = count_of(len(run.running), "shard")
+        return line + f"{shards} in the making, {duration_text(ago)} ago"
+    return line + f"not heard of for {duration_text(ago)}"
+
+
+def _late(shard: RunningShard, usual_s: float) -> str:
+    name = shard_name(shard.split, shard.index)
+    line = (
+        f"  late: {name}, {duration_text(shard.seconds)} instead of {duration_text(usual_s)}, "
+        f"{count_of(shard.done, 'texture')} done, the last {duration_text(shard.still_s)} ago"
+    )
+    return line + (f", at {', '.join(map(plain, shard.busy[:3]))}" if shard.busy else "")

@@ -1,0 +1,148 @@
+"""`texgen plan`: what a build would do, found out without writing to OUT."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from texgen.driver.discard import check_ours
+from texgen.driver.prepare import bytes_needed, check_empty, contradictions, find_records
+from texgen.driver.request import BuildRequest
+from texgen.errors import ConfigError, SourceError
+from texgen.estimate import Estimate, estimate
+from texgen.plan import Plan, make_plan, sample_entries, source_bytes
+from texgen.source import open_source
+from texgen.storage import Sink, open_sink
+from texgen.synthesize import EngineSpec
+from texgen.words import plain, size_text
+
+_SAMPLE = 64
+_BUDGET_S = 10.0
+_CLASSES_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a build would do.
+
+    Attributes:
+        plan: Of the build.
+        source_bytes: Split to the bytes of its photographs.
+        listing_s: Wall clock that it took to list SRC, s.
+        sample: What photographs and textures take that were tried.
+        rows_left: Textures that OUT does not have yet; all of them without OUT.
+        shards_left: Likewise.
+        free_bytes: Room in OUT, None where there is no OUT or no such limit.
+        problems: What a build would end at, a line each.
+        warnings: What a build would do, but perhaps nobody wants, a line each.
+    """
+
+    plan: Plan
+    source_bytes: dict[str, int]
+    listing_s: float
+    sample: Estimate
+    rows_left: int
+    shards_left: int
+    free_bytes: int | None
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def survey(request: BuildRequest) -> Survey:
+    """Finds out what ``build`` would do with the same request.
+
+    Args:
+        request: Its ``out`` may be empty: OUT is not looked at then.
+
+    Raises:
+        SourceError: If there are no photographs.
+        EngineStartError: If the engine cannot be started.
+        SampleError: If it makes no texture of a photograph.
+    """
+    errors: list[SourceError] = []
+    source = open_source(request.source, errors.append)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        plan = make_plan(source, request.config, request.name, folder)
+        listing_s = time.monotonic() - started
+        there = _look_into(request, plan, folder)
+        entries = sample_entries(plan, folder, _SAMPLE)
+        sizes = {split.name: source_bytes(split, folder) for split in plan.splits}
+    engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
+    return Survey(
+        plan,
+        sizes,
+        listing_s,
+        estimate(entries, source, request.config, engine, _BUDGET_S),
+        there.rows_left,
+        there.shards_left,
+        there.free_bytes,
+        (*(plain(str(error)) for error in errors), *there.problems),
+        (*plan.notes, *_class_differences(plan)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """What OUT holds of a plan; the attributes of `Survey`."""
+
+    rows_left: int
+    shards_left: int
+    free_bytes: int | None = None
+    problems: tuple[str, ...] = ()
+
+
+def _look_into(request: BuildRequest, plan: Plan, folder: Path) -> _There:
+    rows, shards = plan.rows, sum(split.shards for split in plan.splits)
+    if not request.out:
+        return _There(rows, shards)
+    sink = open_sink(request.out)
+    problems = tuple(_refusals(request, plan, folder, sink))
+    if not problems and not request.options.overwrite:
+        records = find_records(plan, sink, sink.list(""), lambda _: False)
+        rows -= sum(record.rows for record in records.values())
+        shards -= len(records)
+    free = sink.free_bytes()
+    needed = bytes_needed(plan, rows)
+    if free is not None and needed > free:
+        problems = (
+            *problems,
+            f"OUT has {size_text(free)} free, about {size_text(needed)} are needed",
+        )
+    return _There(rows, shards, free, problems)
+
+
+def _refusals(request: BuildRequest, plan: Plan, folder: Path, sink: Sink) -> Iterator[str]:
+    """Why a build would not begin in OUT."""
+    try:
+        check_empty(sink)
+        there = sink.list("")
+        if request.options.overwrite:
+            check_ours(there)
+            return
+    except ConfigError as error:
+        yield str(error)
+        return
+    yield from (
+        f"OUT holds another build: {what}" for what in contradictions(plan, folder, sink, there)
+    )
+
+
+def _class_differences(plan: Plan) -> Iterator[str]:
+    """Classes that one split has and another lacks: the same class then has two labels."""
+    labelled = [split for split in plan.splits if split.classes]
+    if len(labelled) < len(plan.splits) and labelled:
+        flat = next(split.name for split in plan.splits if not split.classes)
+        yield f"{labelled[0].name!r} has classes, {flat!r} is flat: its textures have no labels"
+    for other in labelled[1:]:
+        first, second = set(labelled[0].classes), set(other.classes)
+        for name, missing in ((other.name, first - second), (labelled[0].name, second - first)):
+            if missing:
+                shown = ", ".join(sorted(missing)[:_CLASSES_SHOWN])
+                more = ", …" if len(missing) > _CLASSES_SHOWN else ""
+                count = "a class" if len(missing) == 1 else f"{len(missing)} classes"
+                yield f"{name!r} lacks {count} of the other split ({shown}{more}): labels differ"

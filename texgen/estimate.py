@@ -1,0 +1,147 @@
+"""What a planned build will take, from a sample of its photographs and textures."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from texgen.bench import process_time_s, start_engine
+from texgen.config import DatasetConfig, sample_timeout_s
+from texgen.errors import ImageError
+from texgen.images import decode
+from texgen.patches import mirror_to_minimum, sample_patches
+from texgen.seeds import texture_seed
+from texgen.source import Source
+from texgen.synthesize import EngineSpec, Job
+from texgen.synthesize.process import EngineProcess, Scratch
+from texgen.types import ImageEntry, Pixels
+
+_LEAST = 4
+"""Textures that are made however long they take."""
+
+
+@dataclass(slots=True)
+class Estimate:
+    """What a sample took.
+
+    Attributes:
+        photographs: Photographs tried.
+        unreadable: Those that cannot be read: source and reason.
+        small: Those too small for ``--patch-size``.
+        decode_s: Processor time to read and decode each, s.
+        texture_s: Processor time of the engine process for each texture, encoding in it
+            and what it makes once a process not, s.
+        texture_bytes: Size of each texture.
+    """
+
+    photographs: int = 0
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    small: int = 0
+    decode_s: list[float] = field(default_factory=list)
+    texture_s: list[float] = field(default_factory=list)
+    texture_bytes: list[int] = field(default_factory=list)
+
+    def core_s(self, images: int, textures: int) -> float | None:
+        """Processor seconds for so many images and textures; None if none could be made."""
+        if not self.texture_s:
+            return None
+        each = statistics.fmean(self.texture_s)
+        return images * statistics.fmean(self.decode_s) + textures * each
+
+    def bytes(self, textures: int) -> tuple[float, float] | None:
+        """Bytes of so many encoded textures, and the standard error of that."""
+        if len(self.texture_bytes) < 2:
+            return None
+        spread = statistics.stdev(self.texture_bytes) / len(self.texture_bytes) ** 0.5
+        return textures * statistics.fmean(self.texture_bytes), textures * spread
+
+
+def estimate(
+    entries: Sequence[ImageEntry],
+    source: Source,
+    config: DatasetConfig,
+    engine: EngineSpec,
+    budget_s: float,
+) -> Estimate:
+    """Reads the photographs, and makes textures of them until the budget is spent.
+
+    Args:
+        entries: A sample of the planned photographs.
+        source: Of them.
+        config: Of the data set.
+        engine: The one that makes it.
+        budget_s: Wall clock for making textures, s; four are made in any case.
+
+    Raises:
+        EngineStartError: If the engine cannot be started.
+        SampleError: If it makes no texture.
+        SourceError: If a photograph has changed since it was listed.
+    """
+    found = Estimate()
+    with contextlib.ExitStack() as stack:
+        scratch = Scratch()
+        stack.callback(scratch.cleanup)
+        process = start_engine(engine, scratch)
+        stack.callback(process.kill)
+        started = time.monotonic()
+        # Not in the order of their classes, so that an early end is no bias.
+        for entry in random.Random(0).sample(entries, len(entries)):  # noqa: S311
+            image = _decoded(entry, source, config, found)
+            over = time.monotonic() - started > budget_s
+            if image is not None and not (over and len(found.texture_s) >= _LEAST):
+                _make(entry, image, process, config, found)
+    return found
+
+
+def _decoded(
+    entry: ImageEntry, source: Source, config: DatasetConfig, found: Estimate
+) -> Pixels | None:
+    found.photographs += 1
+    started = time.process_time()
+    try:
+        image = decode(source.read(entry), config.max_pixels)
+    except ImageError as error:
+        found.unreadable.append((entry.source, error.reason))
+        return None
+    found.decode_s.append(time.process_time() - started)
+    found.small += min(image.shape[:2]) < config.patch_size
+    return image
+
+
+def _make(
+    entry: ImageEntry,
+    image: Pixels,
+    process: EngineProcess,
+    config: DatasetConfig,
+    found: Estimate,
+) -> None:
+    seed = texture_seed(config.seed, entry.key, 0)
+    cut = sample_patches(
+        image, seed, patch_size=config.patch_size, small_patch_size=config.small_patch_size
+    )
+    examples = (mirror_to_minimum(cut.center), mirror_to_minimum(cut.random))
+    job = Job(entry.key, examples, config.size, seed, config.format, config.quality)
+    before = process_time_s(process.pid)
+    texture = process.ask(job, sample_timeout_s(config.size))
+    spent = process_time_s(process.pid) - before
+    # The first textures of a process pay for what the others use too.
+    if not texture.schedule_s:
+        found.texture_s.append(spent)
+    found.texture_bytes.append(len(texture.encoded))
+
+
+def wall_s(core_s: float, shards: int, cores: int, here: int) -> float:
+    """Time that ``cores`` take, s.
+
+    Args:
+        core_s: Processor time of the whole.
+        shards: Number of shards. A core is at one at a time; only those of one machine
+            share a shard.
+        cores: At least 1.
+        here: Cores of one machine.
+    """
+    return core_s / min(cores, max(shards, here, 1))
