@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +25,25 @@ class Run:
         cpu_s: Processor time of all of them.
         peak_mb: Largest resident memory of one driver, task and engine process.
         first_s: When an engine process was first seen at work.
+        event_s: When what was asked for first was so.
     """
 
     wall_s: float
     cpu_s: float
     peak_mb: dict[str, float]
     first_s: float
+    event_s: float
 
 
-def watched(process: subprocess.Popen[bytes]) -> Run:
-    """Waits for ``process``, which has just been started, to end well."""
+def watched(process: subprocess.Popen, event: Callable[[], bool] = lambda: False) -> Run:
+    """Waits for ``process``, which has just been started, to end well.
+
+    Args:
+        process: The process.
+        event: Asked ten times a second whether it is so.
+    """
     started = time.monotonic()
-    watch = _Watch(process.pid, started)
+    watch = _Watch(process.pid, started, event)
     watch.start()
     code = process.wait()
     wall_s = time.monotonic() - started
@@ -43,22 +51,27 @@ def watched(process: subprocess.Popen[bytes]) -> Run:
     if code != 0:
         message = f"the build ended with {code}"
         raise RuntimeError(message)
-    return Run(wall_s, watch.cpu_s(), dict(watch.peak_mb), watch.first_s or wall_s)
+    first_s, event_s = watch.first_s or wall_s, watch.event_s or wall_s
+    return Run(wall_s, watch.cpu_s(), dict(watch.peak_mb), first_s, event_s)
 
 
 class _Watch(threading.Thread):
-    def __init__(self, pid: int, started: float) -> None:
+    def __init__(self, pid: int, started: float, event: Callable[[], bool]) -> None:
         super().__init__(daemon=True)
         self._root = psutil.Process(pid)
         self._group = _make_group(pid)
         self._begin = started
+        self._event = event
         self._sampled: dict[tuple[int, float], float] = {}
         self._done = threading.Event()
         self.peak_mb: dict[str, float] = defaultdict(float)
         self.first_s: float | None = None
+        self.event_s: float | None = None
 
     def run(self) -> None:
         while not self._done.wait(0.1):
+            if self.event_s is None and self._event():
+                self.event_s = time.monotonic() - self._begin
             with contextlib.suppress(psutil.NoSuchProcess):
                 for process in [self._root, *self._root.children(recursive=True)]:
                     self._sample(process)

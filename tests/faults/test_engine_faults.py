@@ -50,6 +50,29 @@ def test_a_sample_that_fails_every_try_is_a_failed_row_and_the_others_are_made(
     assert texgen("verify", out).returncode == 0
 
 
+@pytest.mark.parametrize("runner", [("--no-ray",), ()], ids=["no-ray", "ray"])
+def test_failed_rows_that_are_retried_end_as_if_nothing_had_happened(
+    runner: tuple[str, ...],
+    forty: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    texgen: Texgen,
+    bad_worker: BadWorker,
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("build", "--src", forty, "--out", out, *SMALL, "--quiet", *runner)
+    failing = bad_worker("exit", one_in=7)
+    assert texgen(*arguments, "--max-failures", "100%", env=failing).returncode == 0
+    rows = pq.read_table(out / "manifest" / "train-00000.parquet").to_pylist()
+    failed = {row["seed"] for row in rows if row["status"] == "failed"}
+    assert failed
+    # Slow by nothing: it notes which samples it is asked for.
+    noting = bad_worker("slow", seconds=0, once=True)
+    assert texgen(*arguments, "--retry-failed", env=noting).returncode == 0
+    assert {int(path.name) for path in (tmp_path / "tried").iterdir()} == failed
+    assert tree(out) == tree(undisturbed)
+
+
 def test_last_words_of_a_worker_reach_the_log_with_the_key_of_its_sample(
     forty: Path, tmp_path: Path, texgen: Texgen, bad_worker: BadWorker
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import webdataset
 from PIL import Image
 
 import texgen as texgen_package
-from tests.conftest import Texgen, make_source, photograph, tree
+from tests.conftest import Texgen, command, make_source, photograph, tree
 from texgen.images import decode
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
@@ -48,6 +49,29 @@ def test_ray_plain_processes_and_resumed_builds_give_the_same_bytes(
     (resumed / "val" / "val-000001.tar").write_bytes(b"cut")
     build(texgen, photographs, resumed, *options, "--workers", 2)
     assert tree(resumed) == tree(tmp_path / "ray")
+
+
+def test_parts_side_by_side_give_the_whole_and_one_of_them_the_index(
+    photographs: Path, tmp_path: Path, texgen: Texgen
+) -> None:
+    options = (*STUB, "--samples-per-shard", 2, "--no-ray", "--workers", 1)
+    build(texgen, photographs, tmp_path / "whole", *options)
+    arguments = ("build", "--src", photographs, "--out", tmp_path / "out", *options, "--json")
+    parts = [
+        subprocess.Popen(
+            command(*arguments, "--part", f"{number}/3"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in (1, 2, 3)
+    ]
+    said = [part.communicate(timeout=120) for part in parts]
+    assert [part.returncode for part in parts] == [0, 0, 0], said
+    left = [json.loads(output)["left_to_others"] for output, _ in said]
+    assert 0 in left
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+    assert texgen("verify", tmp_path / "out").returncode == 0
 
 
 def test_a_finished_build_is_recognised_and_not_made_again(

@@ -1,20 +1,25 @@
-"""What a build of ImageNet's size takes to go on, to end, and to find that it is complete.
+"""What a data set of ImageNet's size, or ten of it, takes to plan, to go on with and to end.
 
-Links photographs under 1.33 million names, makes up shards (sparse files) and their
-records for all but the last few, and runs `texgen build` with the stub engine twice:
-the first run makes the shards that are left and finishes, the second finds nothing to do.
+Makes empty files under as many names, in 1,000 classes as ImageNet names them, and made-up
+records and shards (sparse files) for all shards but the last few; then runs, as a user would,
+`texgen plan`, `texgen build` with the stub engine, which makes what is left, and the same
+again, which finds nothing to do. Whether it reads photographs or empty files makes no
+difference to any of these: nothing but the shards that are left is opened.
 
-    python benchmarks/resume.py SRC [--shards 2600] [--left 4] [--folder F]
+    python benchmarks/scale.py [--images 1331200] [--left 1] [--folder F]
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from watch import Run, watched
@@ -35,33 +40,63 @@ CLASSES = 1000
 ROWS = 512
 NAME = "imagenet-texture"
 TEXTURE_BYTES = 45_000
+LINKS = 60_000
+"""Names that share one empty file where there are many: disks run out of inodes first."""
+MANY = 4_000_000
 
 
 def main() -> None:
-    """Reads the command line and prints a line for each run."""
+    """Reads the command line and prints a line for each step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("src", type=Path)
-    parser.add_argument("--shards", type=int, default=2600)
-    parser.add_argument("--left", type=int, default=4)
-    parser.add_argument("--folder", type=Path, help="where the links go; on the disk of SRC")
+    parser.add_argument("--images", type=int, default=2600 * ROWS)
+    parser.add_argument("--left", type=int, default=1, help="shards that are not made up")
+    parser.add_argument("--folder", type=Path, help="where all of it goes")
     arguments = parser.parse_args()
-    photographs = sorted(p for p in arguments.src.rglob("*") if p.is_file())
-    with tempfile.TemporaryDirectory(dir=arguments.folder or arguments.src.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         src, out = Path(folder) / "src", Path(folder) / "out"
-        link(photographs, src, arguments.shards * ROWS)
+        started = time.monotonic()
+        name_files(src, arguments.images)
+        print(f"{arguments.images} files named in {time.monotonic() - started:.0f} s", flush=True)
+        plan(src)
         print(f"{make_up(src, out, arguments.left)} shards made up", flush=True)
         report("goes on", build(src, out), out)
         report("complete", build(src, out), None)
 
 
-def link(photographs: list[Path], root: Path, count: int) -> None:
-    """A split of ``count`` differently named photographs, in classes as ImageNet names them."""
-    for index in range(count):
-        source = photographs[index % len(photographs)]
-        name = f"n{1440764 + index * CLASSES // count:08d}"
+def name_files(root: Path, count: int) -> None:
+    """A split of ``count`` empty files."""
+    shared = 1 if count < MANY else LINKS
+    for number in range(CLASSES):
+        name = f"n{1440764 + number:08d}"
         folder = root / "train" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        os.link(source, folder / f"{name}_{index}{source.suffix}")
+        folder.mkdir(parents=True)
+        first = None
+        for index in range(number * count // CLASSES, (number + 1) * count // CLASSES):
+            path = f"{folder}/{name}_{index}.JPEG"
+            if first is None or (index % shared == 0):
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
+                first = path
+            else:
+                os.link(first, path)
+
+
+def plan(src: Path) -> None:
+    """Runs `texgen plan`."""
+    command = [sys.executable, "-m", "texgen", "plan", "--src", str(src)]
+    process = subprocess.Popen(
+        [*command, "--engine", "stub", "--json"], stdout=subprocess.PIPE, text=True
+    )
+    output: list[str] = []
+    reader = threading.Thread(target=lambda: output.append(process.stdout.read()))
+    reader.start()
+    run = watched(process)
+    reader.join()
+    listing_s = json.loads(output[0])["listing_seconds"]
+    print(
+        f"plan: {run.wall_s:.1f} s, of which listing {listing_s:.1f} s; {run.cpu_s:.1f} core-s; "
+        f"peak {run.peak_mb['driver']:.0f} MB",
+        flush=True,
+    )
 
 
 def make_up(src: Path, out: Path, left: int) -> int:
@@ -102,18 +137,23 @@ def made_up(shard: ShardPlan, plan: Plan) -> tuple[ShardRecord, list[Row]]:
 def build(src: Path, out: Path) -> Run:
     """Runs the same build in plain processes."""
     command = [sys.executable, "-m", "texgen", "build", "--src", str(src), "--out", str(out)]
-    more = ["--engine", "stub", "--no-ray", "--quiet", "--name", NAME]
-    return watched(subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL))
+    more = ["--engine", "stub", "--no-ray", "--quiet", "--name", NAME, "--max-failures", "100%"]
+    return watched(
+        subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL),
+        lambda: any((out / "_build" / "tmp").glob("*.part")),
+    )
 
 
 def report(name: str, run: Run, made_in: Path | None) -> None:
     """Prints what a run took; of one that made shards, when it began and what the end took."""
     took = f"{run.wall_s:.1f} s, {run.cpu_s:.1f} core-s"
-    print(f"{name}: {took}, peak of the driver {run.peak_mb['driver']:.0f} MB")
+    print(f"{name}: {took}, peak of the driver {run.peak_mb['driver']:.0f} MB", flush=True)
     if made_in:
         last = max(p.stat().st_mtime for p in made_in.glob("_build/records/*"))
         end_s = (made_in / "index.json").stat().st_mtime - last
-        print(f"  an engine at work after {run.first_s:.1f} s; manifest and index in {end_s:.1f} s")
+        print(
+            f"  first task at work after {run.event_s:.1f} s; manifest and index in {end_s:.1f} s"
+        )
 
 
 if __name__ == "__main__":
