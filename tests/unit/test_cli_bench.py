@@ -65,3 +65,27 @@ def test_an_engine_that_does_not_start_is_a_usage_error(photographs, capsys, mon
     monkeypatch.setenv("TEXGEN_KERNEL", "nonsense")
     assert run(["bench", "--src", photographs]) == 2
     assert "the engine 'fast' does not start: " in capsys.readouterr().err
+
+
+def test_whole_builds_count_the_processes_below_them(photographs, capsys):
+    arguments = ["bench", "--src", photographs, "--engine", "stub,fast", "--repeat", "1"]
+    assert run([*arguments, "--build", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    stub, fast = report["builds"]
+    assert fast["textures"] == 4
+    assert fast["texture_s"] > stub["texture_s"] > 0
+    # Four textures and the schedules of the engine process, which is the build's grandchild.
+    assert fast["texture_s"] > report["engines"][1]["texture_s"]
+    assert run([*arguments, "--build"]) == 0
+    assert "core-hours for ImageNet's 1,331,167 photographs" in capsys.readouterr().out
+
+
+def test_a_build_that_ends_with_an_error_is_told_in_one_line(photographs, capsys, monkeypatch):
+    done = EngineCost("stub", "1", 1, 0.0, [1.0])
+    monkeypatch.setattr("texgen.cli.bench.compare", lambda *_: [done])
+    monkeypatch.setenv("TEXGEN_WORKER", "/nowhere/texgen-worker")
+    arguments = ["bench", "--src", photographs, "--engine", "stub", "--repeat", "1", "--build"]
+    assert run(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("texgen: a build with stub ended: texgen: ")

@@ -17,10 +17,15 @@ from texgen.bench import BenchJob, EngineCost, bench_jobs, compare
 from texgen.cli.options import Place, check_size, engine_bin_option, engine_spec, size_option
 from texgen.cli.output import print_result
 from texgen.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
+from texgen.cpus import available_cpus
 from texgen.errors import ConfigError
 from texgen.source import SourceSpec, open_source
+from texgen.wholebuild import BuildCost, compare_builds
+from texgen.words import count_of
 
 _SHARD = 512
+_IMAGENET = 1_281_167 + 50_000
+"""ILSVRC-2012, train and val."""
 
 
 @click.command(name="bench", short_help="what engines cost on your photographs, side by side")
@@ -38,6 +43,7 @@ _SHARD = 512
 @click.option("--format", "image_format", type=click.Choice(FORMATS), default="png")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="Photographs.")
 @click.option("--repeat", type=click.IntRange(1, 1000), default=3, help="Rounds.")
+@click.option("--build", "whole", is_flag=True, help="Whole builds of the first photographs, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the costs as JSON.")
 def command(
     src: str,
@@ -47,6 +53,7 @@ def command(
     image_format: str,
     limit: int,
     repeat: int,
+    whole: bool,
     as_json: bool,
 ) -> None:
     """Measure processor seconds a texture and where they go; photographs spread over SRC."""
@@ -66,10 +73,14 @@ def command(
             click.echo(f"\rround {done} of {repeat}" + "\n" * (done == repeat), nl=False, err=True)
 
     costs = compare(specs, jobs, repeat, tell)
-    print_result(_json(jobs, costs) if as_json else _text(jobs, costs))
+    options = ["--src", src, "--size", str(size), "--format", image_format, "--limit", str(limit)]
+    builds = compare_builds(specs, options, repeat, tell) if whole else []
+    print_result(_json(jobs, costs, builds) if as_json else _text(jobs, costs, builds))
 
 
-def _json(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
+def _json(
+    jobs: Sequence[BenchJob], costs: Sequence[EngineCost], builds: Sequence[BuildCost]
+) -> str:
     decode_s = statistics.fmean(job.decode_s for job in jobs)
     report = {
         "processor": _processor(),
@@ -77,11 +88,14 @@ def _json(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
         "textures": len(jobs),
         "decode_s": decode_s,
         "engines": [asdict(cost) | {"texture_s": cost.texture_s} for cost in costs],
+        "builds": [asdict(cost) | {"texture_s": cost.texture_s} for cost in builds],
     }
     return json.dumps(report)
 
 
-def _text(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
+def _text(
+    jobs: Sequence[BenchJob], costs: Sequence[EngineCost], builds: Sequence[BuildCost]
+) -> str:
     decode_ms = 1e3 * statistics.fmean(job.decode_s for job in jobs)
     size = jobs[0].job.size
     lines = [
@@ -104,7 +118,20 @@ def _text(jobs: Sequence[BenchJob], costs: Sequence[EngineCost]) -> str:
                 f"{1e3 * cost.schedule_s / _SHARD:.2f} a texture over one shard of {_SHARD}"
             )
     lines.append(f"decoding the photograph, in the task process: {decode_ms:.2f}")
+    if builds:
+        lines.append("whole builds, start-up and schedules included, median (range)")
+    lines += [_build_line(cost) for cost in builds]
     return "\n".join(lines)
+
+
+def _build_line(cost: BuildCost) -> str:
+    low, high = 1e3 * min(cost.core_s), 1e3 * max(cost.core_s)
+    hours = _IMAGENET * cost.texture_s / 3600
+    return (
+        f"{cost.name}: {1e3 * cost.texture_s:.1f} core-ms a texture ({low:.1f} to {high:.1f}), "
+        f"{cost.per_second:.2f} textures/s on {count_of(available_cpus(), 'core')}; "
+        f"{hours:.0f} core-hours for ImageNet's {_IMAGENET:,} photographs"
+    )
 
 
 def _processor() -> str:
