@@ -1,6 +1,8 @@
 """texgen: textures as non-semantic negatives for contrastive learning."""
 
+import importlib
 import logging
+from typing import TYPE_CHECKING, Any
 
 from texgen.patches import Patches, sample_patches
 from texgen.synthesize import synthesize
@@ -10,4 +12,26 @@ __version__ = "0.1.0"
 # Without a handler of the caller's, warnings would go to standard error by themselves.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-__all__ = ["Patches", "__version__", "sample_patches", "synthesize"]
+if TYPE_CHECKING:
+    from texgen.store import TextureStore
+    from texgen.streaming import webdataset
+
+# Imported when they are asked for: Arrow and webdataset take a second.
+_LATER = {"TextureStore": "texgen.store", "webdataset": "texgen.streaming"}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+    if name not in _LATER:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(importlib.import_module(_LATER[name]), name)
+
+
+__all__ = [
+    "Patches",
+    "TextureStore",
+    "__version__",
+    "sample_patches",
+    "synthesize",
+    "webdataset",
+]

@@ -1,0 +1,190 @@
+"""Random access to the textures of a finished data set."""
+
+from __future__ import annotations
+
+import io
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from PIL import Image
+
+from texgen.dataset import Dataset
+from texgen.errors import DatasetError, StorageError
+from texgen.storage import open_sink
+from texgen.types import ArrowTable, Pixels
+
+_COLUMNS = ["key", "label", "shard", "offset", "length"]
+
+
+class MissingTextureError(DatasetError, KeyError):
+    """A key without a texture."""
+
+    # A KeyError would show the text in quotes.
+    __str__ = Exception.__str__
+
+
+class TextureStore:
+    """The textures of one split, by key or by position in key order.
+
+    Nothing is unpacked, and no shard is looked at before it is asked for: places come
+    from the manifest, bytes from shards that are mapped into memory. A store may be
+    handed to workers that are forked or spawned; each of them maps for itself.
+
+    Args:
+        location: OUT.
+        split: Name of the split.
+
+    Attributes:
+        labels: (n,) int32, of each texture; -1 where there is none.
+
+    Raises:
+        DatasetError: If there is no finished data set, or none with that split.
+    """
+
+    def __init__(self, location: str | Path, split: str = "train") -> None:
+        self.location = str(location)
+        self.split = split
+        self._root = Path(location)
+        self._maps: dict[int, mmap.mmap] = {}
+        table = _places(self.location, split)
+        shards = table["shard"].combine_chunks()
+        self._keys = table["key"].combine_chunks()
+        self.labels: NDArray[np.int32] = table["label"].fill_null(-1).to_numpy()
+        self._offsets = table["offset"].to_numpy()
+        self._lengths = table["length"].to_numpy()
+        self._shard_of = shards.indices.to_numpy()
+        self._shards: list[str] = shards.dictionary.to_pylist()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def keys(self) -> Iterator[str]:
+        """The keys in order."""
+        return (key.as_py() for key in self._keys)
+
+    def key(self, position: int) -> str:
+        """The key at a position.
+
+        Raises:
+            IndexError: If there is no such position.
+        """
+        key: str = self._keys[self._checked(position)].as_py()
+        return key
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._find(key) is not None
+
+    def position(self, key: str) -> int:
+        """The position of a key.
+
+        Raises:
+            MissingTextureError: If it has no texture; says why, where the manifest does.
+        """
+        found = self._find(key)
+        if found is None:
+            raise MissingTextureError(self._why_not(key))
+        return found
+
+    def positions(self, image_key: str) -> range:
+        """The positions of all textures of a photograph; empty where there is none.
+
+        Args:
+            image_key: The photograph's key, which is that of its first texture.
+        """
+        # "+" begins the rest of a further texture's key and "," follows it; no key holds that.
+        return range(self._lower(image_key), self._lower(f"{image_key},"))
+
+    def __getitem__(self, which: str | int) -> Pixels:
+        """The pixels of a texture, (size, size, 3) uint8, by key or position.
+
+        Raises:
+            MissingTextureError: If the key has none.
+            IndexError: If there is no such position.
+            DatasetError: If the shard cannot be read.
+        """
+        return np.asarray(self.image(which))
+
+    def image(self, which: str | int) -> Image.Image:
+        """The texture as an RGB image; see `__getitem__`."""
+        with Image.open(io.BytesIO(self.read(which))) as file:
+            image: Image.Image = file.convert("RGB")
+        return image
+
+    def read(self, which: str | int) -> bytes:
+        """The texture's file as it is in the shard; see `__getitem__`."""
+        position = self.position(which) if isinstance(which, str) else self._checked(which)
+        start = int(self._offsets[position])
+        end = start + int(self._lengths[position])
+        shard = int(self._shard_of[position])
+        mapped = self._maps.get(shard) or self._map(shard)
+        if end > len(mapped):
+            message = f"{self._shards[shard]} is cut off; `texgen verify` says more"
+            raise DatasetError(message)
+        return mapped[start:end]
+
+    def _map(self, shard: int) -> mmap.mmap:
+        path = self._root / self._shards[shard]
+        try:
+            with path.open("rb") as file:
+                # It stays mapped once the file is closed, so that shards cost no descriptors.
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            message = f"{path} cannot be read ({error}); `texgen verify` says more"
+            raise DatasetError(message) from error
+        self._maps[shard] = mapped
+        return mapped
+
+    def _lower(self, key: str) -> int:
+        return bisect_left(range(len(self)), key, key=lambda place: self._keys[place].as_py())
+
+    def _find(self, key: str) -> int | None:
+        place = self._lower(key)
+        return place if place < len(self) and self._keys[place].as_py() == key else None
+
+    def _checked(self, position: int) -> int:
+        if not -len(self) <= position < len(self):
+            message = f"no position {position}; there are {len(self)} textures"
+            raise IndexError(message)
+        return position % len(self)
+
+    def _why_not(self, key: str) -> str:
+        try:
+            split, row = Dataset(open_sink(self.location)).row(key)
+        except DatasetError as error:
+            return str(error)
+        if split != self.split:
+            return f"{key!r} is in the split {split!r}, not in {self.split!r}"
+        return f"{key!r} has no texture: {row['error']}"
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"location": self.location, "split": self.split}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
+
+
+def _places(location: str, split: str) -> ArrowTable:
+    """Where the textures of a split lie, in key order; shards as a dictionary."""
+    dataset = Dataset(open_sink(location))
+    if split not in dataset.index.splits:
+        names = ", ".join(sorted(dataset.index.splits))
+        message = f"{location} has no split {split!r}; it has {names}"
+        raise DatasetError(message)
+    tables = []
+    for manifest in dataset.index.splits[split].manifest:
+        try:
+            file: Any = dataset.sink.open(manifest.path)
+            table = pq.read_table(file, columns=_COLUMNS, read_dictionary=["shard"])
+        except (StorageError, pa.ArrowException, OSError) as error:
+            message = f"{manifest.path} cannot be read ({error}); `texgen verify` says more"
+            raise DatasetError(message) from error
+        # Failed rows have no shard.
+        tables.append(table.filter(table["shard"].is_valid()))
+    return pa.concat_tables(tables).unify_dictionaries()
