@@ -68,6 +68,7 @@ class DatasetConfig:
         seed: Run seed.
         max_pixels: A larger photograph is a failed row.
         decode_rule: Name of the rule from files to pixels.
+        classes: Those that are taken, sorted; None is all.
         limit: First photographs in key order that are taken of each split; None is all.
     """
 
@@ -82,6 +83,7 @@ class DatasetConfig:
     quality: int | None = None
     samples_per_shard: int = 512
     seed: int = 0
+    classes: tuple[str, ...] | None = None
     limit: int | None = None
 
     def canonical(self) -> dict[str, Any]:
@@ -91,6 +93,7 @@ class DatasetConfig:
         encoder = engine.pop("encoders")[self.format]
         return {
             **config,
+            "classes": None if self.classes is None else list(self.classes),
             "format_version": FORMAT_VERSION,
             "engine": engine["name"],
             "engine_version": engine["version"],

@@ -13,6 +13,7 @@ from texgen.cli.config_file import config_option
 from texgen.cli.options import (
     WORKERS,
     Budget,
+    Classes,
     Name,
     PartOf,
     Place,
@@ -93,6 +94,18 @@ _DATASET = [
     engine_option,
     engine_bin_option,
     click.option("--seed", type=int, default=0, show_default=True),
+    click.option(
+        "--labels",
+        type=Place(),
+        metavar="F",
+        help="Classes of a flat split: a CSV file,class; LOC_val_solution.csv; ILSVRC's devkit.",
+    ),
+    click.option(
+        "--classes",
+        type=Classes(),
+        metavar="F",
+        help="Only these classes: a file with one a line, or imagenet100.",
+    ),
     click.option("--limit", type=click.IntRange(1), help="First N photographs of every split."),
     click.option(
         "--max-pixels",
@@ -188,7 +201,8 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
     if options["small_patch_size"] > options["patch_size"]:
         message = "--small-patch-size is above --patch-size; swap them"
         raise ConfigError(message)
-    spec = SourceSpec(source, tuple(dict.fromkeys(options["splits"])))
+    splits = tuple(dict.fromkeys(options["splits"]))
+    spec = SourceSpec(source, splits, options["classes"], options["labels"])
     config = _dataset(options, engine, quality)
     return BuildRequest(spec, out, options["name"], config, _run_options(options))
 
@@ -235,6 +249,7 @@ def _dataset(options: dict[str, Any], engine: EngineSpec, quality: int | None) -
         quality=quality,
         samples_per_shard=options["samples_per_shard"],
         seed=options["seed"],
+        classes=options["classes"],
         limit=options["limit"],
     )
 

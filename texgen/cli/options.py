@@ -19,6 +19,7 @@ from texgen.config import (
     max_size,
 )
 from texgen.errors import ConfigError
+from texgen.source import BUILT_IN_CLASSES, read_classes
 from texgen.synthesize import EngineSpec
 from texgen.words import plain
 
@@ -125,6 +126,21 @@ class Place(click.ParamType[str]):
             why = f"{plain(str(path))}: {error.strerror}; {mend}name another place"
             self.fail(why, param, ctx)
         return str(path)
+
+
+class Classes(click.ParamType[tuple[str, ...]]):
+    """A built-in list of classes, or a file with one a line: the classes, sorted."""
+
+    name = "list"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """See `click.ParamType.convert`."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        return read_classes(text if text in BUILT_IN_CLASSES else Place().convert(text, param, ctx))
 
 
 class Name(click.ParamType[str]):

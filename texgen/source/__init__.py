@@ -9,9 +9,19 @@ from typing import Protocol
 
 from texgen.errors import ConfigError, SourceError
 from texgen.source.folder import FolderSource, SplitListing, throw
+from texgen.source.labels import BUILT_IN_CLASSES, read_classes, read_labels
 from texgen.types import ImageEntry
 
-__all__ = ["FolderSource", "Source", "SourceSpec", "SplitListing", "open_source"]
+__all__ = [
+    "BUILT_IN_CLASSES",
+    "FolderSource",
+    "Source",
+    "SourceSpec",
+    "SplitListing",
+    "open_source",
+    "read_classes",
+    "read_labels",
+]
 
 
 class Source(Protocol):
@@ -51,10 +61,14 @@ class SourceSpec:
     Attributes:
         location: Absolute path.
         selected: Names of the splits to take; empty takes those that are there.
+        classes: Those to take, None for all.
+        labels: Path of the classes of flat splits, None where there are none.
     """
 
     location: str
     selected: tuple[str, ...] = field(default=())
+    classes: tuple[str, ...] | None = None
+    labels: str | None = None
 
 
 def open_source(spec: SourceSpec, problem: Callable[[SourceError], None] = throw) -> Source:
@@ -73,4 +87,10 @@ def open_source(spec: SourceSpec, problem: Callable[[SourceError], None] = throw
     if "://" in location:
         message = f"--src {location}: only folders can be read so far; copy the photographs to one"
         raise ConfigError(message)
-    return FolderSource(Path(location), spec.selected, problem)
+    return FolderSource(
+        Path(location),
+        spec.selected,
+        classes=spec.classes,
+        labels=spec.labels,
+        problem=problem,
+    )

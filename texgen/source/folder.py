@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from texgen.errors import ImageError, SourceChangedError, SourceError, SourceReadError
 from texgen.keys import escape, image_key
+from texgen.source.labels import Labels, read_labels
 from texgen.types import ImageEntry
 
 _log = logging.getLogger(__name__)
@@ -55,6 +57,8 @@ class FolderSource:
     Args:
         root: SRC.
         selected: Names of the splits to take; empty takes those that are there.
+        classes: Those to take, None for all.
+        labels: Path of the classes of a flat split, see `read_labels`.
         problem: Called with each thing that a build would end at; without it the first
             one is raised.
 
@@ -66,6 +70,9 @@ class FolderSource:
         self,
         root: Path,
         selected: tuple[str, ...] = (),
+        *,
+        classes: tuple[str, ...] | None = None,
+        labels: str | None = None,
         problem: Callable[[SourceError], None] = throw,
     ) -> None:
         try:
@@ -77,6 +84,8 @@ class FolderSource:
             message = f"--src {root}: only folders can be read so far; unpack it into one"
             raise SourceError(message)
         self._problem = problem
+        self._classes = None if classes is None else frozenset(classes)
+        self._labels_path = labels
         self._root = os.fsencode(root)
         self._selected = selected
 
@@ -110,36 +119,82 @@ class FolderSource:
             raise SourceError(message)
         return self._selected[0] if self._selected else "train"
 
+    @functools.cached_property
+    def _labels(self) -> Labels | None:
+        """Read when photographs are listed: who only reads them needs no labels."""
+        return None if self._labels_path is None else read_labels(self._labels_path)
+
     def _listing(self, name: str, folder: bytes, notes: tuple[str, ...]) -> SplitListing:
         entries = list(self._scan(folder))
-        # Sorted as text, as ImageFolder sorts, not as keys: this order makes the labels.
-        classes = sorted(os.fsdecode(entry.name) for entry in entries if _is_folder(entry))
-        beside = sum(_is_image(entry) for entry in entries) if classes else 0
-        if beside:
-            notes = (*notes, f"{beside} images beside the class folders of {name!r} are ignored")
-        return SplitListing(name, folder, tuple(_text(os.fsencode(c)) for c in classes), notes)
+        folders = [entry.name for entry in entries if _is_folder(entry)]
+        images = [_text(entry.name) for entry in entries if _is_image(entry)]
+        if folders:
+            classes = self._wanted(folders)
+            if images:
+                beside = f"{len(images)} images beside the class folders of {name!r} are ignored"
+                notes = (*notes, beside)
+            if self._labels is not None:
+                notes = (*notes, f"--labels is not used for {name!r}, which has class folders")
+        else:
+            classes = self._flat_classes(name, images)
+        missing = len((self._classes or frozenset()).difference(classes))
+        if missing:
+            notes = (*notes, f"{missing} of the --classes are not in {name!r}")
+        return SplitListing(name, folder, classes, notes)
+
+    def _flat_classes(self, name: str, images: list[str]) -> tuple[str, ...]:
+        if self._labels is None:
+            if self._classes is not None:
+                message = f"--classes: the split {name!r} has no class folders; add --labels"
+                raise SourceError(message)
+            return ()
+        found = {self._labels.of(image) for image in images}
+        return self._wanted(one.encode() for one in found if one is not None)
+
+    def _wanted(self, names: Iterable[bytes]) -> tuple[str, ...]:
+        """Classes in label order: sorted as text, as ImageFolder sorts, not as keys."""
+        classes = map(_text, sorted(names, key=os.fsdecode))
+        return tuple(one for one in classes if self._classes is None or one in self._classes)
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
         names = [e.name for e in self._scan(split.folder) if _is_folder(e)]
+        labels = {name: label for label, name in enumerate(split.classes)}
         if not names:
-            yield from self._class_entries(split, b"", None, None)
+            yield from self._in_order(self._flat_entries(split, labels))
             return
-        labels = {n: i for i, n in enumerate(sorted(names, key=os.fsdecode))}
         # The separator takes part in the order: keys of "a-b/" come before those of "a/".
         for name in sorted(names, key=lambda name: escape(name) + "/"):
-            yield from self._class_entries(split, name, labels[name], _text(name))
+            label = labels.get(_text(name))
+            if label is not None:
+                yield from self._in_order(self._class_entries(split, name, label))
+
+    def _flat_entries(self, split: SplitListing, labels: Mapping[str, int]) -> Iterator[ImageEntry]:
+        for path, size in self._files(split.folder, recursive=False, above=()):
+            name = path[len(split.folder) :].lstrip(b"/")
+            if self._labels is None:
+                yield ImageEntry(image_key(name), _text(path), path, size, None, None)
+                continue
+            class_name = self._labels.of(_text(name))
+            if class_name is None:
+                what = f"{_text(path)} is not in --labels; add it, or move it out of the split"
+                self._problem(SourceError(what))
+            elif class_name in labels:
+                key = image_key(class_name.encode() + b"/" + name)
+                yield ImageEntry(key, _text(path), path, size, labels[class_name], class_name)
 
     def _class_entries(
-        self, split: SplitListing, folder: bytes, label: int | None, class_name: str | None
+        self, split: SplitListing, folder: bytes, label: int
     ) -> Iterator[ImageEntry]:
-        found = []
         below = _join(split.folder, folder)
         prefix = split.folder + b"/" if split.folder else b""
-        above = (self._identity(b""), self._identity(split.folder)) if folder else ()
-        for path, size in self._files(below, recursive=label is not None, above=above):
+        above = (self._identity(b""), self._identity(split.folder))
+        for path, size in self._files(below, recursive=True, above=above):
             key = image_key(path[len(prefix) :])
-            found.append(ImageEntry(key, _text(path), path, size, label, class_name))
+            yield ImageEntry(key, _text(path), path, size, label, _text(folder))
+
+    def _in_order(self, entries: Iterable[ImageEntry]) -> Iterator[ImageEntry]:
+        found = list(entries)
         found.sort(key=lambda entry: (entry.key, entry.locator))
         last: ImageEntry | None = None
         for entry in found:

@@ -1,0 +1,167 @@
+"""Classes of photographs that lie in one folder: `--labels`; and which classes: `--classes`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tarfile
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+
+from texgen.errors import ConfigError
+
+BUILT_IN_CLASSES = {"imagenet100": "imagenet100.txt"}
+"""Name to the file of a list that comes with texgen."""
+
+_WNID = re.compile(r"n[0-9]{8}")
+_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+_META = "meta.mat"
+
+
+def read_classes(name: str) -> tuple[str, ...]:
+    """The classes of ``--classes``, sorted: a built-in list, or a file with one a line.
+
+    Empty lines and what follows a ``#`` are left out.
+
+    Raises:
+        ConfigError: If it cannot be read, or names no class.
+    """
+    try:
+        if name in BUILT_IN_CLASSES:
+            text = (resources.files("texgen") / "data" / BUILT_IN_CLASSES[name]).read_text("utf-8")
+        else:
+            text = Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        message = f"--classes {name}: {why}; name a file with a class a line, or imagenet100"
+        raise ConfigError(message) from error
+    classes = {line.partition("#")[0].strip() for line in text.splitlines()} - {""}
+    if not classes:
+        message = f"--classes {name}: it names no class"
+        raise ConfigError(message)
+    return tuple(sorted(classes))
+
+
+class Labels:
+    """Classes of photographs by the names of their files.
+
+    Args:
+        classes: File name, with or without its extension, to class.
+    """
+
+    def __init__(self, classes: Mapping[str, str]) -> None:
+        self._classes = classes
+
+    def of(self, name: str) -> str | None:
+        """The class of a file, or None where none is named."""
+        found = self._classes.get(name)
+        return self._classes.get(name.rpartition(".")[0]) if found is None else found
+
+
+def read_labels(path: str) -> Labels:
+    """Reads ``--labels``.
+
+    It may be a CSV file with the columns ``file,class``; Kaggle's ``LOC_val_solution.csv``
+    (``ImageId,PredictionString``); or the development kit of ILSVRC-2012, as the tar or
+    unpacked.
+
+    Raises:
+        ConfigError: If it is none of these; says what is wrong.
+    """
+    place = Path(path)
+    try:
+        if place.is_dir():
+            return _from_kit(_kit_files(place), path)
+        if tarfile.is_tarfile(place):
+            return _from_kit(_kit_members(place), path)
+        return _from_csv(place.read_text("utf-8-sig"), path)
+    except (OSError, UnicodeDecodeError, tarfile.TarError, EOFError) as error:
+        message = f"--labels {path}: cannot be read ({error})"
+        raise ConfigError(message) from error
+
+
+def _from_csv(text: str, path: str) -> Labels:
+    rows = csv.reader(io.StringIO(text))
+    header = [name.strip() for name in next(rows, [])]
+    if header[:2] == ["ImageId", "PredictionString"]:
+        # "n01440764 112 69 398 300", and further boxes of the same class.
+        pairs = [(row[0], row[1].split()[0]) for row in rows if len(row) >= 2 and row[1].split()]
+    elif header[:2] == ["file", "class"]:
+        pairs = [(row[0].strip(), row[1].strip()) for row in rows if len(row) >= 2]
+    else:
+        message = (
+            f"--labels {path}: expected the columns file,class or ImageId,PredictionString, "
+            f"not {','.join(header[:4])!r}"
+        )
+        raise ConfigError(message)
+    return _labels(pairs, path)
+
+
+def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
+    classes: dict[str, str] = {}
+    for name, class_name in pairs:
+        # People write the path below the split, or the name alone.
+        name = name.replace("\\", "/").rpartition("/")[2]
+        if classes.setdefault(name, class_name) != class_name:
+            message = f"--labels {path}: {name} has two classes, {classes[name]} and {class_name}"
+            raise ConfigError(message)
+    if not classes:
+        message = f"--labels {path}: it names no file"
+        raise ConfigError(message)
+    return Labels(classes)
+
+
+def _kit_files(folder: Path) -> dict[str, bytes]:
+    found = {p.name: p for p in folder.rglob("*") if p.name in {_TRUTH, _META}}
+    return {name: path.read_bytes() for name, path in found.items()}
+
+
+def _kit_members(path: Path) -> dict[str, bytes]:
+    found = {}
+    with tarfile.open(path) as tar:
+        for info in tar:
+            name = info.name.rpartition("/")[2]
+            file = tar.extractfile(info) if name in {_TRUTH, _META} else None
+            if file is not None:
+                found[name] = file.read()
+    return found
+
+
+def _from_kit(files: Mapping[str, bytes], path: str) -> Labels:
+    if missing := {_TRUTH, _META} - files.keys():
+        message = f"--labels {path}: it lacks {' and '.join(sorted(missing))} of ILSVRC-2012's kit"
+        raise ConfigError(message)
+    wnids = _wnids(files[_META], path)
+    try:
+        numbers = [int(line) for line in files[_TRUTH].split()]
+        classes = [wnids[number] for number in numbers]
+    except (ValueError, KeyError) as error:
+        message = f"--labels {path}: {_TRUTH} holds {error}, which {_META} does not name"
+        raise ConfigError(message) from error
+    names = (f"ILSVRC2012_val_{number:08d}" for number in range(1, len(classes) + 1))
+    return _labels(zip(names, classes, strict=True), path)
+
+
+def _wnids(meta: bytes, path: str) -> dict[int, str]:
+    """The kit's own number of each class to its wnid; the numbers are not in sorted order."""
+    try:
+        from scipy.io import loadmat
+    except ModuleNotFoundError as error:
+        message = (
+            f"--labels {path}: the kit's {_META} needs SciPy (pip install scipy); "
+            "Kaggle's LOC_val_solution.csv does not"
+        )
+        raise ConfigError(message) from error
+    try:
+        synsets = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
+        wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets}
+    except Exception as error:
+        # SciPy raises whatever its parser meets.
+        message = f"--labels {path}: {_META} is not that of ILSVRC-2012's kit ({error})"
+        raise ConfigError(message) from error
+    if not all(_WNID.fullmatch(wnid) for wnid in wnids.values()):
+        message = f"--labels {path}: {_META} names classes that are no wnids"
+        raise ConfigError(message)
+    return wnids
