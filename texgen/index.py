@@ -55,6 +55,11 @@ class SplitIndex:
     manifest: Sequence[ManifestFile]
     shards: Sequence[ShardFile]
 
+    @property
+    def files(self) -> list[ManifestFile | ShardFile]:
+        """All of them, manifests first."""
+        return [*self.manifest, *self.shards]
+
 
 @dataclass(frozen=True)
 class Index:
@@ -65,12 +70,14 @@ class Index:
         fingerprint: Of configuration and photographs.
         config: `DatasetConfig.canonical`.
         splits: By name.
+        partial: Whether some shards were left out when it was downloaded.
     """
 
     name: str
     fingerprint: str
     config: dict[str, Any]
     splits: dict[str, SplitIndex]
+    partial: bool = False
 
 
 def encode_index(index: Index) -> bytes:
@@ -83,6 +90,8 @@ def encode_index(index: Index) -> bytes:
         "config": index.config,
         "splits": {name: _split_json(split) for name, split in index.splits.items()},
     }
+    if index.partial:
+        card["partial"] = True
     return json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"
 
 
@@ -116,6 +125,15 @@ def read_index(sink: Sink) -> Index:
         message = f"no finished data set: {error}"
         message += "; `texgen build` again finishes one" if gone else ""
         raise DatasetError(message) from error
+    return parse_index(data)
+
+
+def parse_index(data: bytes) -> Index:
+    """The index whose bytes these are.
+
+    Raises:
+        DatasetError: If this version does not read them.
+    """
     try:
         card = json.loads(data)
         about = (card["format"], card["version"])
@@ -125,7 +143,7 @@ def read_index(sink: Sink) -> Index:
         splits = {name: _split(split) for name, split in card["splits"].items()}
         _check_config(card["config"])
         name, fingerprint = (_typed(card[n], str, n) for n in ("name", "fingerprint"))
-        return Index(name, fingerprint, card["config"], splits)
+        return Index(name, fingerprint, card["config"], splits, card.get("partial") is True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{INDEX} is damaged ({type(error).__name__}: {error}); build again restores it"
         raise DatasetError(message) from error

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
@@ -177,6 +178,7 @@ def _places(location: str, split: str) -> ArrowTable:
         names = ", ".join(sorted(dataset.index.splits))
         message = f"{location} has no split {split!r}; it has {names}"
         raise DatasetError(message)
+    shards = pa.array([file.path for file in dataset.index.splits[split].shards], pa.string())
     tables = []
     for manifest in dataset.index.splits[split].manifest:
         try:
@@ -185,6 +187,6 @@ def _places(location: str, split: str) -> ArrowTable:
         except (StorageError, pa.ArrowException, OSError) as error:
             message = f"{manifest.path} cannot be read ({error}); `texgen verify` says more"
             raise DatasetError(message) from error
-        # Failed rows have no shard.
-        tables.append(table.filter(table["shard"].is_valid()))
+        # Failed rows have no shard, and some shards may not have been downloaded.
+        tables.append(table.filter(pc.is_in(table["shard"].cast(pa.string()), shards)))
     return pa.concat_tables(tables).unify_dictionaries()

@@ -19,6 +19,8 @@ from texgen.errors import TexgenError
 _COMMANDS = {
     "bench": "what engines cost on your photographs, side by side",
     "build": "photographs -> ImageNet-Texture shards (goes on by itself where it stopped)",
+    "download": "prebuilt shards over https:// or from a folder, resumed, checksummed",
+    "export": "a folder of class folders of image files",
     "plan": "what a build would do: counts, shards, bytes, core-hours; writes nothing",
     "status": "how far a build is, from storage alone",
     "synth": "one texture from example patches",

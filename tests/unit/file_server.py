@@ -1,0 +1,80 @@
+"""A static file server on loopback whose faults are chosen by the test."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+Fault = Callable[["Handler", bytes], bool]
+"""Answers a request itself and says True, or leaves it alone."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves files of one folder, whole or from a byte on."""
+
+    server: FileServer
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0].lstrip("/")
+        self.server.asked[path] += 1
+        try:
+            data = (self.server.root / path).read_bytes()
+        except OSError:
+            self.send_error(404)
+            return
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            if not self.server.fault(self, data):
+                self.answer(data)
+
+    def begin(self) -> int:
+        """The first byte asked for."""
+        asked = self.headers.get("Range", "")
+        return int(asked.removeprefix("bytes=").rstrip("-") or 0) if self.server.ranges else 0
+
+    def answer(self, data: bytes, *, length: int | None = None) -> None:
+        """Sends ``data`` from the byte asked for, and says that it were ``length`` bytes."""
+        first = self.begin()
+        self.send_response(206 if first else 200)
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+        said = len(data) - first if length is None else length
+        self.send_header("Content-Length", str(said))
+        self.end_headers()
+        self.wfile.write(data[first:])
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: the test says what it expects."""
+
+
+class FileServer(ThreadingHTTPServer):
+    """See `serving`."""
+
+    daemon_threads = True
+
+    def __init__(self, root: Path, fault: Fault, *, ranges: bool) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.root, self.fault, self.ranges = root, fault, ranges
+        self.asked: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextlib.contextmanager
+def serving(
+    root: Path, fault: Fault = lambda handler, data: False, *, ranges: bool = True
+) -> Iterator[FileServer]:
+    """Serves ``root`` while it is open."""
+    server = FileServer(root, fault, ranges=ranges)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,87 @@
+"""`texgen export`: class folders of image files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from texgen.cli.main import run
+from texgen.dataset import Dataset
+from texgen.errors import DatasetError
+from texgen.storage import LocalSink
+from texgen.store import TextureStore
+from texgen.transfer import export
+
+
+def exported(out: Path, to: Path, *splits: str):
+    return export(Dataset(LocalSink(out)), splits, to, lambda done, total: None)
+
+
+def test_every_texture_is_a_file_in_its_class_folder(finished, tmp_path):
+    summary = exported(finished, tmp_path / "files")
+    files = {p.relative_to(tmp_path / "files").as_posix() for p in tmp_path.rglob("*.png")}
+    expected = set()
+    for split in ("train", "val"):
+        store = TextureStore(finished, split)
+        keys = list(store.keys())
+        expected |= {f"{split}/{key}.png" for key in keys}
+        for key in keys:
+            path = tmp_path / "files" / split / f"{key}.png"
+            assert path.read_bytes() == store.read(key)
+    assert files == expected
+    assert (summary.files, summary.written, summary.failed) == (12, 12, 2)
+    with Image.open(tmp_path / "files" / "train" / "ant" / "ant_000+001.png") as image:
+        assert image.size == (16, 16)
+
+
+def test_an_export_goes_on_where_it_stopped(finished, tmp_path):
+    exported(finished, tmp_path / "files")
+    gone = tmp_path / "files" / "train" / "ant" / "ant_000.png"
+    cut = tmp_path / "files" / "train" / "ant" / "ant_001.png"
+    whole = cut.read_bytes()
+    gone.unlink()
+    cut.write_bytes(whole[:10])
+    assert exported(finished, tmp_path / "files").written == 2
+    assert cut.read_bytes() == whole
+    assert exported(finished, tmp_path / "files").written == 0
+
+
+def test_one_split_and_no_other(finished, tmp_path):
+    assert exported(finished, tmp_path / "files", "val").files == 2
+    assert [p.name for p in (tmp_path / "files").iterdir()] == ["val"]
+    with pytest.raises(DatasetError, match="has only train, val"):
+        exported(finished, tmp_path / "files", "test")
+
+
+def test_a_damaged_texture_is_not_written(out, tmp_path):
+    dataset = Dataset(LocalSink(out))
+    row = dataset.sample("train", 1)[0]
+    path = out / row["shard"]
+    data = bytearray(path.read_bytes())
+    data[row["offset"] + 5] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match="is damaged"):
+        exported(out, tmp_path / "files")
+    assert not (tmp_path / "files" / "train" / f"{row['key']}.png").exists()
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_key_that_leads_elsewhere_is_refused(finished, tmp_path, monkeypatch):
+    row = {**Dataset(LocalSink(finished)).sample("val", 1)[0], "key": "../../elsewhere"}
+    monkeypatch.setattr(Dataset, "rows", lambda self, split: iter([row]))
+    with pytest.raises(DatasetError, match="is no key"):
+        exported(finished, tmp_path / "files", "val")
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_the_command_says_what_it_wrote_and_keeps_out_of_out(finished, tmp_path, capsys):
+    assert run(["export", str(finished), "--to", str(tmp_path / "files")]) == 0
+    assert capsys.readouterr().out.startswith(f"12 textures in {tmp_path}/files, 12 new, 2 rows")
+    assert run(["export", str(finished), "--to", str(tmp_path / "files"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["written"] == 0
+    assert run(["export", str(finished), "--to", str(finished / "files")]) == 2
+    assert "lies in" in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""How far a transfer is, on standard error: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from texgen.words import size_text
+
+_LINE_EVERY_S = 30.0
+
+Tell = Callable[[int, int], None]
+"""Called with how much is done, and how much there is in all."""
+
+
+@contextlib.contextmanager
+def transfer_bar(*, quiet: bool, of_bytes: bool) -> Iterator[Tell]:
+    """Shows a transfer while it is open.
+
+    Args:
+        quiet: Whether to show nothing.
+        of_bytes: Whether bytes are counted, or files.
+    """
+    if quiet or sys.stderr is None:
+        yield lambda done, total: None
+    elif sys.stderr.isatty():
+        counted = DownloadColumn() if of_bytes else MofNCompleteColumn()
+        speed = [TransferSpeedColumn()] if of_bytes else []
+        console = Console(stderr=True)
+        with Progress(
+            BarColumn(), counted, *speed, TimeRemainingColumn(), console=console, transient=True
+        ) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    else:
+        yield _lines(of_bytes=of_bytes)
+
+
+def _lines(*, of_bytes: bool) -> Tell:
+    last = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_EVERY_S:
+            last = time.monotonic()
+            shown = [size_text(n) if of_bytes else str(n) for n in (done, total)]
+            # Whoever read it may have gone; the transfer goes on.
+            with contextlib.suppress(OSError):
+                click.echo(f"{shown[0]} of {shown[1]}", err=True)
+
+    return tell

@@ -1,0 +1,47 @@
+"""`texgen export`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from texgen.cli.bar import transfer_bar
+from texgen.cli.options import Place
+from texgen.cli.output import print_result
+from texgen.dataset import Dataset
+from texgen.errors import ConfigError
+from texgen.storage import open_sink
+from texgen.transfer import export
+from texgen.words import count_of
+
+
+@click.command(name="export", short_help="a folder of class folders of image files")
+@click.argument("out", type=Place(), metavar="OUT")
+@click.option("--to", type=Place(), required=True, metavar="DIR", help="Folder for the files.")
+@click.option("--split", "splits", multiple=True, help="Only this split; may be repeated.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def command(out: str, to: str, splits: tuple[str, ...], quiet: bool, as_json: bool) -> None:
+    """Write the textures of OUT as image files: DIR/<split>/<class>/<name>.
+
+    That is how the paper's authors' trainer takes them. The same command goes on where an
+    earlier one stopped.
+    """
+    if "://" in to:
+        message = f"--to {to}: an export goes into a folder"
+        raise ConfigError(message)
+    if "://" not in out:
+        inside, outside = Path(to).resolve(), Path(out).resolve()
+        if inside == outside or outside in inside.parents:
+            message = f"--to {to} lies in {out}, whose files are the data set's; name another"
+            raise ConfigError(message)
+    with transfer_bar(quiet=quiet, of_bytes=False) as tell:
+        summary = export(Dataset(open_sink(out)), splits, Path(to), tell)
+    if as_json:
+        print_result(json.dumps(asdict(summary)))
+        return
+    failed = f", {count_of(summary.failed, 'row')} without a texture" if summary.failed else ""
+    print_result(f"{count_of(summary.files, 'texture')} in {to}, {summary.written} new{failed}")

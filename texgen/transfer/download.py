@@ -1,0 +1,258 @@
+"""`texgen download`: a finished data set, or a part of one, from elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from texgen.errors import ConfigError, DatasetError
+from texgen.index import (
+    INDEX,
+    Index,
+    ManifestFile,
+    ShardFile,
+    SplitIndex,
+    encode_index,
+    parse_index,
+    read_index,
+)
+from texgen.storage import LocalSink, storage_errors
+from texgen.transfer.fetch import fetch_file
+from texgen.transfer.remote import Remote, RemoteError
+from texgen.transfer.trust import MAX_INDEX_BYTES, check_index
+from texgen.words import size_text
+
+_FINGERPRINT = "_build/download/fingerprint"
+"""Of the data set that an unfinished download is of."""
+
+_INDEX_PAUSES_S = (0.5, 2.0)
+_SPARE_BYTES = 100_000_000
+
+_File = ManifestFile | ShardFile
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadRequest:
+    """What is to be downloaded.
+
+    Attributes:
+        out: A folder, made if need be.
+        splits: Names of the splits; empty is all.
+        shards: Numbers of the shards of each split, None is all.
+        workers: Files that are fetched side by side.
+    """
+
+    out: Path
+    splits: Sequence[str] = ()
+    shards: range | None = None
+    workers: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadSummary:
+    """What a download has brought.
+
+    Attributes:
+        files: Files of the data set that are there now, but for the index.
+        bytes: Of all of them.
+        fetched: Bytes that came in this run.
+        samples: Textures in them.
+    """
+
+    files: int
+    bytes: int
+    fetched: int
+    samples: int
+
+
+Tell = Callable[[int, int], None]
+"""Called with the bytes that are there and those of the whole."""
+
+
+def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSummary:
+    """Downloads what is not there yet; the index is written last.
+
+    Every file is checked against the SHA-256 in the index before it gets its name. What
+    is there under its name with the right size was checked when it came.
+
+    Raises:
+        ConfigError: If a split or shard is not there, or there is too little room.
+        DatasetError: If the index is not to be trusted, or a file is not what it says.
+        RemoteError: If a file cannot be had.
+        StorageError: If a file cannot be written.
+    """
+    data = _fetch_index(remote)
+    whole = parse_index(data)
+    check_index(whole)
+    index = _chosen(whole, request)
+    files = [file for split in index.splits.values() for file in split.files]
+    sink = LocalSink(request.out)
+    _check_out(sink, request.out, files, index.fingerprint)
+    with sink.lock():
+        sink.write(_FINGERPRINT, index.fingerprint.encode())
+        missing = [file for file in files if _size(request.out / file.path) != file.bytes]
+        counter = _counter(request.out, files, missing, tell)
+        begun = counter.done
+        if missing:
+            _check_room(sink, counter.total - begun)
+            sink.remove(INDEX)
+            _fetch_all(remote, missing, request, counter)
+        sink.write(INDEX, data if index is whole else encode_index(index))
+        # With it goes the lock, whose holder this is: a finished data set has no build.
+        shutil.rmtree(request.out / "_build", ignore_errors=True)
+    samples = sum(file.samples for split in index.splits.values() for file in split.shards)
+    return DownloadSummary(len(files), counter.total, counter.done - begun, samples)
+
+
+def _fetch_index(remote: Remote) -> bytes:
+    for pause_s in _INDEX_PAUSES_S:
+        with contextlib.suppress(RemoteError):
+            return _read_index(remote)
+        time.sleep(pause_s)
+    return _read_index(remote)
+
+
+def _read_index(remote: Remote) -> bytes:
+    data = bytearray()
+    with remote.fetch(INDEX) as body:
+        for block in body.blocks:
+            data += block
+            if len(data) > MAX_INDEX_BYTES:
+                message = f"{INDEX} is not to be trusted: it has over {size_text(MAX_INDEX_BYTES)}"
+                raise DatasetError(message)
+    return bytes(data)
+
+
+def _chosen(index: Index, request: DownloadRequest) -> Index:
+    """What of the data set was asked for; ``index`` itself where that is all."""
+    if missing := [name for name in request.splits if name not in index.splits]:
+        message = f"--split {missing[0]}: the data set has only {', '.join(sorted(index.splits))}"
+        raise ConfigError(message)
+    chosen = {n: s for n, s in index.splits.items() if not request.splits or n in request.splits}
+    if request.shards is None:
+        return index if len(chosen) == len(index.splits) else replace(index, splits=chosen)
+    parts = {name: _shards_of(split, request.shards) for name, split in chosen.items()}
+    if not any(split.shards for split in parts.values()):
+        most = max((len(split.shards) for split in chosen.values()), default=0)
+        message = f"--shards {request.shards.start}-{request.shards.stop - 1}: there are {most}"
+        raise ConfigError(message)
+    return replace(index, splits=parts, partial=True)
+
+
+def _shards_of(split: SplitIndex, numbers: range) -> SplitIndex:
+    """A split with some of its shards; its manifest stays whole."""
+    shards = split.shards[numbers.start : numbers.stop]
+    return replace(split, shards=shards, textures=sum(shard.samples for shard in shards))
+
+
+def _check_out(sink: LocalSink, out: Path, files: Sequence[_File], fingerprint: str) -> None:
+    """Refuses an OUT that holds something else, or whose links lead elsewhere."""
+    there = sink.list("") if out.is_dir() else {}
+    held = None
+    if INDEX in there:
+        held = read_index(sink).fingerprint
+    elif _FINGERPRINT in there:
+        held = sink.open(_FINGERPRINT).read().decode("ascii", "replace")
+    elif there.keys() - {"_build/lock"}:
+        message = f"{out} is not empty and no download of this data set; name a new folder"
+        raise ConfigError(message)
+    if held is not None and held != fingerprint:
+        message = f"{out} holds another data set ({held[:12]}…); name a new folder"
+        raise ConfigError(message)
+    for folder in {out / "_build", *((out / file.path).parent for file in files)}:
+        if folder.is_symlink():
+            message = f"{folder} is a link, which a download does not follow; name another folder"
+            raise ConfigError(message)
+
+
+def _check_room(sink: LocalSink, needed: int) -> None:
+    free = sink.free_bytes()
+    if free is not None and needed + _SPARE_BYTES > free:
+        message = (
+            f"{size_text(needed)} are to come and there are {size_text(free)} free; make room, "
+            "name a folder on another disk, or take fewer with --split or --shards"
+        )
+        raise ConfigError(message)
+
+
+def _fetch_all(
+    remote: Remote, missing: Sequence[_File], request: DownloadRequest, counter: _Counter
+) -> None:
+    def fetch(file: _File) -> None:
+        part, place = _part(request.out, file.path), request.out / file.path
+        fetch_file(remote, file.path, file.bytes, file.sha256, part, counter.add)
+        with storage_errors("write", place):
+            with part.open("rb") as done:
+                os.fsync(done.fileno())
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(place)
+
+    threads = ThreadPoolExecutor(request.workers)
+    try:
+        for future in as_completed([threads.submit(fetch, file) for file in missing]):
+            future.result()
+    finally:
+        # The first error ends it; what came of other files stays for the next run.
+        counter.stop()
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _counter(out: Path, files: Sequence[_File], missing: Sequence[_File], tell: Tell) -> _Counter:
+    total = sum(file.bytes for file in files)
+    there = total - sum(file.bytes for file in missing)
+    parts = sum(max(0, _size(_part(out, file.path))) for file in missing)
+    return _Counter(total, there + parts, tell)
+
+
+class _Counter:
+    """Bytes that are there, from several threads."""
+
+    def __init__(self, total: int, done: int, tell: Tell) -> None:
+        self.total = total
+        self.done = done
+        self._tell = tell
+        self._guard = threading.Lock()
+        self._stopped = False
+        tell(done, total)
+
+    def add(self, count: int) -> None:
+        """Takes bytes that came, or fewer than none.
+
+        Raises:
+            _StoppedError: Once the download has ended, for threads that still run.
+        """
+        with self._guard:
+            if self._stopped:
+                raise _StoppedError
+            self.done += count
+            self._tell(self.done, self.total)
+
+    def stop(self) -> None:
+        """Ends the threads that still run."""
+        with self._guard:
+            self._stopped = True
+
+
+class _StoppedError(Exception):
+    """Another file's error has ended the download."""
+
+
+def _part(out: Path, path: str) -> Path:
+    return out / "_build" / "download" / f"{path}.part"
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file, -1 where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return -1
+    return status.st_size if stat.S_ISREG(status.st_mode) else -1

@@ -1,0 +1,100 @@
+"""`texgen export`: a folder of class folders of image files."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from texgen.cpus import available_cpus
+from texgen.dataset import Dataset, Found
+from texgen.errors import DatasetError
+from texgen.storage import storage_errors
+
+_AT_ONCE = 64
+_KEY = re.compile(r"[A-Za-z0-9_~+-]+(/[A-Za-z0-9_~+-]+)*")
+"""Without a dot, so that it cannot lead out of the folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What an export has written.
+
+    Attributes:
+        files: Textures in the folder.
+        written: Those of them that were not there before.
+        failed: Rows without a texture.
+    """
+
+    files: int
+    written: int
+    failed: int
+
+
+def export(
+    dataset: Dataset, splits: Sequence[str], to: Path, tell: Callable[[int, int], None]
+) -> ExportSummary:
+    """Writes every texture as ``TO/<split>/<key>.<format>``.
+
+    A file that is there with as many bytes is left alone, so that an export goes on where
+    it stopped: each is written beside and renamed.
+
+    Args:
+        dataset: A finished one.
+        splits: Names of those to write; empty is all.
+        to: A folder, made if need be.
+        tell: Called with the textures done and the number of all.
+
+    Raises:
+        DatasetError: If a split is not there, or a texture is damaged.
+        StorageError: If a file cannot be written.
+    """
+    names = sorted(splits or dataset.index.splits)
+    if missing := [name for name in names if name not in dataset.index.splits]:
+        there = ", ".join(sorted(dataset.index.splits))
+        message = f"--split {missing[0]}: the data set has only {there}"
+        raise DatasetError(message)
+    total = sum(dataset.index.splits[name].textures for name in names)
+    extension = dataset.index.config["format"]
+    done = written = 0
+    with ThreadPoolExecutor(available_cpus()) as threads:
+        for name in names:
+            for rows in _batches(dataset, name):
+                write = partial(_write, dataset, to / name, extension)
+                for new in threads.map(write, rows):
+                    done, written = done + 1, written + new
+                tell(done, total)
+    failed = sum(dataset.index.splits[name].failed for name in names)
+    return ExportSummary(done, written, failed)
+
+
+def _batches(dataset: Dataset, split: str) -> Iterator[list[Found]]:
+    rows = (row for row in dataset.rows(split) if row["status"] == "ok")
+    while batch := list(itertools.islice(rows, _AT_ONCE)):
+        yield batch
+
+
+def _write(dataset: Dataset, folder: Path, extension: str, row: Found) -> bool:
+    """Whether a texture had to be written."""
+    if not _KEY.fullmatch(row["key"]):
+        message = f"{row['key'][:80]!r} is no key; the data set was not made by texgen"
+        raise DatasetError(message)
+    place = folder / f"{row['key']}.{extension}"
+    with storage_errors("write", place):
+        try:
+            if place.stat().st_size == row["length"]:
+                return False
+        except FileNotFoundError:
+            place.parent.mkdir(parents=True, exist_ok=True)
+    data = dataset.image(row)
+    # Hidden from programs that read the folder meanwhile.
+    part = place.parent / f".{place.name}.{os.getpid()}.part"
+    with storage_errors("write", place):
+        part.write_bytes(data)
+        part.replace(place)
+    return True

@@ -1,0 +1,109 @@
+"""One file of a data set, fetched whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from texgen.errors import DatasetError
+from texgen.storage import storage_errors
+from texgen.transfer.remote import BLOCK, Remote, RemoteError
+
+_TRIES = 6
+_WRONG_SUMS = 2
+"""Times that a file whose sum is wrong is fetched: a cache on the way may have a bad copy."""
+
+_PAUSE_S = 0.5
+
+Tell = Callable[[int], None]
+"""Called with the number of bytes that have come; below 0 where some were for nothing,
+those of earlier runs too."""
+
+
+def fetch_file(remote: Remote, path: str, size: int, sha256: str, part: Path, tell: Tell) -> None:
+    """Fetches a file to ``part``, going on where an earlier try or run stopped.
+
+    Args:
+        remote: Where it is.
+        path: Relative to the data set.
+        size: Bytes it must have.
+        sha256: Sum it must have, hex.
+        part: Where it goes; left there when this fails, but for what is known to be wrong.
+        tell: See `Tell`.
+
+    Raises:
+        RemoteError: If it cannot be had.
+        DatasetError: If what comes is not what the index says.
+        StorageError: If it cannot be written.
+    """
+    wrong = 0
+    for attempt in range(_TRIES):
+        try:
+            found = _go_on(remote, path, size, part, tell)
+        except RemoteError as error:
+            if not error.again or attempt == _TRIES - 1:
+                raise
+            time.sleep(_PAUSE_S * 2**attempt)
+            continue
+        if found == sha256:
+            return
+        wrong += 1
+        _forget(part, tell)
+        if wrong == _WRONG_SUMS:
+            break
+    message = (
+        f"{path}: what comes is not what the index says (sha256 {sha256[:12]}…), {wrong} times; "
+        "tell whoever publishes it"
+    )
+    raise DatasetError(message)
+
+
+def _forget(part: Path, tell: Tell) -> None:
+    tell(-part.stat().st_size)
+    part.unlink()
+
+
+def _go_on(remote: Remote, path: str, size: int, part: Path, tell: Tell) -> str:
+    """Fetches what is missing of a file; the sum of the whole."""
+    with storage_errors("write", part):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        digest, there = _left_of(part, size, tell)
+        if there == size:
+            return digest.hexdigest()
+        with part.open("ab") as file, remote.fetch(path, there) as body:
+            if body.offset != there:
+                # The server sends whole files only.
+                tell(-there)
+                file.truncate(0)
+                digest, there = hashlib.sha256(), 0
+            for block in body.blocks:
+                there += len(block)
+                if there > size:
+                    message = f"{path}: more than the {size} bytes that the index says come"
+                    raise DatasetError(message)
+                file.write(block)
+                digest.update(block)
+                tell(len(block))
+    if there < size:
+        # A server that ends early without a word.
+        message = f"{path}: only {there} of {size} bytes came"
+        raise RemoteError(message, again=True)
+    return digest.hexdigest()
+
+
+def _left_of(part: Path, size: int, tell: Tell) -> tuple[hashlib._Hash, int]:
+    """The running sum of what an earlier try left, and its size."""
+    digest = hashlib.sha256()
+    if not part.exists():
+        return digest, 0
+    if part.stat().st_size > size:
+        _forget(part, tell)
+        return digest, 0
+    there = 0
+    with part.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+            there += len(block)
+    return digest, there
