@@ -13,6 +13,11 @@ from texgen.storage import Sink
 
 INDEX = "index.json"
 _FORMAT = "texgen-dataset"
+_NOTICE = (
+    "The textures consist of pixels of photographs, whose terms of use apply to them too. "
+    "Those of ImageNet are for non-commercial research and education: "
+    "https://image-net.org/download"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ def encode_index(index: Index) -> bytes:
         "name": index.name,
         "fingerprint": index.fingerprint,
         "config": index.config,
+        "notice": _NOTICE,
         "splits": {name: _split_json(split) for name, split in index.splits.items()},
     }
     if index.partial:

@@ -36,7 +36,11 @@ def test_an_index_comes_back_as_it_was_written(sink):
 
 def test_the_card_has_the_fields_of_the_contract():
     card = json.loads(encode_index(INDEX_))
-    assert set(card) == {"format", "version", "name", "fingerprint", "config", "splits"}
+    fields = {"format", "version", "name", "fingerprint", "config", "splits"}
+    # The contract may be added to.
+    assert set(card) - fields == {"notice"}
+    assert fields <= set(card)
+    assert "non-commercial research" in card["notice"]
     assert (card["format"], card["version"]) == ("texgen-dataset", 1)
     train = card["splits"]["train"]
     assert set(train) == {"images", "textures", "failed", "classes", "manifest", "shards"}

@@ -1,0 +1,215 @@
+"""How fast textures are read and downloaded, beside the plainest ways to do the same.
+
+    python benchmarks/reading.py OUT [--repeat 5] [--rows 1331167]
+
+Of a finished data set OUT, all files in the page cache, ways in turn: textures at random
+from `texgen.TextureStore`, undecoded, by key and by position; the same textures as loose
+files (`texgen export`), opened and read; all of them in order by plain `webdataset`. Then
+the manifest of a made-up split of ``--rows`` textures, opened by a store in a process of
+its own; and OUT from a server on loopback (nginx where it is installed, else Python's own),
+by `texgen download` and by `curl | sha256sum`, file after file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import random
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import webdataset
+
+from texgen.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
+from texgen.manifest import SCHEMA, manifest_path, write_manifest
+from texgen.store import TextureStore
+from texgen.types import shard_path
+
+ROWS_A_SHARD = 512
+
+
+def main() -> None:
+    """Reads the command line and prints what it measures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=1_331_167)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rates(arguments.out, Path(folder) / "loose", arguments.repeat)
+        opening(Path(folder) / "large", arguments.rows, arguments.repeat)
+        downloads(arguments.out, Path(folder), arguments.repeat)
+
+
+def rates(out: Path, loose: Path, repeat: int) -> None:
+    """Textures a second, undecoded."""
+    subprocess.run([sys.executable, "-m", "texgen", "export", out, "--to", loose, "--quiet"],
+                   check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    store = TextureStore(out)
+    image_format = json.loads((out / "index.json").read_text())["config"]["format"]
+    order = random.Random(0).sample(range(len(store)), len(store))
+    keys = [store.key(position) for position in order]
+    files = [loose / "train" / f"{key}.{image_format}" for key in keys]
+    shards = [str(path) for path in sorted((out / "train").glob("*.tar"))]
+    ways: dict[str, Callable[[], int]] = {
+        "TextureStore by key": lambda: sum(len(store.read(key)) for key in keys),
+        "TextureStore by position": lambda: sum(len(store.read(place)) for place in order),
+        "loose files, opened and read": lambda: sum(len(opened(path)) for path in files),
+        "webdataset, in order": lambda: sum(
+            len(sample[image_format])
+            for sample in webdataset.WebDataset(shards, shardshuffle=False)
+        ),
+    }
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeat + 1):
+        sizes = set()
+        for name, way in ways.items():
+            started = time.perf_counter()
+            sizes.add(way())
+            # The first turn brings everything into the page cache.
+            spent[name] += [time.perf_counter() - started] if turn else []
+        assert len(sizes) == 1
+    for name, seconds in spent.items():
+        per_second = sorted(len(keys) / s for s in seconds)
+        middle = statistics.median(per_second)
+        print(f"{name}: {middle:,.0f} textures/s ({per_second[0]:,.0f} to {per_second[-1]:,.0f})")
+
+
+def opened(path: Path) -> bytes:
+    """A file's bytes, the plain way."""
+    with open(path, "rb") as file:  # noqa: PTH123 - without a Path's own cost
+        return file.read()
+
+
+def opening(out: Path, rows: int, repeat: int) -> None:
+    """Time and memory to open a large manifest."""
+    make_up(out, rows)
+    script = (
+        "import resource, sys, time; started = time.perf_counter(); from texgen.store import "
+        "TextureStore; imported = time.perf_counter(); store = TextureStore(sys.argv[1]); "
+        "done = time.perf_counter(); assert store.key(0) in store; "
+        "print(len(store), imported - started, done - imported, "
+        "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)"
+    )
+    runs = []
+    for _ in range(repeat):
+        line = [sys.executable, "-c", script, str(out)]
+        said = subprocess.run(line, check=True, capture_output=True, text=True).stdout.split()
+        runs.append([float(word) for word in said])
+    imports, opens, peaks = ([run[i] for run in runs] for i in (1, 2, 3))
+    print(
+        f"a manifest of {rows:,} rows opened in {statistics.median(opens):.2f} s "
+        f"({min(opens):.2f} to {max(opens):.2f}) after {statistics.median(imports):.2f} s of "
+        f"imports, peak {max(peaks):.0f} MB"
+    )
+
+
+def make_up(out: Path, rows: int) -> None:
+    """A data set with a manifest of so many rows, and no shard."""
+    (out / "manifest").mkdir(parents=True)
+    manifests = []
+    tables = (
+        table(first, min(rows, first + ROWS_A_SHARD)) for first in range(0, rows, ROWS_A_SHARD)
+    )
+    for number, (path, count) in enumerate(write_manifest(tables, out / "manifest", "train")):
+        data = path.read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()
+        manifests.append(ManifestFile(manifest_path("train", number), len(data), sha256, count))
+    count = -(-rows // ROWS_A_SHARD)
+    shards = [ShardFile(shard_path("train", n), 1, "0" * 64, ROWS_A_SHARD) for n in range(count)]
+    split = SplitIndex(rows, rows, 0, [], manifests, shards)
+    config = {"engine": "fast", "engine_version": "1", "format": "png", "patch_size": 96,
+              "seed": 0, "small_patch_size": 48, "textures_per_image": 1}  # fmt: skip
+    index = Index("made-up", "0" * 64, config, {"train": split})
+    (out / "index.json").write_bytes(encode_index(index))
+
+
+def table(first: int, end: int) -> pa.Table:
+    """Rows as a shard of ImageNet has them."""
+    rows = []
+    for number in range(first, end):
+        name = f"n{1440764 + number // 1300:08d}"
+        key = f"{name}/{name}_{number:07d}"
+        rows.append({
+            "key": key, "source": f"train/{key}.JPEG", "label": number // 1300, "class": name,
+            "width": 500, "height": 375, "patch_size": 96, "center_x": 202, "center_y": 139,
+            "random_x": number % 400, "random_y": number % 270, "texture_index": 0,
+            "seed": number * 6_700_417 % 2**53, "status": "ok",
+            "shard": shard_path("train", number // ROWS_A_SHARD), "offset": number * 4096,
+            "length": 45_000, "sha256": hashlib.sha256(key.encode()).hexdigest(),
+        })  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def downloads(out: Path, folder: Path, repeat: int) -> None:
+    """Bytes a second over loopback."""
+    index = json.loads((out / "index.json").read_text())
+    files = [f["path"] for s in index["splits"].values() for f in (*s["manifest"], *s["shards"])]
+    total = sum((out / path).stat().st_size for path in files)
+    spent: dict[str, list[float]] = {"curl | sha256sum": [], "texgen download": []}
+    with served(out) as (url, server):
+        for turn in range(repeat + 1):
+            started = time.perf_counter()
+            for path in files:
+                line = f"curl --silent --fail {url}/{path} | sha256sum"
+                subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL)  # noqa: S602
+            spent["curl | sha256sum"] += [time.perf_counter() - started] if turn else []
+            started = time.perf_counter()
+            target = folder / f"download{turn}"
+            line = [sys.executable, "-m", "texgen", "download", url, "--out", target, "--quiet"]
+            subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
+            spent["texgen download"] += [time.perf_counter() - started] if turn else []
+            shutil.rmtree(target)
+    for name, seconds in spent.items():
+        rate = sorted(total / 1e6 / s for s in seconds)
+        middle = statistics.median(rate)
+        print(
+            f"{name}, {total / 1e6:.0f} MB from {server}: {middle:.0f} MB/s "
+            f"({rate[0]:.0f} to {rate[-1]:.0f})"
+        )
+
+
+@contextlib.contextmanager
+def served(root: Path) -> Iterator[tuple[str, str]]:
+    """URL of a server of ``root``, and the server's name."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        if program := shutil.which("nginx"):
+            config = Path(folder) / "nginx.conf"
+            config.write_text(
+                f"daemon off; pid {folder}/pid; error_log /dev/null; events {{}} http {{ "
+                f"access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; "
+                f"root {root.resolve()}; }} }} user root;"
+            )
+            line, name = [program, "-c", str(config)], "nginx"
+        else:
+            line = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
+            line += ["--directory", str(root)]
+            name = "Python's http.server"
+        server = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            while subprocess.call(
+                ["curl", "-sfo", "/dev/null", f"http://127.0.0.1:{port}/index.json"]
+            ):
+                assert server.poll() is None, "the server does not start"
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}", name
+        finally:
+            server.terminate()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()
