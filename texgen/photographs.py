@@ -8,7 +8,7 @@ from typing import Any
 from texgen.errors import DatasetError, ImageError, SourceError, SourceReadError
 from texgen.images import MAX_PIXELS, decode
 from texgen.patches import Patches, cut_patches
-from texgen.source import Source
+from texgen.source import Source, SourceSpec, open_source
 from texgen.types import Geometry, Pixels
 
 _NAMES = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
@@ -65,3 +65,15 @@ class Photographs:
             )
             raise SourceError(message)
         return image, cut_patches(image, boxes)
+
+
+def open_photographs(location: str, config: Mapping[str, Any]) -> Photographs:
+    """The photographs in SRC of a data set with that ``config`` in its card.
+
+    Raises:
+        ConfigError: If SRC cannot be read.
+    """
+    most = config.get("max_pixels")
+    # A card that was edited may say anything.
+    limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
+    return Photographs(open_source(SourceSpec(location)), limit)

@@ -18,12 +18,10 @@ from texgen.cli.output import print_result
 from texgen.config import DEFAULT_ENGINE
 from texgen.dataset import Dataset, Found
 from texgen.errors import ConfigError, DatasetError
-from texgen.images import MAX_PIXELS
 from texgen.index import Index, SplitIndex
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
-from texgen.photographs import Photographs
+from texgen.photographs import Photographs, open_photographs
 from texgen.pictures import Example, Picture, draw_sheet
-from texgen.source import SourceSpec, open_source
 from texgen.source.folder import locator_of
 from texgen.storage import open_sink
 from texgen.words import count_of, plain, size_text
@@ -102,10 +100,7 @@ def _sheet(dataset: Dataset, rows: list[Found], src: str | None) -> bytes:
     if not rows:
         message = "there is no texture to draw: every row of OUT is a failed one"
         raise DatasetError(message)
-    photographs = None
-    if src is not None:
-        most = dataset.index.config.get("max_pixels", MAX_PIXELS)
-        photographs = Photographs(open_source(SourceSpec(src)), most)
+    photographs = open_photographs(src, dataset.index.config) if src is not None else None
     out = io.BytesIO()
     draw_sheet([_picture(dataset, row, photographs) for row in rows]).save(out, "PNG")
     return out.getvalue()
@@ -156,7 +151,7 @@ def _card_text(out: str, card: dict[str, Any]) -> Iterator[str]:
     about = {
         "fingerprint": card["fingerprint"],
         "engine": f"{config['engine']} {config['engine_version']}"
-        + "".join(f", {name} {value:g}" for name, value in sorted(parameters.items())),
+        + "".join(f", {name} {_number(value)}" for name, value in sorted(parameters.items())),
         "textures": f"{config.get('size')} px, {config['format']}{quality} ({encoder}), "
         f"{config['textures_per_image']} an image, seed {config['seed']}",
         "patches": f"{config['patch_size']} px, {config['small_patch_size']} px of small images",
@@ -170,6 +165,10 @@ def _card_text(out: str, card: dict[str, Any]) -> Iterator[str]:
     for line in table:
         cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
         yield f"  {line[0]:<{widths[0]}}  {'  '.join(cells)}"
+
+
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _sample(dataset: Dataset, homes: list[tuple[str, Found]], src: str | None) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _COMMANDS = {
     "bench": "what engines cost on your photographs, side by side",
     "build": "photographs -> ImageNet-Texture shards (goes on by itself where it stopped)",
     "inspect": "card, counts, one sample's provenance; --sheet draws a contact sheet",
+    "report": "a self-contained page: counts, failures, pictures, plots",
     "synth": "one texture from example patches",
     "verify": "every shard, sample and manifest row against the index",
 }
