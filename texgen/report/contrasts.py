@@ -14,8 +14,8 @@ from texgen.report.markup import Chart, Number, figures, paragraph, section, tab
 from texgen.report.samples import Samples, pairs
 
 _CHANNELS = ("red", "green", "blue")
-_LEAST_SIDE = 8
-"""Of windows, px; smaller ones have no spectrum to speak of."""
+_LEAST_SIDE = 16
+"""Of windows, px; smaller ones have no slope to speak of."""
 
 _FRACTIONS = {2.0**n: f"1/{2**-n}" if n < 0 else f"{2**n}" for n in range(-8, 9)}
 

@@ -38,10 +38,11 @@ def measure(pictures: Sequence[Pixels], side: int) -> Looks:
         side: Of the windows that spectra are taken in, px.
     """
     colour = np.mean([picture.reshape(-1, 3).mean(axis=0) for picture in pictures], axis=0)
-    windows = [w for picture in pictures for w in _windows(picture @ _LUMA / 255, side)]
+    windows = [window for picture in pictures for window in _windows(picture, side)]
     if not windows:
         return Looks(colour, None)
-    power = np.mean([_power(window) for window in windows], axis=0)
+    # Luminance of a window at a time: that of a large photograph would take gigabytes.
+    power = np.mean([_power(window @ _LUMA / 255) for window in windows], axis=0)
     return Looks(colour, np.log10(_ring_means(power) + _FLOOR))
 
 
@@ -60,13 +61,13 @@ def spectral_slope(spectrum: NDArray[np.float64], side: int) -> float:
     return float(np.polyfit(np.log10(where[inside]), spectrum[inside], 1)[0])
 
 
-def _windows(luminance: NDArray[np.float64], side: int) -> list[NDArray[np.float64]]:
-    """Windows of ``side`` px over the whole picture, overlapping by half or less (Welch 1967)."""
-    height, width = luminance.shape
+def _windows(picture: Pixels, side: int) -> list[Pixels]:
+    """Windows of ``side`` px over the whole picture, overlapping by about half (Welch 1967)."""
+    height, width = picture.shape[:2]
     if min(height, width) < side:
         return []
     rows, columns = (_starts(length, side) for length in (height, width))
-    return [luminance[y : y + side, x : x + side] for y in rows for x in columns]
+    return [picture[y : y + side, x : x + side] for y in rows for x in columns]
 
 
 def _starts(length: int, side: int) -> NDArray[np.int64]:
