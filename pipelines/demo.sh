@@ -10,6 +10,6 @@ rm -rf demo
 .venv/bin/python pipelines/demo_photographs.py demo/photographs
 .venv/bin/texgen build --src demo/photographs --out demo/shards --name texgen-demo
 .venv/bin/texgen verify demo/shards
-.venv/bin/python pipelines/contact_sheet.py demo/shards demo/photographs demo/sheet.png
+.venv/bin/texgen inspect demo/shards --src demo/photographs --sheet demo/sheet.png
 echo "Look at demo/sheet.png: photographs, their two patches, their textures."
 echo "Use it: . .venv/bin/activate; texgen build --src YOUR_PHOTOGRAPHS --out YOUR_SHARDS"

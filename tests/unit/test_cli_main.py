@@ -116,6 +116,8 @@ def test_a_bug_asks_for_a_report(raising, capsys):
         (["build", "--src", "a", "--out", "b", "--max-failures", "few"], "few"),
         (["build", "--nonsense"], "--nonsense"),
         (["verify"], "OUT"),
+        (["inspect"], "OUT"),
+        (["report", "x"], "--html"),
         (["synth", "--out", "x.png"], "PATCH"),
         (["synth", "a.png", "--out", "x.gif"], "x.gif"),
         (["build", "--src", "", "--out", "b"], "--src"),
@@ -221,7 +223,7 @@ def test_without_a_command_the_help_is_no_success(capsys):
     assert "build" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["build", "synth", "verify"])
+@pytest.mark.parametrize("command", ["bench", "build", "inspect", "report", "synth", "verify"])
 def test_every_command_has_help(capsys, command):
     assert run([command, "--help"]) == 0
     assert "Usage: texgen " + command in capsys.readouterr().out

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from texgen.dataset import Dataset
+from texgen.dataset import Dataset, _shares
 from texgen.errors import DatasetError
 from texgen.storage import LocalSink
 
@@ -61,3 +64,48 @@ def test_a_failed_row_and_a_damaged_shard_have_no_texture(out: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(DatasetError, match="is damaged"):
         dataset.image(whole)
+
+
+def test_several_splits_may_have_one_key(finished: Path) -> None:
+    dataset = Dataset(LocalSink(finished))
+    assert [split for split, _ in dataset.homes("ant/ant_000")] == ["train", "val"]
+    assert dataset.row("ant/ant_000")[0] == "train"
+    assert dataset.row("ant/ant_000", "val")[0] == "val"
+    with pytest.raises(DatasetError, match="no split 'test'; there are train, val"):
+        dataset.row("ant/ant_000", "test")
+
+
+@pytest.mark.parametrize("damage", ["cut", "columns"])
+def test_a_manifest_that_cannot_be_read_is_named(out: Path, damage: str) -> None:
+    path = out / "manifest" / "train-00000.parquet"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-9])
+    else:
+        pq.write_table(pq.read_table(path).drop_columns(["status"]), path)
+    dataset = Dataset(LocalSink(out))
+    for read in (lambda: list(dataset.rows("train")), lambda: dataset.spread(3),
+                 lambda: dataset.row("ant/ant_000")):  # fmt: skip
+        with pytest.raises(DatasetError, match=r"train-00000\.parquet"):
+            read()
+
+
+def test_a_spread_takes_from_every_split_in_key_order(finished: Path) -> None:
+    dataset = Dataset(LocalSink(finished))
+    assert [split for split, _ in dataset.spread(2)] == ["train", "val"]
+    everything = dataset.spread(999)
+    assert [row["key"] for _, row in everything] == [
+        row["key"] for split in ("train", "val") for row in dataset.rows(split)
+        if row["status"] == "ok"
+    ]  # fmt: skip
+    assert dataset.spread(0) == []
+
+
+@given(sizes=st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 50)),
+       count=st.integers(0, 120))  # fmt: skip
+def test_shares_add_up_and_leave_no_split_out(sizes: dict[str, int], count: int) -> None:
+    shares = _shares(sizes, count)
+    there = {name for name in sizes if sizes[name]}
+    assert sum(shares.values()) == min(count, sum(sizes.values()))
+    assert all(0 < shares[name] <= sizes[name] for name in shares)
+    if count >= len(there):
+        assert set(shares) == there

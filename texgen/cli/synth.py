@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 
 import click
 
+from texgen.cli.files import check_target, write_file
 from texgen.cli.options import (
     Place,
     check_size,
@@ -19,7 +18,7 @@ from texgen.cli.options import (
     size_option,
 )
 from texgen.config import sample_timeout_s
-from texgen.errors import ConfigError, ImageError, StorageError
+from texgen.errors import ConfigError, ImageError
 from texgen.images import decode
 from texgen.patches import MAX_PATCHES, mirror_to_minimum
 from texgen.synthesize import EnginePool, Job
@@ -54,7 +53,8 @@ def command(
 ) -> None:
     """Make one texture from example patches, used whole as they are."""
     target = Path(out)
-    image_format = _format(target)
+    check_target("--out", target, _FORMATS)
+    image_format = _FORMATS[target.suffix.lower()]
     quality = jpeg_quality(quality, image_format)
     spec = engine_spec(engine, engine_bin)
     check_size(size, engine)
@@ -65,22 +65,7 @@ def command(
     job = Job(str(target), examples, size, seed, image_format, quality)
     with EnginePool(spec, 1, timeout_s=sample_timeout_s(size)) as pool:
         texture = pool.synthesize(job)
-    _write(target, texture.encoded)
-
-
-def _format(target: Path) -> str:
-    """What to encode as; also refuses what could not be written after all the work."""
-    image_format = _FORMATS.get(target.suffix.lower())
-    if image_format is None:
-        message = f"--out {target}: the name must end in {', '.join(_FORMATS)}"
-        raise ConfigError(message)
-    if target.is_dir():
-        message = f"--out {target} is a folder; name a file"
-        raise ConfigError(message)
-    if not target.parent.is_dir():
-        message = f"--out {target}: there is no folder {target.parent}; make it"
-        raise ConfigError(message)
-    return image_format
+    write_file(target, texture.encoded)
 
 
 def _read(path: Path) -> Pixels:
@@ -92,15 +77,3 @@ def _read(path: Path) -> Pixels:
     except ImageError as error:
         message = f"{path}: {error.reason}"
         raise ConfigError(message) from error
-
-
-def _write(target: Path, data: bytes) -> None:
-    part = target.with_name(f".texgen-{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        part.replace(target)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        message = f"cannot write {target}: {error.strerror}"
-        raise StorageError(message) from error

@@ -43,6 +43,14 @@ class Source(Protocol):
         """
         ...
 
+    def find(self, key: str, source: str) -> ImageEntry:
+        """The photograph of a manifest row, without its class; nothing else is listed.
+
+        Raises:
+            SourceError: If it is not there.
+        """
+        ...
+
     def read(self, entry: ImageEntry) -> bytes:
         """The whole file.
 

@@ -23,6 +23,7 @@ SPLIT_NAMES = ("train", "val", "validation", "test")
 EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp")
 """torchvision's ``IMG_EXTENSIONS``."""
 
+_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _LIKE_A_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 MAX_FILE_BYTES = 1 << 30
@@ -240,6 +241,21 @@ class FolderSource:
         except OSError as error:
             self._problem(_not_listed(place, error))
 
+    def find(self, key: str, source: str) -> ImageEntry:
+        """See `texgen.source.Source.find`."""
+        locator = locator_of(source)
+        # A manifest may be anybody's: it must not name files outside SRC.
+        if locator.startswith(b"/") or b".." in locator.split(b"/") or b"\0" in locator:
+            message = f"{source!r} lies outside of --src; it is no photograph of a build"
+            raise SourceError(message)
+        place = _join(self._root, locator)
+        try:
+            size = os.stat(place).st_size  # noqa: PTH116 - bytes
+        except OSError as error:
+            message = f"--src has no {source} ({error.strerror}); name the SRC of the build"
+            raise SourceError(message) from error
+        return ImageEntry(key, source, locator, size, None, None)
+
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
         if entry.size > MAX_FILE_BYTES:
@@ -312,3 +328,8 @@ def _text(path: bytes) -> str:
     if b"\\" in path:
         path = _LIKE_A_BYTE.sub(rb"\\x5c", path)
     return path.decode("utf-8", "backslashreplace")
+
+
+def locator_of(source: str) -> bytes:
+    r"""The path that a manifest's ``source`` stands for: ``\xNN`` is a byte again."""
+    return _BYTE.sub(lambda match: bytes.fromhex(match[1].decode()), source.encode())

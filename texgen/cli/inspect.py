@@ -1,0 +1,215 @@
+"""`texgen inspect`."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from PIL import Image
+
+from texgen.cli.files import check_target, write_file
+from texgen.cli.options import Place
+from texgen.cli.output import print_result
+from texgen.config import DEFAULT_ENGINE
+from texgen.dataset import Dataset, Found
+from texgen.errors import ConfigError, DatasetError
+from texgen.index import Index, SplitIndex
+from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
+from texgen.photographs import Photographs, open_photographs
+from texgen.pictures import Example, Picture, draw_sheet
+from texgen.source.folder import locator_of
+from texgen.storage import open_sink
+from texgen.words import count_of, plain, size_text
+
+_COUNT = 6
+_COLUMNS = ("images", "textures", "failed", "shards", "bytes", "classes")
+
+
+@click.command(name="inspect", short_help="card, counts, one sample's provenance")
+@click.argument("out", type=Place(), metavar="OUT")
+@click.argument("key", required=False, metavar="[KEY]")
+@click.option("--split", help="Where KEY is looked for.  [default: the first that has it]")
+@click.option("--src", type=Place(), metavar="SRC", help="Photographs of the build, as build.")
+@click.option(
+    "--sheet",
+    type=Place(utf8=False),
+    metavar="F.png",
+    help="Draw textures spread over OUT, or KEY's; with --src beside their photographs.",
+)
+@click.option(
+    "--count", type=click.IntRange(1, 200), help=f"Textures on the sheet.  [default: {_COUNT}]"
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    out: str,
+    key: str | None,
+    split: str | None,
+    src: str | None,
+    sheet: str | None,
+    count: int | None,
+    as_json: bool,
+) -> None:
+    """Show what OUT is and holds; with KEY where one texture is from and how to make it again."""
+    _check_options(key, split, src, sheet, count)
+    if sheet is not None:
+        check_target("--sheet", Path(sheet), [".png"], {"OUT": out, "--src": src})
+    dataset = Dataset(open_sink(out))
+    homes = [] if key is None else _homes(dataset, key, split)
+    if sheet is not None:
+        rows = [row for _, row in homes[:1] or dataset.spread(count or _COUNT)]
+        write_file(Path(sheet), _sheet(dataset, rows, src))
+    result = _sample(dataset, homes, src) if homes else _card(dataset.index)
+    if as_json:
+        print_result(json.dumps({"out": out, **result, "sheet": sheet}))
+    else:
+        lines = _sample_text(result) if homes else _card_text(out, result)
+        print_result("\n".join([*lines, *([f"sheet: {plain(sheet)}"] if sheet else [])]))
+
+
+def _check_options(
+    key: str | None, split: str | None, src: str | None, sheet: str | None, count: int | None
+) -> None:
+    """Refuses options that would do nothing."""
+    faults = {
+        "--split goes with KEY; add one, or leave it out": split is not None and key is None,
+        "--src goes with KEY or --sheet; add one, or leave it out": (
+            src is not None and key is None and sheet is None
+        ),
+        "--count goes with --sheet; add it, or leave --count out": count is not None
+        and sheet is None,
+        "--count does not go with KEY, which is one texture; leave one out": count is not None
+        and key is not None,
+    }
+    for message, wrong in faults.items():
+        if wrong:
+            raise ConfigError(message)
+
+
+def _homes(dataset: Dataset, key: str, split: str | None) -> list[tuple[str, Found]]:
+    # `row` is what says which keys are near one that is not there.
+    return list(dataset.homes(key, split)) or [dataset.row(key, split)]
+
+
+def _sheet(dataset: Dataset, rows: list[Found], src: str | None) -> bytes:
+    """The contact sheet as a PNG file."""
+    if not rows:
+        message = "there is no texture to draw: every row of OUT is a failed one"
+        raise DatasetError(message)
+    photographs = open_photographs(src, dataset.index.config) if src is not None else None
+    out = io.BytesIO()
+    draw_sheet([_picture(dataset, row, photographs) for row in rows]).save(out, "PNG")
+    return out.getvalue()
+
+
+def _picture(dataset: Dataset, row: Found, photographs: Photographs | None) -> Picture:
+    with Image.open(io.BytesIO(dataset.image(row))) as image:
+        texture = image.convert("RGB")
+    if photographs is None:
+        return Picture(row["key"], texture)
+    image, cut = photographs.read(row)
+    return Picture(row["key"], texture, Example(image, cut.center, cut.random, cut.boxes))
+
+
+def _card(index: Index) -> dict[str, Any]:
+    """The data set's card with counts in place of lists of files."""
+    splits = {name: _counts(split) for name, split in sorted(index.splits.items())}
+    return {
+        "name": index.name,
+        "fingerprint": index.fingerprint,
+        "config": index.config,
+        "splits": splits,
+    }
+
+
+def _counts(split: SplitIndex) -> dict[str, int]:
+    return {
+        "images": split.images,
+        "textures": split.textures,
+        "failed": split.failed,
+        "shards": len(split.shards),
+        "bytes": sum(file.bytes for file in split.shards),
+        "classes": len(split.classes),
+    }
+
+
+def _card_text(out: str, card: dict[str, Any]) -> Iterator[str]:
+    splits, config = card["splits"], card["config"]
+    total = {name: sum(counts[name] for counts in splits.values()) for name in _COLUMNS}
+    yield (
+        f"{plain(card['name'])}: {count_of(total['textures'], 'texture')} of "
+        f"{count_of(total['images'], 'image')} in {count_of(total['shards'], 'shard')}, "
+        f"{total['failed']} failed, {size_text(total['bytes'])}: {plain(out)}"
+    )
+    encoder = config.get("encoder")
+    quality = f" quality {config['quality']}" if config.get("quality") else ""
+    parameters = config.get("engine_parameters") or {}
+    about = {
+        "fingerprint": card["fingerprint"],
+        "engine": f"{config['engine']} {config['engine_version']}"
+        + "".join(f", {name} {_number(value)}" for name, value in sorted(parameters.items())),
+        "textures": f"{config.get('size')} px, {config['format']}{quality} ({encoder}), "
+        f"{config['textures_per_image']} an image, seed {config['seed']}",
+        "patches": f"{config['patch_size']} px, {config['small_patch_size']} px of small images",
+    }
+    yield from (f"  {name:<12} {plain(str(value))}" for name, value in about.items())
+    table: list[tuple[str, ...]] = [("split", *_COLUMNS)]
+    table += [
+        (plain(name), *(f"{v:,}" for v in counts.values())) for name, counts in splits.items()
+    ]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    for line in table:
+        cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+        yield f"  {line[0]:<{widths[0]}}  {'  '.join(cells)}"
+
+
+def _number(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _sample(dataset: Dataset, homes: list[tuple[str, Found]], src: str | None) -> dict[str, Any]:
+    """A texture's provenance; of the first split that has its key, with the names of the others."""
+    (split, row), *others = homes
+    again = _again(row, dataset.index.config, src) if row["status"] == "ok" else None
+    also = [name for name, _ in others]
+    return {"split": split, "also_in": also, "row": row, "python": again}
+
+
+def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
+    row = sample["row"]
+    yield f"{row['key']}: {sample['split']}"
+    for name in sample["also_in"]:
+        yield f"  note: {name} has that key too; --split {name} shows it"
+    width = max(map(len, row))
+    for name, value in row.items():
+        if name != "key" and value is not None:
+            yield f"  {name:<{width}}  {plain(str(value))}"
+    if sample["python"]:
+        yield "Patches and texture again:"
+        yield from (f"  {line}" for line in sample["python"].splitlines())
+
+
+def _again(row: Found, config: dict[str, Any], src: str | None) -> str:
+    """Python that makes a row's patches and texture again."""
+    seed = f"seed={row['seed']}"
+    sizes = {"patch_size": PATCH_SIZE, "small_patch_size": SMALL_PATCH_SIZE}
+    cut = [f"{name}={config[name]}" for name in sizes if config[name] != sizes[name]]
+    made = [f"size={config.get('size')}", seed]
+    if config["engine"] != DEFAULT_ENGINE:
+        made.append(f"engine={config['engine']!r}")
+    place = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
+    lines = [
+        "import texgen",
+        "from pathlib import Path",
+        "from texgen.images import decode",
+        f"image = decode(Path({str(place)!r}).read_bytes())",
+        f"patches = texgen.sample_patches(image, {', '.join([seed, *cut])})",
+        f"texture = texgen.synthesize([patches.center, patches.random], {', '.join(made)})",
+    ]
+    if config["format"] == "jpg":
+        lines.append("# The texture in the shard has lost some in encoding as jpg.")
+    return "\n".join(lines)

@@ -1,0 +1,79 @@
+"""The photographs of a finished data set, found again in SRC by their manifest rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from texgen.errors import DatasetError, ImageError, SourceError, SourceReadError
+from texgen.images import MAX_PIXELS, decode
+from texgen.patches import Patches, cut_patches
+from texgen.source import Source, SourceSpec, open_source
+from texgen.types import Geometry, Pixels
+
+_NAMES = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
+
+
+def geometry_of(row: Mapping[str, Any]) -> Geometry:
+    """Where a row's patches lie.
+
+    Raises:
+        DatasetError: If the row does not say so, as one that has a texture does.
+    """
+    if None in (row[name] for name in _NAMES):
+        message = f"{row['key']} does not say where its patches lie; `texgen verify` says more"
+        raise DatasetError(message)
+    return Geometry(
+        row["width"],
+        row["height"],
+        row["patch_size"],
+        (row["center_x"], row["center_y"]),
+        (row["random_x"], row["random_y"]),
+    )
+
+
+class Photographs:
+    """Reads the photographs that textures were made of.
+
+    Args:
+        source: SRC, as it was when the data set was built.
+        max_pixels: Of the build; a photograph above it was never decoded.
+    """
+
+    def __init__(self, source: Source, max_pixels: int = MAX_PIXELS) -> None:
+        self._source = source
+        self._max_pixels = max_pixels
+
+    def read(self, row: Mapping[str, Any]) -> tuple[Pixels, Patches]:
+        """Photograph and patches of a row that has a texture.
+
+        Raises:
+            SourceError: If the photograph is not in SRC, cannot be read, or is another one.
+        """
+        key, source = row["key"], row["source"]
+        try:
+            image = decode(self._source.read(self._source.find(key, source)), self._max_pixels)
+        except (ImageError, SourceReadError) as error:
+            message = f"{source}: {error}; put the photograph of the build back"
+            raise SourceError(message) from error
+        boxes = geometry_of(row)
+        height, width = image.shape[:2]
+        if (width, height) != (boxes.width, boxes.height):
+            message = (
+                f"{source} has {width} x {height} px, the photograph of the build had "
+                f"{boxes.width} x {boxes.height}; name the SRC of the build"
+            )
+            raise SourceError(message)
+        return image, cut_patches(image, boxes)
+
+
+def open_photographs(location: str, config: Mapping[str, Any]) -> Photographs:
+    """The photographs in SRC of a data set with that ``config`` in its card.
+
+    Raises:
+        ConfigError: If SRC cannot be read.
+    """
+    most = config.get("max_pixels")
+    # A card that was edited may say anything.
+    limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
+    return Photographs(open_source(SourceSpec(location)), limit)

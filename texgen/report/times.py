@@ -1,0 +1,71 @@
+"""Where a build's time went, from the records under ``_build``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from texgen.errors import StorageError
+from texgen.index import Index
+from texgen.records import read_header, record_path
+from texgen.storage import Sink
+from texgen.types import ShardRecord, shard_name
+
+_PARTS = ("decode", "schedule", "load", "synthesis", "encoding")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Wall clock of a build's shards.
+
+    Attributes:
+        shards: (N,) seconds that each shard took, in order.
+        names: Of those shards.
+        parts: Seconds of all shards by what they went to.
+        textures: Made in those shards.
+        missing: Shards without a record that is whole and of this data set.
+    """
+
+    shards: NDArray[np.float64]
+    names: list[str]
+    parts: dict[str, float]
+    textures: int
+    missing: int
+
+    @property
+    def rest_s(self) -> float:
+        """In no part: 0 where parts that ran side by side make more than the whole."""
+        return max(0.0, float(self.shards.sum()) - sum(self.parts.values()))
+
+
+def read_times(sink: Sink, index: Index) -> Times | None:
+    """The times of a data set; None where there are no records of it."""
+    seconds: list[float] = []
+    names: list[str] = []
+    parts = dict.fromkeys(_PARTS, 0.0)
+    textures = missing = 0
+    for name, split in sorted(index.splits.items()):
+        for number in range(len(split.shards)):
+            record = _record(sink, name, number, index.fingerprint)
+            if record is None:
+                missing += 1
+                continue
+            timings = asdict(record.timings)
+            seconds.append(timings["total_s"])
+            names.append(shard_name(name, number))
+            textures += record.samples
+            for part in _PARTS:
+                parts[part] += timings[f"{part}_s"]
+    return Times(np.array(seconds), names, parts, textures, missing) if seconds else None
+
+
+def _record(sink: Sink, split: str, number: int, fingerprint: str) -> ShardRecord | None:
+    try:
+        with sink.open(record_path(split, number)) as file:
+            record = read_header(file)
+    except (StorageError, ValueError, OSError, pa.ArrowException):
+        return None
+    return record if record.fingerprint == fingerprint else None
