@@ -12,8 +12,8 @@ const MOST_NEIGHBOURS: u32 = 50;
 const MOST_CANDIDATES: u32 = 50;
 
 /// Widest and highest example, px: beyond 1,024 px candidates are drawn
-/// another way, from about 700 px on steps are not kept, and from 400 px on the
-/// offsets of kept ones are too wide for 16 bits.
+/// another way, from about 700 px on steps are not kept, and from about 400 px
+/// on the largest textures' kept offsets are too wide for 16 bits.
 const LONGEST: u32 = 1100;
 
 /// What one call is asked for.

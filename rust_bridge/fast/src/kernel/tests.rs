@@ -67,6 +67,17 @@ proptest! {
 }
 
 #[test]
+fn every_kernel_gives_the_bytes_of_scalar_with_neighbours_beyond_16_bits() {
+    let mut random = Random::new(7);
+    // Rows are so long that 56 of them are more than 2^15 pixels; turned they are not.
+    let images = [picture(520, 2, 256, &mut random)];
+    for seed in 0..8 {
+        let made = textures(&images, Parameters::default(), 72, seed);
+        assert!(made.iter().all(|texture| *texture == made[0]), "{seed}");
+    }
+}
+
+#[test]
 fn every_kernel_gives_the_bytes_of_scalar_at_the_data_sets_sizes() {
     let mut random = Random::new(5);
     for (side, shades) in [(96, 256), (48, 256), (96, 6), (96, 1)] {
