@@ -25,5 +25,9 @@ cd rust_bridge
 step cargo fmt --all --check
 step cargo clippy --release --locked --all-targets --quiet -- -D warnings
 step cargo test --release --locked --quiet
+# Fuzzing itself needs more than CI has; that it still fits the crates is seen without.
+step cargo fmt --manifest-path fuzz/Cargo.toml --check
+step cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" \
+    --release --locked --no-default-features --quiet -- -D warnings
 cd ..
 step pytest "$@"

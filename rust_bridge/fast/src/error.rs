@@ -42,7 +42,7 @@ impl fmt::Display for Error {
             } => write!(
                 f,
                 "an example of {width}x{height} px needs {} bytes and at least one pixel, got {bytes}",
-                u64::from(*width) * u64::from(*height) * 3
+                crate::RgbView::bytes(*width, *height)
             ),
             Self::NoExamples => f.write_str("no example patches"),
             Self::ExamplesTooLarge => f.write_str(

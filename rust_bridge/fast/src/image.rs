@@ -15,8 +15,7 @@ impl<'a> RgbView<'a> {
     ///
     /// [`Error::PixelCount`] when a side is 0 or the length does not fit.
     pub fn new(width: u32, height: u32, pixels: &'a [u8]) -> Result<Self, Error> {
-        let expected = u64::from(width) * u64::from(height) * 3;
-        if expected == 0 || pixels.len() as u64 != expected {
+        if width == 0 || height == 0 || pixels.len() as u128 != Self::bytes(width, height) {
             return Err(Error::PixelCount {
                 width,
                 height,
@@ -28,6 +27,13 @@ impl<'a> RgbView<'a> {
             height,
             pixels,
         })
+    }
+
+    /// Bytes of an image of these sides. 64 bits do not hold them for all sides:
+    /// wrapped, 3,062,868,337 x 2,007,567,422 px would be 26 bytes.
+    #[must_use]
+    pub fn bytes(width: u32, height: u32) -> u128 {
+        u128::from(width) * u128::from(height) * 3
     }
 
     /// Width in pixels, at least 1.

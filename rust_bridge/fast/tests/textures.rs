@@ -62,6 +62,18 @@ proptest! {
 }
 
 #[test]
+fn sides_whose_bytes_wrap_around_64_bits_are_an_error() {
+    for (width, height, bytes) in [
+        (3_062_868_337, 2_007_567_422, "18446744073709551642"),
+        (u32::MAX, u32::MAX, "55340232195358851075"),
+    ] {
+        // What is left of their bytes in 64 bits is 26 for the first.
+        let error = RgbView::new(width, height, &[0; 26]).unwrap_err();
+        assert!(error.to_string().contains(bytes), "{error}");
+    }
+}
+
+#[test]
 fn a_texture_does_not_depend_on_what_was_made_before() {
     let (large, small) = (noise(96, 96, 1), noise(20, 31, 2));
     let mut fresh = Synthesizer::new().unwrap();

@@ -3,15 +3,12 @@
 //! of an image; the median of some rounds, in each of which every encoder runs.
 #![allow(clippy::print_stdout)] // the result of a program for people
 
-#[path = "../src/encode/mod.rs"]
-mod encode;
-
 use std::error::Error;
 use std::io::Cursor;
 
-use encode::{Format, ENCODERS};
 use nix::sys::resource::{getrusage, UsageWho};
 use texgen_engine::RgbImage;
+use texgen_worker::encode::{self, Format, ENCODERS};
 
 const ROUNDS: usize = 21;
 

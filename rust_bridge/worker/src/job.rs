@@ -27,8 +27,8 @@ pub struct Job<'a> {
 ///
 /// # Errors
 ///
-/// A [`Fault`] with [`Code::BadFrame`] or, for patches that do not fit,
-/// [`Code::Rejected`].
+/// A [`Fault`] with [`BadFrame`](crate::wire::Code::BadFrame) or, for patches that do not fit,
+/// [`Rejected`](crate::wire::Code::Rejected).
 pub fn parse_job(frame: &[u8]) -> Result<Job<'_>, (u64, Fault)> {
     let mut fields = Fields(frame);
     match fields.u8() {
@@ -49,8 +49,7 @@ fn parse_body<'a>(id: u64, fields: &mut Fields<'a>) -> Result<Job<'a>, Fault> {
     let mut examples = Vec::with_capacity(count.into());
     for _ in 0..count {
         let (width, height) = (fields.u32()?, fields.u32()?);
-        let length = u64::from(width) * u64::from(height) * 3;
-        let pixels = fields.take(length)?;
+        let pixels = fields.take(RgbView::bytes(width, height))?;
         let example = RgbView::new(width, height, pixels).map_err(EngineError::from)?;
         examples.push(example);
     }
@@ -71,7 +70,7 @@ fn parse_body<'a>(id: u64, fields: &mut Fields<'a>) -> Result<Job<'a>, Fault> {
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, count: u64) -> Result<&'a [u8], Fault> {
+    fn take(&mut self, count: u128) -> Result<&'a [u8], Fault> {
         let split = usize::try_from(count)
             .ok()
             .and_then(|count| self.0.split_at_checked(count));
@@ -82,7 +81,7 @@ impl<'a> Fields<'a> {
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let mut bytes = [0; N];
-        bytes.copy_from_slice(self.take(N as u64)?);
+        bytes.copy_from_slice(self.take(N as u128)?);
         Ok(bytes)
     }
 
@@ -106,29 +105,53 @@ mod tests {
     use super::*;
     use crate::wire::Code;
 
-    fn job_frame(id: u64, seed: u64, size: u32, patch: (u32, u32)) -> Vec<u8> {
+    fn job_frame(job: &Job<'_>) -> Vec<u8> {
+        let (format, quality) = match job.format {
+            None => (0, 0),
+            Some(Format::Png) => (1, 0),
+            Some(Format::Webp) => (2, 0),
+            Some(Format::Jpg(quality)) => (3, quality),
+        };
         let mut frame = vec![kind::JOB];
-        frame.extend(id.to_le_bytes());
-        frame.extend(seed.to_le_bytes());
-        frame.extend(size.to_le_bytes());
-        frame.extend([1, 0, 1, 1]);
-        frame.extend(patch.0.to_le_bytes());
-        frame.extend(patch.1.to_le_bytes());
-        frame.extend(vec![9; (patch.0 * patch.1 * 3) as usize]);
+        frame.extend(job.id.to_le_bytes());
+        frame.extend(job.seed.to_le_bytes());
+        frame.extend(job.size.to_le_bytes());
+        let count = job.examples.len() as u8;
+        frame.extend([format, quality, job.wants_raw.into(), count]);
+        for example in &job.examples {
+            frame.extend(example.width().to_le_bytes());
+            frame.extend(example.height().to_le_bytes());
+            frame.extend(example.pixels());
+        }
         frame
+    }
+
+    fn frame_of_one_patch(id: u64) -> Vec<u8> {
+        job_frame(&Job {
+            id,
+            seed: 2,
+            size: 64,
+            format: Some(Format::Png),
+            wants_raw: true,
+            examples: vec![RgbView::new(4, 4, &[9; 48]).unwrap()],
+        })
     }
 
     proptest! {
         #[test]
         fn a_job_comes_back_as_it_was_sent(
-            id: u64, seed: u64, size: u32, width in 1_u32..20, height in 1_u32..20
+            id: u64, seed: u64, size: u32, format in 0_u8..4, quality in 1_u8..=100,
+            wants_raw: bool, sides in prop::collection::vec((1_u32..20, 1_u32..20), 0..6),
         ) {
-            let frame = job_frame(id, seed, size, (width, height));
-            let job = parse_job(&frame).unwrap();
-            prop_assert_eq!((job.id, job.seed, job.size), (id, seed, size));
-            prop_assert_eq!(job.examples[0].width(), width);
-            prop_assert_eq!(job.examples[0].height(), height);
-            prop_assert_eq!(job.format, Some(Format::Png));
+            let format = Format::from_wire(format, quality).unwrap();
+            let pixels: Vec<u8> = (0..20 * 20 * 3).map(|i| i as u8).collect();
+            let examples = sides
+                .iter()
+                .map(|&(w, h)| RgbView::new(w, h, &pixels[..(w * h * 3) as usize]).unwrap())
+                .collect();
+            let job = Job { id, seed, size, format, wants_raw, examples };
+            let frame = job_frame(&job);
+            prop_assert_eq!(parse_job(&frame).unwrap(), job);
         }
 
         #[test]
@@ -140,18 +163,41 @@ mod tests {
         fn a_job_with_a_byte_changed_or_cut_is_refused_or_parsed_but_never_panics(
             at in 0_usize..100, value: u8, keep in 0_usize..100
         ) {
-            let mut frame = job_frame(1, 2, 64, (4, 4));
+            let mut frame = frame_of_one_patch(1);
             let at = at % frame.len();
             frame[at] = value;
             let _ = parse_job(&frame);
             frame.truncate(keep);
             let _ = parse_job(&frame);
         }
+
+        #[test]
+        fn sides_that_do_not_fit_their_pixels_are_refused(width: u32, height: u32, bytes: u8) {
+            prop_assume!(RgbView::bytes(width, height) != bytes.into());
+            let pixels = vec![0; bytes.into()];
+            prop_assert!(parse_job(&frame_with_sides(width, height, &pixels)).is_err());
+        }
+    }
+
+    fn frame_with_sides(width: u32, height: u32, pixels: &[u8]) -> Vec<u8> {
+        let mut frame = frame_of_one_patch(1);
+        frame.truncate(1 + 8 + 8 + 4 + 4);
+        frame.extend(width.to_le_bytes());
+        frame.extend(height.to_le_bytes());
+        frame.extend(pixels);
+        frame
+    }
+
+    #[test]
+    fn sides_whose_bytes_wrap_around_64_bits_are_refused() {
+        // 3 * 3,062,868,337 * 2,007,567,422 is 2^64 + 26.
+        let frame = frame_with_sides(3_062_868_337, 2_007_567_422, &[0; 26]);
+        assert_eq!(parse_job(&frame).unwrap_err().1.code, Code::BadFrame);
     }
 
     #[test]
     fn a_fault_in_a_job_names_the_job() {
-        let mut frame = job_frame(42, 0, 64, (4, 4));
+        let mut frame = frame_of_one_patch(42);
         frame.pop();
         let (id, fault) = parse_job(&frame).unwrap_err();
         assert_eq!((id, fault.code), (42, Code::BadFrame));

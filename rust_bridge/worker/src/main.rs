@@ -1,20 +1,15 @@
 //! `texgen-worker`: one engine behind length-prefixed frames on standard
 //! input and output. Started by texgen, one a core; not for use by hand.
 
-#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
-
-mod encode;
-mod job;
 mod lifetime;
-mod serve;
 mod upstream;
-mod wire;
 
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use texgen_engine::{Embark, Engine, Fast, Stub};
+use texgen_worker::serve::serve;
 
 const USAGE: &str = "usage: texgen-worker --engine fast|embark|embark-cli|stub \
                      [--engine-bin PATH] [--scratch DIR] [--parent PID]";
@@ -48,7 +43,7 @@ fn run() -> Result<(), String> {
         lifetime::follow_parent(parent)?;
     }
     let mut engine = open(arguments)?;
-    match serve::serve(engine.as_mut(), &mut io::stdin().lock(), io::stdout()) {
+    match serve(engine.as_mut(), &mut io::stdin().lock(), io::stdout()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| error.to_string()),
     }

@@ -148,6 +148,7 @@ fn write_fault(output: &mut impl Write, id: u64, fault: &Fault) -> io::Result<()
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use texgen_engine::{Description, EngineError, RgbImage, RgbView, Stub};
 
     use super::*;
@@ -215,6 +216,31 @@ mod tests {
         let parts: [&[u8]; 7] = [&id, &seed, &size, &head, &side, &side, &patch];
         wire::write_frame(&mut wire, kind::JOB, &parts).unwrap();
         wire
+    }
+
+    proptest! {
+        #[test]
+        fn every_frame_has_its_answer_whatever_is_in_it_and_comes_after_it(
+            bodies in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..80), 0..5),
+            jobs in 0_u8..3,
+            tail: Vec<u8>,
+        ) {
+            let mut input = Vec::new();
+            for body in &bodies {
+                wire::write_frame(&mut input, body[0], &[&body[1..]]).unwrap();
+            }
+            (0..jobs).for_each(|id| input.extend(job(id.into())));
+            let whole = bodies.len() + usize::from(jobs);
+            input.extend(tail);
+            let mut output = Vec::new();
+            let served = serve(&mut Stub, &mut input.as_slice(), &mut output);
+            let answers = frames(&output);
+            // Hello first; a tail that is no frame is answered too.
+            prop_assert!(answers.len() > whole + usize::from(served.is_err()));
+            for (id, answer) in (0..jobs).zip(&answers[1 + bodies.len()..]) {
+                prop_assert_eq!(&answer[..2], &[kind::TEXTURE, id]);
+            }
+        }
     }
 
     #[test]

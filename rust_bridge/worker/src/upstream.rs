@@ -7,8 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use texgen_engine::{Description, EmbarkParameters, Engine, EngineError, RgbImage, RgbView};
-
-use crate::encode::{self, Format};
+use texgen_worker::encode::{self, Format};
 
 /// Runs the upstream binary for each texture.
 ///

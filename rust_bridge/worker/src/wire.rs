@@ -160,9 +160,10 @@ mod tests {
         }
 
         #[test]
-        fn garbage_is_refused_without_a_panic(bytes: Vec<u8>) {
+        fn garbage_is_refused_without_a_panic_or_more_memory_than_it_has(bytes: Vec<u8>) {
             let mut buffer = Vec::new();
             let _ = read_frame(&mut bytes.as_slice(), &mut buffer);
+            prop_assert!(buffer.capacity() <= 2 * bytes.len() + 64);
         }
     }
 

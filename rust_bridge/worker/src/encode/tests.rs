@@ -32,10 +32,13 @@ fn decoded(image: &RgbImage, format: Format) -> (u32, u32, Vec<u8>) {
         let (width, height) = decoder.dimensions();
         return (width, height, pixels);
     }
-    let mut reader = ::png::Decoder::new(file).read_info().unwrap();
+    let mut decoder = ::png::Decoder::new(file);
+    decoder.ignore_checksums(false); // by default it skips Adler-32
+    let mut reader = decoder.read_info().unwrap();
     let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
     let info = reader.next_frame(&mut pixels).unwrap();
     assert_eq!(info.color_type, ::png::ColorType::Rgb);
+    reader.finish().unwrap();
     (info.width, info.height, pixels)
 }
 
