@@ -68,6 +68,9 @@ class _Rate:
 
     def add(self, done: int) -> None:
         now = time.monotonic()
+        # Another count has begun.
+        if self._points and done < self._points[-1][1]:
+            self._points.clear()
         self._points.append((now, done))
         while now - self._points[0][0] > _RATE_OVER_S and len(self._points) > 2:
             self._points.popleft()

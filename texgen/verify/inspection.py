@@ -79,13 +79,13 @@ class DeepInspection:
         if self._photographs is None or (entry := self._photographs.entry(row)) is None:
             return None
         self._check_origin(row, entry)
-        before = self._photographs.decoded
         try:
             image = self._photographs.pixels(entry)
         except (SourceReadError, SourceChangedError) as error:
             self._source_kinds.add("read", f"SRC: {error}")
             return None
-        self._tally.add(photographs=self._photographs.decoded - before)
+        # Its further textures may lie in another shard.
+        self._tally.add(photographs=row["texture_index"] == 0)
         if not isinstance(image, ImageError) or image.code not in _OF_THE_PLACE:
             return image
         if row["error"] != image.reason:

@@ -68,7 +68,9 @@ class Origin:
         index = self._index
         if self._report.sources or set(self._digests) != set(index.splits):
             return
-        if fingerprint(index.config, self._digests) != index.fingerprint:
+        # A card that differs from the plan is a fault already.
+        card = self._plan or index
+        if fingerprint(card.config, self._digests) != card.fingerprint:
             self._report.add_sources(
                 [
                     f"{INDEX}: its fingerprint is not that of its config and SRC: a photograph "

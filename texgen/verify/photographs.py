@@ -42,7 +42,6 @@ class Photographs:
         self._settings = settings
         self._entries = entries
         self._last: tuple[str, Pixels | ImageError] | None = None
-        self.decoded = 0
 
     def entry(self, row: Found) -> ImageEntry | None:
         """The photograph of a row, where SRC has it."""
@@ -60,7 +59,6 @@ class Photographs:
         """
         if self._last is None or self._last[0] != entry.key:
             self._last = (entry.key, self._decode(entry))
-            self.decoded += 1
         return self._last[1]
 
     def _decode(self, entry: ImageEntry) -> Pixels | ImageError:
