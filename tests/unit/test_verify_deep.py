@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from tests.conftest import make_source, photograph, tree
@@ -32,7 +34,7 @@ from tests.unit.damage import (
 )
 from texgen.cli.main import run
 from texgen.driver import Silent, build
-from texgen.errors import FAILURES
+from texgen.errors import FAILURES, TexgenError
 from texgen.patches import patch_geometry
 from texgen.storage import LocalSink
 from texgen.verify import Checked, Deep, verify
@@ -495,3 +497,34 @@ def test_progress_ends_with_all_textures_of_both_rounds(out, source):
     verify(LocalSink(out), 2, deep=Deep(str(source), 5, 0), progress=seen.append)
     done = {checked.anew: (checked.done, checked.total) for checked in seen}
     assert done == {False: (12, 12), True: (5, 5)}
+
+
+FILES = ["index.json", MANIFEST, SHARD, "manifest/val-00000.parquet", "_build/plan/train.arrow"]
+
+
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@given(path=st.sampled_from(FILES), place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_whatever_bit_is_flipped_a_check_ends_with_faults_or_one_of_our_errors(
+    finished, small_source, tmp_path_factory, path, place, bit
+):
+    copy = Path(shutil.copytree(finished, tmp_path_factory.mktemp("flipped") / "out"))
+    data = bytearray((copy / path).read_bytes())
+    data[int(place * len(data))] ^= 1 << bit
+    (copy / path).write_bytes(data)
+    if path in {MANIFEST, SHARD, "manifest/val-00000.parquet"}:
+        trust(copy, path)
+    for planned in (True, False):
+        try:
+            verify(LocalSink(copy), 2, deep=Deep(str(small_source), 2, 0))
+        except TexgenError as error:
+            assert path == "index.json", error  # noqa: PT017 - it need not be raised
+        if planned:
+            shutil.rmtree(copy / "_build")
+    shutil.rmtree(copy.parent)
+
+
+def test_a_damaged_card_is_not_taken_for_a_wrong_src(out, check):
+    edit_index(out, lambda card: card["splits"].update(vam=card["splits"].pop("val")))
+    result = check(SOURCE)
+    assert result.code == 1
+    assert any("nothing is compared with SRC" in note for note in result.report["notes"])

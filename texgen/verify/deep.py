@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import PIL
 
 from texgen.dataset import Dataset
-from texgen.errors import DatasetError
+from texgen.errors import ConfigError, DatasetError
 from texgen.images import DECODE_RULE
 from texgen.index import Index, SplitIndex
 from texgen.plan import Plan
@@ -142,19 +142,33 @@ def open_deep(
         report.notes.append("no texture is decoded: the index does not say what to expect")
         return None
     origin = None
-    rule = index.config.get("decode_rule")
     if deep.source is None:
         report.notes.append(_NO_SOURCE)
-    elif rule != DECODE_RULE:
+    else:
+        try:
+            origin = _open_origin(deep.source, index, plan, settings, report)
+        except ConfigError as error:
+            # Where the card is damaged, SRC may well be right.
+            if not report.faults:
+                raise
+            report.notes.append(f"nothing is compared with SRC: {error}")
+    return DeepCheck(deep, index, settings, origin, sink, report)
+
+
+def _open_origin(
+    source: str, index: Index, plan: Plan | None, settings: Settings, report: Report
+) -> Origin | None:
+    """SRC; None where its pixels are not those that the data set was made of."""
+    rule = index.config.get("decode_rule")
+    if rule != DECODE_RULE:
         report.notes.append(
             f"photographs were decoded by {rule!r}, this texgen decodes by {DECODE_RULE!r}: "
             "nothing is compared with SRC"
         )
-    else:
-        origin = Origin(deep.source, index, plan, report, settings.limit)
-        if settings.format not in LOSSLESS:
-            report.notes.append(
-                f"{settings.format} changes colours a little: only those textures that are made "
-                "anew are compared with their patches"
-            )
-    return DeepCheck(deep, index, settings, origin, sink, report)
+        return None
+    if settings.format not in LOSSLESS:
+        report.notes.append(
+            f"{settings.format} changes colours a little: only those textures that are made "
+            "anew are compared with their patches"
+        )
+    return Origin(source, index, plan, report, settings.limit)
