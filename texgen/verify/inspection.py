@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from texgen.errors import DatasetError, ImageError, SourceChangedError, SourceReadError
 from texgen.index import ShardFile
+from texgen.patches import Patches
 from texgen.types import Geometry, ImageEntry, Pixels
 from texgen.verify.manifests import Found
 from texgen.verify.photographs import Photographs, patches_of
@@ -45,8 +46,10 @@ class DeepInspection:
         image = self._image(row)
         if isinstance(image, ImageError):
             self._add("photograph", row, f"has a texture, but its photograph {_why(image)}")
-        elif image is not None and self._is_placed(row, image) and texture is not None:
-            self._check_colours(row, image, texture)
+        elif image is not None:
+            patches = patches_of(image, row["seed"], self._settings)
+            if self._is_placed(row, patches.boxes) and texture is not None:
+                self._check_colours(row, patches, texture)
         self._tally.add(textures=1, decoded=texture is not None)
 
     def _decoded(self, row: Found, data: bytes) -> Pixels | None:
@@ -72,7 +75,7 @@ class DeepInspection:
             if code not in _OF_THE_PLACE:
                 self._add("failure", row, f"failed as {code}, but its photograph can be read")
         else:
-            self._is_placed(row, image)
+            self._is_placed(row, patches_of(image, row["seed"], self._settings).boxes)
 
     def _image(self, row: Found) -> Pixels | ImageError | None:
         """The row's photograph; None where it cannot be compared, which is told elsewhere."""
@@ -102,9 +105,8 @@ class DeepInspection:
                 "origin", row, f"is said to be of {_origin(*said)}; SRC has {_origin(*found)}"
             )
 
-    def _is_placed(self, row: Found, image: Pixels) -> bool:
+    def _is_placed(self, row: Found, boxes: Geometry) -> bool:
         """Whether a row has the photograph's size and the patches that its seed gives."""
-        boxes = patches_of(image, row["seed"], self._settings).boxes
         if [row[name] for name in _PLACE] == _numbers(boxes):
             return True
         said = f"{row['width']}x{row['height']} px"
@@ -113,10 +115,9 @@ class DeepInspection:
         self._add("size", row, f"{what}; its photograph has {found}")
         return False
 
-    def _check_colours(self, row: Found, image: Pixels, texture: Pixels) -> None:
+    def _check_colours(self, row: Found, patches: Patches, texture: Pixels) -> None:
         if self._settings.format not in LOSSLESS:
             return
-        patches = patches_of(image, row["seed"], self._settings)
         if foreign := foreign_pixels(texture, (patches.center, patches.random)):
             share = f"{foreign} of its {texture.shape[0] * texture.shape[1]} pixels"
             self._tally.add(foreign=1)
