@@ -450,10 +450,18 @@ def test_another_decode_rule_is_noted(out, check):
     assert any("'other'" in note for note in result.report["notes"])
 
 
-def test_a_damaged_plan_does_not_keep_photographs_from_being_compared(out, check):
-    flip(out, "_build/plan/train.arrow")
+def test_a_plan_that_lists_other_sizes_is_not_taken_for_a_changed_src(out, source, check):
+    path = out / "_build/plan/train.arrow"
+    data = path.read_bytes()
+    size = (source / FIRST).stat().st_size.to_bytes(8, "little")
+    assert size in data
+    path.write_bytes(data.replace(size, (7).to_bytes(8, "little")))
     report = check(SOURCE).report
-    assert report["photographs"] == 7
+    assert report["faults"] == []
+    assert any("train.arrow is damaged" in note for note in report["notes"])
+    path.write_bytes(b"")
+    report = check(SOURCE).report
+    assert (report["faults"], report["notes"], report["photographs"]) == ([], [], 7)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from texgen.config import fingerprint
 from texgen.errors import ConfigError, SourceError
 from texgen.index import INDEX, Index, ShardFile, SplitIndex
-from texgen.plan import Plan
+from texgen.plan import Plan, entries_path
 from texgen.source import Source, SourceSpec, SplitListing, open_source
 from texgen.storage import Sink
 from texgen.types import ImageEntry
@@ -56,12 +56,26 @@ class Origin:
         listing = self._listings[name]
         if list(listing.classes) != list(split.classes):
             self._report.add_sources([_class_fault(name, listing, split)])
-        roll = Roll(self.source, listing, self._limit, planned_entries(self._plan, name, sink))
+        planned = planned_entries(name, sink) if self._plan else iter(())
+        roll = Roll(self.source, listing, self._limit, planned)
         for file, rows in rows_by_shard(split, sink):
             found = (roll.find(row) for row in rows)
             yield file, rows, {entry.key: entry for entry in found if entry is not None}
         self._report.add_sources(roll.close())
         self._digests[name] = roll.digest()
+        self._take_sizes(name, roll.size_faults())
+
+    def _take_sizes(self, name: str, faults: list[str]) -> None:
+        planned = self._plan.splits if self._plan else ()
+        whole = any(s.name == name and s.digest == self._digests[name] for s in planned)
+        if faults and whole:
+            # SRC as a whole is what was planned, so that it is the list which is not.
+            self._report.notes.append(
+                f"{entries_path(name)} is damaged: some photographs are not compared; "
+                "`texgen build` again restores it"
+            )
+        else:
+            self._report.add_sources(faults)
 
     def check_fingerprint(self) -> None:
         """Reports that SRC or the card is not the fingerprint's, where nothing else tells."""

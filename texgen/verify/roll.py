@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from texgen.config import SourceDigest
 from texgen.errors import StorageError
-from texgen.plan import Plan, PlannedShards
+from texgen.plan import entries_path
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
 from texgen.types import ImageEntry
@@ -49,6 +49,7 @@ class Roll:
         self._key = ""
         self._found: ImageEntry | None = None
         self._faults = Kinds("photograph", _NAMED)
+        self._sizes = Kinds("photograph", _NAMED)
         self._entry: ImageEntry | None = None
         self._advance()
 
@@ -84,7 +85,7 @@ class Roll:
         if planned is None or planned.key != entry.key or planned.size == entry.size:
             return True
         what = f"{entry.size} bytes, the plan says {planned.size}"
-        self._faults.add("size", f"SRC/{entry.source}: {what}")
+        self._sizes.add("size", f"SRC/{entry.source}: {what}")
         return False
 
     def _extra(self, entry: ImageEntry) -> None:
@@ -98,7 +99,7 @@ class Roll:
             self._listed += 1
 
     def close(self) -> Iterator[str]:
-        """What was found, once all rows have been asked for."""
+        """Photographs that only SRC or only the rows have, once all rows have been asked for."""
         while self._entry is not None:
             if self._limit is None or self._rows < self._limit:
                 self._extra(self._entry)
@@ -107,26 +108,31 @@ class Roll:
             self._advance()
         yield from self._faults.lines()
 
+    def size_faults(self) -> list[str]:
+        """Photographs of another size than the plan says."""
+        return list(self._sizes.lines())
+
     def digest(self) -> str:
         """`SourceDigest` of what a build would take of SRC now; after `close`."""
         return self._digest.hexdigest()
 
 
-def planned_entries(plan: Plan | None, split: str, sink: Sink) -> Iterator[ImageEntry]:
+def planned_entries(split: str, sink: Sink) -> Iterator[ImageEntry]:
     """A split's photographs in the plan, in key order, until something cannot be read."""
-    number = next((s.shards for s in plan.splits if s.name == split), 0) if plan else 0
-    if plan is None or not number:
-        return
-    shards = PlannedShards(plan, sink)
     last = ""
-    for index in range(number):
-        try:
-            entries = shards.load(split, index).entries
-        except (pa.ArrowException, OSError, StorageError, ValueError, TypeError):
-            # The fingerprint, which needs no plan, tells whether anything has changed.
-            return
-        for entry in entries:
-            # A photograph whose textures run over a shard's end is planned in both.
-            if entry.key != last:
-                yield entry
-            last = entry.key
+    try:
+        file = pa.ipc.open_file(sink.open(entries_path(split)))
+        for index in range(file.num_record_batches):
+            batch = file.get_batch(index)
+            # Arrow believes a damaged file, and reads text from anywhere in memory.
+            batch.validate(full=True)
+            for row in batch.to_pylist():
+                if not isinstance(row["key"], str):
+                    return
+                # A photograph whose textures run over a shard's end is planned in both.
+                if row["key"] != last:
+                    yield ImageEntry(**row)
+                last = row["key"]
+    except (pa.ArrowException, OSError, StorageError, ValueError, TypeError, KeyError):
+        # The fingerprint, which needs no such file, tells whether anything has changed.
+        return
