@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -77,6 +78,12 @@ def shard_name(split: str, index: int) -> str:
 def shard_path(split: str, index: int) -> str:
     """``train/train-000003.tar``, relative to OUT."""
     return f"{split}/{shard_name(split, index)}.tar"
+
+
+def shard_number(path: str) -> int:
+    """The number in a path that `shard_path` gives; -1 where it is another."""
+    match = re.fullmatch(r"[^/]+/[^/]+-([0-9]{6,12})\.tar", path)
+    return int(match[1]) if match else -1
 
 
 @dataclass(frozen=True, slots=True)

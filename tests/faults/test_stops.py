@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.conftest import command, tree
-from tests.faults.conftest import SMALL, in_the_middle, wait_until
+from tests.faults.conftest import SMALL, BadWorker, in_the_middle, wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
 
@@ -155,3 +155,25 @@ def test_a_second_build_into_the_same_out_is_refused_with_the_holder(
     assert second.returncode == 2
     assert f"process {process.pid}" in second.stderr
     assert in_the_middle(out)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_deep_verify_at_once_with_its_engines(
+    number: signal.Signals, code: int, forty: Path, undisturbed: Path, bad_worker: BadWorker
+) -> None:
+    options = ("--deep", "--src", forty, "--sample", 40, "--workers", 2)
+    process = subprocess.Popen(
+        command("verify", undisturbed, *options),
+        env=bad_worker("slow", seconds=2),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: len(descendants(process)) >= 4, process)
+    below = descendants(process)
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=20)
+    assert (process.returncode, output) == (code, "")
+    assert errors == "texgen: stopped\n"
+    all_end(below)

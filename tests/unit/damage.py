@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from texgen.config import canonical_json
 from texgen.storage import LocalSink
 from texgen.verify import Report, verify
 
@@ -94,3 +95,64 @@ INDEX_EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
     "a class without photographs": lambda card: card["splits"]["train"]["classes"].append("z"),
     "more textures an image": lambda card: card["config"].update(textures_per_image=3),
 }
+
+
+Rows = list[dict[str, Any]]
+Images = dict[str, bytes]
+
+
+def forge(out: Path, edit: Callable[[Rows, Images], object], split: str = "train") -> None:
+    """Changes rows and textures of a split, and every sum and count that would tell.
+
+    Args:
+        out: The data set; only ``_build`` stays as it was.
+        edit: Gets the manifest's rows and the textures by key.
+        split: Its name.
+    """
+    manifest = f"manifest/{split}-00000.parquet"
+    table = pq.read_table(out / manifest)
+    rows = table.to_pylist()
+    shards = sorted((out / split).glob("*.tar"))
+    suffix = "." + json.loads((out / "index.json").read_text())["config"]["format"]
+    content = dict(member for shard in shards for member in members(shard))
+    images = {n.removesuffix(suffix): d for n, d in content.items() if n.endswith(suffix)}
+    provenance = {n: json.loads(data) for n, data in content.items() if n.endswith(".json")}
+    edit(rows, images)
+    samples = {}
+    for shard in shards:
+        path = shard.relative_to(out).as_posix()
+        here = [row for row in rows if row["shard"] == path]
+        retar(shard, [m for row in here for m in forged(row, images, provenance, suffix)])
+        samples[path] = len(here)
+        with tarfile.open(shard) as tar:
+            for row in here:
+                row["offset"] = tar.getmember(row["key"] + suffix).offset_data
+                row["length"] = len(images[row["key"]])
+                row["sha256"] = hashlib.sha256(images[row["key"]]).hexdigest()
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), out / manifest)
+
+    def count(card: dict[str, Any]) -> None:
+        about = card["splits"][split]
+        about["failed"] = sum(row["status"] == "failed" for row in rows)
+        about["textures"] = len(rows) - about["failed"]
+        for file in about["shards"]:
+            file["samples"] = samples[file["path"]]
+
+    edit_index(out, count)
+    for path in (manifest, *samples):
+        trust(out, path)
+
+
+def forged(row: dict[str, Any], images: Images, provenance: dict[str, Any], suffix: str) -> Members:
+    """A sample's members that say what its row says."""
+    about = dict(provenance[row["key"] + ".json"])
+    for name in about:
+        if name in row:
+            about[name] = row[name]
+    about["center"] = [row["center_x"], row["center_y"]]
+    about["random"] = [row["random_x"], row["random_y"]]
+    return [
+        (row["key"] + ".cls", str(row["label"]).encode()),
+        (row["key"] + ".json", canonical_json(about)),
+        (row["key"] + suffix, images[row["key"]]),
+    ]

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from texgen.cli.progress import describe, open_view
+from texgen.cli.progress import describe, describe_check, open_check_view, open_view
 from texgen.driver import Status
+from texgen.verify import Checked
 
 
 def status(done: int, total: int = 240, failed: int = 0) -> Status:
@@ -106,3 +107,31 @@ def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
     text = terminal.getvalue()
     assert "[red]not markup[/red]" in text
     assert "\r" in text or "\x1b[" in text
+
+
+def test_a_check_is_described_in_one_line():
+    text = "12/240 textures checked, 4.00 textures/s, 0:00:57 left, 1 fault"
+    assert describe_check(Checked(12, 240, 1), 4.0) == text
+    text = "0/16 textures made anew, 0.00 textures/s, -:--:-- left, 0 faults"
+    assert describe_check(Checked(0, 16, 0, anew=True), 0.0) == text
+
+
+def test_the_rate_begins_anew_with_another_count(clock, capsys):
+    with open_check_view(quiet=False) as show:
+        for second in range(0, 25):
+            clock[0] = 1000.0 + second
+            show(Checked(100 * second, 2400, 0))
+        for second in range(0, 11):
+            clock[0] = 1024.0 + second
+            show(Checked(second, 16, 0, anew=True))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "6/16 textures made anew, 1.00 textures/s, 0:00:10 left, 0 faults"
+
+
+def test_a_check_shows_nothing_when_quiet_or_without_standard_error(monkeypatch, capsys):
+    with open_check_view(quiet=True) as show:
+        show(Checked(1, 2, 0))
+    monkeypatch.setattr(sys, "stderr", None)
+    with open_check_view(quiet=False) as show:
+        show(Checked(1, 2, 0))
+    assert capsys.readouterr().err == ""

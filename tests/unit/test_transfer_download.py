@@ -276,6 +276,7 @@ def test_some_shards_are_a_data_set_of_their_own(finished, tmp_path):
     whole = TextureStore(finished)
     here = [store.read(position) for position in range(len(store))]
     assert here == list(map(whole.read, store.keys()))
+    assert not verify(LocalSink(out)).faults
     with pytest.raises(ConfigError, match="--shards 7-9: there are 4"):
         fetched(str(finished), tmp_path / "no", shards=range(7, 10))
     fetched(str(finished), out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -10,24 +11,77 @@ from pathlib import Path
 
 import click
 
+from texgen import signals
 from texgen.cli.options import WORKERS, Place
 from texgen.cli.output import print_result
+from texgen.cli.progress import open_check_view
+from texgen.errors import ConfigError
 from texgen.storage import open_sink
-from texgen.verify import Report, verify
+from texgen.verify import Deep, Report, verify
 from texgen.words import count_of
 
 _SHOWN = 20
+_SAMPLE = 16
+_SEED_BITS = 32
 
 
 @click.command(name="verify", short_help="every file of OUT against its index")
 @click.argument("out", type=Place(), metavar="OUT")
+@click.option("--deep", is_flag=True, help="Decode every texture too.")
+@click.option(
+    "--src",
+    type=Place(),
+    metavar="SRC",
+    help="With --deep: compare with the photographs that OUT was built from.",
+)
+@click.option(
+    "--sample",
+    type=click.IntRange(0),
+    metavar="N",
+    help=f"With --src: textures to make anew and compare.  [default: {_SAMPLE}]",
+)
+@click.option(
+    "--sample-seed",
+    type=int,
+    help="Chooses them; the report names it.  [default: another one each time]",
+)
 @click.option("--workers", type=WORKERS, help="Shards read side by side.")
+@click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(out: str, workers: int | None, as_json: bool) -> int:
+def command(
+    out: str,
+    deep: bool,
+    src: str | None,
+    sample: int | None,
+    sample_seed: int | None,
+    workers: int | None,
+    quiet: bool,
+    as_json: bool,
+) -> int:
     """Check every shard, sample and manifest row of OUT; exit code 1 on any fault."""
-    report = verify(open_sink(out), workers)
+    wanted = _deep(deep, src, sample, sample_seed)
+    with signals.kept():
+        # Nothing is written that would have to be cleared away, and engines end with this process.
+        signals.catch(lambda number, _: signals.leave(number, "stopped"))
+        with open_check_view(quiet=quiet) as show:
+            report = verify(open_sink(out), workers, deep=wanted, progress=show)
     print_result(json.dumps(asdict(report)) if as_json else _text(out, report))
     return 1 if report.faults else 0
+
+
+def _deep(deep: bool, src: str | None, sample: int | None, sample_seed: int | None) -> Deep | None:
+    """What the options ask for beyond the index."""
+    if src is not None and not deep:
+        message = "--src goes with --deep; add it"
+        raise ConfigError(message)
+    if src is None and (sample, sample_seed) != (None, None):
+        message = "--sample and --sample-seed go with --src; name the photographs"
+        raise ConfigError(message)
+    if not deep:
+        return None
+    # A fixed one would tell beforehand which textures are not made anew.
+    seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
+    return Deep(src, _SAMPLE if sample is None else sample, seed)
 
 
 def _text(out: str, report: Report) -> str:
@@ -35,7 +89,8 @@ def _text(out: str, report: Report) -> str:
     lines = [
         f"{out}: {verdict}; {count_of(report.shards, 'shard')}, "
         f"{count_of(report.textures, 'texture')} and "
-        f"{count_of(report.rows, 'manifest row')} read"
+        f"{count_of(report.rows, 'manifest row')} read",
+        *_looked_at(report),
     ]
     lines += [f"  note: {note}" for note in report.notes]
     lines += [f"  {fault}" for fault in report.faults[:_SHOWN]]
@@ -44,11 +99,27 @@ def _text(out: str, report: Report) -> str:
     return "\n".join([*lines, *_mend(out, report)])
 
 
+def _looked_at(report: Report) -> Iterator[str]:
+    """What a deep check has looked at."""
+    if report.decoded or report.photographs:
+        done = [f"{count_of(report.decoded, 'texture')} decoded"]
+        if report.photographs:
+            done.append(f"{count_of(report.photographs, 'photograph')} compared")
+        if report.sample_seed is not None:
+            done.append(f"{report.remade} made anew (--sample-seed {report.sample_seed})")
+        yield f"  {', '.join(done)}"
+
+
 def _mend(out: str, report: Report) -> Iterator[str]:
     """What to type against the faults."""
     if report.strays:
         yield f"Move what is not in the index out of {out}, or delete it."
-    if len(report.faults) == len(report.strays):
+    if report.sources:
+        yield (
+            "SRC is not what OUT was built from: put the photographs back as they were, name "
+            "the right --src, or build into a new OUT."
+        )
+    if len(report.faults) == len(report.strays) + len(report.sources):
         return
     if not report.mendable:
         yield f"{out} has no _build to go on from: copy it anew, or build into a new OUT."

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from texgen.errors import DatasetError
 from texgen.index import Index, SplitIndex
 from texgen.manifest import manifest_path
-from texgen.types import shard_path
+from texgen.types import shard_number, shard_path
 
 MAX_INDEX_BYTES = 1 << 30
 """An index has some 250 bytes a shard; this is that of two thousand million textures."""
@@ -48,7 +48,7 @@ def _file_faults(name: str, split: SplitIndex) -> Iterator[str]:
     last = -1
     for shard in split.shards:
         # Those of a part of a data set have gaps, but are in order.
-        number = _number(shard.path)
+        number = shard_number(shard.path)
         if number <= last or shard.path != shard_path(name, number):
             yield f"{shard.path[:80]!r} as a shard of {name!r}"
             return
@@ -56,8 +56,3 @@ def _file_faults(name: str, split: SplitIndex) -> Iterator[str]:
     for entry in split.files:
         if entry.bytes < 0 or not _SHA256.fullmatch(entry.sha256):
             yield f"{entry.path} with {entry.bytes} bytes and sha256 {entry.sha256[:80]!r}"
-
-
-def _number(path: str) -> int:
-    match = re.fullmatch(r"[^/]+/[^/]+-([0-9]{6,12})\.tar", path)
-    return int(match[1]) if match else -1

@@ -1,0 +1,7 @@
+"""`texgen verify`, without its command line: a finished data set against what it says of itself."""
+
+from texgen.verify.check import verify
+from texgen.verify.deep import Deep
+from texgen.verify.report import Checked, Progress, Report
+
+__all__ = ["Checked", "Deep", "Progress", "Report", "verify"]

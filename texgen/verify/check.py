@@ -1,0 +1,118 @@
+"""A finished data set against its index: every file, sample and manifest row."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from texgen.cpus import available_cpus
+from texgen.index import Index, SplitIndex, read_index, stray_files
+from texgen.plan import PLAN
+from texgen.storage import Sink
+from texgen.types import shard_path
+from texgen.verify.card import NO_PLAN, order_faults, plan_faults, whole_plan
+from texgen.verify.deep import Deep, DeepCheck, open_deep
+from texgen.verify.flow import in_order
+from texgen.verify.manifests import Counts, count_faults, manifest_faults, rows_by_shard
+from texgen.verify.report import Checked, Progress, Report
+from texgen.verify.shards import ShardResult, ShardWork, check_shard
+
+
+def verify(
+    sink: Sink,
+    workers: int | None = None,
+    *,
+    deep: Deep | None = None,
+    progress: Progress = lambda _: None,
+) -> Report:
+    """Checks a finished data set.
+
+    Every byte is read once, and manifests twice. Memory is bounded by the rows of a few
+    shards.
+
+    Args:
+        sink: OUT.
+        workers: Shards read side by side; None is one a processor.
+        deep: What is checked beyond the index; None is nothing.
+        progress: Called a few times a second.
+
+    Raises:
+        DatasetError: If there is no index.
+        ConfigError: If SRC has no such splits, or cannot be listed.
+    """
+    index = read_index(sink)
+    report = Report()
+    if index.config.get("engine") == "embark-cli":
+        report.notes.append("made by embark-cli, which is threaded: another build differs")
+    there = sink.list("")
+    report.mendable = sink.foreign() is None
+    report.strays = stray_files(index, there)
+    report.add(f"{path}: not in the index" for path in report.strays)
+    plan = whole_plan(sink) if PLAN in there else None
+    if plan is None:
+        report.notes.append(NO_PLAN)
+    else:
+        report.add(plan_faults(index, plan))
+    workers = workers or available_cpus()
+    with warnings.catch_warnings():
+        # Decoders warn of what changes no pixel. Here, since threads would undo one another's.
+        warnings.simplefilter("ignore")
+        deep_check = open_deep(deep, index, plan, sink, report) if deep else None
+        run = _Run(index, sink, report, workers, deep_check, progress)
+        for name, split in sorted(index.splits.items()):
+            run.split(name, split)
+        if deep_check is not None:
+            deep_check.finish(workers, progress)
+    report.delete = [path for path in dict.fromkeys(report.delete) if path in there]
+    return report
+
+
+@dataclass
+class _Run:
+    """A check under way."""
+
+    index: Index
+    sink: Sink
+    report: Report
+    workers: int
+    deep: DeepCheck | None
+    progress: Progress
+
+    def split(self, name: str, split: SplitIndex) -> None:
+        """Checks the files of a split."""
+        report, counts = self.report, Counts()
+        report.add(order_faults(name, split, partial=self.index.partial))
+        report.add(manifest_faults(split, self.index, self.sink, counts))
+        report.rows += counts.rows
+        report.add(count_faults(name, split, self.index, counts))
+        works = self._works(name, split, trusted=counts.whole and counts.in_order)
+        results = in_order(
+            lambda work: check_shard(work, self.index, self.sink), works, self.workers, self._tell
+        )
+        for number, result in enumerate(results):
+            self._take(result, shard_path(name, number))
+
+    def _works(self, name: str, split: SplitIndex, *, trusted: bool) -> Iterator[ShardWork]:
+        if not trusted:
+            yield from (ShardWork(file, None) for file in split.shards)
+        elif self.deep is None:
+            yield from (ShardWork(file, rows) for file, rows in rows_by_shard(split, self.sink))
+        else:
+            yield from self.deep.works(name, split)
+
+    def _take(self, result: ShardResult, path: str) -> None:
+        report, file = self.report, result.file
+        report.shards += 1
+        report.textures += file.samples
+        report.add(result.faults)
+        report.add_sources(result.sources)
+        # An index that was tampered with must not name other files to delete.
+        if result.faults and file.path == path:
+            report.delete.append(path)
+        self._tell()
+
+    def _tell(self) -> None:
+        total = sum(split.textures for split in self.index.splits.values())
+        done = self.report.textures if self.deep is None else self.deep.tally.textures
+        self.progress(Checked(done, total, len(self.report.faults)))

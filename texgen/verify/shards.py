@@ -1,0 +1,144 @@
+"""A shard's bytes against the index, and its members against the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from texgen.config import canonical_json
+from texgen.errors import StorageError
+from texgen.index import Index, ShardFile
+from texgen.shards import TarMember, read_members
+from texgen.storage import Sink
+from texgen.verify.files import byte_faults
+from texgen.verify.manifests import Found
+from texgen.words import count_of
+
+
+class Inspection(Protocol):
+    """Looks into the textures of one shard."""
+
+    def texture(self, row: Found, data: bytes) -> None:
+        """Takes a row and its texture, which has the bytes that the row says."""
+        ...
+
+    def failed(self, row: Found) -> None:
+        """Takes a row without a texture."""
+        ...
+
+    def faults(self) -> Iterator[str]:
+        """What was found in the shard."""
+        ...
+
+    def source_faults(self) -> Iterator[str]:
+        """What was found in SRC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ShardWork:
+    """A shard to check.
+
+    Attributes:
+        file: As the index has it.
+        rows: Its manifest rows, failed ones too; None where the manifest cannot be trusted.
+        inspection: Of its textures, or None.
+    """
+
+    file: ShardFile
+    rows: list[Found] | None
+    inspection: Inspection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """What was found in a shard, and in SRC on the way."""
+
+    file: ShardFile
+    faults: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+
+def check_shard(work: ShardWork, index: Index, sink: Sink) -> ShardResult:
+    """Reads a shard once."""
+    faults = list(_shard(work, index, sink))
+    if work.inspection is None:
+        return ShardResult(work.file, faults)
+    faults += work.inspection.faults()
+    return ShardResult(work.file, faults, list(work.inspection.source_faults()))
+
+
+def _shard(work: ShardWork, index: Index, sink: Sink) -> Iterator[str]:
+    file, rows, inspection = work.file, work.rows, work.inspection
+    there = None if rows is None else [row for row in rows if row["status"] == "ok"]
+    if there is not None and len(there) != file.samples:
+        found = (
+            f"{count_of(file.samples, 'sample')}, the manifest has {count_of(len(there), 'row')}"
+        )
+        yield f"{file.path}: {found}"
+    try:
+        with sink.open(file.path) as stream:
+            faults = list(byte_faults(file.path, file.bytes, file.sha256, stream))
+            yield from faults
+            if not faults and there is not None:
+                yield from _members(file.path, read_members(stream), there, index, inspection)
+    except StorageError as error:
+        yield f"{file.path}: {error}"
+    except tarfile.TarError as error:
+        yield f"{file.path}: not a readable tar ({error})"
+    if inspection is not None:
+        for row in rows or ():
+            if row["status"] != "ok":
+                inspection.failed(row)
+
+
+def _members(
+    path: str,
+    members: Iterable[TarMember],
+    rows: list[Found],
+    index: Index,
+    inspection: Inspection | None,
+) -> Iterator[str]:
+    """A shard's members against its manifest rows, both in order."""
+    found = iter(members)
+    for row in rows:
+        for name, expected in _expected(row, index):
+            member = next(found, None)
+            if member is None or member.name != name:
+                yield f"{path}: {member.name if member else 'the end'} where {name} belongs"
+                return
+            if isinstance(expected, bytes):
+                if member.data != expected:
+                    yield f"{path}: {name} does not say what the manifest says"
+                continue
+            faults = list(_image(path, member, row))
+            yield from faults
+            if inspection is not None and not faults:
+                inspection.texture(row, member.data)
+    if (extra := next(found, None)) is not None:
+        yield f"{path}: {extra.name} is not in the manifest"
+
+
+def _expected(row: Found, index: Index) -> Iterator[tuple[str, bytes | None]]:
+    """Name and, but for the image, content of a row's members."""
+    key = row["key"]
+    if row["label"] is not None:
+        yield f"{key}.cls", str(row["label"]).encode()
+    plain = ("key", "source", "label", "class", "width", "height", "patch_size", "texture_index")
+    about = {name: row[name] for name in (*plain, "seed")}
+    about["center"] = [row["center_x"], row["center_y"]]
+    about["random"] = [row["random_x"], row["random_y"]]
+    about |= {name: index.config[name] for name in ("engine", "engine_version")}
+    yield f"{key}.json", canonical_json(about)
+    yield f"{key}.{index.config['format']}", None
+
+
+def _image(path: str, member: TarMember, row: Found) -> Iterator[str]:
+    there = (member.offset, len(member.data))
+    if there != (row["offset"], row["length"]):
+        yield f"{path}: {member.name} lies at {there}, the manifest says otherwise"
+    if hashlib.sha256(member.data).hexdigest() != row["sha256"]:
+        yield f"{path}: {member.name} has other bytes than the manifest says"
