@@ -6,8 +6,12 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod tangent;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 use crate::atlas::Atlas;
 use crate::draws::Draws;
@@ -141,8 +145,7 @@ impl Kernel {
             // candidate lies within cells and atlas.
             Self::Avx2 => unsafe { avx2::resolve(canvas, run) },
             _ => {
-                let far = run.far.iter().map(Some).chain(std::iter::repeat(None));
-                for ((number, entry), far) in (run.first..).zip(run.entries).zip(far) {
+                for (number, entry, far) in run.steps() {
                     scalar::resolve(canvas, &entry.unpack(far), number);
                 }
             }
