@@ -5,9 +5,15 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod tangent;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 
 use crate::atlas::Atlas;
 use crate::draws::Draws;
@@ -79,11 +85,13 @@ pub enum Kernel {
     Scalar,
     /// x86-64 with AVX2 and BMI2.
     Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ and VL, and BMI2.
+    Avx512,
 }
 
 impl Kernel {
     /// Every kernel, the fastest last.
-    const ALL: [Self; 2] = [Self::Scalar, Self::Avx2];
+    const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
 
     /// Its name, as [`Kernel::named`] takes it.
     #[must_use]
@@ -91,6 +99,7 @@ impl Kernel {
         match self {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
         }
     }
 
@@ -126,8 +135,10 @@ impl Kernel {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::runs_here(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::runs_here(),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 => false,
+            Self::Avx2 | Self::Avx512 => false,
         }
     }
 
@@ -140,9 +151,11 @@ impl Kernel {
             // and the canvas has its layout, so that every place, neighbour and
             // candidate lies within cells and atlas.
             Self::Avx2 => unsafe { avx2::resolve(canvas, run) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Self::Avx512 => unsafe { avx512::resolve(canvas, run) },
             _ => {
-                let far = run.far.iter().map(Some).chain(std::iter::repeat(None));
-                for ((number, entry), far) in (run.first..).zip(run.entries).zip(far) {
+                for (number, entry, far) in run.steps() {
                     scalar::resolve(canvas, &entry.unpack(far), number);
                 }
             }

@@ -41,8 +41,17 @@ fn sides() -> impl Strategy<Value = (u32, u32)> {
     ]
 }
 
+/// `PROPTEST_CASES` cases, or few: scalar is slow.
+fn config() -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = 48;
+    }
+    config
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(config())]
     #[test]
     fn every_kernel_gives_the_bytes_of_scalar(
         sides in prop::collection::vec(sides(), 1..4),

@@ -133,6 +133,16 @@ pub struct Run<'a> {
     pub first: u32,
 }
 
+impl<'a> Run<'a> {
+    /// Each step's number and entry, and its offsets where the entry has not.
+    #[inline]
+    pub fn steps(self) -> impl Iterator<Item = (u32, &'a Entry, Option<&'a [i32; SLOTS]>)> {
+        let far = self.far.iter().map(Some).chain(std::iter::repeat(None));
+        let numbered = (self.first..).zip(self.entries).zip(far);
+        numbered.map(|((number, entry), far)| (number, entry, far))
+    }
+}
+
 impl Entry {
     const EMPTY: Self = Self {
         offsets: [0; SLOTS],

@@ -1,8 +1,8 @@
 use std::arch::x86_64::*;
 
 use super::cost::sum8;
-use super::tangent::Tangent;
-use super::{Aligned, Scene, ROOM};
+use crate::kernel::tangent::Tangent;
+use crate::kernel::vector::{Aligned, Scene, ROOM};
 use crate::schedule::{Entry, LEFT, ROWS};
 
 /// The lanes that a lower bound of their cost does not rule out.

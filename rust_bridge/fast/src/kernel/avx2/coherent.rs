@@ -2,8 +2,9 @@ use std::arch::x86_64::*;
 
 use super::cost::vectors;
 use super::pattern::Pattern;
-use super::{Best, Candidates, Scene, BIAS, VECTORS};
+use super::VECTORS;
 use crate::kernel::scalar;
+use crate::kernel::vector::{Best, Candidates, Scene, BIAS};
 use crate::schedule::Entry;
 
 /// The best of the neighbours' continuations.
@@ -41,17 +42,14 @@ pub unsafe fn best(
             (vectors::<0, 2>(base, &pattern.near, pattern), *base)
         };
         let valid = scalar::is_source(pixel.cast_unsigned());
-        candidates.costs[len] = cost;
+        candidates.costs.0[len] = cost;
         let lower = (cost < lowest) & valid;
         lowest = if lower { cost } else { lowest };
         leader = if lower { len } else { leader };
         len += usize::from(valid);
     }
     if len == 0 {
-        return Best {
-            address: 0,
-            cost: i32::MAX,
-        };
+        return Best::NONE;
     }
     let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
     let rest = |address: i32| {
@@ -73,13 +71,13 @@ pub unsafe fn best(
     for &index in &stay[..staying] {
         let address = candidates.addresses.0[usize::from(index)];
         // SAFETY: as above.
-        candidates.costs[usize::from(index)] += unsafe {
+        candidates.costs.0[usize::from(index)] += unsafe {
             vectors::<2, 4>(scene.atlas.offset(address as isize), &pattern.near, pattern)
         };
     }
     for &index in &stay[..staying] {
         let index = usize::from(index);
-        if candidates.costs[index] + bias[1] > best.cost {
+        if candidates.costs.0[index] + bias[1] > best.cost {
             continue;
         }
         let address = candidates.addresses.0[index];
@@ -87,7 +85,7 @@ pub unsafe fn best(
         let last = unsafe {
             vectors::<4, VECTORS>(scene.atlas.offset(address as isize), &pattern.near, pattern)
         };
-        let cost = candidates.costs[index] + last + bias[2];
+        let cost = candidates.costs.0[index] + last + bias[2];
         // Of equals the first wins.
         if cost < best.cost || (cost == best.cost && index < first) {
             best = Best { address, cost };

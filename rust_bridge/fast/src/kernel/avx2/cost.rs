@@ -2,34 +2,16 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::pattern::Pattern;
-use super::{Aligned, ROOM};
+use crate::kernel::vector::{load4, Aligned, ROOM};
 use crate::metric::QUADRATIC;
 
 /// Eight pixels at `base` plus each of eight offsets.
-///
-/// A gather instead costs a fifth more time in all (Zen 3; `RESULTS.md` has the figures).
 #[inline]
 #[target_feature(enable = "avx2")]
 pub unsafe fn load8(base: *const i32, offsets: *const i32) -> __m256i {
     // SAFETY: the caller's: eight offsets, and a pixel at each.
-    unsafe {
-        let at = |index: usize| *base.offset(*offsets.add(index) as isize);
-        let low = _mm_insert_epi32::<3>(
-            _mm_insert_epi32::<2>(
-                _mm_insert_epi32::<1>(_mm_cvtsi32_si128(at(0)), at(1)),
-                at(2),
-            ),
-            at(3),
-        );
-        let high = _mm_insert_epi32::<3>(
-            _mm_insert_epi32::<2>(
-                _mm_insert_epi32::<1>(_mm_cvtsi32_si128(at(4)), at(5)),
-                at(6),
-            ),
-            at(7),
-        );
-        _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
-    }
+    let (low, high) = unsafe { (load4(base, offsets), load4(base, offsets.add(4))) };
+    _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
 }
 
 /// High halves of unsigned 16-bit products.

@@ -1,7 +1,8 @@
 use std::arch::x86_64::*;
 
-use super::{Aligned, ROOM, VECTORS};
+use super::VECTORS;
 use crate::draws::VectorDraws;
+use crate::kernel::vector::{pair, Aligned, ROOM};
 use crate::math::{SCATTER_A, SCATTER_B};
 
 /// [`Draws::address`](crate::draws::Draws::address) of all lanes of a step.
@@ -27,9 +28,4 @@ pub fn draw(draws: &VectorDraws, number: u32, drawn: &mut Aligned<[i32; ROOM]>) 
         let map = _mm256_and_si256(second, all(draws.step));
         drawn.store(index, _mm256_add_epi32(place, map));
     }
-}
-
-/// Two numbers below 2^15 as the halves of one.
-fn pair((low, high): (u32, u32)) -> u32 {
-    high << 16 | low
 }

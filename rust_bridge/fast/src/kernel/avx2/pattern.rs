@@ -1,6 +1,7 @@
 use std::arch::x86_64::*;
 
-use super::{Aligned, Scene, ROOM, VECTORS};
+use super::VECTORS;
+use crate::kernel::vector::{Aligned, Scene, ROOM};
 use crate::schedule::{Entry, SLOTS};
 
 /// One pixel's neighbours.

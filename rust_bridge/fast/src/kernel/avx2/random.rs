@@ -3,15 +3,9 @@ use std::arch::x86_64::*;
 use super::bound::bound;
 use super::cost::{cost16, load8, vectors};
 use super::pattern::Pattern;
-use super::{Aligned, Best, Candidates, Scene, BIAS, ROOM, VECTORS};
+use super::VECTORS;
+use crate::kernel::vector::{Aligned, Best, Candidates, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
 use crate::schedule::Entry;
-
-/// Neighbours on which all random candidates are compared first.
-const FIRST_LOOK: usize = 4;
-
-/// Neighbours in an entry's window from which on [`bound`] is better than
-/// [`first_look`].
-const DENSE: u8 = 6;
 
 /// Compares all random candidates with the best.
 #[inline]
@@ -40,7 +34,7 @@ pub unsafe fn best(
         let address = drawn.0[lane];
         candidates.addresses.0[len] = address;
         // SAFETY: the neighbours of an example's pixel lie in the atlas.
-        candidates.costs[len] =
+        candidates.costs.0[len] =
             unsafe { vectors::<0, 2>(scene.atlas.offset(address as isize), &pattern.far, pattern) };
         len += 1;
     }
@@ -51,7 +45,7 @@ pub unsafe fn best(
         let index = usize::from(index);
         let address = candidates.addresses.0[index];
         // SAFETY: as above.
-        let cost = candidates.costs[index]
+        let cost = candidates.costs.0[index]
             + unsafe {
                 vectors::<2, 4>(scene.atlas.offset(address as isize), &pattern.far, pattern)
             };

@@ -1,0 +1,116 @@
+//! What the vector kernels share, whatever the width of their registers.
+
+use std::arch::x86_64::*;
+
+use super::{Canvas, Cell};
+use crate::draws::{Draws, VectorDraws};
+use crate::parameters::MAX_RANDOM;
+
+/// Added to a cost for each unit of weight. Costs are summed with signed 16-bit
+/// multiplications, so each channel's cost f is kept as f - 32,768.
+pub const BIAS: i32 = 3 * 32_768;
+
+/// Room for neighbours or candidates.
+pub const ROOM: usize = 64;
+
+/// Neighbours on which all random candidates are compared first.
+pub const FIRST_LOOK: usize = 4;
+
+/// Neighbours in an entry's window from which on a lower bound over the window
+/// is better than a first look.
+pub const DENSE: u8 = 6;
+
+/// At a multiple of the widest register's size.
+#[repr(C, align(64))]
+pub struct Aligned<T>(pub T);
+
+/// What is the same for all pixels of a call.
+pub struct Scene {
+    /// Address 0.
+    pub atlas: *const i32,
+    pub cells: *mut Cell,
+    pub draws: Option<VectorDraws>,
+    pub random: usize,
+    /// Pixels from a row to the next.
+    pub stride: i32,
+    /// -1 where random candidates are compared mirrored, else 1.
+    pub sign: i32,
+}
+
+impl Scene {
+    pub fn new(canvas: &mut Canvas<'_>) -> Self {
+        Self {
+            atlas: canvas.atlas.as_ptr().cast(),
+            cells: canvas.cells.as_mut_ptr(),
+            draws: canvas.draws.vector(),
+            random: canvas.parameters.random_candidates as usize,
+            stride: canvas.draws.stride(),
+            sign: if canvas.parameters.mirrored { -1 } else { 1 },
+        }
+    }
+}
+
+/// The best candidate so far.
+#[derive(Clone, Copy)]
+pub struct Best {
+    pub address: i32,
+    pub cost: i32,
+}
+
+impl Best {
+    /// Worse than any candidate.
+    pub const NONE: Self = Self {
+        address: 0,
+        cost: i32::MAX,
+    };
+}
+
+/// Candidates with the cost of some of their neighbours, less the bias.
+pub struct Candidates {
+    pub addresses: Aligned<[i32; ROOM]>,
+    pub costs: Aligned<[i32; ROOM]>,
+}
+
+impl Candidates {
+    pub fn new() -> Self {
+        Self {
+            addresses: Aligned([0; ROOM]),
+            costs: Aligned([0; ROOM]),
+        }
+    }
+}
+
+/// A step's draws where vectors cannot make them.
+pub fn draw_one_by_one(draws: &Draws, number: u32, drawn: &mut Aligned<[i32; ROOM]>) {
+    for (lane, address) in (0..).zip(&mut drawn.0[..MAX_RANDOM]) {
+        *address = draws.address(number, lane);
+    }
+}
+
+/// Two numbers below 2^15 as the halves of one.
+pub fn pair((low, high): (u32, u32)) -> u32 {
+    high << 16 | low
+}
+
+/// Four pixels at `base` plus each of four offsets.
+///
+/// A gather instead costs a fifth more time in all (Zen 3; `RESULTS.md` has the figures).
+///
+/// # Safety
+///
+/// There are four offsets, and a pixel at each.
+#[inline]
+#[target_feature(enable = "sse4.1")]
+pub unsafe fn load4(base: *const i32, offsets: *const i32) -> __m128i {
+    // SAFETY: the caller's.
+    unsafe {
+        let at = |index: usize| *base.offset(*offsets.add(index) as isize);
+        _mm_insert_epi32::<3>(
+            _mm_insert_epi32::<2>(
+                _mm_insert_epi32::<1>(_mm_cvtsi32_si128(at(0)), at(1)),
+                at(2),
+            ),
+            at(3),
+        )
+    }
+}
