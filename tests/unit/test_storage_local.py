@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from texgen.errors import ConfigError, LockedError, ShardConflictError, StorageError
-from texgen.storage import LocalSink, open_sink, storage_errors
+from texgen.storage import LocalSink, local, open_sink, storage_errors
 
 
 @pytest.fixture
@@ -172,6 +175,36 @@ def test_a_lock_is_free_again_after_an_error(sink):
         _ = 1 / 0
     with sink.lock():
         pass
+
+
+def test_a_killed_holder_is_not_named_in_the_place_of_the_one_that_holds_the_lock(
+    sink, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(local, "_NAMES_ITSELF_S", 0.1)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    about = {"host": socket.gethostname(), "pid": ended.pid, "since": 0}
+    with sink.lock():
+        lock = tmp_path / "out" / "_build" / "lock"
+        own = lock.read_text()
+        lock.write_text(json.dumps(about))
+        with pytest.raises(LockedError, match="by another process;"), sink.lock():
+            pass
+        monkeypatch.setattr(local.time, "sleep", lambda _: lock.write_text(own))
+        with pytest.raises(LockedError, match=f"process {os.getpid()} "), sink.lock():
+            pass
+
+
+def test_a_build_that_was_killed_before_its_lock_leaves_nothing_foreign(sink, tmp_path):
+    build = tmp_path / "out" / "_build"
+    build.mkdir(parents=True)
+    assert sink.foreign() is None
+    (build / "other").touch()
+    assert sink.foreign() == "_build"
+    (build / "other").unlink()
+    build.rmdir()
+    build.touch()
+    assert sink.foreign() == "_build"
 
 
 def test_a_new_holder_leaves_nothing_of_the_former_ones_name(sink, tmp_path):
