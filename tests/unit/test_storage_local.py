@@ -260,6 +260,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_empty(sink, monkeypa
     [
         (errno.ENOSPC, "make room"),
         (errno.EDQUOT, "make room"),
+        (errno.EXDEV, "one disk"),
         (errno.EROFS, "mount it writable"),
         (errno.EACCES, "permissions"),
     ],
