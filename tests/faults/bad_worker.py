@@ -3,14 +3,18 @@
 Run in place of the worker (``TEXGEN_WORKER``). ``BAD_WORKER`` is JSON:
 
 - ``mode``: what happens to a chosen sample: ``exit``, ``hang``, ``garbage``, ``half``,
-  ``flood`` or ``slow``; or, for the handshake, ``version``, ``silent`` or ``dead``.
+  ``flood`` or ``slow``, or, by its seed, one of several that a comma parts; or, for the
+  handshake, ``version``, ``silent`` or ``dead``.
 - ``one_in``: a sample is chosen where its seed is divisible by this.
 - ``once``: a folder; with it only the first try of a chosen sample misbehaves.
+- ``starts``: a folder, ``first`` and ``last``: only these starts, counted over all processes,
+  misbehave in the handshake.
 - ``worker``: the real worker.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -22,6 +26,7 @@ from pathlib import Path
 
 SETTINGS = json.loads(os.environ["BAD_WORKER"])
 MODE = SETTINGS["mode"]
+HANDSHAKE = {"version", "silent", "dead"}
 
 
 def read_frame(stream) -> bytes:
@@ -49,49 +54,66 @@ def chosen(frame: bytes) -> bool:
     return True
 
 
-def misbehave(answer: bytes) -> None:
+def this_start() -> bool:
+    """Whether this start is one of those that go wrong."""
+    if "starts" not in SETTINGS:
+        return True
+    for number in itertools.count(1):
+        try:
+            (Path(SETTINGS["starts"]) / str(number)).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return SETTINGS["first"] <= number <= SETTINGS["last"]
+    return False
+
+
+def misbehave(job: bytes, answer: bytes) -> None:
+    modes = MODE.split(",")
+    seed = struct.unpack_from("<Q", job, 9)[0]
+    mode = modes[seed // SETTINGS.get("one_in", 1) % len(modes)]
     out = sys.stdout.buffer
-    if MODE == "exit":
+    if mode == "exit":
         sys.stderr.write("last words\n")
         sys.stderr.flush()
         os._exit(3)
-    elif MODE == "hang":
+    elif mode == "hang":
         time.sleep(3600)
-    elif MODE == "garbage":
+    elif mode == "garbage":
         write_frame(out, b"\xff" * 100)
-    elif MODE == "flood":
+    elif mode == "flood":
         while True:
             out.write(b"\xff" * 65536)
-    elif MODE == "half":
+    elif mode == "half":
         out.write(struct.pack("<I", len(answer)) + answer[: len(answer) // 2])
         out.flush()
         os._exit(0)
-    elif MODE == "slow":
+    elif mode == "slow":
         time.sleep(SETTINGS["seconds"])
         write_frame(out, answer)
     else:
-        raise ValueError(MODE)
+        raise ValueError(mode)
 
 
 def main() -> None:
-    if MODE == "dead":
+    bad_start = this_start()
+    if MODE == "dead" and bad_start:
         sys.exit("cannot load a library")
-    if MODE == "silent":
+    if MODE == "silent" and bad_start:
         time.sleep(3600)
     arguments = sys.argv[1:]
     arguments[arguments.index("--parent") + 1] = str(os.getpid())
     pipe = subprocess.PIPE
     real = subprocess.Popen([SETTINGS["worker"], *arguments], stdin=pipe, stdout=pipe)
     hello = read_frame(real.stdout)
-    if MODE == "version":
+    if MODE == "version" and bad_start:
         hello = re.sub(rb'"protocol":\d+', b'"protocol":99', hello)
     write_frame(sys.stdout.buffer, hello)
     while True:
         job = read_frame(sys.stdin.buffer)
         write_frame(real.stdin, job)
         answer = read_frame(real.stdout)
-        if chosen(job):
-            misbehave(answer)
+        if MODE not in HANDSHAKE and chosen(job):
+            misbehave(job, answer)
         else:
             write_frame(sys.stdout.buffer, answer)
 

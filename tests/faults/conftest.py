@@ -1,9 +1,10 @@
-"""Fixtures: engine processes that misbehave, and builds that can be hit at a known moment."""
+"""Fixtures: engine processes that misbehave, builds that can be hit at a known moment, disks."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,9 +14,126 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Texgen, command, make_source
+from tests.faults.matrix import PLAIN, SHARDS, Disk, Matrix, MemoryDisk, Moment, can_mount
+from tests.faults.table import FaultTable
 from texgen.synthesize.locate import worker_path
 
 BadWorker = Callable[..., dict[str, str]]
+
+MANY = 10**6
+_TABLE = pytest.StashKey[FaultTable]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fault-table", metavar="FILE", help="bring the table of faults in this file up to date"
+    )
+    parser.addoption(
+        "--fault-moments",
+        metavar="N",
+        type=int,
+        default=MANY,
+        help="strike at no more than N moments, evenly spread, where slow tests take all",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TABLE] = FaultTable()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if path := session.config.getoption("fault_table", None):
+        session.config.stash[_TABLE].save(Path(path))
+
+
+@pytest.fixture(scope="session")
+def table(pytestconfig: pytest.Config) -> FaultTable:
+    """The table of faults of this run."""
+    return pytestconfig.stash.setdefault(_TABLE, FaultTable())
+
+
+@pytest.fixture(scope="session")
+def many(pytestconfig: pytest.Config) -> int:
+    """At how many moments a slow test strikes at most."""
+    return pytestconfig.getoption("fault_moments", MANY)
+
+
+@pytest.fixture(scope="session")
+def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two splits that give three small shards."""
+    root = tmp_path_factory.mktemp("seven")
+    make_source(root / "train", {"ant": 3, "bee": 2})
+    make_source(root / "val", {"ant": 1, "bee": 1})
+    return root
+
+
+@pytest.fixture(scope="session")
+def seven_undisturbed(seven: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build of ``seven`` to which nothing happened."""
+    out = tmp_path_factory.mktemp("undisturbed") / "out"
+    subprocess.run(command("build", "--src", seven, "--out", out, *PLAIN), check=True, timeout=120)
+    return out
+
+
+@pytest.fixture(scope="session")
+def moments(
+    seven: Path, seven_undisturbed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[Moment]:
+    """All moments of a build of ``seven`` in plain processes."""
+    return Matrix(seven, seven_undisturbed, tmp_path_factory.mktemp("moments")).moments()
+
+
+@pytest.fixture(scope="session")
+def moments_on_ray(
+    seven: Path, seven_undisturbed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[Moment]:
+    """All moments of a build of ``seven`` on a local Ray."""
+    return Matrix(seven, seven_undisturbed, tmp_path_factory.mktemp("ray")).moments(*SHARDS)
+
+
+@pytest.fixture
+def matrix(seven: Path, seven_undisturbed: Path, tmp_path: Path) -> Matrix:
+    """Strikes builds of ``seven``."""
+    return Matrix(seven, seven_undisturbed, tmp_path)
+
+
+AnyDisk = Disk | MemoryDisk
+Disks = Callable[..., AnyDisk]
+
+
+@pytest.fixture
+def disks() -> Iterator[Disks]:
+    """Makes a disk of its own in a folder, and unmounts all with the test."""
+    if not can_mount():
+        pytest.skip("no disk can be made and mounted here")
+    made: list[AnyDisk] = []
+
+    def make(kind: type[AnyDisk], folder: Path, *arguments: int) -> AnyDisk:
+        try:
+            made.append(kind(folder, *arguments))
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"no disk can be made and mounted here: {error.stderr or error}")
+        return made[-1]
+
+    yield make
+    for disk in made:
+        disk.close()
+
+
+DISK_KB = 1024
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={DISK_KB}k", "tmpfs"]
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    if not mount or subprocess.run([mount, *options, place], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield place
+    subprocess.run([unmount, "--lazy", place], check=True)
 
 
 @pytest.fixture
@@ -27,9 +145,11 @@ def bad_worker(tmp_path: Path) -> BadWorker:
         body = Path(__file__).with_name("bad_worker.py").read_text()
         script.write_text(f"#!{sys.executable}\n{body}")
         script.chmod(0o755)
-        if settings.pop("once", False):
-            settings["once"] = str(tmp_path / "tried")
-            Path(settings["once"]).mkdir(exist_ok=True)
+        for name, place in (("once", "tried"), ("starts", "starts")):
+            if folder := settings.pop(name, False):
+                # True is one place for all builds of a test.
+                settings[name] = str(tmp_path / place if folder is True else folder)
+                Path(settings[name]).mkdir(exist_ok=True)
         about = {"mode": mode, "worker": str(worker_path()), **settings}
         return {**os.environ, "TEXGEN_WORKER": str(script), "BAD_WORKER": json.dumps(about)}
 

@@ -9,13 +9,17 @@ import pytest
 
 from tests.conftest import Texgen, tree
 from tests.faults.conftest import SMALL, BadWorker
+from tests.faults.matrix import Fault, Matrix
+from tests.faults.table import FaultTable
 
-pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
+pytestmark = pytest.mark.usefixtures("no_orphans")
 
 LOCAL = (*SMALL, "--no-ray", "--quiet")
+MODES = ("exit", "hang", "garbage", "half", "flood")
 
 
-@pytest.mark.parametrize("mode", ["exit", "hang", "garbage", "half", "flood"])
+@pytest.mark.faults
+@pytest.mark.parametrize("mode", MODES)
 def test_a_sample_whose_first_try_fails_is_made_as_if_nothing_had_happened(
     mode: str, forty: Path, undisturbed: Path, tmp_path: Path, texgen: Texgen, bad_worker: BadWorker
 ) -> None:
@@ -29,7 +33,17 @@ def test_a_sample_whose_first_try_fails_is_made_as_if_nothing_had_happened(
     assert tree(out) == tree(undisturbed)
 
 
-@pytest.mark.parametrize(("mode", "code"), [("exit", "engine_crashed"), ("hang", "engine_timeout")])
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        ("exit", "engine_crashed"),
+        ("hang", "engine_timeout"),
+        ("garbage", "engine_garbage"),
+        ("half", "engine_crashed"),
+        ("flood", "engine_garbage"),
+    ],
+)
 def test_a_sample_that_fails_every_try_is_a_failed_row_and_the_others_are_made(
     mode: str, code: str, forty: Path, tmp_path: Path, texgen: Texgen, bad_worker: BadWorker
 ) -> None:
@@ -50,6 +64,7 @@ def test_a_sample_that_fails_every_try_is_a_failed_row_and_the_others_are_made(
     assert texgen("verify", out).returncode == 0
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("runner", [("--no-ray",), ()], ids=["no-ray", "ray"])
 def test_failed_rows_that_are_retried_end_as_if_nothing_had_happened(
     runner: tuple[str, ...],
@@ -73,6 +88,7 @@ def test_failed_rows_that_are_retried_end_as_if_nothing_had_happened(
     assert tree(out) == tree(undisturbed)
 
 
+@pytest.mark.faults
 def test_last_words_of_a_worker_reach_the_log_with_the_key_of_its_sample(
     forty: Path, tmp_path: Path, texgen: Texgen, bad_worker: BadWorker
 ) -> None:
@@ -85,6 +101,7 @@ def test_last_words_of_a_worker_reach_the_log_with_the_key_of_its_sample(
     assert all(" ant/ant_" in line or " bee/bee_" in line for line in said)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("mode", "words"),
     [("version", "protocol 99"), ("dead", "cannot load a library")],
@@ -98,3 +115,114 @@ def test_an_engine_that_cannot_start_ends_the_build_before_it_begins(
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.faults
+def test_engines_that_fail_in_every_way_on_ray_give_the_same_bytes(
+    forty: Path, undisturbed: Path, tmp_path: Path, texgen: Texgen, bad_worker: BadWorker
+) -> None:
+    out = tmp_path / "out"
+    environment = bad_worker(",".join(MODES), one_in=3, once=True)
+    options = (*SMALL, "--quiet", "--sample-timeout", 3)
+    result = texgen("build", "--src", forty, "--out", out, *options, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "tried").iterdir())) > 5
+    assert tree(out) == tree(undisturbed)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("mode", "last", "codes"),
+    # The first start is the command's own, that asks the engine what it is.
+    [("dead", 3, (0,)), ("dead", 999, (2,)), ("version", 999, (2,))],
+)
+def test_an_engine_that_does_not_start_in_the_middle_is_tried_again_or_named(
+    mode: str,
+    last: int,
+    codes: tuple[int, ...],
+    forty: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    bad_worker: BadWorker,
+) -> None:
+    environment = bad_worker(mode, starts=True, first=2, last=last)
+    fault = Fault([], None, codes, options=LOCAL, again=LOCAL, environment=environment)
+    Matrix(forty, undisturbed, tmp_path / "builds").strike(fault)
+    assert len(list((tmp_path / "starts").iterdir())) > 2
+
+
+SLOW_OPTIONS = (*SMALL, "--quiet", "--sample-timeout", 3, "--max-failures", "100%")
+RUNNERS = {"plain": (*SLOW_OPTIONS, "--no-ray"), "Ray": SLOW_OPTIONS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize("mode", [*MODES, ",".join(MODES), "slow"])
+def test_any_first_try_may_fail(
+    mode: str,
+    runner: str,
+    forty: Path,
+    undisturbed: Path,
+    tmp_path: Path,
+    bad_worker: BadWorker,
+    table: FaultTable,
+) -> None:
+    faults = []
+    for one_in in (1, 2, 3, 5) if runner == "plain" else (1, 3):
+        once = {} if mode == "slow" else {"once": tmp_path / str(one_in)}
+        environment = bad_worker(mode, one_in=one_in, seconds=0.2, **once)
+        options = RUNNERS[runner]
+        fault = Fault([], None, [0], options=options, again=LOCAL, environment=environment)
+        faults.append((f"one sample in {one_in}", fault))
+    name = f"engine: {mode.replace(',', ', ')}; {runner}"
+    moment = "all, a half, a third and a fifth of the samples" if len(faults) > 2 else ""
+    Matrix(forty, undisturbed, tmp_path / "builds").strike_all(
+        faults,
+        table=table,
+        name=name,
+        moment=(moment or "all and a third of the samples") + ("" if mode == "slow" else ", once"),
+        # Of what hangs nothing is computed.
+        at_once=4 if runner == "plain" else 1,
+    )
+
+
+@pytest.mark.slow
+def test_an_engine_that_says_nothing_at_its_start_is_started_again(
+    forty: Path, undisturbed: Path, tmp_path: Path, bad_worker: BadWorker, table: FaultTable
+) -> None:
+    environment = bad_worker("silent", starts=True, first=2, last=3)
+    fault = Fault([], None, [0], options=LOCAL, again=LOCAL, environment=environment)
+    Matrix(forty, undisturbed, tmp_path / "builds").strike_all(
+        [("silent", fault)],
+        table=table,
+        name="engine: silent at its start; plain",
+        moment="the first engine of both tasks",
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [*MODES, ",".join(MODES)])
+def test_samples_that_fail_every_try_give_the_same_failed_rows_whoever_makes_them(
+    mode: str,
+    forty: Path,
+    tmp_path: Path,
+    texgen: Texgen,
+    bad_worker: BadWorker,
+    table: FaultTable,
+) -> None:
+    trees = []
+    for name, more in (("2", ("--no-ray",)), ("1", ("--no-ray", "--workers", 1)), ("ray", ())):
+        out = tmp_path / name
+        options = (*SLOW_OPTIONS, *more)
+        environment = bad_worker(mode, one_in=7)
+        result = texgen("build", "--src", forty, "--out", out, *options, env=environment)
+        assert result.returncode == 0, result.stderr
+        assert texgen("verify", out).returncode == 0
+        trees.append(tree(out))
+    assert trees[0] == trees[1] == trees[2]
+    table.add(
+        f"engine: {mode.replace(',', ', ')}; plain and Ray",
+        "a seventh of the samples, always",
+        "the same failed rows and the same bytes by 2 processes, 1 process and Ray",
+        3,
+    )

@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import command, tree
 from tests.faults.conftest import SMALL, BadWorker, in_the_middle, wait_until
+from tests.faults.matrix import RAYS_OWN
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
 
@@ -41,10 +42,6 @@ def name(process: psutil.Process) -> str:
 
 def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
-
-
-RAYS_OWN = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
-"""When a driver is killed they wait for a minute to report it to a server that died too."""
 
 
 def all_end(processes: list[psutil.Process]) -> None:

@@ -5,30 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Texgen, command, tree
-from tests.faults.conftest import SMALL
+from tests.faults.conftest import DISK_KB, SMALL
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
-
-DISK_KB = 1024
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    options = ["-t", "tmpfs", "-o", f"size={DISK_KB}k", "tmpfs"]
-    mount, unmount = shutil.which("mount"), shutil.which("umount")
-    if not mount or subprocess.run([mount, *options, place], capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield place
-    subprocess.run([unmount, "--lazy", place], check=True)
 
 
 def test_a_full_disk_is_one_line_with_a_mend_wherever_it_strikes(

@@ -5,6 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from texgen.executors import ProcessExecutor, Progressed, Ticket
+from texgen.executors import processes as module
 
 
 def test_sigterm_ends_a_task_wherever_it_strikes():
@@ -25,3 +32,20 @@ def test_sigterm_ends_a_task_wherever_it_strikes():
         [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (143, b"", b"")
+
+
+def test_an_attempt_has_begun_when_it_is_given_out(monkeypatch: pytest.MonkeyPatch):
+    # Its process may be stuck before it can say a word, and must be missed then.
+    monkeypatch.setattr(module, "_serve", _say_nothing)
+    executor = ProcessExecutor(1)
+    shard = SimpleNamespace(split="train", index=7)
+    executor.submit(SimpleNamespace(shard=shard, attempt=2))
+    try:
+        assert executor.wait(0.1) == [Progressed(Ticket("train", 7, 2), 0, 0, ())]
+        assert executor.wait(0.1) == []
+    finally:
+        executor.close()
+
+
+def _say_nothing(pipe: object) -> None:
+    time.sleep(3600)

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import ctypes
+import re
+import signal
+import threading
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("ray")
 
-from texgen.executors.session import _explained, _no_answer
+from texgen import signals
+from texgen.executors import session
+from texgen.executors.session import RaySession, _explained, _no_answer
 
 AUTH = "Failed to get cluster ID from GCS server: Unauthenticated: RPC error: InvalidAuthToken."
 
@@ -29,3 +37,24 @@ def test_auto_names_the_address_that_the_environment_gives(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert "RAY_ADDRESS is head:6379" in str(_no_answer("auto", []))
     assert "RAY_ADDRESS" not in str(_no_answer("other:6379", []))
+
+
+def caught(number: signal.Signals) -> bool:
+    """Whether this process has a handler for a signal, as the system sees it (Linux)."""
+    status = Path("/proc/self/status").read_text()
+    mask = int(re.search(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)[1], 16)
+    return bool(mask >> (number - 1) & 1)
+
+
+def test_after_rays_end_sigterm_is_handled_as_before(monkeypatch):
+    def shutdown() -> None:
+        ctypes.CDLL(None).signal(int(signal.SIGTERM), None)
+        assert not caught(signal.SIGTERM)
+
+    monkeypatch.setattr(session.ray, "shutdown", shutdown)
+    ended = object.__new__(RaySession)
+    ended._over = threading.Event()
+    with signals.kept():
+        signals.catch(lambda *_: None)
+        ended.close()
+        assert caught(signal.SIGTERM)

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
+import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from texgen.config import Part
 from texgen.errors import ConfigError, LockedError, ShardConflictError, StorageError
-from texgen.storage import LocalSink, open_sink, storage_errors
+from texgen.storage import LocalSink, local, open_sink, storage_errors
 
 
 @pytest.fixture
@@ -224,6 +227,36 @@ def test_a_lock_is_free_again_after_an_error(sink):
         pass
 
 
+def test_a_killed_holder_is_not_named_in_the_place_of_the_one_that_holds_the_lock(
+    sink, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(local, "_NAMES_ITSELF_S", 0.1)
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    about = {"host": socket.gethostname(), "pid": ended.pid, "since": 0}
+    with sink.lock():
+        lock = tmp_path / "out" / "_build" / "lock"
+        own = lock.read_text()
+        lock.write_text(json.dumps(about))
+        with pytest.raises(LockedError, match="by another process;"), sink.lock():
+            pass
+        monkeypatch.setattr(local.time, "sleep", lambda _: lock.write_text(own))
+        with pytest.raises(LockedError, match=f"process {os.getpid()} "), sink.lock():
+            pass
+
+
+def test_a_build_that_was_killed_before_its_lock_leaves_nothing_foreign(sink, tmp_path):
+    build = tmp_path / "out" / "_build"
+    build.mkdir(parents=True)
+    assert sink.foreign() is None
+    (build / "other").touch()
+    assert sink.foreign() == "_build"
+    (build / "other").unlink()
+    build.rmdir()
+    build.touch()
+    assert sink.foreign() == "_build"
+
+
 def test_a_new_holder_leaves_nothing_of_the_former_ones_name(sink, tmp_path):
     lock = tmp_path / "out" / "_build" / "lock"
     lock.parent.mkdir()
@@ -277,6 +310,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_empty(sink, monkeypa
     [
         (errno.ENOSPC, "make room"),
         (errno.EDQUOT, "make room"),
+        (errno.EXDEV, "one disk"),
         (errno.EROFS, "mount it writable"),
         (errno.EACCES, "permissions"),
     ],

@@ -15,7 +15,7 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from texgen.errors import TexgenError
-from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
+from texgen.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
 from texgen.executors.session import RaySession
 from texgen.executors.task import run_task
 from texgen.generate import ShardTask
@@ -71,6 +71,7 @@ class RayExecutor:
         self._engines = 1
         self._cpus_per_task = 1.0
         self._running: dict[Any, Ticket] = {}
+        self._begun: list[Event] = []
         self._function: Any = ray.remote(_run_on_ray)
         self._board = _open_board()
         self._board_answer: Any = None
@@ -102,10 +103,14 @@ class RayExecutor:
             num_cpus=self._cpus_per_task, max_retries=0, name=f"texgen {task.shard.name}"
         )
         self._running[options.remote(task, self._board)] = ticket_of(task)
+        if self._local:
+            # Nothing queues there, so one that never reports is stuck, and is not waiting.
+            self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `Executor.wait`."""
-        events = self._read_board()
+        events = self._begun + self._read_board()
+        self._begun = []
         if self._running:
             ready, _ = ray.wait(list(self._running), timeout=timeout_s)
             events += [self._outcome(reference) for reference in ready]

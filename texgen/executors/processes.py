@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from texgen.errors import TexgenError
-from texgen.executors.base import Event, Failed, Finished, Ticket, ticket_of
+from texgen.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
 from texgen.executors.task import close_warm_pool, kill_warm_engines, run_task
 from texgen.generate import ShardTask
 
@@ -34,6 +34,7 @@ class ProcessExecutor:
         self._slots = slots
         self._idle: list[_Slot] = []
         self._busy: dict[Ticket, _Slot] = {}
+        self._begun: list[Event] = []
 
     def room(self) -> int:
         """See `Executor.room`."""
@@ -47,6 +48,8 @@ class ProcessExecutor:
         """See `Executor.submit`."""
         slot = self._idle.pop() if self._idle else _Slot(self._context)
         self._busy[ticket_of(task)] = slot
+        # Nothing is in front of it, so one that never reports is stuck, and is not waiting.
+        self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
         # A process that died while it was idle shows when its pipe is next waited for.
         with contextlib.suppress(OSError):
             slot.pipe.send(task)
@@ -55,7 +58,8 @@ class ProcessExecutor:
         """See `Executor.wait`."""
         pipes = {slot.pipe: ticket for ticket, slot in self._busy.items()}
         ready = connection.wait(list(pipes), timeout_s)
-        return [event for pipe in ready for event in self._drain(pipes[pipe])]  # type: ignore[index]
+        begun, self._begun = self._begun, []
+        return begun + [event for pipe in ready for event in self._drain(pipes[pipe])]  # type: ignore[index]
 
     def _drain(self, ticket: Ticket) -> list[Event]:
         slot = self._busy[ticket]

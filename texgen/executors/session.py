@@ -61,7 +61,9 @@ class RaySession:
 
     def close(self) -> None:
         """Ends a local Ray, or the connection."""
-        ray.shutdown()
+        # Its native part takes its own handler of SIGTERM away, and ours with it.
+        with signals.kept():
+            ray.shutdown()
         self._over.set()
 
     def _live(self) -> None:

@@ -19,6 +19,7 @@ _MENDS = {
     errno.EROFS: "mount it writable, or name another OUT",
     errno.ENOSPC: "make room, or name an OUT on another disk",
     errno.EDQUOT: "make room in your quota, or name an OUT on another disk",
+    errno.EXDEV: "keep all of OUT on one disk",
     errno.EFBIG: "raise the limit of file sizes (ulimit -f)",
     errno.ENAMETOOLONG: _NO_PLACE,
     errno.ENOTDIR: _NO_PLACE,

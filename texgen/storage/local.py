@@ -23,6 +23,8 @@ from texgen.storage.faults import storage_errors
 from texgen.types import ArrowFile
 
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
+_NAMES_ITSELF_S = 1.0
+"""Within which a build that has taken the lock has written into it who it is."""
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
@@ -40,12 +42,17 @@ class LocalSink:
 
     def foreign(self) -> str | None:
         """See `Sink.foreign`."""
+        build = self._root / "_build"
         with storage_errors("look into", self._root):
-            # Other programs name their folders _build too.
-            ours = any((self._root / "_build" / name).is_file() for name in ("plan.json", "lock"))
-            if ours or not self._root.is_dir():
+            if not self._root.is_dir():
                 return None
-            return next((path.name for path in self._root.iterdir()), None)
+            # An empty one is all that a build has made that was killed before its lock. Looked
+            # at first, since another build may be making its own.
+            entries = self._root.iterdir()
+            found = next((p.name for p in entries if p != build or _holds_something(p)), None)
+            # Other programs name their folders _build too.
+            ours = any((build / name).is_file() for name in ("plan.json", "lock"))
+            return None if ours else found
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -249,11 +256,33 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _holds_something(path: Path) -> bool:
+    return not path.is_dir() or any(path.iterdir())
+
+
 def _holder(path: Path) -> str:
+    """Who holds a lock; the holder may be just about to put its name in the place of another's."""
+    deadline = time.monotonic() + _NAMES_ITSELF_S
+    while True:
+        try:
+            about = json.loads(path.read_text())
+            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(about["since"]))
+            part = f" (part {about['part']})" if "part" in about else ""
+            named = f"process {about['pid']} on {about['host']} since {since}{part}"
+            if about["host"] != socket.gethostname() or _runs(about["pid"]):
+                return named
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+            pass
+        if time.monotonic() > deadline:
+            return "another process"
+        time.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
     try:
-        about = json.loads(path.read_text())
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(about["since"]))
-        part = f" (part {about['part']})" if "part" in about else ""
-        return f"process {about['pid']} on {about['host']} since {since}{part}"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "another process"
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
