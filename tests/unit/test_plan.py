@@ -34,7 +34,7 @@ class Listed:
 
     def splits(self) -> tuple[SplitListing, ...]:
         return tuple(
-            SplitListing(n, b"", ("ant", "bee"), self._notes) for n in sorted(self._splits)
+            SplitListing(n, ("ant", "bee"), self._notes) for n in sorted(self._splits)
         )
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
