@@ -21,7 +21,9 @@ def write_tar(path: Path, members: Iterable[tuple[str | bytes, bytes]], **option
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w", **options) as tar:
         for name, data in members:
-            info = tarfile.TarInfo(name if isinstance(name, str) else name.decode(errors="surrogateescape"))
+            info = tarfile.TarInfo(
+                name if isinstance(name, str) else name.decode(errors="surrogateescape")
+            )
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return path
