@@ -95,8 +95,12 @@ def open_image_file(file: RangeFile, where: str) -> ImageFile:
     try:
         reader = pq.ParquetFile(pa.PythonFile(RangeStream(file), mode="r"))
         schema, metadata = reader.schema_arrow, reader.metadata
-    except pa.ArrowException as error:
-        raise _damaged(where, file.size() - _TAIL, "a footer that is none") from error
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):
+            raise
+        raise _damaged(where, file.size() - _TAIL, "no footer ends there") from error
+    if metadata.num_rows > file.size():
+        raise _damaged(where, file.size() - _TAIL, f"a footer of {metadata.num_rows} rows")
     features = _features(schema.metadata or {})
     image = _image_column(schema, features, where)
     label = _label_column(schema, features, where)
