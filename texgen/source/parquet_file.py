@@ -172,7 +172,7 @@ def _label_column(schema: Any, features: Mapping[str, Any], where: str) -> str |
     candidates: list[str] = [*(name for name in usual if name in marked), *usual, *marked]
     if not candidates:
         return None
-    name = candidates[0]
+    name, *_ = candidates
     if not pa.types.is_integer(schema.field(name).type):
         message = f"{where}: its column {name} is of {schema.field(name).type}; expected int64"
         raise SourceError(message)
