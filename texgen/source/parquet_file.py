@@ -142,7 +142,7 @@ def _features(metadata: Mapping[bytes, bytes]) -> dict[str, Mapping[str, Any]]:
 
 
 def _image_column(schema: Any, features: Mapping[str, Any], where: str) -> str:  # noqa: ANN401
-    found = [field.name for field in schema if _holds_images(field.type)]
+    found: list[str] = [field.name for field in schema if _holds_images(field.type)]
     marked = [name for name in found if features.get(name, {}).get("_type") == "Image"]
     for names in (marked, found):
         if len(names) == 1:
