@@ -124,3 +124,16 @@ def test_one_name_in_two_class_tars_of_a_class_is_a_problem(src):
 def test_a_folder_without_them_says_what_is_expected(tmp_path):
     with pytest.raises(SourceError, match=r"expected ILSVRC2012_img_train\.tar or"):
         open_source(SourceSpec(str(tmp_path), format="ilsvrc")).splits()
+
+
+def test_every_class_tar_that_is_damaged_is_named(src):
+    good = write_tar(src.parent / "g.tar", [("a.JPEG", b"1"), ("b.JPEG", b"2")]).read_bytes()
+    tars = [("n1.tar", good[:1500]), ("n2.tar", good), ("n3.tar", b"x" * 600)]
+    write_tar(src / "ILSVRC2012_img_train.tar", tars)
+    found: list[SourceError] = []
+    source = open_source(SourceSpec(str(src), selected=("train",)), found.append)
+    (split,) = source.splits()
+    assert [e.key for e in source.entries(split)] == ["n1/a", "n2/a", "n2/b"]
+    assert [str(error).partition(" is ")[0] for error in found] == [
+        "ILSVRC2012_img_train.tar!n1.tar", "ILSVRC2012_img_train.tar!n3.tar",
+    ]  # fmt: skip

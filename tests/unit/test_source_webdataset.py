@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
 from tests.archives import write_tar
+from texgen.cli.main import run
 from texgen.errors import SourceError
 from texgen.source import SourceSpec, SplitListing, open_source
 from texgen.types import ImageEntry
@@ -180,7 +182,7 @@ def test_splits_are_told_by_folders_and_by_names(tmp_path):
     assert "folder 'extra' is not a split and is ignored" in source.splits()[0].notes
     assert list(listed(tmp_path / "n", selected=("val",))) == ["val"]
     source = open_source(SourceSpec(str(tmp_path / "n")))
-    assert "1 file of no split, such as odd.tar, are ignored" in source.splits()[0].notes
+    assert "1 file of no split, such as 'odd.tar', are ignored" in source.splits()[0].notes
     assert list(listed(tmp_path / "val")) == ["val"]
     assert list(listed(tmp_path / "val" / "0.tar")) == ["val"]
     assert list(listed(tmp_path / "n" / "odd.tar", selected=("test",))) == ["test"]
@@ -193,3 +195,21 @@ def test_an_empty_shard_holds_nothing(tmp_path):
     write_tar(tmp_path / "a.tar", [])
     write_tar(tmp_path / "b.tar", [("1.jpg", b"x")])
     assert [e.key for e in only(tmp_path)[1]] == ["1"]
+
+
+def test_names_that_are_not_utf_8_are_read_and_shown(tmp_path):
+    folder = os.fsdecode(b"\xff")
+    write_tar(tmp_path / "src" / f"train-{folder}.tar", [(b"\xfe/\xff.jpg", b"x")])
+    write_tar(tmp_path / "src" / "train-0.tar", [("a/1.jpg", b"y")])
+    source = open_source(SourceSpec(str(tmp_path / "src")))
+    (split,) = source.splits()
+    assert split.classes == ("a", r"\xfe")
+    entries = list(source.entries(split))
+    assert [(e.key, e.source, source.read(e)) for e in entries] == [
+        ("a/1", "train-0.tar!a/1.jpg", b"y"),
+        ("~fe/~ff", r"train-\xff.tar!\xfe/\xff.jpg", b"x"),
+    ]
+    arguments = ["--src", str(tmp_path / "src"), "--engine", "stub", "--size", "16", "--no-ray"]
+    # Neither is a photograph.
+    assert run(["build", *arguments, "--out", str(tmp_path / "out"), "--quiet"]) == 1
+    assert run(["verify", str(tmp_path / "out")]) == 0

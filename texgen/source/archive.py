@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from texgen.errors import SourceError
 from texgen.keys import escape
-from texgen.source.base import Problem, SplitListing
+from texgen.source.base import Problem, SplitListing, shown
 from texgen.source.catalogue import Catalogue, Found
 from texgen.source.classes import LabelMap, classes_notes
 from texgen.source.labelling import Labelling, Picture
@@ -29,6 +30,11 @@ class Archive:
 
     path: str
     size: int
+
+    @property
+    def text(self) -> str:
+        """Its path for people and Parquet."""
+        return shown(os.fsencode(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class ArchiveSplit:
                 if label is None:
                     return None
                 name = self.labels.classes[label]
-            source = f"{archive.path}!{self.member(found.name, found.position)}"
+            source = f"{archive.text}!{self.member(found.name, found.position)}"
             place = Locator(found.position, archive.size, found.check, archive.path)
             return ImageEntry(found.key, source, place.encode(), found.size, label, name)
 
@@ -102,7 +108,7 @@ def collect(
         try:
             placed = labelling.place(picture)
         except SourceError as error:
-            where = f"{archives[picture.file].path}!{member(picture.name, picture.position)}"
+            where = f"{archives[picture.file].text}!{member(picture.name, picture.position)}"
             problem(SourceError(f"{where} {error}"))
             continue
         if placed is not None:

@@ -73,7 +73,7 @@ def split_files(location: str, suffix: str, selected: tuple[str, ...]) -> SplitF
         return SplitFiles({name: strays}, tuple(notes))
     if strays:
         what = count_of(len(strays), "file")
-        notes.append(f"{what} of no split, such as {strays[0]}, are ignored")
+        notes.append(f"{what} of no split, such as {strays[0]!r}, are ignored")
     check_selected(selected, splits)
     kept = {name: splits[name] for name in sorted(splits) if not selected or name in selected}
     return SplitFiles(kept, tuple(notes))

@@ -6,6 +6,8 @@ import os
 import struct
 from typing import NamedTuple
 
+from texgen.source.base import shown
+
 _FIXED = struct.Struct("<QQI")
 
 
@@ -23,6 +25,11 @@ class Locator(NamedTuple):
     archive_bytes: int
     check: int
     path: str
+
+    @property
+    def archive(self) -> str:
+        """Its path for people."""
+        return shown(os.fsencode(self.path))
 
     def encode(self) -> bytes:
         """As bytes."""

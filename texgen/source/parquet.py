@@ -81,7 +81,7 @@ class ParquetSource:
 
     def _open(self, archive: Archive) -> ImageFile | None:
         try:
-            return open_image_file(open_range(f"{self._root}/{archive.path}"), archive.path)
+            return open_image_file(open_range(f"{self._root}/{archive.path}"), archive.text)
         except (SourceError, OSError) as error:
             self._problem(_unreadable(archive, error))
             return None
@@ -103,7 +103,7 @@ class ParquetSource:
         self, archives: Sequence[Archive], files: Sequence[ImageFile]
     ) -> Iterator[Picture]:
         for number, (archive, file) in enumerate(zip(archives, files, strict=True)):
-            base = os.fsencode(Path(archive.path).name[: -len(".parquet")])
+            base = os.fsencode(Path(archive.path).stem)
             for row, (path, label) in enumerate(self._rows(file, archive)):
                 own = _path(path or "")
                 key = stem(own) if own else base + b"_%d" % row
@@ -124,7 +124,7 @@ def _unreadable(archive: Archive, error: Exception) -> SourceError:
     if isinstance(error, SourceError):
         return error
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SourceError(f"cannot read {archive.path}: {why}; fetch the file again")
+    return SourceError(f"cannot read {archive.text}: {why}; fetch the file again")
 
 
 def _path(path: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -91,11 +92,11 @@ def list_folder(path: str) -> tuple[list[str], list[str]]:
         for entry in found:
             if entry.name.startswith("."):
                 continue
-            place = Path(entry.path)
-            if place.is_dir():
-                folders.append(entry.name)
-            elif place.is_file():
-                files.append(entry.name)
+            with contextlib.suppress(OSError):  # a link to itself
+                if entry.is_dir():
+                    folders.append(entry.name)
+                elif entry.is_file():
+                    files.append(entry.name)
     return sorted(files, key=os.fsencode), sorted(folders, key=os.fsencode)
 
 

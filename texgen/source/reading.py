@@ -44,7 +44,7 @@ _PUT_BACK = "put the archive back, or build into a new OUT"
 
 def changed(place: Locator) -> SourceChangedError:
     """The error of an archive that has the same size and other content."""
-    message = f"{place.path} was written anew since the build was planned; {_PUT_BACK}"
+    message = f"{place.archive} was written anew since the build was planned; {_PUT_BACK}"
     return SourceChangedError(message)
 
 
@@ -56,7 +56,7 @@ def check_size(size: int, place: Locator) -> None:
     """
     if size != place.archive_bytes:
         message = (
-            f"{place.path} had {place.archive_bytes} bytes when the build was planned and now has "
+            f"{place.archive} had {place.archive_bytes} bytes when the build was planned and now has "
             f"{size}; {_PUT_BACK}"
         )
         raise SourceChangedError(message)
@@ -68,7 +68,7 @@ def reading(entry: ImageEntry, place: Locator) -> Iterator[None]:
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        message = f"{place.path} is gone since the build was planned; put it back"
+        message = f"{place.archive} is gone since the build was planned; put it back"
         raise SourceChangedError(message) from error
     except OSError as error:
         why = error.strerror or error

@@ -61,7 +61,7 @@ class RowGroups:
             opened = open_range(path)
             check_size(opened.size(), place)
             try:
-                known = opened, open_image_file(opened, place.path)
+                known = opened, open_image_file(opened, place.archive)
             except SourceError as error:
                 raise SourceChangedError(str(error)) from error
             if known[1].check != place.check:

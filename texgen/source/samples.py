@@ -84,7 +84,7 @@ class Samples:
             yield f"{others} links, devices or sparse files in the tars of {split!r} ignored"
 
     def _source(self, number: int, file: _File) -> str:
-        return f"{self.archives[number].path}!{shown(file.name)}"
+        return f"{self.archives[number].text}!{shown(file.name)}"
 
 
 def _files(index: ArrowTable) -> Iterator[_File]:

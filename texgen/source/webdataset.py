@@ -11,7 +11,7 @@ from texgen.source.labelling import ByFolder, ByName, ByNumber, Labelling, Unlab
 from texgen.source.labels import read_labels
 from texgen.source.reading import TarReader
 from texgen.source.samples import Samples
-from texgen.source.tar_index import tar_index
+from texgen.source.tar_index import tar_indexes
 from texgen.types import ImageEntry
 
 
@@ -51,7 +51,7 @@ class WebDatasetSource:
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
         archives = list(open_archives(self._root, paths, self._problem))
-        indexes = [tar_index(f"{self._root}/{a.path}", a.path, self._problem) for a in archives]
+        indexes = tar_indexes(self._root, archives, self._problem)
         samples = Samples(archives, indexes)
         labelling, notes = self._labelling(name, samples)
         pictures = samples.pictures(self._problem)
