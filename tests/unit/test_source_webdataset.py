@@ -213,3 +213,18 @@ def test_names_that_are_not_utf_8_are_read_and_shown(tmp_path):
     # Neither is a photograph.
     assert run(["build", *arguments, "--out", str(tmp_path / "out"), "--quiet"]) == 1
     assert run(["verify", str(tmp_path / "out")]) == 0
+
+
+def test_shards_of_the_webdataset_library_are_read(tmp_path):
+    webdataset = pytest.importorskip("webdataset")
+    with webdataset.TarWriter(str(tmp_path / "train-0.tar")) as writer:
+        for number in (1, 0):
+            key = f"class{number}/{'long' * 40}{number}"
+            writer.write({"__key__": key, "jpg": b"%d" % number, "cls": number, "json": {"a": 1}})
+    source = open_source(SourceSpec(str(tmp_path)))
+    (split,) = source.splits()
+    assert split.classes == ("class0", "class1")
+    entries = list(source.entries(split))
+    assert [(e.key, e.label, source.read(e)) for e in entries] == [
+        (f"class{n}/{'long' * 40}{n}", n, b"%d" % n) for n in (0, 1)
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 from collections import Counter
@@ -13,7 +12,7 @@ from texgen.source.base import SPLIT_NAMES, is_image_name
 from texgen.source.ilsvrc import CLASS_TAR, TRAIN, VAL
 from texgen.source.parquet_file import MAGIC
 from texgen.source.patterns import is_pattern
-from texgen.source.ranges import list_folder, open_range
+from texgen.source.ranges import first_names, kind_of, list_folder, open_range
 from texgen.source.tar import BLOCK, TarScan
 from texgen.words import count_of
 
@@ -44,19 +43,19 @@ def find_format(location: str) -> str:
     if "://" in location:
         message = f"--src {location}: only files and folders can be read so far; copy it to one"
         raise ConfigError(message)
-    place = Path(location)
     try:
-        there = place.exists() or place.is_symlink()
-    except OSError:
-        there = True
-    if not there and is_pattern(location):
-        return "parquet" if location.endswith(".parquet") else "webdataset"
-    try:
-        is_folder = os.path.isdir(place.stat() and place)  # noqa: PTH112 - `stat` says why not
-        return _of_folder(location) if is_folder else _of_file(location)
+        kind = kind_of(location)
+        if kind == "folder":
+            return _of_folder(location)
+        if kind == "file":
+            return _of_file(location)
     except OSError as error:
         message = f"--src {location}: no such file or folder ({error.strerror})"
         raise SourceError(message) from error
+    if is_pattern(location):
+        return "parquet" if location.endswith(".parquet") else "webdataset"
+    message = f"--src {location}: no such file or folder"
+    raise SourceError(message)
 
 
 def _of_file(location: str) -> str:
@@ -138,8 +137,6 @@ def _holds_images(folder: str) -> bool:
 
 def _begins_with_images(folder: str) -> bool:
     try:
-        with os.scandir(folder) as found:
-            names = [os.fsencode(entry.name) for entry in itertools.islice(found, _LOOKED_AT)]
+        return any(is_image_name(os.fsencode(name)) for name in first_names(folder, _LOOKED_AT))
     except OSError:
         return False
-    return any(map(is_image_name, names))

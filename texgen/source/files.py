@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from texgen.errors import SourceError
 from texgen.source.archive import Archive
@@ -17,7 +16,7 @@ from texgen.source.base import (
     sole_split,
 )
 from texgen.source.patterns import fixed_folder, is_pattern, paths_of
-from texgen.source.ranges import list_folder, open_range
+from texgen.source.ranges import kind_of, list_folder, open_range
 from texgen.words import count_of
 
 _DATA = "data"
@@ -39,10 +38,18 @@ class SplitFiles:
 
 def root_of(location: str) -> str:
     """The folder that paths of archives are relative to."""
-    place = Path(location)
-    if is_pattern(location) and not place.exists():
+    kind = _kind(location)
+    if kind is None and is_pattern(location):
         return fixed_folder(location)
-    return location if place.is_dir() else str(place.parent)
+    return location if kind == "folder" else location.rpartition("/")[0] or "/"
+
+
+def _kind(location: str) -> str | None:
+    try:
+        return kind_of(location)
+    except OSError as error:
+        message = f"--src {location}: {error.strerror}"
+        raise SourceError(message) from error
 
 
 def split_files(location: str, suffix: str, selected: tuple[str, ...]) -> SplitFiles:
@@ -69,7 +76,7 @@ def split_files(location: str, suffix: str, selected: tuple[str, ...]) -> SplitF
         splits.setdefault(split_of(path), []).append(path)
     strays = splits.pop("", [])
     if not splits:
-        name = sole_split(Path(root).name, selected)
+        name = sole_split(root.rpartition("/")[2], selected)
         return SplitFiles({name: strays}, tuple(notes))
     if strays:
         what = count_of(len(strays), "file")
@@ -108,7 +115,7 @@ def _size(root: str, path: str, problem: Problem) -> int | None:
 def _paths(location: str, root: str, suffix: str) -> tuple[list[str], list[str]]:
     """Paths of archives relative to ``root``, and what was ignored."""
     if root != location:
-        full = paths_of(location) if not Path(location).exists() else [location]
+        full = [location] if _kind(location) else paths_of(location)
         return [os.path.relpath(path, root) for path in full], []
     try:
         return _in_folder(root, suffix)

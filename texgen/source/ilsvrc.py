@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from texgen.errors import SourceError
 from texgen.source.archive import ArchiveSplit, collect
@@ -17,7 +16,7 @@ from texgen.source.base import (
     shown,
     throw,
 )
-from texgen.source.files import open_archives
+from texgen.source.files import open_archives, root_of
 from texgen.source.labelling import ByFolder, ByName, Labelling, Picture, Unlabelled
 from texgen.source.labels import read_labels
 from texgen.source.names import member_path, stem
@@ -48,8 +47,7 @@ class IlsvrcSource:
     def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
         self._spec = spec
         self._problem = problem
-        place = Path(spec.location)
-        self._root = str(place if place.is_dir() else place.parent)
+        self._root = root_of(spec.location)
         self._splits: dict[str, ArchiveSplit] = {}
         self._reader = TarReader(self._root)
 
@@ -72,16 +70,17 @@ class IlsvrcSource:
 
     def _present(self) -> tuple[dict[str, str], list[str]]:
         """Split to tar, and notes on what else is there."""
-        place = Path(self._spec.location)
-        if place.name in _SPLITS.values():
-            return {name: tar for name, tar in _SPLITS.items() if tar == place.name}, []
+        place = self._spec.location
+        own = place.rpartition("/")[2]
+        if own in _SPLITS.values():
+            return {name: tar for name, tar in _SPLITS.items() if tar == own}, []
         try:
             files, _ = list_folder(self._root)
         except OSError as error:
             message = f"cannot list {self._root}: {error.strerror}"
             raise SourceError(message) from error
         found = {name: tar for name, tar in _SPLITS.items() if tar in files}
-        if not found or str(place) != self._root:
+        if not found or place != self._root:
             message = f"--src {place}: expected {TRAIN} or {VAL}, or the folder that holds them"
             raise SourceError(message)
         kits = {*found.values(), *_KITS}
@@ -115,8 +114,8 @@ class IlsvrcSource:
 
     def _kit(self) -> str | None:
         """The development kit in SRC."""
-        places = (Path(self._root) / name for name in _KITS)
-        return next((str(place) for place in places if place.exists()), None)
+        files, folders = list_folder(self._root)
+        return next((f"{self._root}/{kit}" for kit in _KITS if kit in (*files, *folders)), None)
 
 
 def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[Picture]:

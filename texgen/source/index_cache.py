@@ -39,14 +39,13 @@ class IndexCache:
     """The cached index of one archive.
 
     Args:
-        path: Of the archive.
-        file: The same, open; its size and time of change are part of what it is known by.
+        file: The archive; it is known by its name, size and time of change.
         kind: How it is indexed.
     """
 
-    def __init__(self, path: str, file: RangeFile, kind: str) -> None:
+    def __init__(self, file: RangeFile, kind: str) -> None:
         folder = cache_folder()
-        place = os.fsencode(os.path.realpath(path))
+        place = os.fsencode(file.name)
         name = hashlib.sha256(place + b"\0" + kind.encode()).hexdigest()[:32]
         self._path = folder and folder / f"{name}.arrow"
         about = (str(_VERSION), kind, str(file.size()), file.stamp())

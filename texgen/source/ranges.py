@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import stat
 from collections import OrderedDict
@@ -16,9 +17,11 @@ class RangeFile(Protocol):
 
     Attributes:
         ahead: Bytes that are worth reading at once where single small ones are wanted.
+        name: Absolute and the same by whatever path it was opened.
     """
 
     ahead: int
+    name: str
 
     def size(self) -> int:
         """Bytes of the file."""
@@ -47,6 +50,7 @@ class _LocalFile:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             raise FileNotFoundError(0, "it is not a file", path)
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.name = os.path.realpath(path)
 
     def __del__(self) -> None:
         if (descriptor := getattr(self, "_descriptor", None)) is not None:
@@ -79,6 +83,21 @@ def open_range(path: str) -> RangeFile:
     return _LocalFile(path)
 
 
+def kind_of(path: str) -> str | None:
+    """``file`` or ``folder``, and None where there is nothing.
+
+    Raises:
+        OSError: If that cannot be found out, or it is neither.
+    """
+    try:
+        mode = Path(path).stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise OSError(0, "it is neither a file nor a folder", path)
+    return "folder" if stat.S_ISDIR(mode) else "file"
+
+
 def list_folder(path: str) -> tuple[list[str], list[str]]:
     """Names of the files and of the folders in a folder, sorted; links are followed.
 
@@ -98,6 +117,16 @@ def list_folder(path: str) -> tuple[list[str], list[str]]:
                 elif entry.is_file():
                     files.append(entry.name)
     return sorted(files, key=os.fsencode), sorted(folders, key=os.fsencode)
+
+
+def first_names(path: str, most: int) -> list[str]:
+    """Some of the names in a folder, for a look at what it holds.
+
+    Raises:
+        OSError: If it cannot be listed.
+    """
+    with os.scandir(path) as found:
+        return [entry.name for entry in itertools.islice(found, most)]
 
 
 class OpenFiles:

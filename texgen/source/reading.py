@@ -56,8 +56,8 @@ def check_size(size: int, place: Locator) -> None:
     """
     if size != place.archive_bytes:
         message = (
-            f"{place.archive} had {place.archive_bytes} bytes when the build was planned and now has "
-            f"{size}; {_PUT_BACK}"
+            f"{place.archive} had {place.archive_bytes} bytes when the build was planned and now "
+            f"has {size}; {_PUT_BACK}"
         )
         raise SourceChangedError(message)
 

@@ -58,7 +58,7 @@ def tar_index(path: str, where: str, problem: Problem, *, nested: bool = False) 
     """
     try:
         file = open_range(path)
-        cache = IndexCache(path, file, "nested" if nested else "flat")
+        cache = IndexCache(file, "nested" if nested else "flat")
         if (found := cache.load(SCHEMA)) is not None:
             return found
         return _make(file, where, problem, cache, nested=nested)
