@@ -118,7 +118,8 @@ def _refuse_class_tars(location: str, names: list[str]) -> None:
     if found:
         message = (
             f"--src {location}: {count_of(len(found), 'class tar')} such as {found[0]}; keep "
-            f"{TRAIN} as it is, or unpack each into a folder of its name"
+            f"{TRAIN} as it is, unpack each into a folder of its name, or read them as they are "
+            "by --src-format webdataset"
         )
         raise SourceError(message)
 

@@ -93,8 +93,8 @@ class IlsvrcSource:
         full = f"{self._root}/{path}"
         index = tar_index(full, path, self._problem, nested=nested)
         if nested:
-            classes = [row[: -len(b".tar")] for row in _names(index) if row.endswith(b".tar")]
-            labelling: Labelling = ByFolder(n for n in classes if INSIDE not in n)
+            tars = (n for n in _names(index) if INSIDE not in n and n.endswith(b".tar"))
+            labelling: Labelling = ByFolder(name[: -len(b".tar")] for name in tars)
         else:
             labels = self._spec.labels or self._kit()
             labelling = ByName(read_labels(labels)) if labels else Unlabelled()
