@@ -137,3 +137,11 @@ def test_every_class_tar_that_is_damaged_is_named(src):
     assert [str(error).partition(" is ")[0] for error in found] == [
         "ILSVRC2012_img_train.tar!n1.tar", "ILSVRC2012_img_train.tar!n3.tar",
     ]  # fmt: skip
+
+
+def test_tars_that_were_packed_anew_with_other_paths_have_the_same_keys(src):
+    inner = write_tar(src.parent / "i.tar", [("./n01440764_1.JPEG", b"1")]).read_bytes()
+    write_tar(src / "ILSVRC2012_img_train.tar", [("./train/n01440764.tar", inner)])
+    write_tar(src / "ILSVRC2012_img_val.tar", [(f"./{NAMES[0]}.JPEG", b"1")])
+    found = {name: [e.key for e in entries] for name, entries in listed(src).items()}
+    assert found == {"train": ["n01440764/n01440764_1"], "val": [NAMES[0]]}

@@ -94,7 +94,7 @@ class IlsvrcSource:
         index = tar_index(full, path, self._problem, nested=nested)
         if nested:
             tars = (n for n in _names(index) if INSIDE not in n and n.endswith(b".tar"))
-            labelling: Labelling = ByFolder(name[: -len(b".tar")] for name in tars)
+            labelling: Labelling = ByFolder(map(_class_of, tars))
         else:
             labels = self._spec.labels or self._kit()
             labelling = ByName(read_labels(labels)) if labels else Unlabelled()
@@ -118,6 +118,10 @@ class IlsvrcSource:
         return next((f"{self._root}/{kit}" for kit in _KITS if kit in (*files, *folders)), None)
 
 
+def _class_of(tar: bytes) -> bytes:
+    return stem(tar.rpartition(b"/")[2])
+
+
 def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[Picture]:
     for batch in index.to_batches(max_chunksize=_ROWS):
         columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
@@ -126,7 +130,7 @@ def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[Picture]:
             path = member_path(inner)
             if path is None or not is_image_name(path) or nested != bool(inside):
                 continue
-            folder = outer[: -len(b".tar")] + b"/" if inside else b""
+            folder = _class_of(outer) + b"/" if inside else b""
             yield Picture(0, name, folder + stem(path), None, offset, size, check)
 
 
