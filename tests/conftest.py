@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,11 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 # Inherited by every process of this run, so that others' engines are not taken for ours.
 RUN = "TEXGEN_TEST_RUN"
 os.environ[RUN] = uuid.uuid4().hex
+
+
+# Indexes of archives that tests make are nobody's business later.
+_CACHE = tempfile.TemporaryDirectory(prefix="texgen-test-cache-")
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from texgen.config import DatasetConfig, SourceDigest, canonical_json, fingerprint
 from texgen.digest import sha256_file
 from texgen.errors import SourceError, StorageError
-from texgen.source import Source
+from texgen.source import EXPECTED, Source
 from texgen.storage import Sink, storage_errors
 from texgen.types import ArrowFile, ImageEntry, ShardPlan
 
@@ -126,8 +126,7 @@ def make_plan(source: Source, config: DatasetConfig, name: str, folder: Path) ->
         notes += [note for note in listing.notes if note not in notes]
     if not any(split.images for split in splits):
         # What was ignored is where the images may be.
-        expected = "expected class folders of .jpg, .jpeg, .png, … files"
-        raise SourceError("; ".join(["--src holds no images", *notes, expected]))
+        raise SourceError("; ".join(["--src holds no images", *notes, EXPECTED]))
     notes += [f"split {split.name!r} holds no images" for split in splits if not split.images]
     return Plan(name, config.canonical(), tuple(splits), tuple(notes))
 
@@ -216,14 +215,18 @@ def _entries_at(reader: Any, numbers: list[int]) -> Iterator[ImageEntry]:  # noq
         first += batch.num_rows
 
 
-def source_bytes(split: SplitPlan, folder: Path) -> int:
+def source_bytes(split: SplitPlan, folder: Path) -> int | None:
     """Bytes of a split's photographs, of a plan whose files lie in ``folder``.
 
-    Photographs whose textures run over a shard's end count once for each shard.
+    Photographs whose textures run over a shard's end count once for each shard. None where
+    no size is known before a photograph is read, as in Parquet.
     """
     reader = pa.ipc.open_file(pa.memory_map(str(folder / f"{split.name}.arrow")))
     batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
-    return sum(pc.sum(pc.max_element_wise(batch["size"], 0)).as_py() or 0 for batch in batches)
+    known = [b["size"].filter(pc.greater_equal(b["size"], 0)) for b in batches]
+    if split.images and not any(map(len, known)):
+        return None
+    return sum(pc.sum(sizes).as_py() or 0 for sizes in known)
 
 
 class PlannedShards:

@@ -31,7 +31,8 @@ class ImageEntry:
     Attributes:
         key: Unique in its split, ASCII, without a dot.
         source: Where it is, relative to SRC, POSIX, for people.
-        locator: What the source finds it by (for a folder: the relative path's bytes).
+        locator: What the source finds it by: in a folder the bytes of its relative path, in an
+            archive a `texgen.source.locator.Locator`.
         size: Bytes of the file; -1 where it could not be found out.
         label: Index of its class, or None in a flat split.
         class_name: Name of its class folder, or None.

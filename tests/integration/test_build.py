@@ -264,9 +264,9 @@ def test_failures_within_the_budget_are_exit_code_0(tmp_path: Path, texgen: Texg
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--src", "s3://bucket/x"), "only folders can be read"),
+        (("--src", "s3://bucket/x"), "only files and folders can be read"),
         (("--out", "s3://bucket/x"), "only folders can be written"),
-        (("--src", "/missing"), "no such folder"),
+        (("--src", "/missing"), "no such file or folder"),
         (("--src", "/dev/null/missing"), "Not a directory"),
         (("--engine", "embark-cli", "--engine-bin", "/missing/program"), "cargo install"),
         (("--quality", 90), "--quality goes with jpg"),

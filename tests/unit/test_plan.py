@@ -33,9 +33,7 @@ class Listed:
         self._notes = notes
 
     def splits(self) -> tuple[SplitListing, ...]:
-        return tuple(
-            SplitListing(n, b"", ("ant", "bee"), self._notes) for n in sorted(self._splits)
-        )
+        return tuple(SplitListing(n, ("ant", "bee"), self._notes) for n in sorted(self._splits))
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         yield from self._splits[split.name]

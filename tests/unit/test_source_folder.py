@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from texgen.errors import ConfigError, ImageError, SourceChangedError, SourceError
 from texgen.source import FolderSource, SourceSpec, open_source
-from texgen.source.folder import _text as shown_as
+from texgen.source.base import shown as shown_as
 from texgen.types import ImageEntry
 
 

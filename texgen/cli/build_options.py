@@ -32,8 +32,7 @@ from texgen.errors import ConfigError
 from texgen.images import DECODE_RULE, MAX_PIXELS
 from texgen.keys import MAX_TEXTURES
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
-from texgen.source import SourceSpec
-from texgen.source.folder import SPLIT_NAMES
+from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.synthesize import EngineSpec, identify
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -44,10 +43,12 @@ _SOURCE = [
         type=Place(),
         required=True,
         metavar="SRC",
-        help="Folder of class folders, or of splits.",
+        help="Folder of class folders or of splits, ILSVRC's tars, WebDataset, or Parquet.",
     ),
     click.option(
-        "--src-format", type=click.Choice(["folder"]), help="What SRC is.  [default: found]"
+        "--src-format",
+        type=click.Choice(SRC_FORMATS),
+        help="What SRC is.  [default: found by looking]",
     ),
 ]
 
@@ -202,7 +203,9 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
         message = "--small-patch-size is above --patch-size; swap them"
         raise ConfigError(message)
     splits = tuple(dict.fromkeys(options["splits"]))
-    spec = SourceSpec(source, splits, options["classes"], options["labels"])
+    # Found once, not in each process that reads.
+    form = options["src_format"] or find_format(source)
+    spec = SourceSpec(source, splits, options["classes"], options["labels"], form)
     config = _dataset(options, engine, quality)
     return BuildRequest(spec, out, options["name"], config, _run_options(options))
 

@@ -52,7 +52,9 @@ def _splits(found: Survey, config: DatasetConfig) -> Iterator[str]:
     plan = found.plan
     for split in plan.splits:
         classes = f" in {len(split.classes)} classes" if split.classes else ", flat"
-        size, shards = size_text(found.source_bytes[split.name]), count_of(split.shards, "shard")
+        known = found.source_bytes[split.name]
+        size = "sizes not known" if known is None else size_text(known)
+        shards = count_of(split.shards, "shard")
         yield f"{split.name}: {count_of(split.images, 'image')}{classes} ({size}), {shards}"
     total = sum(split.shards for split in plan.splits)
     left = ""

@@ -94,7 +94,8 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
 def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> tuple[Plan, Left]:
     """The plan, and what of it is left for this run."""
     options = request.options
-    view.say(f"listing {request.source.location}")
+    form = f" ({request.source.format})" if request.source.format else ""
+    view.say(f"listing {request.source.location}{form}")
     sink.clear_scratch()
     there = sink.list("")
     overwrite = options.overwrite

@@ -30,7 +30,7 @@ class Survey:
 
     Attributes:
         plan: Of the build.
-        source_bytes: Split to the bytes of its photographs.
+        source_bytes: Split to the bytes of its photographs, None where they are not known.
         listing_s: Wall clock that it took to list SRC, s.
         sample: What photographs and textures take that were tried.
         rows_left: Textures that OUT does not have yet; all of them without OUT.
@@ -41,7 +41,7 @@ class Survey:
     """
 
     plan: Plan
-    source_bytes: dict[str, int]
+    source_bytes: dict[str, int | None]
     listing_s: float
     sample: Estimate
     rows_left: int

@@ -2,101 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-from texgen.errors import ConfigError, SourceError
-from texgen.source.folder import FolderSource, SplitListing, throw
+from texgen.source.base import (
+    SPLIT_NAMES,
+    SRC_FORMATS,
+    Problem,
+    Source,
+    SourceSpec,
+    SplitListing,
+    throw,
+)
+from texgen.source.detect import EXPECTED, find_format
+from texgen.source.folder import FolderSource
+from texgen.source.ilsvrc import IlsvrcSource
 from texgen.source.labels import BUILT_IN_CLASSES, read_classes, read_labels
-from texgen.types import ImageEntry
+from texgen.source.parquet import ParquetSource
+from texgen.source.webdataset import WebDatasetSource
 
 __all__ = [
     "BUILT_IN_CLASSES",
+    "EXPECTED",
+    "SPLIT_NAMES",
+    "SRC_FORMATS",
     "FolderSource",
+    "IlsvrcSource",
+    "ParquetSource",
     "Source",
     "SourceSpec",
     "SplitListing",
+    "WebDatasetSource",
+    "find_format",
     "open_source",
     "read_classes",
     "read_labels",
 ]
 
 
-class Source(Protocol):
-    """Lists photographs while a build is planned, and reads them, anywhere, one by one."""
-
-    def splits(self) -> tuple[SplitListing, ...]:
-        """The splits that are there, in byte order of their names.
-
-        Raises:
-            SourceError: If the place cannot be listed.
-        """
-        ...
-
-    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
-        """The photographs of a split in byte order of their keys; headers are not read.
-
-        Raises:
-            SourceError: If a folder cannot be listed or two photographs give one key.
-        """
-        ...
-
-    def find(self, key: str, source: str) -> ImageEntry:
-        """The photograph of a manifest row, without its class; nothing else is listed.
-
-        Raises:
-            SourceError: If it is not there.
-        """
-        ...
-
-    def read(self, entry: ImageEntry) -> bytes:
-        """The whole file.
-
-        Raises:
-            ImageError: If it was never readable.
-            SourceChangedError: If it is not what it was when it was listed.
-            SourceReadError: If its storage failed; another attempt may succeed.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSpec:
-    """Names a source so that any process can open it.
-
-    Attributes:
-        location: Absolute path.
-        selected: Names of the splits to take; empty takes those that are there.
-        classes: Those to take, None for all.
-        labels: Path of the classes of flat splits, None where there are none.
-    """
-
-    location: str
-    selected: tuple[str, ...] = field(default=())
-    classes: tuple[str, ...] | None = None
-    labels: str | None = None
-
-
-def open_source(spec: SourceSpec, problem: Callable[[SourceError], None] = throw) -> Source:
+def open_source(spec: SourceSpec, problem: Problem = throw) -> Source:
     """Opens the source that ``spec`` names.
 
     Args:
-        spec: Of the source.
+        spec: Of the source; where it names no format, that is found by looking.
         problem: Called with each thing in a listing that a build would end at; without
             it the first one is raised.
 
     Raises:
         ConfigError: If this version cannot read such a source.
-        SourceError: If there is nothing.
+        SourceError: If there is nothing, or nothing that fits.
     """
-    location = spec.location
-    if "://" in location:
-        message = f"--src {location}: only folders can be read so far; copy the photographs to one"
-        raise ConfigError(message)
+    kind = spec.format or find_format(spec.location)
+    if kind == "ilsvrc":
+        return IlsvrcSource(spec, problem)
+    if kind == "webdataset":
+        return WebDatasetSource(spec, problem)
+    if kind == "parquet":
+        return ParquetSource(spec, problem)
     return FolderSource(
-        Path(location),
+        Path(spec.location),
         spec.selected,
         classes=spec.classes,
         labels=spec.labels,

@@ -8,48 +8,29 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from texgen.errors import ImageError, SourceChangedError, SourceError, SourceReadError
 from texgen.keys import escape, image_key
+from texgen.source.base import (
+    MAX_FILE_BYTES,
+    SPLIT_NAMES,
+    Problem,
+    SplitListing,
+    check_selected,
+    in_label_order,
+    is_image_name,
+    shown,
+    sole_split,
+    throw,
+)
 from texgen.source.labels import Labels, read_labels
 from texgen.types import ImageEntry
 
 _log = logging.getLogger(__name__)
 
-SPLIT_NAMES = ("train", "val", "validation", "test")
-EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp")
-"""torchvision's ``IMG_EXTENSIONS``."""
-
 _BYTE = re.compile(rb"\\x([0-9a-f]{2})")
-_LIKE_A_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
-
-MAX_FILE_BYTES = 1 << 30
-"""A larger file is a failed row: read whole, it could take a task's memory with it."""
-
-
-def throw(error: SourceError) -> None:
-    """Raises what it is called with: how a build takes problems."""
-    raise error
-
-
-@dataclass(frozen=True, slots=True)
-class SplitListing:
-    """A split as found.
-
-    Attributes:
-        name: ``train``, ``val``, …
-        folder: Its folder relative to SRC, ``b""`` for SRC itself.
-        classes: Class names in label order; empty for a flat split.
-        notes: What was seen and ignored, a sentence each.
-    """
-
-    name: str
-    folder: bytes
-    classes: tuple[str, ...]
-    notes: tuple[str, ...] = field(default=())
 
 
 class FolderSource:
@@ -74,7 +55,7 @@ class FolderSource:
         *,
         classes: tuple[str, ...] | None = None,
         labels: str | None = None,
-        problem: Callable[[SourceError], None] = throw,
+        problem: Problem = throw,
     ) -> None:
         try:
             is_folder = stat.S_ISDIR(root.stat().st_mode)
@@ -82,43 +63,33 @@ class FolderSource:
             message = f"--src {root}: no such folder ({error.strerror})"
             raise SourceError(message) from error
         if not is_folder:
-            message = f"--src {root}: only folders can be read so far; unpack it into one"
+            message = f"--src {root}: --src-format folder takes a folder, and this is a file"
             raise SourceError(message)
         self._problem = problem
         self._classes = None if classes is None else frozenset(classes)
         self._labels_path = labels
         self._root = os.fsencode(root)
         self._selected = selected
+        self._folders: dict[str, bytes] = {}
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
         folders = {os.fsdecode(e.name) for e in self._scan(b"") if _is_folder(e)}
         present = [name for name in sorted(SPLIT_NAMES) if name in folders]
         if not present:
-            return (self._listing(self._sole_name(), b"", ()),)
-        missing = sorted(set(self._selected) - set(present))
-        if missing:
-            message = f"--split {missing[0]}: SRC has only {', '.join(present)}"
-            raise SourceError(message)
+            own = os.fsdecode(os.path.basename(os.path.abspath(self._root)))  # noqa: PTH100, PTH119 - bytes
+            name = sole_split(own, self._selected)
+            self._folders[name] = b""
+            return (self._listing(name, b"", ()),)
+        check_selected(self._selected, present)
+        self._folders = {name: os.fsencode(name) for name in present}
         others = sorted(folders - set(present))
         notes = tuple(f"folder {name!r} is not a split and is ignored" for name in others)
         return tuple(
-            self._listing(name, os.fsencode(name), notes)
+            self._listing(name, self._folders[name], notes)
             for name in present
             if not self._selected or name in self._selected
         )
-
-    def _sole_name(self) -> str:
-        own = os.fsdecode(os.path.basename(os.path.abspath(self._root)))  # noqa: PTH100, PTH119 - bytes
-        if own in SPLIT_NAMES:
-            if self._selected and self._selected != (own,):
-                message = f"--split {self._selected[0]}: SRC is the split {own!r} itself"
-                raise SourceError(message)
-            return own
-        if len(self._selected) > 1:
-            message = f"--split {','.join(self._selected)}: SRC has no split folders; name one"
-            raise SourceError(message)
-        return self._selected[0] if self._selected else "train"
 
     @functools.cached_property
     def _labels(self) -> Labels | None:
@@ -128,7 +99,7 @@ class FolderSource:
     def _listing(self, name: str, folder: bytes, notes: tuple[str, ...]) -> SplitListing:
         entries = list(self._scan(folder))
         folders = [entry.name for entry in entries if _is_folder(entry)]
-        images = [_text(entry.name) for entry in entries if _is_image(entry)]
+        images = [shown(entry.name) for entry in entries if _is_image(entry)]
         if folders:
             classes = self._wanted(folders)
             if images:
@@ -141,7 +112,7 @@ class FolderSource:
         missing = len((self._classes or frozenset()).difference(classes))
         if missing:
             notes = (*notes, f"{missing} of the --classes are not in {name!r}")
-        return SplitListing(name, folder, classes, notes)
+        return SplitListing(name, classes, notes)
 
     def _flat_classes(self, name: str, images: list[str]) -> tuple[str, ...]:
         if self._labels is None:
@@ -153,46 +124,45 @@ class FolderSource:
         return self._wanted(one.encode() for one in found if one is not None)
 
     def _wanted(self, names: Iterable[bytes]) -> tuple[str, ...]:
-        """Classes in label order: sorted as text, as ImageFolder sorts, not as keys."""
-        classes = map(_text, sorted(names, key=os.fsdecode))
+        """Those of ``--classes``, in label order."""
+        classes = in_label_order(names)
         return tuple(one for one in classes if self._classes is None or one in self._classes)
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        names = [e.name for e in self._scan(split.folder) if _is_folder(e)]
+        place = self._folders[split.name]
+        names = [e.name for e in self._scan(place) if _is_folder(e)]
         labels = {name: label for label, name in enumerate(split.classes)}
         if not names:
-            yield from self._in_order(self._flat_entries(split, labels))
+            yield from self._in_order(self._flat_entries(place, labels))
             return
         # The separator takes part in the order: keys of "a-b/" come before those of "a/".
         for name in sorted(names, key=lambda name: escape(name) + "/"):
-            label = labels.get(_text(name))
+            label = labels.get(shown(name))
             if label is not None:
-                yield from self._in_order(self._class_entries(split, name, label))
+                yield from self._in_order(self._class_entries(place, name, label))
 
-    def _flat_entries(self, split: SplitListing, labels: Mapping[str, int]) -> Iterator[ImageEntry]:
-        for path, size in self._files(split.folder, recursive=False, above=()):
-            name = path[len(split.folder) :].lstrip(b"/")
+    def _flat_entries(self, place: bytes, labels: Mapping[str, int]) -> Iterator[ImageEntry]:
+        for path, size in self._files(place, recursive=False, above=()):
+            name = path[len(place) :].lstrip(b"/")
             if self._labels is None:
-                yield ImageEntry(image_key(name), _text(path), path, size, None, None)
+                yield ImageEntry(image_key(name), shown(path), path, size, None, None)
                 continue
-            class_name = self._labels.of(_text(name))
+            class_name = self._labels.of(shown(name))
             if class_name is None:
-                what = f"{_text(path)} is not in --labels; add it, or move it out of the split"
+                what = f"{shown(path)} is not in --labels; add it, or move it out of the split"
                 self._problem(SourceError(what))
             elif class_name in labels:
                 key = image_key(class_name.encode() + b"/" + name)
-                yield ImageEntry(key, _text(path), path, size, labels[class_name], class_name)
+                yield ImageEntry(key, shown(path), path, size, labels[class_name], class_name)
 
-    def _class_entries(
-        self, split: SplitListing, folder: bytes, label: int
-    ) -> Iterator[ImageEntry]:
-        below = _join(split.folder, folder)
-        prefix = split.folder + b"/" if split.folder else b""
-        above = (self._identity(b""), self._identity(split.folder))
+    def _class_entries(self, place: bytes, folder: bytes, label: int) -> Iterator[ImageEntry]:
+        below = _join(place, folder)
+        prefix = place + b"/" if place else b""
+        above = (self._identity(b""), self._identity(place))
         for path, size in self._files(below, recursive=True, above=above):
             key = image_key(path[len(prefix) :])
-            yield ImageEntry(key, _text(path), path, size, label, _text(folder))
+            yield ImageEntry(key, shown(path), path, size, label, shown(folder))
 
     def _in_order(self, entries: Iterable[ImageEntry]) -> Iterator[ImageEntry]:
         found = list(entries)
@@ -215,7 +185,7 @@ class FolderSource:
             folder, above = left.pop()
             identity = self._identity(folder)
             if identity in above:
-                _log.warning("%s is a link back to a folder above it and is ignored", _text(folder))
+                _log.warning("%s is a link back to a folder above it and is ignored", shown(folder))
                 continue
             for entry in self._scan(folder):
                 path = _join(folder, entry.name)
@@ -285,7 +255,7 @@ class FolderSource:
 
 
 def _not_listed(place: bytes, error: OSError) -> SourceError:
-    return SourceError(f"cannot list {_text(place)}: {error.strerror}")
+    return SourceError(f"cannot list {shown(place)}: {error.strerror}")
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -296,7 +266,7 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
 
 
 def _is_image(entry: os.DirEntry[bytes]) -> bool:
-    if not entry.name.lower().endswith(EXTENSIONS):
+    if not is_image_name(entry.name):
         return False
     try:
         # A pipe or a device, or a link to one, would block its reader.
@@ -317,17 +287,6 @@ def _size(entry: os.DirEntry[bytes]) -> int:
 
 def _join(folder: bytes, name: bytes) -> bytes:
     return folder + b"/" + name if folder and name else folder or name
-
-
-def _text(path: bytes) -> str:
-    r"""For people and Parquet, which hold UTF-8 only; `ImageEntry.locator` keeps the bytes.
-
-    Bytes that are not UTF-8 become ``\xNN``, and so does the backslash of a name that
-    holds such characters itself: two names never give one text.
-    """
-    if b"\\" in path:
-        path = _LIKE_A_BYTE.sub(rb"\\x5c", path)
-    return path.decode("utf-8", "backslashreplace")
 
 
 def locator_of(source: str) -> bytes:

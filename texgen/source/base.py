@@ -1,0 +1,163 @@
+"""What every source has in common."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from texgen.errors import SourceError
+from texgen.types import ImageEntry
+
+SPLIT_NAMES = ("train", "val", "validation", "test")
+EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp")
+"""torchvision's ``IMG_EXTENSIONS``."""
+
+SRC_FORMATS = ("folder", "ilsvrc", "webdataset", "parquet")
+
+MAX_FILE_BYTES = 1 << 30
+"""A larger photograph is a failed row: read whole, it could take a task's memory with it."""
+
+_LIKE_A_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
+
+Problem = Callable[[SourceError], None]
+"""Called with each thing in a listing that a build would end at."""
+
+
+def throw(error: SourceError) -> None:
+    """Raises what it is called with: how a build takes problems."""
+    raise error
+
+
+@dataclass(frozen=True, slots=True)
+class SplitListing:
+    """A split as found.
+
+    Attributes:
+        name: ``train``, ``val``, …
+        classes: Class names in label order; empty for a flat split.
+        notes: What was seen and ignored, a sentence each.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Names a source so that any process can open it.
+
+    Attributes:
+        location: Absolute path, or a pattern of paths.
+        selected: Names of the splits to take; empty takes those that are there.
+        classes: Those to take, None for all.
+        labels: Path of the classes of flat splits, None where there are none.
+        format: One of `SRC_FORMATS`, None where it is still to be found by looking.
+    """
+
+    location: str
+    selected: tuple[str, ...] = field(default=())
+    classes: tuple[str, ...] | None = None
+    labels: str | None = None
+    format: str | None = None
+
+    @property
+    def taken(self) -> frozenset[str] | None:
+        """The classes to take as a set, None for all."""
+        return None if self.classes is None else frozenset(self.classes)
+
+
+class Source(Protocol):
+    """Lists photographs while a build is planned, and reads them, anywhere, one by one."""
+
+    def splits(self) -> tuple[SplitListing, ...]:
+        """The splits that are there, in byte order of their names.
+
+        Raises:
+            SourceError: If the place cannot be listed.
+        """
+        ...
+
+    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
+        """The photographs of a split in byte order of their keys; they are not read.
+
+        Raises:
+            SourceError: If the place cannot be listed or two photographs give one key.
+        """
+        ...
+
+    def find(self, key: str, source: str) -> ImageEntry:
+        """The photograph of a manifest row, without its class; nothing else is read.
+
+        Raises:
+            SourceError: If it is not there.
+        """
+        ...
+
+    def read(self, entry: ImageEntry) -> bytes:
+        """The whole file.
+
+        Raises:
+            ImageError: If it was never readable.
+            SourceChangedError: If it is not what it was when it was listed.
+            SourceReadError: If its storage failed; another attempt may succeed.
+        """
+        ...
+
+
+def sole_split(own: str, selected: tuple[str, ...]) -> str:
+    """Name of the only split of a place that names none inside.
+
+    Args:
+        own: Name of the place itself.
+        selected: See `SourceSpec`.
+
+    Raises:
+        SourceError: If the place is not what was selected.
+    """
+    if own in SPLIT_NAMES:
+        if selected and selected != (own,):
+            message = f"--split {selected[0]}: SRC is the split {own!r} itself"
+            raise SourceError(message)
+        return own
+    if len(selected) > 1:
+        message = f"--split {','.join(selected)}: SRC names no splits; name one"
+        raise SourceError(message)
+    return selected[0] if selected else "train"
+
+
+def check_selected(selected: tuple[str, ...], present: Iterable[str]) -> None:
+    """Checks that every selected split is there.
+
+    Raises:
+        SourceError: If one is not.
+    """
+    there = sorted(present)
+    missing = sorted(set(selected) - set(there))
+    if missing:
+        message = f"--split {missing[0]}: SRC has only {', '.join(there)}"
+        raise SourceError(message)
+
+
+def in_label_order(names: Iterable[bytes]) -> list[str]:
+    """Class names as people see them, sorted as text, as ImageFolder sorts, not as keys."""
+    return [shown(name) for name in sorted(names, key=os.fsdecode)]
+
+
+def is_image_name(name: bytes) -> bool:
+    """Whether a file's name ends as those of images do."""
+    return name.lower().endswith(EXTENSIONS)
+
+
+def shown(path: bytes) -> str:
+    r"""For people and Parquet, which hold UTF-8 only; `ImageEntry.locator` keeps the bytes.
+
+    Bytes that are not UTF-8 become ``\xNN``, and so does the backslash of a name that
+    holds such characters itself: two names never give one text.
+    """
+    if b"\\" in path:
+        path = _LIKE_A_BYTE.sub(rb"\\x5c", path)
+    return path.decode("utf-8", "backslashreplace")

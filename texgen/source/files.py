@@ -1,0 +1,137 @@
+"""Which archives a source has, and of which splits they are."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from texgen.errors import SourceError
+from texgen.source.archive import Archive
+from texgen.source.base import (
+    SPLIT_NAMES,
+    Problem,
+    check_selected,
+    sole_split,
+)
+from texgen.source.patterns import fixed_folder, is_pattern, paths_of
+from texgen.source.ranges import kind_of, list_folder, open_range
+from texgen.words import count_of
+
+_DATA = "data"
+"""The folder in which Hugging Face keeps the files of all splits."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitFiles:
+    """The archives of a source.
+
+    Attributes:
+        splits: Name of a split to the paths of its archives, relative to SRC, in byte order.
+        notes: What was seen and ignored, a sentence each.
+    """
+
+    splits: dict[str, list[str]]
+    notes: tuple[str, ...]
+
+
+def root_of(location: str) -> str:
+    """The folder that paths of archives are relative to."""
+    kind = _kind(location)
+    if kind is None and is_pattern(location):
+        return fixed_folder(location)
+    return location if kind == "folder" else location.rpartition("/")[0] or "/"
+
+
+def _kind(location: str) -> str | None:
+    try:
+        return kind_of(location)
+    except OSError as error:
+        message = f"--src {location}: {error.strerror}"
+        raise SourceError(message) from error
+
+
+def split_files(location: str, suffix: str, selected: tuple[str, ...]) -> SplitFiles:
+    """The archives at a location.
+
+    A split's archives lie in a folder of its name, or have its name in theirs
+    (``imagenet-train-000017.tar``); where none does either, all are of one split.
+
+    Args:
+        location: A folder of archives or of split folders, an archive, or a pattern.
+        suffix: That the names of archives in a folder end in.
+        selected: Names of the splits to take; empty takes those that are there.
+
+    Raises:
+        SourceError: If there are none, or a selected split is not there.
+    """
+    root = root_of(location)
+    paths, notes = _paths(location, root, suffix)
+    if not paths:
+        message = f"--src {location}: no {suffix} files in it"
+        raise SourceError("; ".join([message, *notes]))
+    splits: dict[str, list[str]] = {}
+    for path in sorted(paths, key=os.fsencode):
+        splits.setdefault(split_of(path), []).append(path)
+    strays = splits.pop("", [])
+    if not splits:
+        name = sole_split(root.rpartition("/")[2], selected)
+        return SplitFiles({name: strays}, tuple(notes))
+    if strays:
+        what = count_of(len(strays), "file")
+        notes.append(f"{what} of no split, such as {strays[0]!r}, are ignored")
+    check_selected(selected, splits)
+    kept = {name: splits[name] for name in sorted(splits) if not selected or name in selected}
+    return SplitFiles(kept, tuple(notes))
+
+
+def split_of(path: str) -> str:
+    """Name of the split that an archive's path tells, or ""."""
+    *folders, name = path.split("/")
+    named = [folder for folder in folders if folder in SPLIT_NAMES]
+    if named:
+        return named[-1]
+    words = set(re.split(r"[^a-z0-9]+", name.lower())).intersection(SPLIT_NAMES)
+    return words.pop() if len(words) == 1 else ""
+
+
+def open_archives(root: str, paths: Iterable[str], problem: Problem) -> Iterator[Archive]:
+    """The archives that are there; one that is not is a problem."""
+    for path in paths:
+        size = _size(root, path, problem)
+        if size is not None:
+            yield Archive(path, size)
+
+
+def _size(root: str, path: str, problem: Problem) -> int | None:
+    try:
+        return open_range(f"{root}/{path}").size()
+    except OSError as error:
+        problem(SourceError(f"cannot read {path}: {error.strerror or error}"))
+        return None
+
+
+def _paths(location: str, root: str, suffix: str) -> tuple[list[str], list[str]]:
+    """Paths of archives relative to ``root``, and what was ignored."""
+    if root != location:
+        full = [location] if _kind(location) else paths_of(location)
+        return [os.path.relpath(path, root) for path in full], []
+    try:
+        return _in_folder(root, suffix)
+    except OSError as error:
+        message = f"cannot list {error.filename or root}: {error.strerror}"
+        raise SourceError(message) from error
+
+
+def _in_folder(root: str, suffix: str) -> tuple[list[str], list[str]]:
+    files, folders = list_folder(root)
+    paths = [name for name in files if name.endswith(suffix)]
+    inside = [name for name in folders if name in (*SPLIT_NAMES, _DATA)]
+    if paths or not inside:
+        return paths, []
+    notes = [f"folder {f!r} is not a split and is ignored" for f in folders if f not in inside]
+    for folder in inside:
+        more, _ = _in_folder(f"{root}/{folder}", suffix)
+        paths += [f"{folder}/{path}" for path in more]
+    return paths, notes

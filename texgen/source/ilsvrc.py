@@ -1,0 +1,154 @@
+"""The official tars of ILSVRC-2012, read in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from texgen.errors import SourceError
+from texgen.source.archive import ArchiveSplit, collect, find_entry
+from texgen.source.base import (
+    Problem,
+    SourceSpec,
+    SplitListing,
+    check_selected,
+    is_image_name,
+    shown,
+    throw,
+)
+from texgen.source.files import open_archives, root_of
+from texgen.source.labelling import ByFolder, ByName, Labelling, Picture, Unlabelled
+from texgen.source.labels import read_labels
+from texgen.source.names import member_path, stem
+from texgen.source.ranges import list_folder
+from texgen.source.reading import TarReader
+from texgen.source.tar_index import INSIDE, SCHEMA, ignored, tar_index
+from texgen.types import ArrowTable, ImageEntry
+from texgen.words import count_of
+
+TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
+_SPLITS = {"train": TRAIN, "val": VAL}
+_KITS = ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar", "ILSVRC2012_devkit_t12")
+CLASS_TAR = re.compile(rb"n[0-9]{8}\.tar")
+_ROWS = 1 << 13
+
+
+class IlsvrcSource:
+    """``ILSVRC2012_img_train.tar``, a tar of a tar for each class, and the flat ``…_val.tar``.
+
+    Labels of the latter are those of ``--labels``, or of the development kit beside it.
+
+    Args:
+        spec: Of the source; its location is the folder of the tars, or one of them.
+        problem: Called with each thing that a build would end at; without it the first
+            one is raised.
+    """
+
+    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
+        self._spec = spec
+        self._problem = problem
+        self._root = root_of(spec.location)
+        self._splits: dict[str, ArchiveSplit] = {}
+        self._reader = TarReader(self._root)
+
+    def splits(self) -> tuple[SplitListing, ...]:
+        """See `texgen.source.Source.splits`."""
+        present, notes = self._present()
+        check_selected(self._spec.selected, present)
+        for name in present:
+            if not self._spec.selected or name in self._spec.selected:
+                self._splits[name] = self._split(name, present[name])
+        return tuple(split.listing(notes) for split in self._splits.values())
+
+    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
+        """See `texgen.source.Source.entries`."""
+        return self._splits[split.name].entries(self._problem)
+
+    def find(self, key: str, source: str) -> ImageEntry:
+        """See `texgen.source.Source.find`."""
+        if not self._splits:
+            self.splits()
+        return find_entry(self._splits.values(), key, source)
+
+    def read(self, entry: ImageEntry) -> bytes:
+        """See `texgen.source.Source.read`."""
+        return self._reader.read(entry)
+
+    def _present(self) -> tuple[dict[str, str], list[str]]:
+        """Split to tar, and notes on what else is there."""
+        place = self._spec.location
+        own = place.rpartition("/")[2]
+        if own in _SPLITS.values():
+            return {name: tar for name, tar in _SPLITS.items() if tar == own}, []
+        try:
+            files, _ = list_folder(self._root)
+        except OSError as error:
+            message = f"cannot list {self._root}: {error.strerror}"
+            raise SourceError(message) from error
+        found = {name: tar for name, tar in _SPLITS.items() if tar in files}
+        if not found or place != self._root:
+            message = f"--src {place}: expected {TRAIN} or {VAL}, or the folder that holds them"
+            raise SourceError(message)
+        kits = {*found.values(), *_KITS}
+        others = [name for name in files if name.endswith(".tar") and name not in kits]
+        return found, [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
+
+    def _split(self, name: str, path: str) -> ArchiveSplit:
+        archives = list(open_archives(self._root, [path], self._problem))
+        nested = name == "train"
+        full = f"{self._root}/{path}"
+        index = tar_index(full, path, self._problem, nested=nested)
+        if nested:
+            tars = (n for n in _names(index) if INSIDE not in n and n.endswith(b".tar"))
+            labelling: Labelling = ByFolder(map(_class_of, tars))
+        else:
+            labels = self._spec.labels or self._kit()
+            labelling = ByName(read_labels(labels)) if labels else Unlabelled()
+        notes = list(_notes(index, name, nested=nested))
+        if nested and self._spec.labels:
+            notes.append(f"--labels is not used for {name!r}, which has classes of its own")
+        split = collect(
+            name,
+            archives,
+            _pictures(index, nested=nested),
+            labelling,
+            self._spec.taken,
+            lambda name, _: shown(name.replace(INSIDE, b"!")),
+            self._problem,
+        )
+        return split.with_notes(notes)
+
+    def _kit(self) -> str | None:
+        """The development kit in SRC."""
+        files, folders = list_folder(self._root)
+        return next((f"{self._root}/{kit}" for kit in _KITS if kit in (*files, *folders)), None)
+
+
+def _class_of(tar: bytes) -> bytes:
+    return stem(tar.rpartition(b"/")[2])
+
+
+def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[Picture]:
+    for batch in index.to_batches(max_chunksize=_ROWS):
+        columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
+        for name, offset, size, check, _ in zip(*columns, strict=True):
+            outer, inside, inner = name.rpartition(INSIDE)
+            path = member_path(inner)
+            if path is None or not is_image_name(path) or nested != bool(inside):
+                continue
+            folder = _class_of(outer) + b"/" if inside else b""
+            yield Picture(0, name, folder + stem(path), None, offset, size, check)
+
+
+def _names(index: ArrowTable) -> Iterator[bytes]:
+    for batch in index.select(["name"]).to_batches(max_chunksize=_ROWS):
+        yield from batch.column("name").to_pylist()
+
+
+def _notes(index: ArrowTable, split: str, *, nested: bool) -> Iterator[str]:
+    if nested:
+        lone = sum(INSIDE not in name and not name.endswith(b".tar") for name in _names(index))
+        if lone:
+            yield f"{count_of(lone, 'file')} beside the class tars of {split!r} ignored"
+    if others := ignored(index):
+        yield f"{others} links, devices or sparse files in the tar of {split!r} ignored"

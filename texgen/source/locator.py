@@ -1,0 +1,43 @@
+"""Where a photograph lies in an archive, as the bytes of `ImageEntry.locator`."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import NamedTuple
+
+from texgen.source.base import shown
+
+_FIXED = struct.Struct("<QQI")
+
+
+class Locator(NamedTuple):
+    """All that reading a photograph needs, on any machine.
+
+    Attributes:
+        position: Offset in a tar, row in a Parquet file.
+        archive_bytes: Size of the archive when it was listed.
+        check: CRC-32 of the member's header, or of the Parquet file's footer.
+        path: Of the archive, relative to SRC.
+    """
+
+    position: int
+    archive_bytes: int
+    check: int
+    path: str
+
+    @property
+    def archive(self) -> str:
+        """Its path for people."""
+        return shown(os.fsencode(self.path))
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        fixed = _FIXED.pack(self.position, self.archive_bytes, self.check)
+        return fixed + os.fsencode(self.path)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Locator:
+        """What `encode` gave."""
+        position, archive_bytes, check = _FIXED.unpack_from(data)
+        return cls(position, archive_bytes, check, os.fsdecode(data[_FIXED.size :]))

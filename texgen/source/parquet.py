@@ -1,0 +1,142 @@
+"""Photographs in Parquet files in the form of Hugging Face's datasets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from texgen.errors import ImageError, SourceError
+from texgen.source.archive import Archive, ArchiveSplit, collect, find_entry
+from texgen.source.base import MAX_FILE_BYTES, Problem, SourceSpec, SplitListing, throw
+from texgen.source.files import open_archives, root_of, split_files
+from texgen.source.labelling import ByFolder, ByName, ByNumber, Labelling, Picture, Unlabelled
+from texgen.source.labels import read_labels
+from texgen.source.locator import Locator
+from texgen.source.names import member_path, stem
+from texgen.source.parquet_file import ImageFile, open_image_file
+from texgen.source.ranges import open_range
+from texgen.source.reading import reading
+from texgen.source.row_groups import GROUPS
+from texgen.types import ImageEntry
+from texgen.words import count_of
+
+
+class ParquetSource:
+    """A folder of Parquet files, of split folders of them, one file, or a pattern of files.
+
+    Args:
+        spec: Of the source.
+        problem: Called with each thing that a build would end at; without it the first
+            one is raised.
+    """
+
+    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
+        self._spec = spec
+        self._problem = problem
+        self._root = root_of(spec.location)
+        self._splits: dict[str, ArchiveSplit] = {}
+
+    def splits(self) -> tuple[SplitListing, ...]:
+        """See `texgen.source.Source.splits`."""
+        files = split_files(self._spec.location, ".parquet", self._spec.selected)
+        for name, paths in files.splits.items():
+            self._splits[name] = self._split(name, paths)
+        return tuple(self._splits[name].listing(files.notes) for name in files.splits)
+
+    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
+        """See `texgen.source.Source.entries`."""
+        return self._splits[split.name].entries(self._problem)
+
+    def find(self, key: str, source: str) -> ImageEntry:
+        """See `texgen.source.Source.find`."""
+        if not self._splits:
+            self.splits()
+        return find_entry(self._splits.values(), key, source)
+
+    def read(self, entry: ImageEntry) -> bytes:
+        """See `texgen.source.Source.read`."""
+        place = Locator.decode(entry.locator)
+        with reading(entry, place):
+            data = GROUPS.read(self._root, place, entry.source)
+        if data is None:
+            raise ImageError("image_missing", f"{entry.source} holds no bytes")
+        if len(data) > MAX_FILE_BYTES:
+            raise ImageError("image_file_too_large", f"{len(data)} bytes")
+        return data
+
+    def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
+        opened = [(a, self._open(a)) for a in open_archives(self._root, paths, self._problem)]
+        archives = [archive for archive, file in opened if file]
+        files = [file for _, file in opened if file]
+        labelling, notes = self._labelling(name, files)
+        split = collect(
+            name,
+            archives,
+            self._pictures(archives, files),
+            labelling,
+            self._spec.taken,
+            lambda _, row: str(row),
+            self._problem,
+        )
+        if empty := sum(file.without_bytes() for file in files):
+            notes.append(f"{count_of(empty, 'row')} of {name!r} without an image: failed rows")
+        return split.with_notes(notes)
+
+    def _open(self, archive: Archive) -> ImageFile | None:
+        try:
+            return open_image_file(open_range(f"{self._root}/{archive.path}"), archive.text)
+        except (SourceError, OSError) as error:
+            self._problem(_unreadable(archive, error))
+            return None
+
+    def _labelling(self, name: str, files: Sequence[ImageFile]) -> tuple[Labelling, list[str]]:
+        labels = self._spec.labels
+        notes = [f"--labels is not used for {name!r}, which has labels of its own"]
+        if any(label is not None for file in files for _, label in self._rows(file)):
+            names = {file.names for file in files}
+            if len(names) > 1:
+                message = f"the files of {name!r} name their classes differently; make them agree"
+                self._problem(SourceError(message))
+            return ByNumber(files[0].names, prefix=True), notes if labels else []
+        if any(p and b"/" in _path(p) for file in files for p, _ in self._rows(file)):
+            return ByFolder(), notes if labels else []
+        return ByName(read_labels(labels)) if labels else Unlabelled(), []
+
+    def _pictures(
+        self, archives: Sequence[Archive], files: Sequence[ImageFile]
+    ) -> Iterator[Picture]:
+        for number, (archive, file) in enumerate(zip(archives, files, strict=True)):
+            base = os.fsencode(Path(archive.path).stem)
+            for row, (path, label) in enumerate(self._rows(file, archive)):
+                own = _path(path or "")
+                key = stem(own) if own else base + b"_%d" % row
+                yield Picture(number, own, key, label, row, -1, file.check)
+
+    def _rows(
+        self, file: ImageFile, archive: Archive | None = None
+    ) -> Iterator[tuple[str | None, int | None]]:
+        """Of a file that may be damaged: a problem where its ``archive`` is told."""
+        try:
+            yield from file.rows()
+        except (OSError, pa.ArrowException) as error:
+            if archive is not None:
+                self._problem(_unreadable(archive, error))
+
+
+def _unreadable(archive: Archive, error: Exception) -> SourceError:
+    if isinstance(error, SourceError):
+        return error
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return SourceError(f"cannot read {archive.text}: {why}; fetch the file again")
+
+
+def _path(path: str) -> bytes:
+    """A row's path as a key may have it; empty where it has none."""
+    whole = path.encode("utf-8", "surrogateescape")
+    # The writer's own folders say nothing here.
+    if not whole.startswith(b"/") and (clean := member_path(whole)):
+        return clean
+    return member_path(whole.rpartition(b"/")[2]) or b""

@@ -1,0 +1,76 @@
+"""Reading photographs out of archives that may have changed."""
+
+from __future__ import annotations
+
+import contextlib
+import zlib
+from collections.abc import Iterator
+
+from texgen.errors import ImageError, SourceChangedError, SourceReadError
+from texgen.source.base import MAX_FILE_BYTES
+from texgen.source.locator import Locator
+from texgen.source.ranges import OpenFiles
+from texgen.source.tar import BLOCK
+from texgen.types import ImageEntry
+
+
+class TarReader:
+    """Reads members of tars.
+
+    Args:
+        root: Folder that the archives' paths are relative to.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._files = OpenFiles(root)
+
+    def read(self, entry: ImageEntry) -> bytes:
+        """See `texgen.source.Source.read`."""
+        if entry.size > MAX_FILE_BYTES:
+            raise ImageError("image_file_too_large", f"{entry.size} bytes")
+        place = Locator.decode(entry.locator)
+        with reading(entry, place):
+            file = self._files.get(place.path)
+            check_size(file.size(), place)
+            # The header lies before the data, and tells another archive of the same size.
+            found = file.read_at(place.position - BLOCK, BLOCK + entry.size)
+        if len(found) < BLOCK + entry.size or zlib.crc32(found[:BLOCK]) != place.check:
+            raise changed(place)
+        return found[BLOCK:]
+
+
+_PUT_BACK = "put the archive back, or build into a new OUT"
+
+
+def changed(place: Locator) -> SourceChangedError:
+    """The error of an archive that has the same size and other content."""
+    message = f"{place.archive} was written anew since the build was planned; {_PUT_BACK}"
+    return SourceChangedError(message)
+
+
+def check_size(size: int, place: Locator) -> None:
+    """Checks that an archive has the size that it had when it was listed.
+
+    Raises:
+        SourceChangedError: If not.
+    """
+    if size != place.archive_bytes:
+        message = (
+            f"{place.archive} had {place.archive_bytes} bytes when the build was planned and now "
+            f"has {size}; {_PUT_BACK}"
+        )
+        raise SourceChangedError(message)
+
+
+@contextlib.contextmanager
+def reading(entry: ImageEntry, place: Locator) -> Iterator[None]:
+    """Turns the system's errors while an archive is read into those of a source."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        message = f"{place.archive} is gone since the build was planned; put it back"
+        raise SourceChangedError(message) from error
+    except OSError as error:
+        why = error.strerror or error
+        message = f"cannot read {entry.source}: {why}; the same command tries again"
+        raise SourceReadError(message) from error

@@ -1,0 +1,98 @@
+"""Row groups of Parquet files, the last few of which a process keeps."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from texgen.errors import ImageError, SourceChangedError, SourceError
+from texgen.source.locator import Locator
+from texgen.source.parquet_file import ImageFile, open_image_file
+from texgen.source.ranges import RangeFile, open_range
+from texgen.source.reading import changed, check_size
+
+_MAX_FILES = 16
+_MAX_BYTES = 64 << 20
+
+
+class RowGroups:
+    """Reads photographs by their rows.
+
+    A photograph costs the reading of its row group, unless that is among the last ones
+    that were read.
+
+    Args:
+        max_bytes: Of photographs to keep; the last row group is kept in any case.
+    """
+
+    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._files: OrderedDict[tuple[str, int], tuple[RangeFile, ImageFile]] = OrderedDict()
+        self._groups: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
+        # Arrow's readers have one position for all.
+        self._lock = threading.Lock()
+
+    def read(self, root: str, place: Locator, source: str) -> bytes | None:
+        """A photograph's bytes; None where the row holds none.
+
+        Args:
+            root: Folder of the paths.
+            place: Of the photograph.
+            source: Its name, for people.
+
+        Raises:
+            ImageError: If its row group is damaged.
+            SourceChangedError: If the file is not what it was.
+            OSError: If the file cannot be read.
+        """
+        with self._lock:
+            file = self._file(root, place)
+            group = file.group_of(place.position)
+            images = self._images(f"{root}/{place.path}", file, group, source)
+            found = images[place.position - file.starts[group]].as_py()
+        data: bytes | None = found and found["bytes"]
+        return data
+
+    def _file(self, root: str, place: Locator) -> ImageFile:
+        path = f"{root}/{place.path}"
+        known = self._files.pop((path, place.check), None)
+        if known is None:
+            opened = open_range(path)
+            check_size(opened.size(), place)
+            try:
+                known = opened, open_image_file(opened, place.archive)
+            except SourceError as error:
+                raise SourceChangedError(str(error)) from error
+            if known[1].check != place.check:
+                raise changed(place)
+        check_size(known[0].size(), place)
+        self._files[path, place.check] = known
+        if len(self._files) > _MAX_FILES:
+            self._files.popitem(last=False)
+        return known[1]
+
+    def _images(self, path: str, file: ImageFile, group: int, source: str) -> Any:  # noqa: ANN401
+        key = (path, file.check, group)
+        images = self._groups.pop(key, None)
+        if images is None:
+            try:
+                images = file.images(group)
+            except OSError as error:
+                if error.errno:
+                    raise
+                # Arrow's own, for pages that are damaged.
+                raise ImageError("image_corrupt", f"{source}: {error}") from error
+            except ValueError as error:
+                raise ImageError("image_corrupt", f"{source}: {error}") from error
+        self._groups[key] = images
+        while len(self._groups) > 1 and self._bytes() > self._max_bytes:
+            self._groups.popitem(last=False)
+        return images
+
+    def _bytes(self) -> int:
+        return sum(images.nbytes for images in self._groups.values())
+
+
+GROUPS = RowGroups()
+"""Of this process: a source is opened anew for each shard."""
