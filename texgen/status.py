@@ -8,15 +8,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from texgen.errors import DatasetError, StorageError
-from texgen.heartbeat import EVERY_S, Heartbeat, RunningShard, read_heartbeats
+from texgen.heartbeat import Heartbeat, RunningShard, read_heartbeats
 from texgen.index import INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan
 from texgen.records import read_header, record_path
 from texgen.storage import Sink
 from texgen.types import Shard, ShardRecord, shard_path
-
-GONE_S = 6 * EVERY_S
-"""Silence after which a run is taken for gone; a busy file system may hold a beat up."""
 
 _LATE = 2.0
 """Times the median duration of a shard after which it is late."""
@@ -107,7 +104,7 @@ def read_progress(sink: Sink, now: float | None = None) -> Progress:
     records = _records(plan, sink, there)
     runs = tuple(read_heartbeats(sink))
     now = time.time() if now is None else now
-    alive = [run for run in runs if run.state == "running" and now - run.beat < GONE_S]
+    alive = [run for run in runs if run.state == "running" and not run.is_gone(now)]
     running = [shard for run in alive for shard in run.running if _key(shard) not in records]
     return _progress(plan, records, runs, running, _state(index, runs, alive))
 

@@ -235,24 +235,31 @@ def bytes_needed(plan: Plan, rows: int) -> float:
     return rows * (pixels * _BYTES_PER_PIXEL[str(plan.config["format"])] + _TAR_BYTES)
 
 
-def check_space(plan: Plan, rows: int, sink: Sink) -> None:
+def check_space(plan: Plan, rows: int, sink: Sink, workers: int = 1) -> None:
     """Refuses to begin what the disk cannot hold.
 
     Args:
         plan: Of the build.
         rows: Textures that are left to make.
         sink: OUT.
+        workers: Shards that may be in the making at once on this machine.
 
     Raises:
         ConfigError: If the textures that are left will not fit.
     """
     free = sink.free_bytes()
-    if free is None:
-        return
     needed = bytes_needed(plan, rows)
-    if needed > free:
+    if free is not None and needed > free:
         message = (
             f"OUT has {size_text(free)} free, the {count_of(rows, 'texture')} left to make need "
             f"about {size_text(needed)}; make room, or name an OUT on another disk"
+        )
+        raise ConfigError(message)
+    free = sink.free_scratch_bytes()
+    at_once = bytes_needed(plan, min(rows, workers * int(plan.config["samples_per_shard"])))
+    if free is not None and at_once > free:
+        message = (
+            f"the folder for unfinished shards has {size_text(free)} free, about "
+            f"{size_text(at_once)} are needed; make room, or set TMPDIR to another disk"
         )
         raise ConfigError(message)
