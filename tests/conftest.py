@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from tests.store import ENVIRONMENT, Store, running_server
+from texgen.s3 import client
 from texgen.synthesize.api import close_pools
 
 MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
@@ -62,6 +65,29 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_source(root / "train", {"ant": 8, "bee": 7, "cat": 6})
     make_source(root / "val", {"ant": 3, "bee": 2})
     return root
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """URL of a store on loopback, one for all tests."""
+    with running_server() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A bucket of its own, which the environment leads to, and a scratch of its own."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": s3_server}.items():
+        monkeypatch.setenv(name, value)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    client._forget()
+    yield Store(s3_server)
+    client._forget()
 
 
 Texgen = Callable[..., subprocess.CompletedProcess[str]]

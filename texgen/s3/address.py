@@ -49,7 +49,8 @@ def parse(url: str) -> Address:
         ConfigError: If it is none of a bucket; what may be a password is not shown.
     """
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
-    if not url.startswith(SCHEME) or "@" in bucket:
+    shown = _BUCKET.fullmatch(bucket) or not set(url[len(SCHEME) :]) & {"@", ":"}
+    if not url.startswith(SCHEME) or not shown:
         message = "a bucket is named s3://bucket/prefix; credentials come from the environment"
         raise ConfigError(message)
     if not _BUCKET.fullmatch(bucket):
