@@ -72,8 +72,7 @@ class Proxy:
         self._guard = threading.Lock()
         self._host = urlsplit(upstream).netloc
         handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def fault(self, method: str, path: str) -> str | None:
@@ -93,6 +92,13 @@ class Proxy:
     def __exit__(self, *exception: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *about: Any) -> None:
+        """Clients that hang up are nobody's fault."""
 
 
 class _Handler(BaseHTTPRequestHandler):

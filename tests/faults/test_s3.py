@@ -48,21 +48,21 @@ def test_a_killed_build_on_a_bad_day_goes_on_to_the_same_bytes(
         finally:
             process.kill()
             process.communicate(timeout=60)
-        assert "out/index.json" not in s3.keys()
+        assert not s3.has("out/index.json")
         # What a run that was killed in the middle of a large shard leaves.
         s3.client.create_multipart_upload(Bucket=s3.bucket, Key="out/train/train-000007.tar")
         ray = () if goes_on_with == "ray" else (goes_on_with,)
         result = texgen(*line, *ray)
         assert result.returncode == 0, result.stderr
-        requests = len(proxy.asked)
-        assert all(proxy.met[fault] >= 0.05 * (requests - 20) for fault in BAD_DAY)
+        # One in twenty of each, but for the last deal.
+        assert min(proxy.met[fault] for fault in BAD_DAY) >= len(proxy.asked) // 20 > 2
     assert s3.tree("out") == tree(undisturbed)
     assert s3.uploads() == []
     nothing_but_a_build_is_there(s3)
     nobody_told_credentials(s3, result.stdout + result.stderr)
     # The lock that the killed run held was taken at once, and given up.
     assert json.loads(s3.get("out/_build/lock.json"))["released"]
-    assert not [p for p in Path(os.environ["TMPDIR"]).rglob("*") if p.is_file()]
+    assert not [p for p in Path(os.environ["TMPDIR"]).glob("texgen-*/**/*") if p.is_file()]
     status = texgen("status", out, "--json")
     assert json.loads(status.stdout)["state"] == "finished"
     assert texgen("verify", out).returncode == 0
@@ -77,7 +77,7 @@ def nothing_but_a_build_is_there(s3: Store) -> None:
 
 
 def nobody_told_credentials(s3: Store, said: str) -> None:
-    texts = [said.encode(), *(s3.get(key) for key in s3.keys())]
+    texts = [said.encode(), *(s3.get(key) for key in s3.keys(""))]
     secrets = [secret.encode() for secret in (KEY, SECRET, TOKEN)]
     assert not [text for text in texts if any(secret in text for secret in secrets)]
 
