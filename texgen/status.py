@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from texgen.ahead import map_ahead
 from texgen.errors import DatasetError, StorageError
 from texgen.heartbeat import Heartbeat, RunningShard, read_heartbeats
 from texgen.index import INDEX, Index, read_index
@@ -165,9 +166,9 @@ def _plan(sink: Sink) -> Plan | None:
 def _records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> dict[Shard, ShardRecord]:
     """Of the finished shards, as a build that goes on would find them."""
     records = {}
-    for shard in plan.shards():
-        path = record_path(*shard)
-        record = _record(path, sink) if path in there else None
+    paths = (record_path(*shard) for shard in plan.shards())
+    found = map_ahead(lambda p: _record(p, sink) if p in there else None, paths, sink.parallel)
+    for shard, record in zip(plan.shards(), found, strict=True):
         size = there.get(shard_path(*shard))
         if record and record.fingerprint == plan.fingerprint and record.size == size:
             records[shard] = record

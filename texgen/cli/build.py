@@ -12,7 +12,7 @@ from texgen.cli.build_options import build_options, build_request
 from texgen.cli.output import print_result
 from texgen.cli.progress import open_view
 from texgen.driver import BuildRequest, BuildSummary, Silent, build, describe_holdings
-from texgen.errors import ConfigError
+from texgen.errors import ConfigError, StorageError
 from texgen.storage import open_sink
 from texgen.words import count_of
 
@@ -44,7 +44,11 @@ def _ask_to_overwrite(request: BuildRequest) -> None:
         ConfigError: If the answer is no, or nobody can give one.
     """
     out = request.out
-    holdings = describe_holdings(out, open_sink(out, s3_endpoint=request.options.s3_endpoint))
+    try:
+        holdings = describe_holdings(out, open_sink(out, s3_endpoint=request.options.s3_endpoint))
+    except StorageError as error:
+        # As in the build itself: an OUT that cannot be used at all is a wrong option.
+        raise ConfigError(str(error)) from error
     if holdings is None:
         return
     if sys.stdin is None or not sys.stdin.isatty():

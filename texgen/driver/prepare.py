@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part, differences
 from texgen.driver.discard import discard
 from texgen.driver.retry import set_aside, set_aside_failed
@@ -196,9 +197,11 @@ def find_records(
         mine: Whether a shard is this run's; the files of others are left alone.
     """
     records: Records = {}
-    for shard in plan.shards():
+    found = map_ahead(
+        lambda shard: _record(record_path(*shard), sink, there), plan.shards(), sink.parallel
+    )
+    for shard, record in zip(plan.shards(), found, strict=True):
         size = there.get(shard_path(*shard))
-        record = _record(record_path(*shard), sink, there)
         if _fits(record, plan, size):
             records[shard] = record
         elif (

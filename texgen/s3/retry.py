@@ -48,9 +48,12 @@ def retried(
         try:
             return call()
         except (ClientError, BotoCoreError, ResponseParserError) as error:
+            made = storage_error(verb, url, error, signed=signed)
             if not is_passing(error) or attempt == attempts:
-                made = storage_error(verb, url, error, signed=signed)
                 raise made from made.__cause__ or error
+            # Where no log is kept, the last resort would be the user's terminal.
+            if _log.hasHandlers():
+                _log.warning("try %d of %d: %s", attempt, attempts, made)
         _pause(attempt)
     raise AssertionError
 

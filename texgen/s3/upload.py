@@ -46,12 +46,12 @@ def commit(bucket: Bucket, file: Path, path: str, sha256: str, *, replace: bool 
         ShardConflictError: If an object of other bytes is there.
         StorageError: If it cannot be written.
     """
+    if replace and _is_there(bucket, file, path, sha256):
+        # Written over, it would change under those who are reading it.
+        return
     for _ in range(_ROUNDS):
-        conditional = not replace and honours_conditions(bucket)
-        if replace or (not conditional and committed_sha256(bucket, path) is None):
-            if _sent(bucket, file, path, sha256, {}):
-                return
-        elif conditional and _sent(bucket, file, path, sha256, _FREE):
+        condition = {} if replace else _condition(bucket, path)
+        if condition is not None and _sent(bucket, file, path, sha256, condition):
             return
         found = committed_sha256(bucket, path)
         if found == sha256:
@@ -65,6 +65,13 @@ def commit(bucket: Bucket, file: Path, path: str, sha256: str, *, replace: bool 
             raise ShardConflictError(message)
     message = f"cannot write {bucket.address.url(path)}: others delete or write it; stop them"
     raise StorageError(message)
+
+
+def _condition(bucket: Bucket, path: str) -> dict[str, str] | None:
+    """On which an object may be written so that none is written over; None if one is there."""
+    if honours_conditions(bucket):
+        return _FREE
+    return {} if committed_sha256(bucket, path) is None else None
 
 
 def honours_conditions(bucket: Bucket) -> bool:
@@ -98,6 +105,14 @@ def committed_sha256(bucket: Bucket, path: str) -> str | None:
         return known or sha256_stream(ObjectFile(bucket, path))
     except MissingObjectError:
         return None
+
+
+def _is_there(bucket: Bucket, file: Path, path: str, sha256: str) -> bool:
+    try:
+        found = bucket.head(path)
+    except MissingObjectError:
+        return False
+    return found.sha256 == sha256 and found.size == file.stat().st_size
 
 
 def _sent(bucket: Bucket, file: Path, path: str, sha256: str, condition: Mapping[str, str]) -> bool:

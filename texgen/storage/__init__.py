@@ -29,9 +29,11 @@ class Sink(Protocol):
 
     Attributes:
         beat_s: Between two heartbeats of a build, s.
+        parallel: Small files that are worth being opened or deleted at once.
     """
 
     beat_s: float
+    parallel: int
 
     def foreign(self) -> str | None:
         """Name of a file in a place that no build has written to yet, or None."""

@@ -34,10 +34,12 @@ class LocalSink:
         part: What of the data set this process makes, None for all of it.
 
     Attributes:
-        beat_s: See `Sink.beat_s`.
+        beat_s: See `Sink`.
+        parallel: See `Sink`.
     """
 
     beat_s = 5.0
+    parallel = 1
 
     def __init__(self, root: Path, part: Part | None = None) -> None:
         self._root = root

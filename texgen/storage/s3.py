@@ -38,13 +38,15 @@ class S3Sink:
         endpoint: URL of an S3-compatible store; None is what the environment names.
 
     Attributes:
-        beat_s: See `Sink.beat_s`.
+        beat_s: See `Sink`.
+        parallel: See `Sink`.
 
     Raises:
         ConfigError: If the location names no bucket.
     """
 
     beat_s = _BEAT_S
+    parallel = 16
 
     def __init__(
         self, location: str, part: Part | None = None, endpoint: str | None = None
