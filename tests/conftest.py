@@ -80,7 +80,9 @@ def s3_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def s3(
+    s3_server: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
     """A bucket of its own, which the environment leads to, and a scratch of its own."""
     from tests.store import ENVIRONMENT, Store
     from texgen.s3 import client
@@ -89,7 +91,9 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         monkeypatch.delenv(name)
     for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": s3_server}.items():
         monkeypatch.setenv(name, value)
-    # Not below pytest's own: Ray makes sockets there, whose paths must be short.
+    # pytest settles where its own files go when it is first asked: not in the scratch.
+    tmp_path_factory.getbasetemp()
+    # Nor the scratch among them: Ray makes sockets there, whose paths must be short.
     with tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as scratch:
         monkeypatch.setenv("TMPDIR", scratch)
         monkeypatch.setattr(tempfile, "tempdir", scratch)
