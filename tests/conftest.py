@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -17,6 +18,9 @@ import pytest
 from PIL import Image
 
 from texgen.synthesize.api import close_pools
+
+if TYPE_CHECKING:
+    from tests.store import Store
 
 MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 
@@ -68,6 +72,39 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_source(root / "train", {"ant": 8, "bee": 7, "cat": 6})
     make_source(root / "val", {"ant": 3, "bee": 2})
     return root
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """URL of a store on loopback, one for all tests."""
+    # Only where it is used: it takes seconds to import.
+    from tests.store import running_server
+
+    with running_server() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(
+    s3_server: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
+    """A bucket of its own, which the environment leads to, and a scratch of its own."""
+    from tests.store import ENVIRONMENT, Store
+    from texgen.s3 import client
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": s3_server}.items():
+        monkeypatch.setenv(name, value)
+    # pytest settles where its own files go when it is first asked: not in the scratch.
+    tmp_path_factory.getbasetemp()
+    # Nor the scratch among them: Ray makes sockets there, whose paths must be short.
+    with tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as scratch:
+        monkeypatch.setenv("TMPDIR", scratch)
+        monkeypatch.setattr(tempfile, "tempdir", scratch)
+        client._forget()
+        yield Store(s3_server)
+        client._forget()
 
 
 Texgen = Callable[..., subprocess.CompletedProcess[str]]

@@ -143,6 +143,7 @@ class RunOptions:
         part: Of the shards; None is all of them.
         retry_failed: Whether failed rows of earlier runs are tried again.
         overwrite: Whether what OUT holds is thrown away first.
+        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's.
     """
 
     workers: int | None = None
@@ -157,6 +158,7 @@ class RunOptions:
     part: Part | None = None
     retry_failed: bool = False
     overwrite: bool = False
+    s3_endpoint: str | None = None
 
     def failures_allowed(self, images: int) -> int:
         """Photographs out of ``images`` that may fail."""

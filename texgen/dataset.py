@@ -140,10 +140,8 @@ class Dataset:
             message = f"{row['key']} has no texture: {row['error']}"
             raise DatasetError(message)
         try:
-            with self.sink.open(row["shard"]) as shard:
-                shard.seek(row["offset"])
-                data: bytes = shard.read(row["length"])
-        except (StorageError, OSError) as error:
+            data = self.sink.read(row["shard"], row["offset"], row["length"])
+        except StorageError as error:
             message = f"{row['key']} cannot be read: {error}"
             raise DatasetError(message) from error
         if hashlib.sha256(data).hexdigest() != row["sha256"]:

@@ -52,6 +52,7 @@ class ShardTask:
         sample_retries: Further tries after an engine process failed.
         part: The part of the build that gives it out, None for the whole.
         retry: Whether only failed rows are made: the shard's other textures are there.
+        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's.
     """
 
     shard: ShardPlan
@@ -66,6 +67,7 @@ class ShardTask:
     sample_retries: int
     part: Part | None = None
     retry: bool = False
+    s3_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from texgen.config import Part
 from texgen.storage import Sink
 
 FOLDER = "_build/status"
-EVERY_S = 5.0
-"""A build that has not said anything for several times as long is gone."""
+_BEATS = 6
+"""Those that are missing when a run is taken for gone; busy storage may hold one up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Heartbeat:
         beat: When this was said.
         part: ``2-of-8``, or None for the whole.
         running: Shards in the making.
+        every_s: Until the next one at the latest, s.
     """
 
     state: str
@@ -63,6 +64,11 @@ class Heartbeat:
     beat: float
     part: str | None
     running: tuple[RunningShard, ...] = ()
+    every_s: float = 5.0
+
+    def is_gone(self, now: float) -> bool:
+        """Whether a run that has not said how it ended has been silent for too long."""
+        return now - self.beat >= _BEATS * self.every_s
 
 
 def heartbeat_path(part: Part | None) -> str:

@@ -48,9 +48,6 @@ class EarlierShard:
 
     def _read(self, row: dict[str, Any]) -> bytes | None:
         try:
-            with self._sink.open(row["shard"]) as file:
-                file.seek(row["offset"])
-                data: bytes = file.read(row["length"])
-        except (StorageError, OSError):
+            return self._sink.read(row["shard"], row["offset"], row["length"])
+        except StorageError:
             return None
-        return data

@@ -7,16 +7,14 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from texgen.ahead import map_ahead
 from texgen.errors import DatasetError, StorageError
-from texgen.heartbeat import EVERY_S, Heartbeat, RunningShard, read_heartbeats
+from texgen.heartbeat import Heartbeat, RunningShard, read_heartbeats
 from texgen.index import INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan
 from texgen.records import read_header, record_path
 from texgen.storage import Sink
 from texgen.types import Shard, ShardRecord, shard_path
-
-GONE_S = 6 * EVERY_S
-"""Silence after which a run is taken for gone; a busy file system may hold a beat up."""
 
 _LATE = 2.0
 """Times the median duration of a shard after which it is late."""
@@ -107,7 +105,7 @@ def read_progress(sink: Sink, now: float | None = None) -> Progress:
     records = _records(plan, sink, there)
     runs = tuple(read_heartbeats(sink))
     now = time.time() if now is None else now
-    alive = [run for run in runs if run.state == "running" and now - run.beat < GONE_S]
+    alive = [run for run in runs if run.state == "running" and not run.is_gone(now)]
     running = [shard for run in alive for shard in run.running if _key(shard) not in records]
     return _progress(plan, records, runs, running, _state(index, runs, alive))
 
@@ -168,9 +166,9 @@ def _plan(sink: Sink) -> Plan | None:
 def _records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> dict[Shard, ShardRecord]:
     """Of the finished shards, as a build that goes on would find them."""
     records = {}
-    for shard in plan.shards():
-        path = record_path(*shard)
-        record = _record(path, sink) if path in there else None
+    paths = (record_path(*shard) for shard in plan.shards())
+    found = map_ahead(lambda p: _record(p, sink) if p in there else None, paths, sink.parallel)
+    for shard, record in zip(plan.shards(), found, strict=True):
         size = there.get(shard_path(*shard))
         if record and record.fingerprint == plan.fingerprint and record.size == size:
             records[shard] = record

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import mmap
 from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image
 
 from texgen.dataset import Dataset
 from texgen.errors import DatasetError, StorageError
+from texgen.members import open_shards
 from texgen.storage import open_sink
 from texgen.types import ArrowTable, Pixels
 
@@ -35,11 +35,13 @@ class TextureStore:
     """The textures of one split, by key or by position in key order.
 
     Nothing is unpacked, and no shard is looked at before it is asked for: places come
-    from the manifest, bytes from shards that are mapped into memory. A store may be
-    handed to workers that are forked or spawned; each of them maps for itself.
+    from the manifest, bytes from shards that are mapped into memory, or, in a bucket, read
+    by ranges through a cache. A store may be handed to workers that are forked or spawned;
+    each of them maps and connects for itself.
 
     Args:
-        location: OUT.
+        location: OUT: a folder, or ``s3://bucket/prefix`` at the endpoint that the
+            environment names.
         split: Name of the split.
 
     Attributes:
@@ -52,8 +54,7 @@ class TextureStore:
     def __init__(self, location: str | Path, split: str = "train") -> None:
         self.location = str(location)
         self.split = split
-        self._root = Path(location)
-        self._maps: dict[int, mmap.mmap] = {}
+        self._files = open_shards(self.location)
         table = _places(self.location, split)
         shards = table["shard"].combine_chunks()
         self._keys = table["key"].combine_chunks()
@@ -123,24 +124,7 @@ class TextureStore:
         position = self.position(which) if isinstance(which, str) else self._checked(which)
         start = int(self._offsets[position])
         end = start + int(self._lengths[position])
-        shard = int(self._shard_of[position])
-        mapped = self._maps.get(shard) or self._map(shard)
-        if end > len(mapped):
-            message = f"{self._shards[shard]} is cut off; `texgen verify` says more"
-            raise DatasetError(message)
-        return mapped[start:end]
-
-    def _map(self, shard: int) -> mmap.mmap:
-        path = self._root / self._shards[shard]
-        try:
-            with path.open("rb") as file:
-                # It stays mapped once the file is closed, so that shards cost no descriptors.
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            message = f"{path} cannot be read ({error}); `texgen verify` says more"
-            raise DatasetError(message) from error
-        self._maps[shard] = mapped
-        return mapped
+        return self._files.read(self._shards[self._shard_of[position]], start, end)
 
     def _lower(self, key: str) -> int:
         return bisect_left(range(len(self)), key, key=lambda place: self._keys[place].as_py())

@@ -6,16 +6,27 @@ import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import webdataset as wds
+from webdataset.gopen import gopen_schemes
 from webdataset.pytorch import IterableDataset
 from webdataset.utils import pytorch_worker_info
 
 from texgen.dataset import Dataset
 from texgen.errors import ConfigError, DatasetError
-from texgen.storage import open_sink
+from texgen.storage import open_sink, place_of
 from texgen.words import count_of
+
+
+def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **how: object) -> BinaryIO:
+    from texgen.s3.streams import open_stream
+
+    return open_stream(url, mode, bufsize, **how)
+
+
+# Here, so that a worker that is spawned has it as soon as it gets its pipeline.
+gopen_schemes.setdefault("s3", _open_s3)
 
 
 def webdataset(
@@ -36,7 +47,8 @@ def webdataset(
     count batches.
 
     Args:
-        location: OUT.
+        location: OUT: a folder, or ``s3://bucket/prefix`` at the endpoint that the
+            environment names.
         split: Name of the split.
         shuffle: Samples in the buffer that they are drawn from; 0 keeps everything in order.
         seed: Of the orders.
@@ -53,7 +65,7 @@ def webdataset(
         raise DatasetError(message)
     # An empty shard is one whose rows all failed.
     files = [file.path for file in index.splits[split].shards if file.samples]
-    urls = [str(Path(location, path)) for path in files]
+    urls = [place_of(str(location), path) for path in files]
     shards = _Shards(urls, seed if shuffle else None, repeat=repeat)
     stages: list[Any] = [wds.tarfile_to_samples()]
     if shuffle:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.conftest import make_source
+from tests.proxy import Proxy
 from texgen.config import DatasetConfig, RunOptions
 from texgen.driver import BuildRequest, Silent, build
 from texgen.source import SourceSpec
 from texgen.synthesize import EngineSpec, identify
+
+if TYPE_CHECKING:
+    from tests.store import Store
+    from texgen.storage.s3 import S3Sink
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("unit", deadline=None)
@@ -51,3 +58,40 @@ def finished(tmp_path_factory: pytest.TempPathFactory, small_source: Path) -> Pa
 def out(tmp_path: Path, finished: Path) -> Path:
     """A copy of the finished data set that a test may damage."""
     return Path(shutil.copytree(finished, tmp_path / "out"))
+
+
+@pytest.fixture
+def sink(s3: Store) -> S3Sink:
+    """OUT in a bucket."""
+    from texgen.storage.s3 import S3Sink
+
+    return S3Sink(f"s3://{s3.bucket}/out")
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """No pauses between tries; they are counted."""
+    from texgen.s3 import retry
+
+    pauses: list[int] = []
+    monkeypatch.setattr(retry, "_pause", pauses.append)
+    return pauses
+
+
+@pytest.fixture
+def proxied(s3: Store, hurried: list[int]) -> Iterator[tuple[S3Sink, Proxy]]:
+    """A sink behind a proxy."""
+    from texgen.storage.s3 import S3Sink
+
+    with Proxy(s3.endpoint) as proxy:
+        yield S3Sink(f"s3://{s3.bucket}/out", None, proxy.url), proxy
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A file that goes up in parts."""
+    from texgen.s3 import upload
+
+    monkeypatch.setattr(upload, "MULTIPART_BYTES", 1 << 20)
+    monkeypatch.setattr(upload, "_PART_BYTES", 5 << 20)
+    return bytes(range(256)) * (6 << 12)

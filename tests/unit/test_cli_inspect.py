@@ -104,7 +104,7 @@ def test_a_sheet_of_the_set_and_of_one_sample(finished, small_source, tmp_path, 
         (["--sheet", "x.gif"], "must end in .png"),
         (["--sheet", "none/x.png"], "make it"),
         (["--sheet", "folder.png"], "is a folder"),
-        (["--sheet", "x.png", "--src", "nowhere"], "no such folder"),
+        (["--sheet", "x.png", "--src", "nowhere"], "no such file or folder"),
         (["--sheet", "x.png", "--count", "0"], "--count"),
     ],
 )

@@ -265,6 +265,23 @@ def test_a_build_that_does_not_fit_the_disk_is_refused(out, small_source):
     check_space(plan, 0, Full(out, 0))
 
 
+class Elsewhere(Full):
+    """A bucket: no limit there, but ``free`` bytes where shards are made."""
+
+    def free_bytes(self) -> int | None:
+        return None
+
+    def free_scratch_bytes(self) -> int | None:
+        return self.free
+
+
+def test_shards_in_the_making_must_fit_this_machine(out, small_source):
+    plan = settle(small_source, out)
+    check_space(plan, 14, Elsewhere(out, 40_000), workers=2)
+    with pytest.raises(ConfigError, match=r"unfinished shards has .* set TMPDIR"):
+        check_space(plan, 14, Elsewhere(out, 10_000), workers=2)
+
+
 def left(
     out: Path, small_source: Path, part: Part | None = None, *, retry_failed: bool = False
 ) -> Left:

@@ -12,7 +12,7 @@ from texgen.cli.main import run
 from texgen.errors import DatasetError
 from texgen.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
 from texgen.records import encode_record, read_header, record_path
-from texgen.status import GONE_S, read_progress
+from texgen.status import read_progress
 from texgen.storage import LocalSink
 
 NOW = 1_000_000.0
@@ -31,6 +31,18 @@ def unfinished(out: Path, *, without: list[tuple[str, int]]) -> None:
             LocalSink(out).write(
                 record_path(*shard), encode_record(replace(record, timings=timings), [])
             )
+
+
+def test_a_run_that_speaks_seldom_is_not_gone_so_soon(out):
+    unfinished(out, without=[("val", 0)])
+    for every_s, age, state in (
+        (30.0, 150.0, "running"),
+        (30.0, 181.0, "gone"),
+        (5.0, 31.0, "gone"),
+    ):
+        said = Heartbeat("running", "host7", 123, NOW - 500, NOW - age, None, (), every_s)
+        LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        assert progress(out).state == state
 
 
 def beat(out: Path, state: str, age: float, *running: RunningShard) -> None:
@@ -90,7 +102,7 @@ def test_a_shard_that_is_finished_by_now_is_not_counted_twice(out):
         ("running", 0.0, "running"),
         # Another machine's clock may be ahead.
         ("running", -3600.0, "running"),
-        ("running", GONE_S + 1, "gone"),
+        ("running", 31.0, "gone"),
         ("stopped", 1.0, "stopped"),
         ("failed", 1.0, "failed"),
         # The end of a part is not the end of the build.

@@ -271,9 +271,9 @@ def test_free_space_is_that_of_the_disk(sink, tmp_path):
     assert abs(free - status.f_bavail * status.f_frsize) < 1 << 30
 
 
-def test_a_url_is_refused_as_out():
-    with pytest.raises(ConfigError, match="s3://bucket/x"):
-        open_sink("s3://bucket/x")
+def test_the_url_of_no_known_storage_is_refused_as_out():
+    with pytest.raises(ConfigError, match="gs://bucket/x: name a folder, or s3://"):
+        open_sink("gs://bucket/x")
 
 
 def test_links_back_and_to_nothing_are_listed_as_files_without_a_size(sink, tmp_path):

@@ -12,7 +12,7 @@ from texgen.cli.build_options import build_options, build_request
 from texgen.cli.output import print_result
 from texgen.cli.progress import open_view
 from texgen.driver import BuildRequest, BuildSummary, Silent, build, describe_holdings
-from texgen.errors import ConfigError
+from texgen.errors import ConfigError, StorageError
 from texgen.storage import open_sink
 from texgen.words import count_of
 
@@ -30,20 +30,25 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     """
     request = build_request(options)
     if request.options.overwrite and not options["yes"]:
-        _ask_to_overwrite(request.out)
+        _ask_to_overwrite(request)
     with open_view(quiet=options["quiet"]) as view:
         summary = build(request, view or Silent())
     print_result(_json(summary, request) if options["as_json"] else _text(summary, request))
     return 0 if summary.within_budget else 1
 
 
-def _ask_to_overwrite(out: str) -> None:
+def _ask_to_overwrite(request: BuildRequest) -> None:
     """Has the user confirm that what is in OUT may go.
 
     Raises:
         ConfigError: If the answer is no, or nobody can give one.
     """
-    holdings = describe_holdings(out, open_sink(out))
+    out = request.out
+    try:
+        holdings = describe_holdings(out, open_sink(out, s3_endpoint=request.options.s3_endpoint))
+    except StorageError as error:
+        # As in the build itself: an OUT that cannot be used at all is a wrong option.
+        raise ConfigError(str(error)) from error
     if holdings is None:
         return
     if sys.stdin is None or not sys.stdin.isatty():

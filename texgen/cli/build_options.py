@@ -24,6 +24,7 @@ from texgen.cli.options import (
     engine_spec,
     jpeg_quality,
     quality_option,
+    s3_endpoint_option,
     size_option,
 )
 from texgen.config import FORMATS, DatasetConfig, RunOptions, sample_timeout_s
@@ -32,6 +33,7 @@ from texgen.errors import ConfigError
 from texgen.images import DECODE_RULE, MAX_PIXELS
 from texgen.keys import MAX_TEXTURES
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
+from texgen.s3.address import SCHEME, endpoint_from_environment, parse
 from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.synthesize import EngineSpec, identify
 
@@ -165,6 +167,7 @@ _RUN = [
         type=Seconds(),
         help="Seconds for one texture.  [default: 120 at 224 px, in proportion to area]",
     ),
+    s3_endpoint_option,
     config_option,
 ]
 
@@ -176,7 +179,11 @@ def build_options(*, out_required: bool) -> Callable[[_Command], _Command]:
         out_required: Whether ``--out`` must be given.
     """
     out = click.option(
-        "--out", type=Place(), required=out_required, metavar="OUT", help="Folder for the data set."
+        "--out",
+        type=Place(),
+        required=out_required,
+        metavar="OUT",
+        help="Folder for the data set, or s3://bucket/prefix.",
     )
 
     def decorate(command: _Command) -> _Command:
@@ -236,6 +243,8 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
         part=options["part"],
         retry_failed=options["retry_failed"],
         overwrite=options["overwrite"],
+        # Tasks on other nodes do not see this process's environment.
+        s3_endpoint=options["s3_endpoint"] or endpoint_from_environment(),
     )
 
 
@@ -259,6 +268,7 @@ def _dataset(options: dict[str, Any], engine: EngineSpec, quality: int | None) -
 
 def _check_places(source: str, out: str) -> None:
     if "://" in source or "://" in out:
+        _check_urls(source, out)
         return
     inside, outside = Path(source).resolve(), Path(out).resolve()
     if inside == outside or inside in outside.parents or outside in inside.parents:
@@ -266,6 +276,14 @@ def _check_places(source: str, out: str) -> None:
         raise ConfigError(message)
     if outside.is_file():
         message = f"--out {out} is a file; name a folder"
+        raise ConfigError(message)
+
+
+def _check_urls(source: str, out: str) -> None:
+    inside = parse(out) if "://" in out else None
+    outside = parse(source) if source.startswith(SCHEME) else None
+    if inside and outside and inside.overlaps(outside):
+        message = f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
         raise ConfigError(message)
 
 

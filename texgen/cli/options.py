@@ -26,6 +26,7 @@ from texgen.words import plain
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+_ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 _QUALITY = 95
 
 
@@ -184,6 +185,29 @@ class _Engine(click.Choice[str]):
     ) -> str:
         return STUB if value == STUB else super().convert(value, param, ctx)
 
+
+class Endpoint(click.ParamType[str]):
+    """The URL of an S3-compatible store."""
+
+    name = "url"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """See `click.ParamType.convert`."""
+        text = str(value)
+        if _ENDPOINT.fullmatch(text):
+            return text
+        # It may hold a password: not shown.
+        return self.fail("expected http(s)://host or http(s)://host:port alone", param, ctx)
+
+
+s3_endpoint_option = click.option(
+    "--s3-endpoint",
+    type=Endpoint(),
+    metavar="URL",
+    help="Of an S3-compatible store.  [default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS]",
+)
 
 WORKERS = click.IntRange(1, 4096)
 """Above what any machine has use for."""

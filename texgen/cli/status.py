@@ -9,10 +9,10 @@ from dataclasses import asdict
 
 import click
 
-from texgen.cli.options import Place
+from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.heartbeat import Heartbeat, RunningShard
-from texgen.status import GONE_S, Progress, read_progress
+from texgen.status import Progress, read_progress
 from texgen.storage import open_sink
 from texgen.types import shard_name
 from texgen.words import count_of, duration_text, plain, size_text
@@ -31,13 +31,14 @@ _STATES = {
 
 @click.command(name="status", short_help="how far a build is")
 @click.argument("out", type=Place(), metavar="OUT")
+@s3_endpoint_option
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def command(out: str, as_json: bool) -> None:
+def command(out: str, s3_endpoint: str | None, as_json: bool) -> None:
     """Tell how far the build in OUT is, from what lies there alone.
 
     It may run here, on another machine, on a cluster, or no longer.
     """
-    progress = read_progress(open_sink(out))
+    progress = read_progress(open_sink(out, s3_endpoint=s3_endpoint))
     print_result(json.dumps(asdict(progress)) if as_json else "\n".join(_text(out, progress)))
 
 
@@ -82,7 +83,7 @@ def _run(run: Heartbeat, now: float) -> str:
     line = f"  {part}process {run.pid} on {plain(run.host)} since {since}: "
     if run.state != "running":
         return line + f"{run.state} {duration_text(ago)} ago"
-    if ago < GONE_S:
+    if not run.is_gone(now):
         shards = count_of(len(run.running), "shard")
         return line + f"{shards} in the making, {duration_text(ago)} ago"
     return line + f"not heard of for {duration_text(ago)}"

@@ -7,16 +7,15 @@ import secrets
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
 from texgen import signals
-from texgen.cli.options import WORKERS, Place
+from texgen.cli.options import WORKERS, Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.cli.progress import open_check_view
 from texgen.errors import ConfigError
-from texgen.storage import open_sink
+from texgen.storage import open_sink, place_of
 from texgen.verify import Deep, Report, verify
 from texgen.words import count_of
 
@@ -46,6 +45,7 @@ _SEED_BITS = 32
     help="Chooses them; the report names it.  [default: another one each time]",
 )
 @click.option("--workers", type=WORKERS, help="Shards read side by side.")
+@s3_endpoint_option
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
@@ -55,6 +55,7 @@ def command(
     sample: int | None,
     sample_seed: int | None,
     workers: int | None,
+    s3_endpoint: str | None,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -64,8 +65,10 @@ def command(
         # Nothing is written that would have to be cleared away, and engines end with this process.
         signals.catch(lambda number, _: signals.leave(number, "stopped"))
         with open_check_view(quiet=quiet) as show:
-            report = verify(open_sink(out), workers, deep=wanted, progress=show)
-    print_result(json.dumps(asdict(report)) if as_json else _text(out, report))
+            report = verify(
+                open_sink(out, s3_endpoint=s3_endpoint), workers, deep=wanted, progress=show
+            )
+    print_result(json.dumps(asdict(report)) if as_json else _text(out, report, s3_endpoint))
     return 1 if report.faults else 0
 
 
@@ -84,7 +87,7 @@ def _deep(deep: bool, src: str | None, sample: int | None, sample_seed: int | No
     return Deep(src, _SAMPLE if sample is None else sample, seed)
 
 
-def _text(out: str, report: Report) -> str:
+def _text(out: str, report: Report, s3_endpoint: str | None) -> str:
     verdict = count_of(len(report.faults), "fault") if report.faults else "no fault"
     lines = [
         f"{out}: {verdict}; {count_of(report.shards, 'shard')}, "
@@ -96,7 +99,7 @@ def _text(out: str, report: Report) -> str:
     lines += [f"  {fault}" for fault in report.faults[:_SHOWN]]
     if len(report.faults) > _SHOWN:
         lines.append(f"  … and {len(report.faults) - _SHOWN} more; --json lists them all")
-    return "\n".join([*lines, *_mend(out, report)])
+    return "\n".join([*lines, *_mend(out, report, s3_endpoint)])
 
 
 def _looked_at(report: Report) -> Iterator[str]:
@@ -110,7 +113,7 @@ def _looked_at(report: Report) -> Iterator[str]:
         yield f"  {', '.join(done)}"
 
 
-def _mend(out: str, report: Report) -> Iterator[str]:
+def _mend(out: str, report: Report, s3_endpoint: str | None) -> Iterator[str]:
     """What to type against the faults."""
     if report.strays:
         yield f"Move what is not in the index out of {out}, or delete it."
@@ -126,8 +129,16 @@ def _mend(out: str, report: Report) -> Iterator[str]:
         return
     shown = report.delete[:_SHOWN]
     if shown:
-        yield f"rm -- {' '.join(shlex.quote(str(Path(out, path))) for path in shown)}"
+        yield from _delete_lines([shlex.quote(place_of(out, path)) for path in shown], s3_endpoint)
     if len(report.delete) > _SHOWN:
         yield f'  and {len(report.delete) - _SHOWN} more; --json lists them under "delete"'
     before = "Then run" if shown else "Run"
     yield f"{before} the same `texgen build` again: it makes anew what is damaged or gone."
+
+
+def _delete_lines(places: list[str], s3_endpoint: str | None) -> Iterator[str]:
+    if "://" in places[0]:
+        where = f"--endpoint-url {s3_endpoint} " if s3_endpoint else ""
+        yield from (f"aws s3 {where}rm {place}" for place in places)
+    else:
+        yield f"rm -- {' '.join(places)}"

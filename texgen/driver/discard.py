@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from texgen.ahead import map_ahead
 from texgen.errors import ConfigError
 from texgen.index import INDEX
 from texgen.storage import Sink
@@ -63,6 +64,6 @@ def discard(sink: Sink, there: Iterable[str]) -> None:
     paths = sorted(there)
     check_ours(paths)
     sink.remove(INDEX)
-    for path in paths:
-        if not _KEPT.match(path):
-            sink.remove(path)
+    ours = (path for path in paths if not _KEPT.match(path))
+    for _ in map_ahead(sink.remove, ours, sink.parallel):
+        pass

@@ -6,9 +6,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from texgen.ahead import map_ahead
 from texgen.digest import sha256_file, sha256_stream
 from texgen.errors import StorageError
 from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, encode_index
@@ -109,8 +111,8 @@ def count_failures(shards: Iterable[tuple[str, int]], sink: Sink) -> Failures:
         StorageError: If a record cannot be read.
     """
     failures = Failures()
-    for split, index in shards:
-        failures.count(_table(split, index, sink))
+    for table in map_ahead(lambda shard: _table(*shard, sink), shards, sink.parallel):
+        failures.count(table)
     return failures
 
 
@@ -139,8 +141,8 @@ def _manifest(
 
 
 def _tables(split: SplitPlan, sink: Sink) -> Iterator[ArrowTable]:
-    for index in range(split.shards):
-        yield _table(split.name, index, sink)
+    one = partial(_table, split.name, sink=sink)
+    yield from map_ahead(one, range(split.shards), sink.parallel)
 
 
 def _table(split: str, index: int, sink: Sink) -> ArrowTable:

@@ -173,6 +173,7 @@ class Run:
             options.sample_retries,
             options.part,
             retry=shard in self._left.retried,
+            s3_endpoint=options.s3_endpoint,
         )
 
     def _finished(self, record: ShardRecord) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part, differences
 from texgen.driver.discard import discard
 from texgen.driver.retry import set_aside, set_aside_failed
@@ -196,9 +197,11 @@ def find_records(
         mine: Whether a shard is this run's; the files of others are left alone.
     """
     records: Records = {}
-    for shard in plan.shards():
+    found = map_ahead(
+        lambda shard: _record(record_path(*shard), sink, there), plan.shards(), sink.parallel
+    )
+    for shard, record in zip(plan.shards(), found, strict=True):
         size = there.get(shard_path(*shard))
-        record = _record(record_path(*shard), sink, there)
         if _fits(record, plan, size):
             records[shard] = record
         elif (
@@ -235,24 +238,31 @@ def bytes_needed(plan: Plan, rows: int) -> float:
     return rows * (pixels * _BYTES_PER_PIXEL[str(plan.config["format"])] + _TAR_BYTES)
 
 
-def check_space(plan: Plan, rows: int, sink: Sink) -> None:
+def check_space(plan: Plan, rows: int, sink: Sink, workers: int = 1) -> None:
     """Refuses to begin what the disk cannot hold.
 
     Args:
         plan: Of the build.
         rows: Textures that are left to make.
         sink: OUT.
+        workers: Shards that may be in the making at once on this machine.
 
     Raises:
         ConfigError: If the textures that are left will not fit.
     """
     free = sink.free_bytes()
-    if free is None:
-        return
     needed = bytes_needed(plan, rows)
-    if needed > free:
+    if free is not None and needed > free:
         message = (
             f"OUT has {size_text(free)} free, the {count_of(rows, 'texture')} left to make need "
             f"about {size_text(needed)}; make room, or name an OUT on another disk"
+        )
+        raise ConfigError(message)
+    free = sink.free_scratch_bytes()
+    at_once = bytes_needed(plan, min(rows, workers * int(plan.config["samples_per_shard"])))
+    if free is not None and at_once > free:
+        message = (
+            f"the folder for unfinished shards has {size_text(free)} free, about "
+            f"{size_text(at_once)} are needed; make room, or set TMPDIR to another disk"
         )
         raise ConfigError(message)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from texgen.config import Part
 from texgen.errors import StorageError
-from texgen.heartbeat import EVERY_S, Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
+from texgen.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
 from texgen.storage import Sink
 
 
@@ -30,7 +30,7 @@ class HeartbeatWriter:
     def beat(self, running: Sequence[RunningShard]) -> None:
         """Writes one if it is time for it."""
         if time.monotonic() >= self._next:
-            self._next = time.monotonic() + EVERY_S
+            self._next = time.monotonic() + self._sink.beat_s
             self._write("running", tuple(running))
 
     def end(self, state: str) -> None:
@@ -46,6 +46,7 @@ class HeartbeatWriter:
             beat=time.time(),
             part=self._part.name if self._part else None,
             running=running,
+            every_s=self._sink.beat_s,
         )
         try:
             self._sink.write(heartbeat_path(self._part), encode_heartbeat(heartbeat))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from texgen.cpus import available_cpus
 from texgen.driver.finish import Failures, count_failures
 from texgen.driver.log import BuildLog
 from texgen.driver.make import Run
@@ -59,12 +60,14 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
         SourceChangedError: If photographs changed; the shards without them are kept.
     """
     started = time.monotonic()
-    sink = open_sink(request.out, request.options.part)
+    sink = open_sink(request.out, request.options.part, request.options.s3_endpoint)
     source = open_source(request.source)
     with StopRequest() as stop, contextlib.ExitStack() as held:
         with _before_any_work():
             check_empty(sink)
             held.enter_context(sink.lock())
+            # Once it is closed.
+            held.callback(sink.keep_log)
             log = held.enter_context(BuildLog(sink.log_path()))
             heartbeat = HeartbeatWriter(sink, request.options.part)
             held.enter_context(_last_beat(heartbeat))
@@ -104,7 +107,7 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
         view.say(note)
     there = sink.list("") if overwrite else there
     left = find_left(plan, sink, there, options.part, retry_failed=options.retry_failed)
-    check_space(plan, left.rows, sink)
+    check_space(plan, left.rows, sink, options.workers or available_cpus())
     return plan, left
 
 

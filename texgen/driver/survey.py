@@ -100,7 +100,7 @@ def _look_into(request: BuildRequest, plan: Plan, folder: Path) -> _There:
     rows, shards = plan.rows, sum(split.shards for split in plan.splits)
     if not request.out:
         return _There(rows, shards)
-    sink = open_sink(request.out)
+    sink = open_sink(request.out, s3_endpoint=request.options.s3_endpoint)
     problems = tuple(_refusals(request, plan, folder, sink))
     if not problems and not request.options.overwrite:
         records = find_records(plan, sink, sink.list(""), lambda _: False)

@@ -15,7 +15,7 @@ from texgen.errors import TexgenError
 from texgen.executors.base import Event, Logged, Progressed, ticket_of
 from texgen.generate import ShardTask, generate_shard
 from texgen.source import open_source
-from texgen.storage import open_sink, storage_errors
+from texgen.storage import attempt_place, open_sink, storage_errors
 from texgen.synthesize import EnginePool, EngineSpec
 from texgen.types import ShardRecord, shard_path
 
@@ -54,10 +54,10 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
     handler = _Forwarder(report)
     logger = logging.getLogger("texgen")
     logger.addHandler(handler)
-    shard = Path(task.out, shard_path(task.shard.split, task.shard.index))
+    place = attempt_place(task.out, shard_path(task.shard.split, task.shard.index))
     try:
         # What reads SRC or runs engines has errors of its own.
-        with storage_errors("write", shard):
+        with storage_errors("write", place):
             return _run(task, report)
     except TexgenError:
         raise
@@ -69,7 +69,7 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
 
 
 def _run(task: ShardTask, report: Report) -> ShardRecord:
-    sink = open_sink(task.out, task.part)
+    sink = open_sink(task.out, task.part, task.s3_endpoint)
     # OUT's own scratch is emptied at the end of a build, whatever was killed on the way.
     pool = warm_pool(task, sink.scratch())
     ticket = ticket_of(task)

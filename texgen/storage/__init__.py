@@ -8,15 +8,32 @@ from typing import Protocol
 
 from texgen.config import Part
 from texgen.errors import ConfigError
-from texgen.storage.faults import scratch_folder, storage_errors
+from texgen.s3.address import SCHEME
+from texgen.storage.faults import scratch_folder, scratch_root, storage_errors
 from texgen.storage.local import LocalSink
 from texgen.types import ArrowFile
 
-__all__ = ["LocalSink", "Sink", "open_sink", "scratch_folder", "storage_errors"]
+__all__ = [
+    "LocalSink",
+    "Sink",
+    "attempt_place",
+    "open_sink",
+    "place_of",
+    "scratch_folder",
+    "storage_errors",
+]
 
 
 class Sink(Protocol):
-    """Holds finished files under paths relative to OUT; nothing unfinished is ever seen there."""
+    """Holds finished files under paths relative to OUT; nothing unfinished is ever seen there.
+
+    Attributes:
+        beat_s: Between two heartbeats of a build, s.
+        parallel: Small files that are worth being opened or deleted at once.
+    """
+
+    beat_s: float
+    parallel: int
 
     def foreign(self) -> str | None:
         """Name of a file in a place that no build has written to yet, or None."""
@@ -49,6 +66,14 @@ class Sink(Protocol):
 
         Raises:
             StorageError: If it cannot be opened.
+        """
+        ...
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Bytes out of the middle of a finished file; fewer where it is shorter.
+
+        Raises:
+            StorageError: If it cannot be read.
         """
         ...
 
@@ -86,22 +111,46 @@ class Sink(Protocol):
         """A local file for the build's log, or None where there is none."""
         ...
 
+    def keep_log(self) -> None:
+        """Brings the closed log to OUT, if it is not there; raises nothing."""
+        ...
+
     def free_bytes(self) -> int | None:
         """Free space, or None where there is no such limit."""
         ...
 
+    def free_scratch_bytes(self) -> int | None:
+        """Free space in `scratch`, or None where that is in OUT."""
+        ...
 
-def open_sink(location: str, part: Part | None = None) -> Sink:
+
+def open_sink(location: str, part: Part | None = None, s3_endpoint: str | None = None) -> Sink:
     """Opens OUT.
 
     Args:
-        location: A folder.
+        location: A folder, or ``s3://bucket/prefix``.
         part: What of the data set this process makes, None for all of it.
+        s3_endpoint: URL of an S3-compatible store; None is what the environment names.
 
     Raises:
         ConfigError: If this version cannot write there.
     """
+    if location.startswith(SCHEME):
+        # boto3 takes a third of a second to import, and folders need none of it.
+        from texgen.storage.s3 import S3Sink
+
+        return S3Sink(location, part, s3_endpoint)
     if "://" in location:
-        message = f"--out {location}: only folders can be written so far; build into one and copy"
+        message = f"{location}: name a folder, or s3://bucket/prefix"
         raise ConfigError(message)
     return LocalSink(Path(location), part)
+
+
+def place_of(location: str, path: str) -> str:
+    """The path or URL of a file of OUT."""
+    return f"{location.rstrip('/')}/{path}" if "://" in location else str(Path(location, path))
+
+
+def attempt_place(location: str, path: str) -> Path:
+    """The folder that an attempt's own files are in, or the file in OUT; for errors."""
+    return scratch_root() if "://" in location else Path(location, path)

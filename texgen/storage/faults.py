@@ -28,6 +28,14 @@ _MENDS = {
     errno.ELOOP: "mend the links, or name another OUT",
 }
 
+_NO_ROOM = "make room, or set TMPDIR to a folder on another disk"
+_SCRATCH_MENDS = {errno.ENOSPC: _NO_ROOM, errno.EDQUOT: _NO_ROOM}
+
+
+def scratch_root() -> Path:
+    """The user's folder of this machine for files on their way to a bucket."""
+    return Path(tempfile.gettempdir(), f"texgen-{os.getuid()}")
+
 
 @contextlib.contextmanager
 def storage_errors(verb: str, path: Path) -> Iterator[None]:
@@ -35,7 +43,7 @@ def storage_errors(verb: str, path: Path) -> Iterator[None]:
 
     Args:
         verb: What is done to ``path``.
-        path: In OUT.
+        path: In OUT, or of a file on its way there.
     """
     try:
         yield
@@ -46,6 +54,8 @@ def storage_errors(verb: str, path: Path) -> Iterator[None]:
         where = (error.errno == errno.EEXIST and error.filename) or path
         message = f"cannot {verb} {where}: {why}"
         mend = _MENDS.get(error.errno or 0)
+        if path.is_relative_to(scratch_root()):
+            mend = _SCRATCH_MENDS.get(error.errno or 0, mend)
         raise StorageError(f"{message}; {mend}" if mend else message) from error
 
 

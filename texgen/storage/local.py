@@ -34,7 +34,14 @@ class LocalSink:
     Args:
         root: OUT.
         part: What of the data set this process makes, None for all of it.
+
+    Attributes:
+        beat_s: See `Sink`.
+        parallel: See `Sink`.
     """
+
+    beat_s = 5.0
+    parallel = 1
 
     def __init__(self, root: Path, part: Part | None = None) -> None:
         self._root = root
@@ -121,6 +128,13 @@ class LocalSink:
             # Arrow cannot map an empty file.
             return pa.memory_map(str(place)) if place.stat().st_size else pa.BufferReader(b"")
 
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """See `Sink.read`."""
+        place = self._root / path
+        with storage_errors("read", place), place.open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
     def write(self, path: str, data: bytes) -> None:
         """See `Sink.write`."""
         part = self._beside(Path(path).name)
@@ -196,6 +210,13 @@ class LocalSink:
         with storage_errors("write to", folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder / (f"build.{self._part.name}.log" if self._part else "build.log")
+
+    def keep_log(self) -> None:
+        """See `Sink.keep_log`."""
+
+    def free_scratch_bytes(self) -> int | None:
+        """See `Sink.free_scratch_bytes`."""
+        return None
 
     def free_bytes(self) -> int | None:
         """See `Sink.free_bytes`."""

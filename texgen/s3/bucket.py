@@ -1,0 +1,196 @@
+"""Objects below one prefix: every request of texgen to a store is one of these."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from texgen.s3.address import Address
+from texgen.s3.client import client, is_signed
+from texgen.s3.faults import MissingObjectError, OutOfRangeError
+from texgen.s3.retry import ATTEMPTS, retried
+
+Send = str | Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object, or some of it.
+
+    Attributes:
+        data: What was asked for of its bytes.
+        size: Bytes of all of it.
+        etag: Changes with its bytes.
+        age_s: Seconds since it was written, by the store's own clock.
+        sha256: As it was committed, hex; None where it was not.
+    """
+
+    data: bytes
+    size: int
+    etag: str
+    age_s: float
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The objects below one address; its paths are relative to that.
+
+    A mere name, which pickles: connections belong to the process that uses it. All
+    methods raise `StorageError` once their tries are used up.
+
+    Attributes:
+        address: Where the objects lie.
+        endpoint: URL of an S3-compatible store; None is what the environment names.
+        attempts: Tries of a request.
+    """
+
+    address: Address
+    endpoint: str | None = None
+    attempts: int = ATTEMPTS
+
+    def get(
+        self, path: str, start: int = 0, end: int | None = None, etag: str | None = None
+    ) -> Found:
+        """Reads an object, or the bytes from ``start`` to before ``end``.
+
+        Args:
+            path: Of the object.
+            start: First byte.
+            end: Cut off at the object's end; None is that.
+            etag: What the object must have, None for any.
+
+        Raises:
+            MissingObjectError: If there is none.
+            ConditionFailedError: If it has another ``etag``.
+        """
+        wanted = {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        wanted = {} if start == 0 and end is None else wanted
+        wanted |= {"IfMatch": etag} if etag else {}
+
+        def read(**of: Any) -> tuple[dict[str, Any], bytes]:  # noqa: ANN401 - boto3's parameters
+            answer = client(self.endpoint).get_object(**of)
+            with contextlib.closing(answer["Body"]) as body:
+                return answer, body.read()
+
+        try:
+            answer, data = self._call(read, "read", path, **wanted)
+        except OutOfRangeError:
+            # No part of an object without bytes can be asked for.
+            if start:
+                raise
+            return self.head(path)
+        _, _, size = answer.get("ContentRange", "").partition("/")
+        return _found(answer, data, int(size or answer["ContentLength"]))
+
+    def head(self, path: str) -> Found:
+        """What is known of an object without its bytes.
+
+        Raises:
+            MissingObjectError: If there is none.
+        """
+        answer = self._call("head_object", "look at", path)
+        return _found(answer, b"", answer["ContentLength"])
+
+    def put(
+        self, path: str, body: bytes | Path, condition: Mapping[str, str], sha256: str | None = None
+    ) -> str:
+        """Writes an object, all of it or nothing.
+
+        Args:
+            path: Of the object.
+            body: Its bytes, or a local file of them.
+            condition: ``IfNoneMatch`` or ``IfMatch``; nothing writes over any object.
+            sha256: Kept beside it, hex.
+
+        Returns:
+            Its ETag.
+
+        Raises:
+            ConditionFailedError: If the object is not as demanded; a try whose answer was lost
+                may have made it so.
+            MissingObjectError: If there is none, but one was demanded.
+        """
+        digest = body_md5(body)
+        about = {"Metadata": {"sha256": sha256}} if sha256 else {}
+
+        def send(**to: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3's parameters
+            with contextlib.ExitStack() as opened:
+                data = body if isinstance(body, bytes) else opened.enter_context(body.open("rb"))
+                answer: dict[str, Any] = client(self.endpoint).put_object(Body=data, **to)
+                return answer
+
+        etag: str = self._call(send, "write", path, ContentMD5=digest, **condition, **about)["ETag"]
+        return etag
+
+    def delete(self, path: str) -> None:
+        """Deletes an object, if it is there."""
+        with contextlib.suppress(MissingObjectError):
+            self._call("delete_object", "delete", path)
+
+    def list(self, folder: str = "", most: int | None = None) -> Iterator[tuple[str, int]]:
+        """Path and bytes of the objects below a folder, page by page.
+
+        Args:
+            folder: Path of the folder; all objects for ``""``.
+            most: Objects that are asked for; None is all.
+        """
+        base = self.address.key("")
+        prefix = self.address.key(f"{folder}/" if folder else "")
+        page: dict[str, Any] = {"Prefix": prefix, **({"MaxKeys": most} if most else {})}
+        while True:
+            answer = self.call("list_objects_v2", "list", folder, **page)
+            for found in answer.get("Contents", ()):
+                # Consoles make an object without bytes for a folder.
+                if not found["Key"].endswith("/"):
+                    yield found["Key"].removeprefix(base), found["Size"]
+            if not answer.get("IsTruncated") or most:
+                return
+            page["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def call(self, send: Send, verb: str, path: str, **of: Any) -> Any:  # noqa: ANN401 - boto3's
+        """Sends a request about the bucket, as often as it takes.
+
+        Args:
+            send: Name of a client's method, or what is called instead of one.
+            verb: What the request does, for errors.
+            path: To what, for errors.
+            of: Its parameters.
+        """
+        connected = client(self.endpoint)
+        request = getattr(connected, send) if isinstance(send, str) else send
+        return retried(
+            lambda: request(Bucket=self.address.bucket, **of),
+            verb,
+            self.address.url(path),
+            signed=is_signed(connected),
+            attempts=self.attempts,
+        )
+
+    def _call(self, send: Send, verb: str, path: str, **of: Any) -> Any:  # noqa: ANN401 - boto3's
+        return self.call(send, verb, path, Key=self.address.key(path), **of)
+
+
+def body_md5(body: bytes | Path) -> str:
+    """The ``Content-MD5`` of a body: the only check of an upload that every store knows."""
+    digest = hashlib.md5(usedforsecurity=False)
+    if isinstance(body, bytes):
+        digest.update(body)
+    else:
+        with body.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return base64.b64encode(digest.digest()).decode()
+
+
+def _found(answer: Mapping[str, Any], data: bytes, size: int) -> Found:
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    age = parsedate_to_datetime(date) - answer["LastModified"] if date else None
+    sha256 = answer.get("Metadata", {}).get("sha256")
+    return Found(data, size, answer["ETag"], age.total_seconds() if age else 0.0, sha256)

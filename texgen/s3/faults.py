@@ -1,0 +1,169 @@
+"""What a store answers, as an error that names the thing and the mend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ChecksumError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
+
+from texgen.errors import StorageError
+
+
+class MissingObjectError(StorageError):
+    """There is no such object."""
+
+
+class ConditionFailedError(StorageError):
+    """The object is not as the request demanded, so nothing was done."""
+
+
+class ChangedUploadError(StorageError):
+    """A multipart upload cannot be completed: a conflict, or it was completed or aborted."""
+
+
+class OutOfRangeError(StorageError):
+    """The object does not reach to the bytes that were asked for."""
+
+
+class UnsupportedError(StorageError):
+    """The store does not know what was asked of it."""
+
+
+_PASSING = {
+    "BadDigest",
+    "ConditionalRequestConflict",
+    "IncompleteBody",
+    "InternalError",
+    "OperationAborted",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+_PASSING_STATUS = {408, 429, 500, 502, 503, 504, 509}
+
+_RENEW = "renew the credentials"
+_REGION = "name the bucket's region in AWS_REGION"
+_MENDS = {
+    "AccessDenied": "give these credentials the permissions that docs/s3.md lists",
+    "AllAccessDisabled": "ask the owner of the bucket",
+    "AuthorizationHeaderMalformed": _REGION,
+    "EntityTooLarge": "take a smaller --samples-per-shard",
+    "ExpiredToken": _RENEW,
+    "IllegalLocationConstraintException": _REGION,
+    "InvalidAccessKeyId": "name a key that this store knows in AWS_ACCESS_KEY_ID",
+    "InvalidBucketName": "name a bucket",
+    "InvalidToken": _RENEW,
+    "NoSuchBucket": "make the bucket first, or name another",
+    "PermanentRedirect": _REGION,
+    "QuotaExceeded": "make room there, or raise the quota",
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY",
+    "SlowDown": "try later, or with fewer --workers",
+    "TokenRefreshRequired": _RENEW,
+    "XMinioStorageFull": "make room there",
+}
+_CODE_OF_STATUS = {"301": "PermanentRedirect", "403": "AccessDenied", "404": "NoSuchKey"}
+_NO_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_LATER = "try again later"
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether the same request may succeed after a while."""
+    if isinstance(error, ClientError):
+        return code_of(error) in _PASSING or _status(error) in _PASSING_STATUS
+    if isinstance(error, SSLError):
+        return False
+    passing = (HTTPClientError, IncompleteReadError, ChecksumError, ResponseParserError)
+    return isinstance(error, passing)
+
+
+def code_of(error: ClientError) -> str:
+    """The store's code; of an answer without a body that of its status."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return _CODE_OF_STATUS.get(code, code)
+
+
+def storage_error(verb: str, url: str, error: Exception, *, signed: bool) -> StorageError:
+    """A `StorageError`: ``cannot write s3://…: why; mend``.
+
+    Args:
+        verb: What was to be done.
+        url: With what.
+        error: What it met.
+        signed: Whether there were credentials.
+    """
+    if not isinstance(error, ClientError):
+        why, mend = _of_connection(error)
+        return StorageError(f"cannot {verb} {url}: {why}; {mend}")
+    code = code_of(error)
+    kind = _kind(code, _status(error), str(error.operation_name))
+    # A store's own text may quote what was sent; its code does not.
+    mend = _MENDS.get(code, _LATER if is_passing(error) else "")
+    if code == "AccessDenied" and not signed:
+        code, mend = "AccessDenied, and there are no credentials", _NO_CREDENTIALS
+    message = f"cannot {verb} {url}: {_said(code, _status(error))}" + (f"; {mend}" if mend else "")
+    made = kind(message)
+    if kind is MissingObjectError:
+        # As a folder's errors say it.
+        made.__cause__ = FileNotFoundError(url)
+    return made
+
+
+def _kind(code: str, status: int, operation: str) -> type[StorageError]:
+    if code in {"NoSuchKey", "NoSuchVersion"}:
+        return MissingObjectError
+    if code == "NoSuchUpload" or (status == 409 and operation == "CompleteMultipartUpload"):
+        return ChangedUploadError
+    if status == 412 or code in {"PreconditionFailed", "412"}:
+        return ConditionFailedError
+    if status == 416 or code == "InvalidRange":
+        return OutOfRangeError
+    if status == 501 or code == "NotImplemented":
+        return UnsupportedError
+    return StorageError
+
+
+def _said(code: str, status: int) -> str:
+    known = {"NoSuchKey": "it is not there", "NoSuchBucket": "there is no such bucket"}
+    if code in known:
+        return known[code]
+    return f"the store says {code or status}"
+
+
+def _of_connection(error: Exception) -> tuple[str, str]:
+    if isinstance(error, NoCredentialsError):
+        return "there are no credentials", _NO_CREDENTIALS
+    if isinstance(error, PartialCredentialsError):
+        return "half of the credentials are missing", _NO_CREDENTIALS
+    if isinstance(error, CredentialRetrievalError):
+        return "the credentials cannot be fetched", _RENEW
+    if isinstance(error, SSLError):
+        return "its certificate is not trusted", "name its authority in AWS_CA_BUNDLE"
+    if isinstance(error, HTTPClientError | IncompleteReadError | ChecksumError):
+        return f"no answer ({type(error).__name__})", "check the network and --s3-endpoint"
+    if isinstance(error, ResponseParserError):
+        return "the answer is not that of S3", "check --s3-endpoint"
+    if isinstance(error, BotoCoreError):
+        return f"{type(error).__name__}", "check the settings for S3"
+    return f"{type(error).__name__}", _LATER
+
+
+def _status(error: ClientError) -> int:
+    about: dict[str, Any] = error.response.get("ResponseMetadata", {})
+    return int(about.get("HTTPStatusCode", 0))
