@@ -186,6 +186,15 @@ def test_a_lock_is_taken_and_given_up_through_faults(s3, fault):
         pass
 
 
+def test_a_store_that_knows_half_of_the_conditions_locks_too(s3):
+    with sink(s3).lock():
+        pass
+    with Proxy(s3.endpoint, once("unknown", "PUT", "lock", times=1)) as proxy:
+        with S3Sink(f"s3://{s3.bucket}/out", None, proxy.url).lock():
+            refused(sink(s3))
+        assert proxy.met["unknown"] == 1
+
+
 def test_a_lock_that_cannot_be_written_says_so(s3):
     with Proxy(s3.endpoint, lambda method, _: "denied" if method == "PUT" else None) as proxy:
         asking = S3Sink(f"s3://{s3.bucket}/out", None, proxy.url)

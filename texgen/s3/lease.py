@@ -18,7 +18,7 @@ from typing import Any
 
 from texgen.errors import LockedError, StorageError
 from texgen.s3.bucket import Bucket
-from texgen.s3.faults import ConditionFailedError, MissingObjectError
+from texgen.s3.faults import ConditionFailedError, MissingObjectError, UnsupportedError
 from texgen.s3.upload import honours_conditions
 from texgen.s3.whereabouts import about_this_process, is_gone_from_here
 
@@ -142,6 +142,9 @@ class Lease:
             self._etag = self._bucket.put(self._path, data, condition)
         except (ConditionFailedError, MissingObjectError):
             return self._is_ours()
+        except UnsupportedError:
+            # Some stores know one of the two conditions.
+            return self._written_freely(data, etag)
         return True
 
     def _written_freely(self, data: bytes, etag: str | None) -> bool:
