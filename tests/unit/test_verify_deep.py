@@ -470,7 +470,7 @@ def test_a_plan_that_lists_other_sizes_is_not_taken_for_a_changed_src(out, sourc
         (["--src", "."], "--src goes with --deep"),
         (["--deep", "--sample", "3"], "go with --src"),
         (["--deep", "--sample-seed", "3"], "go with --src"),
-        (["--deep", "--src", "/nowhere"], "/nowhere: no such folder"),
+        (["--deep", "--src", "/nowhere"], "/nowhere: no such file or folder"),
         (["--deep", "--src", "/nowhere", "--sample", "-1"], "--sample"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.bar import transfer_bar
-from texgen.cli.options import Place
+from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.dataset import Dataset
 from texgen.errors import ConfigError
@@ -22,9 +22,17 @@ from texgen.words import count_of
 @click.argument("out", type=Place(), metavar="OUT")
 @click.option("--to", type=Place(), required=True, metavar="DIR", help="Folder for the files.")
 @click.option("--split", "splits", multiple=True, help="Only this split; may be repeated.")
+@s3_endpoint_option
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def command(out: str, to: str, splits: tuple[str, ...], quiet: bool, as_json: bool) -> None:
+def command(
+    out: str,
+    to: str,
+    splits: tuple[str, ...],
+    s3_endpoint: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
     """Write the textures of OUT as image files: DIR/<split>/<class>/<name>.
 
     That is how the paper's authors' trainer takes them. The same command goes on where an
@@ -39,7 +47,8 @@ def command(out: str, to: str, splits: tuple[str, ...], quiet: bool, as_json: bo
             message = f"--to {to} lies in {out}, whose files are the data set's; name another"
             raise ConfigError(message)
     with transfer_bar(quiet=quiet, of_bytes=False) as tell:
-        summary = export(Dataset(open_sink(out)), splits, Path(to), tell)
+        dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
+        summary = export(dataset, splits, Path(to), tell)
     if as_json:
         print_result(json.dumps(asdict(summary)))
         return

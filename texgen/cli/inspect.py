@@ -13,7 +13,7 @@ import click
 from PIL import Image
 
 from texgen.cli.files import check_target, write_file
-from texgen.cli.options import Place
+from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.config import DEFAULT_ENGINE
 from texgen.dataset import Dataset, Found
@@ -44,6 +44,7 @@ _COLUMNS = ("images", "textures", "failed", "shards", "bytes", "classes")
 @click.option(
     "--count", type=click.IntRange(1, 200), help=f"Textures on the sheet.  [default: {_COUNT}]"
 )
+@s3_endpoint_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     out: str,
@@ -52,13 +53,14 @@ def command(
     src: str | None,
     sheet: str | None,
     count: int | None,
+    s3_endpoint: str | None,
     as_json: bool,
 ) -> None:
     """Show what OUT is and holds; with KEY where one texture is from and how to make it again."""
     _check_options(key, split, src, sheet, count)
     if sheet is not None:
         check_target("--sheet", Path(sheet), [".png"], {"OUT": out, "--src": src})
-    dataset = Dataset(open_sink(out))
+    dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
     homes = [] if key is None else _homes(dataset, key, split)
     if sheet is not None:
         rows = [row for _, row in homes[:1] or dataset.spread(count or _COUNT)]

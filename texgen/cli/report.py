@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.files import check_target, write_file
-from texgen.cli.options import Place
+from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.dataset import Dataset
 from texgen.photographs import open_photographs
@@ -35,12 +35,15 @@ from texgen.words import plain, size_text
     show_default=True,
     help="Textures that are shown.",
 )
+@s3_endpoint_option
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
-def command(out: str, html: str, src: str | None, count: int, as_json: bool) -> None:
+def command(
+    out: str, html: str, src: str | None, count: int, s3_endpoint: str | None, as_json: bool
+) -> None:
     """Write one HTML page about OUT that needs no network: counts, failures, pictures, plots."""
     target = Path(html)
     check_target("--html", target, [".html", ".htm"], {"OUT": out, "--src": src})
-    dataset = Dataset(open_sink(out))
+    dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
     photographs = open_photographs(src, dataset.index.config) if src is not None else None
     figures = gather(dataset, photographs, count)
     page = render(figures).encode()
