@@ -151,5 +151,5 @@ def test_no_data_set_is_one_line(tmp_path, capsys):
     code, text = refused(capsys, tmp_path)
     assert code == 1
     assert "no finished data set" in text
-    code, text = refused(capsys, "s3://bucket/set")
+    code, text = refused(capsys, "gs://bucket/set")
     assert code == 2
