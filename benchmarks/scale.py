@@ -140,7 +140,7 @@ def build(src: Path, out: Path) -> Run:
     more = ["--engine", "stub", "--no-ray", "--quiet", "--name", NAME, "--max-failures", "100%"]
     return watched(
         subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL),
-        lambda: any((out / "_build" / "tmp").glob("*.part")),
+        lambda: any((out / "_build" / "tmp").rglob("*.part")),
     )
 
 
