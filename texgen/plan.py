@@ -196,10 +196,15 @@ def sample_entries(plan: Plan, folder: Path, count: int) -> list[ImageEntry]:
     found, first = [], 0
     for split in plan.splits:
         numbers = [n - first for n in wanted if first <= n < first + split.images]
-        reader = pa.ipc.open_file(pa.memory_map(str(folder / f"{split.name}.arrow")))
+        reader = _in_passing(folder, split)
         found += list(_entries_at(reader, numbers))
         first += split.images
     return found
+
+
+def _in_passing(folder: Path, split: SplitPlan) -> Any:  # noqa: ANN401 - pyarrow
+    # Not mapped: read from end to end, all of it would count as this process's memory.
+    return pa.ipc.open_file(pa.OSFile(str(folder / f"{split.name}.arrow")))
 
 
 def _entries_at(reader: Any, numbers: list[int]) -> Iterator[ImageEntry]:  # noqa: ANN401 - pyarrow
@@ -221,7 +226,7 @@ def source_bytes(split: SplitPlan, folder: Path) -> int | None:
     Photographs whose textures run over a shard's end count once for each shard. None where
     no size is known before a photograph is read, as in Parquet.
     """
-    reader = pa.ipc.open_file(pa.memory_map(str(folder / f"{split.name}.arrow")))
+    reader = _in_passing(folder, split)
     batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
     known = [b["size"].filter(pc.greater_equal(b["size"], 0)) for b in batches]
     if split.images and not any(map(len, known)):
