@@ -265,7 +265,7 @@ def test_failures_within_the_budget_are_exit_code_0(tmp_path: Path, texgen: Texg
     ("options", "words"),
     [
         (("--src", "s3://bucket/x"), "only files and folders can be read"),
-        (("--out", "s3://bucket/x"), "only folders can be written"),
+        (("--out", "gs://bucket/x"), "name a folder, or s3://bucket/prefix"),
         (("--src", "/missing"), "no such file or folder"),
         (("--src", "/dev/null/missing"), "Not a directory"),
         (("--engine", "embark-cli", "--engine-bin", "/missing/program"), "cargo install"),
