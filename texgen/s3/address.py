@@ -48,9 +48,13 @@ def parse(url: str) -> Address:
     Raises:
         ConfigError: If it is none of a bucket; what may be a password is not shown.
     """
+    if not url.startswith(SCHEME):
+        scheme = url.partition("://")[0]
+        message = f"{scheme}:// is not known here; name a folder, or s3://bucket/prefix"
+        raise ConfigError(message)
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
     shown = _BUCKET.fullmatch(bucket) or not set(url[len(SCHEME) :]) & {"@", ":"}
-    if not url.startswith(SCHEME) or not shown:
+    if not shown:
         message = "a bucket is named s3://bucket/prefix; credentials come from the environment"
         raise ConfigError(message)
     if not _BUCKET.fullmatch(bucket):
