@@ -146,3 +146,11 @@ def test_a_foreign_out_is_a_problem(source, tmp_path, capsys):
     for more in ((), ("--overwrite",)):
         assert plan(source, "--out", tmp_path / "out", *more) == 1
         assert "thesis.tex" in capsys.readouterr().out
+
+
+def test_the_command_of_a_build_is_that_of_a_plan(source, tmp_path, capsys):
+    config = tmp_path / "build.toml"
+    config.write_text("quiet = true\nseed = 3\n")
+    assert plan(source, "--out", tmp_path / "out", "--quiet", "--workers", 2, "--yes") == 0
+    assert plan(source, "--out", tmp_path / "out", "--config", config) == 0
+    assert not (tmp_path / "out").exists()

@@ -29,6 +29,7 @@ _LARGE_CLUSTERS = (64, 512)
     multiple=True,
     help="Tell the time for so many; may be given several times.  [default: those here, 64, 512]",
 )
+@click.option("--quiet", is_flag=True, hidden=True, help="Taken, since `build` has it.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it parsed
     """Tell what `texgen build` would do with the same options; nothing is written.
