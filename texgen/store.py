@@ -22,6 +22,16 @@ from texgen.storage import open_sink
 from texgen.types import ArrowTable, Pixels
 
 _COLUMNS = ["key", "label", "shard", "offset", "length"]
+_NOTHING = pa.table(
+    {
+        "key": pa.array([], pa.string()),
+        "label": pa.array([], pa.int32()),
+        "shard": pa.array([], pa.string()).dictionary_encode(),
+        "offset": pa.array([], pa.int64()),
+        "length": pa.array([], pa.int64()),
+    }
+)
+"""Of a split without rows, whose manifest has no row group."""
 
 
 class MissingTextureError(DatasetError, KeyError):
@@ -56,11 +66,14 @@ class TextureStore:
         self.split = split
         self._files = open_shards(self.location)
         table = _places(self.location, split)
-        shards = table["shard"].combine_chunks()
-        self._keys = table["key"].combine_chunks()
-        self.labels: NDArray[np.int32] = table["label"].fill_null(-1).to_numpy()
-        self._offsets = table["offset"].to_numpy()
-        self._lengths = table["length"].to_numpy()
+        # Taken out one by one, so that no column is there twice for long.
+        columns = {name: table[name] for name in table.column_names}
+        del table
+        self.labels: NDArray[np.int32] = columns.pop("label").fill_null(-1).to_numpy()
+        self._offsets = columns.pop("offset").to_numpy()
+        self._lengths = columns.pop("length").to_numpy()
+        shards = columns.pop("shard").combine_chunks()
+        self._keys = columns.pop("key").combine_chunks()
         self._shard_of = shards.indices.to_numpy()
         self._shards: list[str] = shards.dictionary.to_pylist()
 
@@ -167,10 +180,29 @@ def _places(location: str, split: str) -> ArrowTable:
     for manifest in dataset.index.splits[split].manifest:
         try:
             file: Any = dataset.sink.open(manifest.path)
-            table = pq.read_table(file, columns=_COLUMNS, read_dictionary=["shard"])
+            parquet = pq.ParquetFile(file, read_dictionary=["shard"], pre_buffer=False)
+            # One by one, since decoding takes more memory than what comes of it.
+            groups = [
+                parquet.read_row_group(number, columns=_COLUMNS, use_threads=False)
+                for number in range(parquet.num_row_groups)
+            ]
         except (StorageError, pa.ArrowException, OSError) as error:
             message = f"{manifest.path} cannot be read ({error}); `texgen verify` says more"
             raise DatasetError(message) from error
         # Failed rows have no shard, and some shards may not have been downloaded.
-        tables.append(table.filter(pc.is_in(table["shard"].cast(pa.string()), shards)))
+        tables += [_of_shards(group, shards) for group in groups]
+    if not tables:
+        tables = [_NOTHING]
+    # What decoding took would stay this process's, and each worker's of a loader.
+    pa.default_memory_pool().release_unused()
     return pa.concat_tables(tables).unify_dictionaries()
+
+
+def _of_shards(table: ArrowTable, shards: Any) -> ArrowTable:  # noqa: ANN401 - pyarrow
+    """The rows whose shard is one of ``shards``; the table itself where all are."""
+    column = table["shard"]
+    named = {name for chunk in column.chunks for name in chunk.dictionary.to_pylist()}
+    if column.null_count == 0 and named <= set(shards.to_pylist()):
+        # A copy of a large manifest would be most of the memory that a store takes.
+        return table
+    return table.filter(pc.is_in(column.cast(pa.string()), shards))

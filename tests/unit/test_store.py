@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import texgen
+from tests.conftest import make_source
+from tests.unit.conftest import request
 from texgen.dataset import Dataset
+from texgen.driver import Silent, build
 from texgen.errors import DatasetError
 from texgen.storage import LocalSink
 from texgen.store import MissingTextureError, TextureStore
@@ -129,3 +132,13 @@ def test_it_is_in_the_package(finished):
     assert texgen.TextureStore is TextureStore
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         texgen.Nothing  # noqa: B018
+
+
+def test_a_split_without_photographs_is_an_empty_store(tmp_path):
+    source = make_source(tmp_path / "src" / "train", {"ant": 1}, (50, 40))
+    (tmp_path / "src" / "val" / "ant").mkdir(parents=True)
+    build(request(source.parent, tmp_path / "out"), Silent())
+    store = TextureStore(tmp_path / "out", "val")
+    assert len(store) == 0
+    assert "ant/ant_000" not in store
+    assert not store.positions("ant/ant_000")
