@@ -87,24 +87,6 @@ class ArchiveSplit:
         return ImageEntry(found.key, source, place.encode(), found.size, label, name)
 
 
-def find_entry(splits: Iterable[ArchiveSplit], key: str, source: str) -> ImageEntry:
-    """The photograph of a manifest row; see `texgen.source.Source.find`.
-
-    Raises:
-        SourceError: If it is not there.
-    """
-    # Of a further texture it is the key of the first; and without the labels that gave a flat
-    # split its classes, the key has none of them.
-    image = key.partition("+")[0]
-    names = dict.fromkeys((image, image.partition("/")[2]))
-    for split in splits:
-        for entry in (entry for name in names for entry in split.of_key(name)):
-            if entry.source == source:
-                return entry
-    message = f"--src has no {source}; name the SRC of the build"
-    raise SourceError(message)
-
-
 def collect(
     name: str,
     archives: Sequence[Archive],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from texgen.errors import SourceError
-from texgen.source.archive import ArchiveSplit, collect, find_entry
+from texgen.source.archive import ArchiveSplit, collect
+from texgen.source.archive_source import ArchiveSource
 from texgen.source.base import (
     Problem,
     SourceSpec,
@@ -16,7 +17,7 @@ from texgen.source.base import (
     shown,
     throw,
 )
-from texgen.source.files import open_archives, root_of
+from texgen.source.files import open_archives
 from texgen.source.labelling import ByFolder, ByName, Labelling, Picture, Unlabelled
 from texgen.source.labels import read_labels
 from texgen.source.names import member_path, stem
@@ -33,7 +34,7 @@ CLASS_TAR = re.compile(rb"n[0-9]{8}\.tar")
 _ROWS = 1 << 13
 
 
-class IlsvrcSource:
+class IlsvrcSource(ArchiveSource):
     """``ILSVRC2012_img_train.tar``, a tar of a tar for each class, and the flat ``…_val.tar``.
 
     Labels of the latter are those of ``--labels``, or of the development kit beside it.
@@ -45,30 +46,15 @@ class IlsvrcSource:
     """
 
     def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
-        self._spec = spec
-        self._problem = problem
-        self._root = root_of(spec.location)
-        self._splits: dict[str, ArchiveSplit] = {}
+        super().__init__(spec, problem)
         self._reader = TarReader(self._root)
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
         present, notes = self._present()
         check_selected(self._spec.selected, present)
-        for name in present:
-            if not self._spec.selected or name in self._spec.selected:
-                self._splits[name] = self._split(name, present[name])
-        return tuple(split.listing(notes) for split in self._splits.values())
-
-    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
-        """See `texgen.source.Source.entries`."""
-        return self._splits[split.name].entries(self._problem)
-
-    def find(self, key: str, source: str) -> ImageEntry:
-        """See `texgen.source.Source.find`."""
-        if not self._splits:
-            self.splits()
-        return find_entry(self._splits.values(), key, source)
+        wanted = self._spec.selected or tuple(present)
+        return self._listings({n: [tar] for n, tar in present.items() if n in wanted}, notes)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
@@ -93,7 +79,8 @@ class IlsvrcSource:
         others = [name for name in files if name.endswith(".tar") and name not in kits]
         return found, [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
 
-    def _split(self, name: str, path: str) -> ArchiveSplit:
+    def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
+        (path,) = paths
         archives = list(open_archives(self._root, [path], self._problem))
         nested = name == "train"
         full = f"{self._root}/{path}"

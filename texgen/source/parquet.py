@@ -9,9 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from texgen.errors import ImageError, SourceError
-from texgen.source.archive import Archive, ArchiveSplit, collect, find_entry
-from texgen.source.base import MAX_FILE_BYTES, Problem, SourceSpec, SplitListing, throw
-from texgen.source.files import open_archives, root_of, split_files
+from texgen.source.archive import Archive, ArchiveSplit, collect
+from texgen.source.archive_source import ArchiveSource
+from texgen.source.base import MAX_FILE_BYTES, SplitListing
+from texgen.source.files import open_archives, split_files
 from texgen.source.labelling import ByFolder, ByName, ByNumber, Labelling, Picture, Unlabelled
 from texgen.source.labels import read_labels
 from texgen.source.locator import Locator
@@ -24,7 +25,7 @@ from texgen.types import ImageEntry
 from texgen.words import count_of
 
 
-class ParquetSource:
+class ParquetSource(ArchiveSource):
     """A folder of Parquet files, of split folders of them, one file, or a pattern of files.
 
     Args:
@@ -33,28 +34,10 @@ class ParquetSource:
             one is raised.
     """
 
-    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
-        self._spec = spec
-        self._problem = problem
-        self._root = root_of(spec.location)
-        self._splits: dict[str, ArchiveSplit] = {}
-
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
         files = split_files(self._spec.location, ".parquet", self._spec.selected)
-        for name, paths in files.splits.items():
-            self._splits[name] = self._split(name, paths)
-        return tuple(self._splits[name].listing(files.notes) for name in files.splits)
-
-    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
-        """See `texgen.source.Source.entries`."""
-        return self._splits[split.name].entries(self._problem)
-
-    def find(self, key: str, source: str) -> ImageEntry:
-        """See `texgen.source.Source.find`."""
-        if not self._splits:
-            self.splits()
-        return find_entry(self._splits.values(), key, source)
+        return self._listings(files.splits, files.notes)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""

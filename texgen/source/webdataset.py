@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from texgen.source.archive import ArchiveSplit, collect, find_entry
+from texgen.source.archive import ArchiveSplit, collect
+from texgen.source.archive_source import ArchiveSource
 from texgen.source.base import Problem, SourceSpec, SplitListing, shown, throw
-from texgen.source.files import open_archives, root_of, split_files
+from texgen.source.files import open_archives, split_files
 from texgen.source.labelling import ByFolder, ByName, ByNumber, Labelling, Unlabelled
 from texgen.source.labels import read_labels
 from texgen.source.reading import TarReader
@@ -15,7 +16,7 @@ from texgen.source.tar_index import tar_indexes
 from texgen.types import ImageEntry
 
 
-class WebDatasetSource:
+class WebDatasetSource(ArchiveSource):
     """A folder of tars, a folder of split folders of tars, one tar, or a pattern of tars.
 
     Labels are those of the ``.cls`` files. Where there are none, the folders in the keys
@@ -28,28 +29,13 @@ class WebDatasetSource:
     """
 
     def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
-        self._spec = spec
-        self._problem = problem
-        self._root = root_of(spec.location)
-        self._splits: dict[str, ArchiveSplit] = {}
+        super().__init__(spec, problem)
         self._reader = TarReader(self._root)
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
         files = split_files(self._spec.location, ".tar", self._spec.selected)
-        for name, paths in files.splits.items():
-            self._splits[name] = self._split(name, paths)
-        return tuple(self._splits[name].listing(files.notes) for name in files.splits)
-
-    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
-        """See `texgen.source.Source.entries`."""
-        return self._splits[split.name].entries(self._problem)
-
-    def find(self, key: str, source: str) -> ImageEntry:
-        """See `texgen.source.Source.find`."""
-        if not self._splits:
-            self.splits()
-        return find_entry(self._splits.values(), key, source)
+        return self._listings(files.splits, files.notes)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""

@@ -1,0 +1,66 @@
+"""What the sources of every kind of archive have in common."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from texgen.errors import SourceError
+from texgen.source.archive import ArchiveSplit
+from texgen.source.base import Problem, SourceSpec, SplitListing, throw
+from texgen.source.files import root_of
+from texgen.types import ImageEntry
+
+
+class ArchiveSource(abc.ABC):
+    """Splits of archives, found once and kept as tables.
+
+    Args:
+        spec: Of the source.
+        problem: Called with each thing that a build would end at; without it the first
+            one is raised.
+    """
+
+    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
+        self._spec = spec
+        self._problem = problem
+        self._root = root_of(spec.location)
+        self._splits: dict[str, ArchiveSplit] = {}
+
+    @abc.abstractmethod
+    def splits(self) -> tuple[SplitListing, ...]:
+        """See `texgen.source.Source.splits`."""
+
+    def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
+        """See `texgen.source.Source.entries`."""
+        return self._splits[split.name].entries(self._problem)
+
+    def find(self, key: str, source: str) -> ImageEntry:
+        """See `texgen.source.Source.find`."""
+        if not self._splits:
+            self.splits()
+        return _find(self._splits.values(), key, source)
+
+    def _listings(
+        self, found: Mapping[str, Iterable[str]], notes: Sequence[str]
+    ) -> tuple[SplitListing, ...]:
+        """Lists the splits whose archives were found; ``notes`` are on all of them."""
+        self._splits = {name: self._split(name, paths) for name, paths in found.items()}
+        return tuple(split.listing(notes) for split in self._splits.values())
+
+    @abc.abstractmethod
+    def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
+        """Looks into the archives of a split."""
+
+
+def _find(splits: Iterable[ArchiveSplit], key: str, source: str) -> ImageEntry:
+    # Of a further texture it is the key of the first; and without the labels that gave a flat
+    # split its classes, the key has none of them.
+    image = key.partition("+")[0]
+    names = dict.fromkeys((image, image.partition("/")[2]))
+    for split in splits:
+        for entry in (entry for name in names for entry in split.of_key(name)):
+            if entry.source == source:
+                return entry
+    message = f"--src has no {source}; name the SRC of the build"
+    raise SourceError(message)
