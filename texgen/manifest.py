@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from texgen.types import ArrowFile, ArrowTable, Row
+from texgen.errors import DatasetError
+from texgen.types import ArrowFile, ArrowTable, Geometry, Row
 
 SCHEMA = pa.schema(
     [
@@ -34,6 +35,8 @@ SCHEMA = pa.schema(
         pa.field("sha256", pa.string()),
     ]
 )
+
+_GEOMETRY = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
 
 ROWS_PER_FILE = 1_048_576
 ROWS_PER_GROUP = 65_536
@@ -67,6 +70,24 @@ def _columns(row: Row) -> dict[str, object]:
         "length": member and member.length,
         "sha256": member and member.sha256,
     }
+
+
+def geometry_of(row: Mapping[str, Any]) -> Geometry:
+    """Where a row's patches lie.
+
+    Raises:
+        DatasetError: If the row does not say so, as one that has a texture does.
+    """
+    if None in (row[name] for name in _GEOMETRY):
+        message = f"{row['key']} does not say where its patches lie; `texgen verify` says more"
+        raise DatasetError(message)
+    return Geometry(
+        row["width"],
+        row["height"],
+        row["patch_size"],
+        (row["center_x"], row["center_y"]),
+        (row["random_x"], row["random_y"]),
+    )
 
 
 def manifest_path(split: str, index: int) -> str:

@@ -5,31 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from texgen.errors import DatasetError, ImageError, SourceError, SourceReadError
+from texgen.errors import ImageError, SourceError, SourceReadError
 from texgen.images import MAX_PIXELS, decode
+from texgen.manifest import geometry_of
 from texgen.patches import Patches, cut_patches
 from texgen.source import Source, SourceSpec, open_source
-from texgen.types import Geometry, Pixels
-
-_NAMES = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
-
-
-def geometry_of(row: Mapping[str, Any]) -> Geometry:
-    """Where a row's patches lie.
-
-    Raises:
-        DatasetError: If the row does not say so, as one that has a texture does.
-    """
-    if None in (row[name] for name in _NAMES):
-        message = f"{row['key']} does not say where its patches lie; `texgen verify` says more"
-        raise DatasetError(message)
-    return Geometry(
-        row["width"],
-        row["height"],
-        row["patch_size"],
-        (row["center_x"], row["center_y"]),
-        (row["random_x"], row["random_y"]),
-    )
+from texgen.types import Pixels
 
 
 class Photographs:

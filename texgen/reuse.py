@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from texgen.errors import StorageError
+from texgen.manifest import geometry_of
 from texgen.records import earlier_path, read_header, read_table
 from texgen.storage import Sink
 from texgen.types import Geometry, ShardPlan
@@ -43,8 +44,7 @@ class EarlierShard:
         # Another attempt at the shard may have written over the tar.
         if not row or not data or hashlib.sha256(data).hexdigest() != row["sha256"]:
             return None
-        center, random = (row["center_x"], row["center_y"]), (row["random_x"], row["random_y"])
-        return Geometry(row["width"], row["height"], row["patch_size"], center, random), data
+        return geometry_of(row), data
 
     def _read(self, row: dict[str, Any]) -> bytes | None:
         try:
