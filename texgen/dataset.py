@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from texgen.errors import DatasetError, StorageError
-from texgen.index import Index, ManifestFile, read_index
+from texgen.index import Index, ManifestFile, SplitIndex, read_index
 from texgen.manifest import has_schema
-from texgen.storage import Sink
+from texgen.storage import Sink, open_sink
 from texgen.types import ArrowFile
 
 Found = dict[str, Any]
@@ -184,3 +184,22 @@ def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
         open_ = [n for n in shares if (shares[n] < sizes[n] if step > 0 else shares[n] > 1)]
         shares[max(open_, key=lambda name: step * (exact[name] - shares[name]))] += step
     return shares
+
+
+def open_split(location: str, split: str) -> tuple[Dataset, SplitIndex]:
+    """A data set and one split of its index.
+
+    Args:
+        location: OUT.
+        split: Name of the split.
+
+    Raises:
+        DatasetError: If there is no finished data set, or none with that split.
+    """
+    dataset = Dataset(open_sink(location))
+    found = dataset.index.splits.get(split)
+    if found is None:
+        there = ", ".join(sorted(dataset.index.splits))
+        message = f"{location} has no split {split!r}; it has {there}"
+        raise DatasetError(message)
+    return dataset, found

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from texgen.dataset import Dataset
+from texgen.dataset import Dataset, open_split
 from texgen.errors import DatasetError, StorageError
 from texgen.members import open_shards
 from texgen.storage import open_sink
@@ -170,14 +170,10 @@ class TextureStore:
 
 def _places(location: str, split: str) -> ArrowTable:
     """Where the textures of a split lie, in key order; shards as a dictionary."""
-    dataset = Dataset(open_sink(location))
-    if split not in dataset.index.splits:
-        names = ", ".join(sorted(dataset.index.splits))
-        message = f"{location} has no split {split!r}; it has {names}"
-        raise DatasetError(message)
-    shards = pa.array([file.path for file in dataset.index.splits[split].shards], pa.string())
+    dataset, index = open_split(location, split)
+    shards = frozenset(file.path for file in index.shards)
     tables = []
-    for manifest in dataset.index.splits[split].manifest:
+    for manifest in index.manifest:
         try:
             file: Any = dataset.sink.open(manifest.path)
             parquet = pq.ParquetFile(file, read_dictionary=["shard"], pre_buffer=False)
@@ -198,11 +194,11 @@ def _places(location: str, split: str) -> ArrowTable:
     return pa.concat_tables(tables).unify_dictionaries()
 
 
-def _of_shards(table: ArrowTable, shards: Any) -> ArrowTable:  # noqa: ANN401 - pyarrow
+def _of_shards(table: ArrowTable, shards: frozenset[str]) -> ArrowTable:
     """The rows whose shard is one of ``shards``; the table itself where all are."""
     column = table["shard"]
     named = {name for chunk in column.chunks for name in chunk.dictionary.to_pylist()}
-    if column.null_count == 0 and named <= set(shards.to_pylist()):
+    if column.null_count == 0 and named <= shards:
         # A copy of a large manifest would be most of the memory that a store takes.
         return table
-    return table.filter(pc.is_in(column.cast(pa.string()), shards))
+    return table.filter(pc.is_in(column.cast(pa.string()), pa.array(sorted(shards), pa.string())))

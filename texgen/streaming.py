@@ -13,9 +13,9 @@ from webdataset.gopen import gopen_schemes
 from webdataset.pytorch import IterableDataset
 from webdataset.utils import pytorch_worker_info
 
-from texgen.dataset import Dataset
-from texgen.errors import ConfigError, DatasetError
-from texgen.storage import open_sink, place_of
+from texgen.dataset import open_split
+from texgen.errors import ConfigError
+from texgen.storage import place_of
 from texgen.words import count_of
 
 
@@ -59,12 +59,9 @@ def webdataset(
         DatasetError: If there is no finished data set, or none with that split.
         ConfigError: On iterating, if there are fewer shards than readers.
     """
-    index = Dataset(open_sink(str(location))).index
-    if split not in index.splits:
-        message = f"{location} has no split {split!r}; it has {', '.join(sorted(index.splits))}"
-        raise DatasetError(message)
+    _, index = open_split(str(location), split)
     # An empty shard is one whose rows all failed.
-    files = [file.path for file in index.splits[split].shards if file.samples]
+    files = [file.path for file in index.shards if file.samples]
     urls = [place_of(str(location), path) for path in files]
     shards = _Shards(urls, seed if shuffle else None, repeat=repeat)
     stages: list[Any] = [wds.tarfile_to_samples()]
