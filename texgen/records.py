@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict
 
 import pyarrow as pa
 
+from texgen.errors import StorageError
 from texgen.manifest import to_table
+from texgen.storage import Sink
 from texgen.types import ArrowFile, ArrowTable, Row, ShardRecord, Timings, shard_name
 
 FOLDER = "_build/records"
@@ -58,6 +60,22 @@ def read_header(file: ArrowFile) -> ShardRecord:
     except (KeyError, TypeError) as error:
         message = f"not a record: {error}"
         raise ValueError(message) from error
+
+
+def find_header(path: str, sink: Sink, there: Container[str]) -> ShardRecord | None:
+    """The `ShardRecord` at a path of OUT; None where there is none, or a damaged one.
+
+    Args:
+        path: See `record_path` and `earlier_path`.
+        sink: OUT.
+        there: Paths of the files of OUT.
+    """
+    if path not in there:
+        return None
+    try:
+        return read_header(sink.open(path))
+    except (StorageError, ValueError, OSError):
+        return None
 
 
 def read_table(file: ArrowFile) -> ArrowTable:

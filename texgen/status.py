@@ -12,7 +12,7 @@ from texgen.errors import DatasetError, StorageError
 from texgen.heartbeat import Heartbeat, RunningShard, read_heartbeats
 from texgen.index import INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan
-from texgen.records import read_header, record_path
+from texgen.records import find_header, record_path
 from texgen.storage import Sink
 from texgen.types import Shard, ShardRecord, shard_path
 
@@ -167,19 +167,12 @@ def _records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> dict[Shard, Sh
     """Of the finished shards, as a build that goes on would find them."""
     records = {}
     paths = (record_path(*shard) for shard in plan.shards())
-    found = map_ahead(lambda p: _record(p, sink) if p in there else None, paths, sink.parallel)
+    found = map_ahead(lambda path: find_header(path, sink, there), paths, sink.parallel)
     for shard, record in zip(plan.shards(), found, strict=True):
         size = there.get(shard_path(*shard))
         if record and record.fingerprint == plan.fingerprint and record.size == size:
             records[shard] = record
     return records
-
-
-def _record(path: str, sink: Sink) -> ShardRecord | None:
-    try:
-        return read_header(sink.open(path))
-    except (StorageError, ValueError):
-        return None
 
 
 def _splits(plan: Plan, records: Mapping[Shard, ShardRecord]) -> dict[str, SplitStatus]:

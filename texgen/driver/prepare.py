@@ -11,10 +11,10 @@ from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part, differences
 from texgen.driver.discard import discard
 from texgen.driver.retry import set_aside, set_aside_failed
-from texgen.errors import ConfigError, DatasetError, StorageError
+from texgen.errors import ConfigError, DatasetError
 from texgen.index import INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan, make_plan, save_plan, source_differences
-from texgen.records import FOLDER, earlier_path, read_header, record_path
+from texgen.records import FOLDER, earlier_path, find_header, record_path
 from texgen.source import Source
 from texgen.storage import Sink, scratch_folder
 from texgen.types import Shard, ShardRecord, shard_path
@@ -198,7 +198,7 @@ def find_records(
     """
     records: Records = {}
     found = map_ahead(
-        lambda shard: _record(record_path(*shard), sink, there), plan.shards(), sink.parallel
+        lambda shard: find_header(record_path(*shard), sink, there), plan.shards(), sink.parallel
     )
     for shard, record in zip(plan.shards(), found, strict=True):
         size = there.get(shard_path(*shard))
@@ -219,17 +219,8 @@ def _fits(record: ShardRecord | None, plan: Plan, size: int | None) -> TypeGuard
 
 def _records_there(sink: Sink, there: Mapping[str, int]) -> Iterator[ShardRecord]:
     for path in there:
-        if path.startswith(f"{FOLDER}/") and (record := _record(path, sink, there)):
+        if path.startswith(f"{FOLDER}/") and (record := find_header(path, sink, there)):
             yield record
-
-
-def _record(path: str, sink: Sink, there: Mapping[str, int]) -> ShardRecord | None:
-    if path not in there:
-        return None
-    try:
-        return read_header(sink.open(path))
-    except (StorageError, ValueError, OSError):
-        return None
 
 
 def bytes_needed(plan: Plan, rows: int) -> float:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from texgen.errors import StorageError
 from texgen.index import INDEX
-from texgen.records import EARLIER, earlier_path, read_header, record_path
+from texgen.records import EARLIER, earlier_path, find_header, record_path
 from texgen.storage import Sink
 from texgen.types import Shard, ShardRecord
 
@@ -40,13 +39,7 @@ def set_aside_failed(
 
 def set_aside(shard: Shard, sink: Sink, there: Mapping[str, int]) -> ShardRecord | None:
     """The record of a shard that was set aside, where there is one."""
-    path = earlier_path(*shard)
-    if path not in there:
-        return None
-    try:
-        return read_header(sink.open(path))
-    except (StorageError, ValueError, OSError):
-        return None
+    return find_header(earlier_path(*shard), sink, there)
 
 
 def forget_set_aside(sink: Sink) -> None:
