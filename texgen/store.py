@@ -116,6 +116,19 @@ class TextureStore:
         # "+" begins the rest of a further texture's key and "," follows it; no key holds that.
         return range(self._lower(image_key), self._lower(f"{image_key},"))
 
+    def textured(self, image_keys: ArrowTable) -> NDArray[np.bool_]:
+        """Which photographs have a texture, all at once.
+
+        Args:
+            image_keys: The photographs' keys, a sequence or an Arrow array of n texts.
+
+        Returns:
+            (n,) bool.
+        """
+        own = pc.replace_substring_regex(self._keys, r"\+[0-9]+$", "")
+        found = pc.is_in(pa.array(image_keys, pa.string()), own)
+        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
     def __getitem__(self, which: str | int) -> Pixels:
         """The pixels of a texture, (size, size, 3) uint8, by key or position.
 

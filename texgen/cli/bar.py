@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +48,57 @@ def transfer_bar(*, quiet: bool, of_bytes: bool) -> Iterator[Tell]:
             yield lambda done, total: bar.update(task, completed=done, total=total)
     else:
         yield _lines(of_bytes=of_bytes)
+
+
+Seen = Callable[[int, int, dict[str, float]], None]
+"""Called with steps done, steps in all, and the last metrics."""
+
+_SHOWN = {
+    "loss": "loss {:.3f}",
+    "ns_share": "NS {:.1%} of the denominator",
+    "positive": "positive {:.2f}",
+    "negative": "negative {:.2f}",
+    "nonsemantic": "NS {:.2f}",
+    "images_per_s": "{:.0f} images/s",
+    "data_share": "{:.0%} in data",
+}
+
+
+@contextlib.contextmanager
+def metrics_bar(*, quiet: bool) -> Iterator[Seen]:
+    """Shows a training run while it is open.
+
+    Args:
+        quiet: Whether to show nothing.
+    """
+    if quiet or sys.stderr is None:
+        yield lambda done, total, row: None
+    elif sys.stderr.isatty():
+        columns = (BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn(), "{task.description}")
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda done, total, row: bar.update(
+                task, completed=done, total=total, description=_metrics_text(row)
+            )
+    else:
+        yield _metrics_lines()
+
+
+def _metrics_lines() -> Seen:
+    last = -math.inf
+
+    def tell(done: int, total: int, row: dict[str, float]) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _LINE_EVERY_S or done == total:
+            last = time.monotonic()
+            with contextlib.suppress(OSError):
+                click.echo(f"step {done} of {total}: {_metrics_text(row)}", err=True)
+
+    return tell
+
+
+def _metrics_text(row: dict[str, float]) -> str:
+    return ", ".join(text.format(row[name]) for name, text in _SHOWN.items() if name in row)
 
 
 def _lines(*, of_bytes: bool) -> Tell:

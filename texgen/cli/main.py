@@ -26,6 +26,7 @@ _COMMANDS = {
     "report": "a self-contained page: counts, failures, pictures, plots",
     "status": "how far a build is, from storage alone",
     "synth": "one texture from example patches",
+    "train": "contrastive learning with textures or patches as negatives (extra: [train])",
     "verify": "every shard, sample and manifest row against the index",
 }
 

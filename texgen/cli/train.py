@@ -1,0 +1,204 @@
+"""`texgen train`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from texgen.cli.bar import metrics_bar
+from texgen.cli.config_file import config_option
+from texgen.cli.extra import need_train_extra
+from texgen.cli.options import Place
+from texgen.cli.output import print_result
+from texgen.words import count_of
+
+Command = Callable[..., Any]
+
+_POSITIVE = click.IntRange(min=1)
+_ABOVE_0 = click.FloatRange(min=0, min_open=True)
+
+
+def _photographs(command: Command) -> Command:
+    options = [
+        click.option(
+            "--src", type=Place(), required=True, help="Photographs, as build takes them."
+        ),
+        click.option("--out", type=Place(), required=True, help="Folder of the run."),
+        click.option("--split", default="train", show_default=True, help="Split of SRC."),
+        click.option("--src-format", help="See texgen build; found by looking."),
+        click.option("--textures", type=Place(), help="A finished build of the same photographs."),
+        click.option("--textures-split", help="Its split, if it is called otherwise."),
+        click.option("--stream", is_flag=True, help="Read textures in order, for far-away shards."),
+        click.option(
+            "--missing-texture",
+            type=click.Choice(["error", "skip", "patch"]),
+            default="error",
+            show_default=True,
+            help="A photograph without a texture: end, leave it out, or take patches.",
+        ),
+    ]
+    return _with(command, options)
+
+
+def _negatives(command: Command) -> Command:
+    options = [
+        click.option(
+            "--method",
+            type=click.Choice(["moco", "simclr", "byol"]),
+            default="moco",
+            show_default=True,
+        ),
+        click.option(
+            "--negatives",
+            type=click.Choice(["none", "texture", "patch"]),
+            default="none",
+            show_default=True,
+            help="Non-semantic negatives.",
+        ),
+        click.option("--num-negatives", type=_POSITIVE, default=1, show_default=True, metavar="M"),
+        click.option("--alpha", type=float, default=2.0, show_default=True, help="Their weight."),
+        click.option(
+            "--patch-range",
+            type=_POSITIVE,
+            nargs=2,
+            default=(16, 72),
+            show_default=True,
+            help="Least and greatest side of a patch, px.",
+        ),
+        click.option("--non-overlapping", is_flag=True, help="Patches from a grid."),
+        click.option("--temperature", type=_ABOVE_0, default=0.2, show_default=True),
+        click.option(
+            "--queue-size", type=_POSITIVE, default=65536, show_default=True, help="MoCo."
+        ),
+        click.option(
+            "--momentum",
+            type=click.FloatRange(0, 1),
+            default=0.999,
+            show_default=True,
+            help="Of the encoder that follows (MoCo, BYOL).",
+        ),
+        click.option(
+            "--bn-splits",
+            type=_POSITIVE,
+            default=1,
+            show_default=True,
+            help="Normalise so many parts of a batch apart (MoCo on one device).",
+        ),
+    ]
+    return _with(command, options)
+
+
+def _training(command: Command) -> Command:
+    options = [
+        click.option("--arch", default="resnet50", show_default=True, help="A torchvision ResNet."),
+        click.option(
+            "--stem",
+            type=click.Choice(["imagenet", "small", "cifar"]),
+            help="Its first layers; by default what suits --size.",
+        ),
+        click.option(
+            "--width", type=_ABOVE_0, default=1.0, show_default=True, help="Of its stages."
+        ),
+        click.option("--dim", type=_POSITIVE, help="Of the embeddings; 128, BYOL's 256."),
+        click.option("--size", type=click.IntRange(8), default=224, show_default=True, help="px."),
+        click.option(
+            "--crop-scale",
+            type=click.FloatRange(0, 1, min_open=True),
+            nargs=2,
+            default=(0.2, 1.0),
+            show_default=True,
+            help="Part of the area that a view covers.",
+        ),
+        click.option("--colour-jitter/--no-colour-jitter", default=True, show_default=True),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(2),
+            default=256,
+            show_default=True,
+            help="Of all ranks and accumulated parts together.",
+        ),
+        click.option("--accumulate", type=_POSITIVE, default=1, show_default=True, help="Parts."),
+        click.option("--epochs", type=_POSITIVE, default=200, show_default=True),
+        click.option(
+            "--max-steps", type=_POSITIVE, help="End early; rates stay those of --epochs."
+        ),
+        click.option("--lr", type=_ABOVE_0, default=0.03, show_default=True),
+        click.option("--warmup-epochs", type=click.IntRange(0), default=0, show_default=True),
+        click.option(
+            "--optimizer", type=click.Choice(["sgd", "lars"]), default="sgd", show_default=True
+        ),
+        click.option("--weight-decay", type=click.FloatRange(0), default=1e-4, show_default=True),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
+    ]
+    return _with(command, options)
+
+
+def _running(command: Command) -> Command:
+    options = [
+        click.option("--device", type=click.Choice(["cpu", "cuda"]), help="CUDA where it is."),
+        click.option("--amp", is_flag=True, help="Networks in bfloat16; losses stay in 32 bits."),
+        click.option("--compile", is_flag=True, help="torch.compile."),
+        click.option(
+            "--workers",
+            type=click.IntRange(0),
+            default=4,
+            show_default=True,
+            help="Loaders a rank.",
+        ),
+        click.option("--log-every", type=_POSITIVE, default=10, show_default=True, help="Steps."),
+        click.option(
+            "--checkpoint-every", type=_POSITIVE, default=1, show_default=True, help="Epochs."
+        ),
+        click.option("--keep", type=_POSITIVE, default=2, show_default=True, help="Checkpoints."),
+        click.option("--quiet", is_flag=True, help="No progress."),
+        click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    ]
+    return _with(command, options)
+
+
+def _with(command: Command, options: list[Any]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(name="train", short_help="contrastive learning with textures as negatives")
+@config_option
+@_photographs
+@_negatives
+@_training
+@_running
+def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - TrainConfig checks
+    """Train an encoder by MoCo-v2, SimCLR or BYOL, with non-semantic negatives.
+
+    The same command on a CPU, a GPU, or several: torchrun --nproc-per-node 8 -m texgen train …
+    It goes on by itself from the last checkpoint in OUT.
+    """
+    need_train_extra("train")
+    from texgen.train.config import TrainConfig
+    from texgen.train.loop import train
+
+    config = TrainConfig(**options)
+    first = os.environ.get("RANK", "0") == "0"
+    with metrics_bar(quiet=quiet or not first) as tell:
+        summary = train(config, tell)
+    if not first:
+        return
+    if as_json:
+        print_result(json.dumps(asdict(summary)))
+        return
+    without = (
+        f", {count_of(summary.without_texture, 'photograph')} without a texture"
+        if summary.without_texture
+        else ""
+    )
+    print_result(
+        f"{count_of(summary.steps, 'step')}, loss {summary.loss:.4f}{without}: "
+        f"{Path(summary.checkpoint)}"
+    )

@@ -1,0 +1,133 @@
+"""What a run reads: photographs, their negatives, and the loader of both."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, default_collate
+
+from texgen.errors import ConfigError, TexgenError
+from texgen.store import TextureStore
+from texgen.train.augment import Augmentation
+from texgen.train.config import TrainConfig
+from texgen.train.distributed import world
+from texgen.train.pairs import (
+    Draws,
+    Negatives,
+    Pairs,
+    PatchNegatives,
+    Sample,
+    StreamedPairs,
+    TextureNegatives,
+    check_textures,
+)
+from texgen.train.photographs import open_photographs
+
+
+class Data:
+    """Photographs, their negatives, and the loader of both.
+
+    Args:
+        config: Of the run.
+        ns_views: Views of a photograph that get NS.
+
+    Attributes:
+        draws: The order of photographs.
+        without_texture: Photographs that have none.
+
+    Raises:
+        ConfigError: If photographs or textures are not there, or do not fit the batch.
+        DatasetError: If they do not belong together.
+    """
+
+    def __init__(self, config: TrainConfig, ns_views: int) -> None:
+        self._config = config
+        photographs = open_photographs(config.src, config.split, config.src_format)
+        positions = np.arange(len(photographs.keys))
+        self.without_texture = 0
+        negatives: Negatives | None = None
+        if config.negatives != "none":
+            negatives = PatchNegatives(
+                config.num_negatives, config.patch_range, non_overlapping=config.non_overlapping
+            )
+        if config.negatives == "texture":
+            store = TextureStore(str(config.textures), config.textures_split or config.split)
+            patches = negatives if config.missing_texture == "patch" else None
+            negatives = TextureNegatives(config.num_negatives, photographs, store, patches)
+            positions = check_textures(photographs, store, config.missing_texture)
+            self.without_texture = int((~store.textured(photographs.keys)).sum())
+        self._photographs = photographs
+        _, ranks = world()
+        if config.batch_size % (ranks * config.accumulate):
+            message = (
+                f"--batch-size {config.batch_size} is not a multiple of {ranks} ranks x "
+                f"{config.accumulate} accumulated parts"
+            )
+            raise ConfigError(message)
+        self._part = config.batch_size // (ranks * config.accumulate)
+        self.draws = Draws(positions, config.batch_size, config.seed)
+        colours = (0.4, 0.4, 0.4, 0.1) if config.colour_jitter else None
+        augmentation = Augmentation(config.size, config.crop_scale, colours)
+        self._pairs = Pairs(photographs, augmentation, negatives, ns_views, config.seed)
+        self._loader: DataLoader[Sample] | None = None
+
+    def epoch(self, epoch: int, steps: int) -> Iterator[dict[str, Tensor]]:
+        """The batches of an epoch after so many of its steps."""
+        self.draws.begin(epoch, steps)
+        if self._loader is None:
+            self._loader = self._make_loader(epoch * self.draws.steps + steps)
+        for batch in self._loader:
+            if isinstance(batch, TexgenError):
+                raise batch
+            yield batch
+
+    def _make_loader(self, begin: int) -> DataLoader[Sample]:
+        config = self._config
+        data: Any = self._pairs
+        if config.stream:
+            split = config.textures_split or config.split
+            data = StreamedPairs(
+                str(config.textures), split, self._photographs, self._pairs, config.seed, begin
+            )
+        return DataLoader(
+            data,
+            self._part,
+            sampler=None if config.stream else self.draws,
+            num_workers=config.workers,
+            collate_fn=_collate,
+            worker_init_fn=_Seeded(config.seed, world()[0]),
+            persistent_workers=config.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            drop_last=True,
+        )
+
+
+def _collate(samples: list[Sample]) -> Sample:
+    whole = [sample for sample in samples if not isinstance(sample, TexgenError)]
+    if len(whole) < len(samples):
+        return next(sample for sample in samples if isinstance(sample, TexgenError))
+    batch: dict[str, Tensor] = default_collate(whole)
+    return batch
+
+
+class _Seeded:
+    """Seeds a loader's worker by (seed, rank, worker), for transforms that draw for themselves."""
+
+    def __init__(self, seed: int, rank: int) -> None:
+        self._seed, self._rank = seed, rank
+
+    def __call__(self, worker: int) -> None:
+        # Its parent is told, and ends it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        torch.set_num_threads(1)
+        text = f"{self._seed}/{self._rank}/{worker}"
+        random.seed(text)
+        torch.manual_seed(random.getrandbits(63))
+        np.random.seed(random.getrandbits(32))  # noqa: NPY002 - what such transforms use

@@ -1,0 +1,215 @@
+"""The training loop: one process, or one of several that `torchrun` started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from texgen import signals
+from texgen.errors import InterruptedBuildError, TexgenError
+from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from texgen.train.config import TrainConfig, check_same
+from texgen.train.data import Data
+from texgen.train.distributed import mean_over_ranks, world
+from texgen.train.metrics import Metrics
+from texgen.train.models import make_method
+from texgen.train.optim import cosine, make_optimizer
+from texgen.train.process import Clock, Stop, ranks
+
+Tell = Callable[[int, int, dict[str, float]], None]
+"""Called with steps done, steps in all, and the last row of metrics."""
+
+
+class DivergedError(TexgenError):
+    """The loss is no number any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run as it ended.
+
+    Attributes:
+        steps: Done in all.
+        loss: The last.
+        checkpoint: The last.
+        without_texture: Photographs that had none.
+    """
+
+    steps: int
+    loss: float
+    checkpoint: str
+    without_texture: int
+
+
+def train(config: TrainConfig, tell: Tell = lambda done, steps, row: None) -> Summary:
+    """Trains, or goes on from the last checkpoint in ``config.out``.
+
+    Raises:
+        ConfigError: If the options contradict each other, what is there, or the checkpoint.
+        DatasetError: If photographs and textures do not belong together.
+        DivergedError: If the loss became infinite or no number; the last checkpoint is good.
+        InterruptedBuildError: After Ctrl-C or SIGTERM; a checkpoint of that step is there.
+    """
+    with ranks(config.device) as device:
+        return _Run(config, device).go(tell)
+
+
+class _Run:
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.folder = Path(config.out)
+        torch.manual_seed(config.seed)
+        # Convolutions of channels-last weights are the faster ones, on CPUs too.
+        self.method = make_method(config).to(memory_format=torch.channels_last).to(device)
+        self.data = Data(config, self.method.ns_views)
+        self.optimizer = make_optimizer(
+            self.method, config.optimizer, config.lr, config.weight_decay
+        )
+        self.epoch_steps = self.data.draws.steps
+        self.steps = config.epochs * self.epoch_steps
+        self.end = min(self.steps, config.max_steps or self.steps)
+        self.step = 0
+        self._resume()
+        if config.compile:
+            self.method.encoder.compile()
+        self.module: nn.Module = self.method
+        if world()[1] > 1:
+            ids = [device.index] if device.type == "cuda" else None
+            self.module = nn.parallel.DistributedDataParallel(self.method, ids)
+
+    def go(self, tell: Tell) -> Summary:
+        row: dict[str, float] = {}
+        first = world()[0] == 0
+        stopped = Stop()
+        with contextlib.ExitStack() as stack:
+            if first:
+                metrics = stack.enter_context(Metrics(self.folder, self.step))
+            stack.enter_context(stopped)
+            clock = Clock()
+            for batches in self._parts(clock):
+                result = self._step(batches)
+                self.step += 1
+                last = self.step == self.end
+                if self.step % self.config.log_every == 0 or last:
+                    row = self._row(result, clock.read(len(batches) * _images(batches[0])))
+                    # All ranks know it at the same step, so none waits for another in vain.
+                    halt = mean_over_ranks(torch.tensor(float(stopped.number), device=self.device))
+                    if first:
+                        metrics.add(row)
+                        tell(self.step, self.end, row)
+                    self._check(row["loss"])
+                    if halt > 0:
+                        self._save()
+                        raise InterruptedBuildError(
+                            f"stopped after step {self.step}; the same command goes on from there",
+                            signals.exit_code(stopped.number or signal.SIGTERM),
+                        )
+                every = self.config.checkpoint_every * self.epoch_steps
+                if self.step % every == 0 or last:
+                    self._check(float(result["loss"].detach()))
+                    self._save()
+        path = checkpoints(self.folder)[-1] if first else self.folder
+        loss = row.get("loss", math.nan)
+        return Summary(self.step, loss, str(path), self.data.without_texture)
+
+    def _parts(self, clock: Clock) -> Iterator[list[dict[str, Tensor]]]:
+        """The batches of each step, as many as gradients are accumulated over."""
+        while self.step < self.end:
+            batches = self.data.epoch(*divmod(self.step, self.epoch_steps))
+            while self.step < self.end:
+                with clock.loading():
+                    parts = [next(batches, None) for _ in range(self.config.accumulate)]
+                found = [part for part in parts if part is not None]
+                if len(found) < self.config.accumulate:
+                    break
+                yield [
+                    {k: v.to(self.device, non_blocking=True) for k, v in part.items()}
+                    for part in found
+                ]
+
+    def _step(self, batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        config = self.config
+        for group in self.optimizer.param_groups:
+            warmup = config.warmup_epochs * self.epoch_steps
+            group["lr"] = config.lr * cosine(self.step, self.steps, warmup)
+        self.method.begin_step(self.step / self.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        for number, batch in enumerate(batches, 1):
+            with self._alone(wait=number < len(batches)):
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=config.amp):
+                    result: dict[str, Tensor] = self.module(
+                        batch["first"], batch["second"], batch.get("nonsemantic")
+                    )
+                (result["loss"] / len(batches)).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return result
+
+    def _alone(self, *, wait: bool) -> contextlib.AbstractContextManager[None]:
+        """Ranks add up their gradients once a step, with its last part."""
+        if wait and isinstance(self.module, nn.parallel.DistributedDataParallel):
+            waiting: contextlib.AbstractContextManager[None] = self.module.no_sync()
+            return waiting
+        return contextlib.nullcontext()
+
+    def _row(self, result: dict[str, Tensor], speed: dict[str, float]) -> dict[str, float]:
+        values = mean_over_ranks(torch.stack([v.detach().float() for v in result.values()]))
+        row: dict[str, float] = {
+            "step": self.step,
+            "epoch": round(self.step / self.epoch_steps, 4),
+            "lr": self.optimizer.param_groups[0]["lr"],
+        }
+        row |= dict(zip(result, values.tolist(), strict=True))
+        return row | {k: round(v, 4) for k, v in speed.items()}
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            last = checkpoints(self.folder)
+            message = (
+                f"the loss is {loss} at step {self.step}: lower --lr or raise --temperature; "
+                f"{f'{last[-1]} is from before' if last else 'there is no checkpoint yet'}"
+            )
+            raise DivergedError(message)
+
+    def _save(self) -> None:
+        if world()[0] == 0:
+            state = {
+                "config": json.dumps(self.config.to_dict()),
+                "step": self.step,
+                "method": self.method.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "rng": torch.get_rng_state(),
+                "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
+            }
+            save_checkpoint(self.folder, self.step, state, self.config.keep)
+        if world()[1] > 1:
+            dist.barrier()
+
+    def _resume(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        found = checkpoints(self.folder)
+        if not found:
+            if world()[0] == 0:
+                text = json.dumps(self.config.to_dict(), indent=2) + "\n"
+                (self.folder / "config.json").write_text(text)
+            return
+        state = load_checkpoint(found[-1])
+        check_same(json.loads(state["config"]), self.config, str(found[-1]))
+        self.method.load_state_dict(state["method"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"])
+
+
+def _images(batch: dict[str, Tensor]) -> int:
+    return len(batch["first"])

@@ -1,0 +1,275 @@
+"""MoCo-v2, SimCLR and BYOL with non-semantic negatives (NS), each a module whose call is a step.
+
+All take the same batch: two views of N photographs, and for each view that asks (``ns_views``)
+M negatives a photograph. NS are embedded without gradient, each set of N a batch of its own, and
+never touch the batch statistics that evaluation uses.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from texgen.errors import ConfigError
+from texgen.train.distributed import Shuffle, gather, gather_with_gradient, world
+from texgen.train.losses import (
+    byol_loss,
+    contrastive_logits,
+    contrastive_loss,
+    nonsemantic_share,
+    pair_logits,
+    widened,
+)
+from texgen.train.networks import follow, mlp, untracked
+
+Embed = Callable[[Tensor], Tensor]
+
+
+class Method(nn.Module):
+    """A method of contrastive learning.
+
+    Attributes:
+        encoder: What is trained by gradients and evaluated: backbone and head.
+        ns_views: Number of views that are queries, which get NS of their own.
+    """
+
+    encoder: nn.Module
+    ns_views: int
+
+    def begin_step(self, progress: float) -> None:
+        """Called before each step of the optimizer, with the part of the training that is done."""
+
+    def forward(
+        self, first: Tensor, second: Tensor, nonsemantic: Tensor | None
+    ) -> dict[str, Tensor]:
+        """A step's loss, and what is worth a look.
+
+        Args:
+            first: (N, 3, H, W) float, normalised: first views, the queries.
+            second: (N, 3, H, W): second views.
+            nonsemantic: (ns_views, N, M, 3, H, W), or None.
+
+        Returns:
+            ``loss``, with a gradient; without: mean cosines ``positive``, ``negative`` (not
+            BYOL) and ``nonsemantic``, and ``ns_share`` of the denominator (not BYOL).
+        """
+        raise NotImplementedError
+
+
+class MoCo(Method):
+    """MoCo-v2 (Chen et al. 2020) with Eq. 1, as the authors do it.
+
+    Keys and NS are of the momentum encoder, in training mode with shuffle-BN; only keys enter
+    the queue. NS do count in the momentum encoder's running statistics, which nothing uses.
+
+    Args:
+        encoder: (N, 3, H, W) to (N, dim), not yet of unit length.
+        dim: C of the embeddings.
+        queue_size: K, keys that are negatives; a multiple of the batch of all ranks.
+        momentum: Of the key encoder.
+        temperature: See `contrastive_logits`.
+        alpha: See `contrastive_logits`.
+    """
+
+    ns_views = 1
+    queue: Tensor
+    position: Tensor
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        dim: int = 128,
+        queue_size: int = 65536,
+        momentum: float = 0.999,
+        temperature: float = 0.2,
+        alpha: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.key_encoder = frozen_copy(encoder)
+        self.momentum, self.temperature, self.alpha = momentum, temperature, alpha
+        self.register_buffer("queue", F.normalize(torch.randn(queue_size, dim), dim=1))
+        self.register_buffer("position", torch.zeros((), dtype=torch.long))
+
+    def begin_step(self, progress: float) -> None:
+        """The key encoder follows; it is the same throughout a step."""
+        follow(self.key_encoder, self.encoder, self.momentum)
+
+    def forward(
+        self, first: Tensor, second: Tensor, nonsemantic: Tensor | None
+    ) -> dict[str, Tensor]:
+        """See `Method.forward`."""
+        query = embed(self.encoder, first)
+        with torch.no_grad():
+            key = self._shuffled(second)
+            ns = None if nonsemantic is None else embed_sets(self._shuffled, nonsemantic[0])
+        logits = contrastive_logits(
+            query, key, self.queue.clone(), ns, temperature=self.temperature, alpha=self.alpha
+        )
+        self._enqueue(gather(key))
+        return {"loss": contrastive_loss(logits), **self._looks(logits, ns)}
+
+    def _looks(self, logits: Tensor, ns: Tensor | None) -> dict[str, Tensor]:
+        return looks(logits, 0 if ns is None else ns.shape[1], self.temperature, self.alpha)
+
+    def _shuffled(self, images: Tensor) -> Tensor:
+        shuffle = Shuffle(len(images), images.device)
+        return shuffle.undo(embed(self.key_encoder, shuffle(images)))
+
+    @torch.no_grad()
+    def _enqueue(self, keys: Tensor) -> None:
+        size, start = len(self.queue), int(self.position)
+        if size % len(keys):
+            message = (
+                f"--queue-size {size} is not a multiple of the batch of all ranks, {len(keys)}; "
+                f"take {max(1, size // len(keys)) * len(keys)}"
+            )
+            raise ConfigError(message)
+        self.queue[start : start + len(keys)] = keys
+        self.position.fill_((start + len(keys)) % size)
+
+
+class SimCLR(Method):
+    """SimCLR (Chen et al. 2020) with Eq. 1: both views of all other images are negatives.
+
+    Args:
+        encoder: (N, 3, H, W) to (N, C), not yet of unit length.
+        temperature: See `pair_logits`.
+        alpha: See `pair_logits`.
+    """
+
+    ns_views = 2
+
+    def __init__(self, encoder: nn.Module, *, temperature: float = 0.2, alpha: float = 1.0) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.temperature, self.alpha = temperature, alpha
+
+    def forward(
+        self, first: Tensor, second: Tensor, nonsemantic: Tensor | None
+    ) -> dict[str, Tensor]:
+        """See `Method.forward`."""
+        z_first, z_second = embed(self.encoder, first), embed(self.encoder, second)
+        ns = embed_views(self.encoder, nonsemantic)
+        rank, _ = world()
+        logits = pair_logits(
+            z_first,
+            z_second,
+            ns,
+            temperature=self.temperature,
+            alpha=self.alpha,
+            others=(gather_with_gradient(z_first), gather_with_gradient(z_second)),
+            offset=rank * len(first),
+        )
+        number = 0 if ns is None else ns.shape[2]
+        return {
+            "loss": contrastive_loss(logits),
+            **looks(logits, number, self.temperature, self.alpha),
+        }
+
+
+class BYOL(Method):
+    """BYOL (Grill et al. 2020) with Eq. 2, symmetric over the views.
+
+    Args:
+        encoder: (N, 3, H, W) to (N, C): backbone and projector.
+        dim: C.
+        hidden: Units of the predictor.
+        momentum: Of the target at the beginning; it rises to 1 along a cosine.
+        alpha: See `byol_loss`.
+    """
+
+    ns_views = 2
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        *,
+        dim: int = 256,
+        hidden: int = 4096,
+        momentum: float = 0.99,
+        alpha: float = 0.05,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.predictor = mlp(dim, hidden, dim, batch_norm=True)
+        self.target = frozen_copy(encoder)
+        self.momentum, self.alpha = momentum, alpha
+
+    def begin_step(self, progress: float) -> None:
+        """The target follows."""
+        momentum = 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
+        follow(self.target, self.encoder, momentum)
+
+    def forward(
+        self, first: Tensor, second: Tensor, nonsemantic: Tensor | None
+    ) -> dict[str, Tensor]:
+        """See `Method.forward`."""
+        predictions = [
+            F.normalize(widened(self.predictor(self.encoder(view))), dim=1)
+            for view in (first, second)
+        ]
+        with torch.no_grad():
+            targets = [embed(self.target, view) for view in (second, first)]
+        ns = embed_views(self.target, nonsemantic)
+        sets = (None, None) if ns is None else ns
+        losses = [
+            byol_loss(prediction, target, own, alpha=self.alpha)
+            for prediction, target, own in zip(predictions, targets, sets, strict=True)
+        ]
+        seen = {"positive": (predictions[0] * targets[0]).sum(1).mean().detach()}
+        if ns is not None:
+            seen["nonsemantic"] = torch.einsum("nc,nmc->nm", predictions[0], ns[0]).mean().detach()
+        return {"loss": losses[0] + losses[1], **seen}
+
+
+def frozen_copy(encoder: nn.Module) -> nn.Module:
+    """A copy that no gradient reaches."""
+    return copy.deepcopy(encoder).requires_grad_(requires_grad=False)
+
+
+def embed(encoder: nn.Module, images: Tensor) -> Tensor:
+    """(N, 3, H, W) to (N, C) of unit length, in 32 bits at least."""
+    return F.normalize(widened(encoder(images)), dim=1)
+
+
+def embed_sets(embed_batch: Embed, images: Tensor) -> Tensor:
+    """NS, each set a batch of its own: (N, M, 3, H, W) to (N, M, C)."""
+    return torch.stack([embed_batch(images[:, m]) for m in range(images.shape[1])], 1)
+
+
+@torch.no_grad()
+def embed_views(encoder: nn.Module, images: Tensor | None) -> Tensor | None:
+    """NS of several views, with running statistics left alone: (V, N, M, …) to (V, N, M, C)."""
+    if images is None:
+        return None
+    with untracked(encoder):
+        return torch.stack([embed_sets(lambda part: embed(encoder, part), view) for view in images])
+
+
+@torch.no_grad()
+def looks(logits: Tensor, number: int, temperature: float, alpha: float) -> dict[str, Tensor]:
+    """Mean cosines, and the share of NS in the denominator, of Eq. 1's logits.
+
+    Args:
+        logits: (N, 1 + K + M), the positive first, NS last.
+        number: M.
+        temperature: Of the logits.
+        alpha: Of the logits.
+    """
+    logits = logits.detach()
+    seen = {
+        "positive": logits[:, 0].mean() * temperature,
+        "negative": logits[:, 1 : logits.shape[1] - number].mean() * temperature,
+    }
+    if number:
+        seen["ns_share"] = nonsemantic_share(logits, number)
+        if alpha:
+            seen["nonsemantic"] = logits[:, -number:].mean() * temperature / alpha
+    return seen

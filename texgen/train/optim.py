@@ -1,0 +1,89 @@
+"""Optimizers and their learning rate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from texgen.errors import ConfigError
+
+OPTIMIZERS = ("sgd", "lars")
+
+
+class Lars(torch.optim.Optimizer):
+    """LARS (You et al. 2017): SGD with a step scaled by |w| / |gradient|, each tensor its own.
+
+    Args:
+        groups: Parameter groups; of one with ``plain`` the step is SGD's.
+        lr: Learning rate.
+        momentum: Of the steps.
+        weight_decay: Added to the gradient.
+        trust: Factor on the ratio.
+    """
+
+    def __init__(
+        self,
+        groups: Iterable[dict[str, Any]],
+        lr: float,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust: float = 0.02,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust}
+        super().__init__(groups, {**defaults, "plain": False})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One step down the gradients."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self._update(parameter, group)
+
+    def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        gradient = parameter.grad
+        if gradient is None:
+            return
+        step = gradient.add(parameter, alpha=group["weight_decay"])
+        if not group["plain"]:
+            weight, length = parameter.norm(), step.norm()
+            ratio = group["trust"] * weight / length
+            step = step * torch.where((weight > 0) & (length > 0), ratio, torch.ones_like(ratio))
+        state = self.state[parameter]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(parameter)
+        buffer = state["momentum_buffer"].mul_(group["momentum"]).add_(step)
+        parameter.add_(buffer, alpha=-group["lr"])
+
+
+def make_optimizer(
+    module: nn.Module, name: str, lr: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """SGD with a momentum of 0.9 over all parameters, or LARS, which spares biases and norms.
+
+    Raises:
+        ConfigError: If there is no such optimizer.
+    """
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if name == "sgd":
+        return torch.optim.SGD(trained, lr, momentum=0.9, weight_decay=weight_decay)
+    if name == "lars":
+        plain = [parameter for parameter in trained if parameter.ndim == 1]
+        weights = [parameter for parameter in trained if parameter.ndim != 1]
+        groups: list[dict[str, Any]] = [
+            {"params": weights},
+            {"params": plain, "plain": True, "weight_decay": 0.0},
+        ]
+        return Lars(groups, lr, weight_decay=weight_decay)
+    message = f"--optimizer {name}: expected one of {', '.join(OPTIMIZERS)}"
+    raise ConfigError(message)
+
+
+def cosine(step: int, steps: int, warmup: int) -> float:
+    """Factor on the learning rate: up along a line for ``warmup`` steps, then down a cosine."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2

@@ -1,0 +1,297 @@
+"""Training samples: two views of a photograph, and its non-semantic negatives (NS).
+
+All of a sample's random numbers come from (seed, epoch, position): the same whatever process
+makes it, in whatever order, so that a run that is resumed goes on as it would have gone.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, Sampler
+
+from texgen.errors import ConfigError, DatasetError, TexgenError
+from texgen.store import TextureStore
+from texgen.streaming import webdataset
+from texgen.train.augment import Augmentation, View
+from texgen.train.distributed import world
+from texgen.train.patchnegative import PatchNegative
+from texgen.train.photographs import Photographs
+from texgen.words import count_of
+
+Draw = tuple[int, int]
+"""Epoch, and position of a photograph."""
+
+
+Sample = dict[str, Tensor] | TexgenError
+"""An error is handed on as it is: a loader's worker would raise it as the text of a traceback."""
+
+
+class Negatives(Protocol):
+    """Makes the NS of one view."""
+
+    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+        """(M, 3, S, S) float32, normalised.
+
+        Args:
+            position: Of the photograph.
+            view: What the query was made by.
+            image: The query, (3, S, S) float32, normalised.
+            rng: Of this sample.
+        """
+        ...
+
+
+class PatchNegatives:
+    """NS made of the query's own patches.
+
+    Args:
+        number: M.
+        size_range: See `PatchNegative`.
+        non_overlapping: See `PatchNegative`.
+    """
+
+    def __init__(
+        self, number: int, size_range: tuple[int, int], *, non_overlapping: bool = False
+    ) -> None:
+        self._number = number
+        self._generator = torch.Generator()
+        self._make = PatchNegative(
+            size_range, non_overlapping=non_overlapping, generator=self._generator
+        )
+
+    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+        """See `Negatives`."""
+        self._generator.manual_seed(rng.getrandbits(63))
+        return torch.stack([self._make(image) for _ in range(self._number)])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A generator does not pickle, and is seeded before each use.
+        made = self._make
+        return {"number": self._number, "size": made.size_range, "whole": made.non_overlapping}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(  # type: ignore[misc]
+            state["number"], state["size"], non_overlapping=state["whole"]
+        )
+
+
+class TextureNegatives:
+    """NS that are textures of the same photograph, cropped and coloured as the query.
+
+    Args:
+        number: M; where a photograph has fewer textures, some are taken twice.
+        photographs: Those that are trained on.
+        store: Their textures.
+        without: What stands in where there is none, None where that does not happen.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        photographs: Photographs,
+        store: TextureStore,
+        without: Negatives | None = None,
+    ) -> None:
+        self._number = number
+        self._keys = photographs.keys
+        self._store = store
+        self._without = without
+
+    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+        """See `Negatives`."""
+        found = self._store.positions(self._keys[position].as_py())
+        if not found and self._without is not None:
+            return self._without(position, view, image, rng)
+        enough = len(found) >= self._number
+        chosen = rng.sample(found, self._number) if enough else rng.choices(found, k=self._number)
+        return torch.stack([view(self._store.image(one)) for one in chosen])
+
+
+def check_textures(
+    photographs: Photographs, store: TextureStore, missing: str
+) -> NDArray[np.int64]:
+    """The positions of the photographs to train on.
+
+    Args:
+        photographs: Those there are.
+        store: Textures.
+        missing: What to do about a photograph without a texture: ``error``, ``skip``, ``patch``.
+
+    Returns:
+        (n,) int64, all of them unless some are skipped.
+
+    Raises:
+        DatasetError: If no photograph has a texture, or one has none and that is an error.
+    """
+    there = store.textured(photographs.keys)
+    if not there.any():
+        message = (
+            f"none of {count_of(len(there), 'photograph')} has a texture in {store.location}: "
+            "name the SRC that it was built from"
+        )
+        raise DatasetError(message)
+    if missing == "error" and not there.all():
+        first = photographs.keys[int(np.argmin(there))].as_py()
+        message = (
+            f"{count_of(int((~there).sum()), 'photograph')} without a texture in "
+            f"{store.location}, the first is {first}; --missing-texture skip or patch goes on"
+        )
+        raise DatasetError(message)
+    return np.flatnonzero(there) if missing == "skip" else np.arange(len(there))
+
+
+class Pairs(Dataset[Sample]):
+    """Samples by `Draw`: ``first``, ``second``, ``nonsemantic`` (V, M, 3, S, S).
+
+    Args:
+        photographs: Those to train on.
+        augmentation: Of both views.
+        negatives: None for none.
+        ns_views: V, the number of views with NS of their own.
+        seed: Of all random numbers.
+    """
+
+    def __init__(
+        self,
+        photographs: Photographs,
+        augmentation: Augmentation,
+        negatives: Negatives | None,
+        ns_views: int,
+        seed: int,
+    ) -> None:
+        self._photographs = photographs
+        self._augmentation = augmentation
+        self._negatives = negatives
+        self._ns_views = ns_views
+        self._seed = seed
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        """The sample of an epoch and a photograph."""
+        epoch, position = draw
+        # A text is hashed whole, so that neighbours' numbers have nothing in common.
+        rng = random.Random(f"{self._seed}/{epoch}/{position}")  # noqa: S311
+        try:
+            return self.sample(position, rng, self._negatives)
+        except TexgenError as error:
+            return error
+
+    def sample(
+        self, position: int, rng: random.Random, negatives: Negatives | None
+    ) -> dict[str, Tensor]:
+        """The sample of a photograph that ``rng`` gives."""
+        photograph = self._photographs.image(position)
+        views = [self._augmentation.draw(rng) for _ in range(2)]
+        images = [view(photograph) for view in views]
+        sample = {"first": images[0], "second": images[1]}
+        if negatives is not None:
+            queries = list(zip(views, images, strict=True))[: self._ns_views]
+            sample["nonsemantic"] = torch.stack(
+                [negatives(position, view, image, rng) for view, image in queries]
+            )
+        return sample
+
+
+class StreamedPairs(IterableDataset[Sample]):
+    """Samples in the order of a stream of textures; each finds its photograph by its key.
+
+    For shards that are far away, which are read from begin to end. M is 1; photographs without
+    a texture do not occur; a run that is resumed takes another order from there on.
+
+    Args:
+        location: Of the textures, see `texgen.webdataset`.
+        split: Name of the split.
+        photographs: Those to train on.
+        pairs: Makes the samples.
+        seed: Of all random numbers.
+        begin: Another number for each time that a run is resumed.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        split: str,
+        photographs: Photographs,
+        pairs: Pairs,
+        seed: int,
+        begin: int = 0,
+    ) -> None:
+        self._stream = webdataset(location, split, seed=seed, decode=None, repeat=True)
+        self._stream.set_epoch(begin)
+        self._keys = photographs.keys
+        self._pairs = pairs
+        self._seed = f"{seed}/{begin}"
+
+    def __iter__(self) -> Iterator[Sample]:
+        seen: Counter[str] = Counter()
+        for found in self._stream:
+            key = found["__key__"]
+            image_key = key.partition("+")[0]
+            position = bisect_left(
+                range(len(self._keys)), image_key, key=lambda place: self._keys[place].as_py()
+            )
+            if position == len(self._keys) or self._keys[position].as_py() != image_key:
+                message = f"no photograph has the key {image_key!r}; name the SRC of the build"
+                yield DatasetError(message)
+                return
+            data = next(found[suffix] for suffix in ("png", "webp", "jpg") if suffix in found)
+            seen[key] += 1
+            rng = random.Random(f"{self._seed}/{seen[key]}/{key}")  # noqa: S311
+            yield self._pairs.sample(position, rng, _OneTexture(data))
+
+
+class _OneTexture:
+    """`Negatives` of a texture's file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._image = Image.open(io.BytesIO(data)).convert("RGB")
+
+    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+        return view(self._image)[None]
+
+
+class Draws(Sampler[Draw]):
+    """This rank's photographs of an epoch in a random order, each rank as many.
+
+    Args:
+        positions: (n,) int64, photographs to take.
+        batch: Of all ranks and accumulated parts, by which n is cut off.
+        seed: Of the orders.
+    """
+
+    def __init__(self, positions: NDArray[np.int64], batch: int, seed: int) -> None:
+        self._positions = positions
+        self._batch = batch
+        self._seed = seed
+        self._epoch = self._steps = 0
+        if self.steps == 0:
+            message = f"{count_of(len(positions), 'photograph')} are less than a batch of {batch}"
+            raise ConfigError(message)
+
+    @property
+    def steps(self) -> int:
+        """Whole batches in an epoch."""
+        return len(self._positions) // self._batch
+
+    def begin(self, epoch: int, steps: int = 0) -> None:
+        """Says which epoch comes next, and how many of its steps are done already."""
+        self._epoch, self._steps = epoch, steps
+
+    def __len__(self) -> int:
+        return (self.steps - self._steps) * self._batch // world()[1]
+
+    def __iter__(self) -> Iterator[Draw]:
+        rank, ranks = world()
+        order = np.random.default_rng([self._seed, self._epoch]).permutation(self._positions)
+        mine = order[self._steps * self._batch : self.steps * self._batch][rank::ranks]
+        return iter([(self._epoch, int(position)) for position in mine])
