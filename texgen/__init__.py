@@ -15,9 +15,14 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 if TYPE_CHECKING:
     from texgen.store import TextureStore
     from texgen.streaming import webdataset
+    from texgen.train.patchnegative import PatchNegative
 
-# Imported when they are asked for: Arrow and webdataset take a second.
-_LATER = {"TextureStore": "texgen.store", "webdataset": "texgen.streaming"}
+# Imported when they are asked for: Arrow and webdataset take a second, torch is an extra.
+_LATER = {
+    "PatchNegative": "texgen.train.patchnegative",
+    "TextureStore": "texgen.store",
+    "webdataset": "texgen.streaming",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
@@ -28,6 +33,7 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
 
 
 __all__ = [
+    "PatchNegative",
     "Patches",
     "TextureStore",
     "__version__",

@@ -58,13 +58,13 @@ def test_contrastive_loss_is_the_mean_of_equation_1(count, negatives, own, alpha
 @settings(deadline=None, max_examples=40)
 @given(count=st.integers(2, 5), own=st.integers(1, 3), alpha=weights, t=temperatures)
 def test_pair_loss_is_the_mean_of_equation_1_over_both_views(count, own, alpha, t):
-    first, second, ns = unit(count, 5), unit(count, 5, seed=1), unit(2, count, own, 5, seed=2)
+    first, second, ns = unit(count, 5), unit(count, 5, seed=1), unit(count, 2, own, 5, seed=2)
     loss = contrastive_loss(pair_logits(first, second, ns, temperature=t, alpha=alpha))
     slow = 0.0
     for i in range(count):
         others = [z[j] for z in (first, second) for j in range(count) if j != i]
-        slow += eq1(first[i], second[i], others, ns[0, i], t, alpha)
-        slow += eq1(second[i], first[i], others, ns[1, i], t, alpha)
+        slow += eq1(first[i], second[i], others, ns[i, 0], t, alpha)
+        slow += eq1(second[i], first[i], others, ns[i, 1], t, alpha)
     assert float(loss) == pytest.approx(slow / (2 * count), abs=1e-12)
 
 
@@ -90,9 +90,9 @@ def test_simclr_without_ns_is_lightlys():
 def test_simclr_with_ns_is_pytorch_metric_learnings_with_explicit_pairs(alpha):
     count, number = 6, 2
     first, second = unit(count, 16), unit(count, 16, seed=1)
-    ns = unit(2, count, number, 16, seed=2)
+    ns = unit(count, 2, number, 16, seed=2)
     ours = contrastive_loss(pair_logits(first, second, ns, temperature=0.2, alpha=alpha))
-    everything = torch.cat([first, second, alpha * ns.flatten(0, 2)])
+    everything = torch.cat([first, second, alpha * ns.transpose(0, 1).flatten(0, 2)])
     queries = list(range(2 * count))
     positive = [(i, (i + count) % (2 * count)) for i in queries]
     negative = [(i, j) for i in queries for j in queries if (i - j) % count]
@@ -150,3 +150,10 @@ def test_logits_of_narrow_embeddings_are_computed_in_32_bits(kind):
 def test_a_temperature_that_is_not_positive_is_refused(temperature):
     with pytest.raises(ValueError, match="above 0"):
         contrastive_logits(unit(1, 4), unit(1, 4), unit(1, 4), temperature=temperature)
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 8), (2, 4, 8), (4, 8)])
+def test_ns_of_another_number_of_images_are_refused(shape):
+    q, p, n = unit(4, 8), unit(4, 8, seed=1), unit(6, 8, seed=2)
+    with pytest.raises(ValueError, match="for 4 queries"):
+        contrastive_logits(q, p, n, unit(*shape, seed=3), temperature=0.2)

@@ -52,7 +52,7 @@ METHODS = {
 def batch(count: int = 8, number: int = 2, views: int = 2) -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(5)
     first, second = torch.randn(2, count, 3, 16, 16, generator=generator)
-    return first, second, torch.randn(views, count, number, 3, 16, 16, generator=generator)
+    return first, second, torch.randn(count, views, number, 3, 16, 16, generator=generator)
 
 
 def test_moco_gives_the_numbers_of_the_authors_model_over_six_steps(oracle):
@@ -92,7 +92,7 @@ def replay(oracle) -> dict[str, float]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(methods, "contrastive_loss", kept_by(logits))
             method.begin_step(0.0)
-            result = method(given["r0.im_q"], given["r0.im_k"], given["r0.im_t"][None])
+            result = method(given["r0.im_q"], given["r0.im_k"], given["r0.im_t"][:, None])
         compare("logits", logits[0], given["r0.logits"])
         compare("loss", result["loss"].detach(), given["r0.loss"])
         optimizer.zero_grad()
@@ -239,7 +239,7 @@ def both_ranks(rank: int, name: str, place: str, queue: Any) -> None:
         mine = slice(rank * 4, rank * 4 + 4)
         parallel = nn.parallel.DistributedDataParallel(method)
         method.begin_step(0.3)
-        result = parallel(first[mine], second[mine], ns[:, mine])
+        result = parallel(first[mine], second[mine], ns[mine])
         result["loss"].backward()
         gradients = {n: p.grad.numpy() for n, p in method.named_parameters() if p.grad is not None}
         state = method.queue.numpy() if isinstance(method, MoCo) else None

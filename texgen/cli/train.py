@@ -16,6 +16,7 @@ from texgen.cli.config_file import config_option
 from texgen.cli.extra import need_train_extra
 from texgen.cli.options import Place
 from texgen.cli.output import print_result
+from texgen.cpus import available_cpus
 from texgen.words import count_of
 
 Command = Callable[..., Any]
@@ -147,8 +148,8 @@ def _running(command: Command) -> Command:
         click.option(
             "--workers",
             type=click.IntRange(0),
-            default=4,
-            show_default=True,
+            default=lambda: min(4, available_cpus()),
+            show_default="processors, 4 at most",
             help="Loaders a rank.",
         ),
         click.option("--log-every", type=_POSITIVE, default=10, show_default=True, help="Steps."),

@@ -70,8 +70,11 @@ class TrainConfig:
             raise ConfigError("--negatives texture: add --textures OUT, a finished texgen build")
         if self.stream and (self.negatives != "texture" or self.num_negatives != 1):
             raise ConfigError("--stream: takes --negatives texture and --num-negatives 1")
-        if self.negatives == "patch" and self.patch_range[1] > self.size:
-            least, most = self.patch_range
+        least, most = self.patch_range
+        if least > most:
+            message = f"--patch-range {least} {most}: the least comes first"
+            raise ConfigError(message)
+        if self.negatives == "patch" and most > self.size:
             message = f"--patch-range {least} {most}: patches end at --size {self.size} px"
             raise ConfigError(message)
 

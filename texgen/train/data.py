@@ -28,6 +28,7 @@ from texgen.train.pairs import (
     check_textures,
 )
 from texgen.train.photographs import open_photographs
+from texgen.words import count_of
 
 
 class Data:
@@ -66,8 +67,8 @@ class Data:
         _, ranks = world()
         if config.batch_size % (ranks * config.accumulate):
             message = (
-                f"--batch-size {config.batch_size} is not a multiple of {ranks} ranks x "
-                f"{config.accumulate} accumulated parts"
+                f"--batch-size {config.batch_size} is not a multiple of "
+                f"{count_of(ranks, 'rank')} x {count_of(config.accumulate, 'accumulated part')}"
             )
             raise ConfigError(message)
         self._part = config.batch_size // (ranks * config.accumulate)
@@ -101,6 +102,8 @@ class Data:
             sampler=None if config.stream else self.draws,
             num_workers=config.workers,
             collate_fn=_collate,
+            # Its own, so that starting an epoch again leaves the run's random numbers alone.
+            generator=torch.Generator(),
             worker_init_fn=_Seeded(config.seed, world()[0]),
             persistent_workers=config.workers > 0,
             pin_memory=torch.cuda.is_available(),

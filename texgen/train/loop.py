@@ -20,7 +20,7 @@ from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoin
 from texgen.train.config import TrainConfig, check_same
 from texgen.train.data import Data
 from texgen.train.distributed import mean_over_ranks, world
-from texgen.train.metrics import Metrics
+from texgen.train.metrics import Metrics, read_metrics
 from texgen.train.models import make_method
 from texgen.train.optim import cosine, make_optimizer
 from texgen.train.process import Clock, Stop, ranks
@@ -87,8 +87,9 @@ class _Run:
             self.module = nn.parallel.DistributedDataParallel(self.method, ids)
 
     def go(self, tell: Tell) -> Summary:
-        row: dict[str, float] = {}
         first = world()[0] == 0
+        # Of a run that is complete already.
+        row: dict[str, float] = (read_metrics(self.folder) or [{}])[-1]
         stopped = Stop()
         with contextlib.ExitStack() as stack:
             if first:

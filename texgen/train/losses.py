@@ -36,7 +36,7 @@ def contrastive_logits(
         (N, 1 + K + M), the positive first, NS last.
 
     Raises:
-        ValueError: If the temperature is not positive.
+        ValueError: If the temperature is not positive, or shapes do not fit.
     """
     query, positive, negatives = map(widened, (query, positive, negatives))
     with _no_autocast(query):
@@ -70,7 +70,7 @@ def pair_logits(
     Args:
         first: (N, C), the images' first views.
         second: (N, C), their second views.
-        nonsemantic: (2, N, M, C), of first and second views; None leaves the term out.
+        nonsemantic: (N, 2, M, C), of first and second views; None leaves the term out.
         temperature: See `contrastive_logits`.
         alpha: See `contrastive_logits`.
         others: Both views of the images of all processes, (G, C) each, these N among them; by
@@ -81,7 +81,7 @@ def pair_logits(
         (2 N, 1 + (2 G - 2) + M), the positive first, NS last.
 
     Raises:
-        ValueError: If the temperature is not positive.
+        ValueError: If the temperature is not positive, or shapes do not fit.
     """
     queries, positives = widened(torch.cat([first, second])), widened(torch.cat([second, first]))
     everything = widened(torch.cat(others or (first, second)))
@@ -95,7 +95,7 @@ def pair_logits(
             cosines[~own].view(2 * count, 2 * total - 2),
         ]
         if nonsemantic is not None:
-            columns.append(alpha * _own_cosines(queries, nonsemantic.flatten(0, 1)))
+            columns.append(alpha * _own_cosines(queries, torch.cat(nonsemantic.unbind(1))))
         return torch.cat(columns, 1) / _checked(temperature)
 
 
@@ -148,6 +148,10 @@ def widened(embeddings: Tensor) -> Tensor:
 
 def _own_cosines(queries: Tensor, nonsemantic: Tensor) -> Tensor:
     """(N, C) and (N, M, C) to (N, M)."""
+    if nonsemantic.ndim != 3 or len(nonsemantic) != len(queries):
+        # Einsum would take one image's NS for all.
+        message = f"NS of shape {tuple(nonsemantic.shape)} for {len(queries)} queries"
+        raise ValueError(message)
     return torch.einsum("nc,nmc->nm", queries, widened(nonsemantic))
 
 

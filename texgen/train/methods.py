@@ -52,7 +52,7 @@ class Method(nn.Module):
         Args:
             first: (N, 3, H, W) float, normalised: first views, the queries.
             second: (N, 3, H, W): second views.
-            nonsemantic: (ns_views, N, M, 3, H, W), or None.
+            nonsemantic: (N, ns_views, M, 3, H, W), or None.
 
         Returns:
             ``loss``, with a gradient; without: mean cosines ``positive``, ``negative`` (not
@@ -108,7 +108,7 @@ class MoCo(Method):
         query = embed(self.encoder, first)
         with torch.no_grad():
             key = self._shuffled(second)
-            ns = None if nonsemantic is None else embed_sets(self._shuffled, nonsemantic[0])
+            ns = None if nonsemantic is None else embed_sets(self._shuffled, nonsemantic[:, 0])
         logits = contrastive_logits(
             query, key, self.queue.clone(), ns, temperature=self.temperature, alpha=self.alpha
         )
@@ -218,14 +218,16 @@ class BYOL(Method):
         with torch.no_grad():
             targets = [embed(self.target, view) for view in (second, first)]
         ns = embed_views(self.target, nonsemantic)
-        sets = (None, None) if ns is None else ns
+        sets = (None, None) if ns is None else ns.unbind(1)
         losses = [
             byol_loss(prediction, target, own, alpha=self.alpha)
             for prediction, target, own in zip(predictions, targets, sets, strict=True)
         ]
         seen = {"positive": (predictions[0] * targets[0]).sum(1).mean().detach()}
         if ns is not None:
-            seen["nonsemantic"] = torch.einsum("nc,nmc->nm", predictions[0], ns[0]).mean().detach()
+            seen["nonsemantic"] = (
+                torch.einsum("nc,nmc->nm", predictions[0], ns[:, 0]).mean().detach()
+            )
         return {"loss": losses[0] + losses[1], **seen}
 
 
@@ -246,11 +248,12 @@ def embed_sets(embed_batch: Embed, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def embed_views(encoder: nn.Module, images: Tensor | None) -> Tensor | None:
-    """NS of several views, with running statistics left alone: (V, N, M, …) to (V, N, M, C)."""
+    """NS of several views, with running statistics left alone: (N, V, M, …) to (N, V, M, C)."""
     if images is None:
         return None
     with untracked(encoder):
-        return torch.stack([embed_sets(lambda part: embed(encoder, part), view) for view in images])
+        views = [embed_sets(lambda part: embed(encoder, part), v) for v in images.unbind(1)]
+    return torch.stack(views, 1)
 
 
 @torch.no_grad()

@@ -46,13 +46,9 @@ def resnet(
     if not callable(build) or not arch.startswith(("resnet", "resnext", "wide_resnet")):
         message = f"--arch {arch}: torchvision has no such ResNet; take resnet18 or resnet50"
         raise ConfigError(message)
-
-    def norm(channels: int) -> nn.Module:
-        return SplitBatchNorm2d(channels, splits) if splits > 1 else nn.BatchNorm2d(channels)
-
-    network = build(weights=None, norm_layer=norm)
+    network = build(weights=None, norm_layer=norm_of(splits))
     if width != 1.0:
-        network = _narrow(network, width, norm)
+        network = _narrow(network, width, norm_of(splits))
     if stem != "imagenet":
         stride, channels = (2 if stem == "small" else 1), network.conv1.out_channels
         network.conv1 = nn.Conv2d(3, channels, 3, stride, padding=1, bias=False)
@@ -62,6 +58,13 @@ def resnet(
     network.fc = head(network.inplanes)
     result: nn.Module = network
     return result
+
+
+def norm_of(splits: int) -> Callable[[int], nn.Module]:
+    """Makes a layer of batch normalisation, given the number of channels."""
+    if splits == 1:
+        return nn.BatchNorm2d
+    return lambda channels: SplitBatchNorm2d(channels, splits)
 
 
 def stem_for(size: int) -> str:

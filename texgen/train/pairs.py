@@ -7,6 +7,7 @@ makes it, in whatever order, so that a run that is resumed goes on as it would h
 from __future__ import annotations
 
 import io
+import itertools
 import random
 from bisect import bisect_left
 from collections import Counter
@@ -233,6 +234,13 @@ class StreamedPairs(IterableDataset[Sample]):
         self._seed = f"{seed}/{begin}"
 
     def __iter__(self) -> Iterator[Sample]:
+        try:
+            yield from self._samples()
+        except TexgenError as error:
+            # As often as it takes: a loader drops a last batch that is not full.
+            yield from itertools.repeat(error)
+
+    def _samples(self) -> Iterator[Sample]:
         seen: Counter[str] = Counter()
         for found in self._stream:
             key = found["__key__"]
@@ -242,8 +250,7 @@ class StreamedPairs(IterableDataset[Sample]):
             )
             if position == len(self._keys) or self._keys[position].as_py() != image_key:
                 message = f"no photograph has the key {image_key!r}; name the SRC of the build"
-                yield DatasetError(message)
-                return
+                raise DatasetError(message)
             data = next(found[suffix] for suffix in ("png", "webp", "jpg") if suffix in found)
             seen[key] += 1
             rng = random.Random(f"{self._seed}/{seen[key]}/{key}")  # noqa: S311

@@ -1,0 +1,263 @@
+"""Whole training runs, tiny: resumed exactly, stopped, on several processes, gone wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from texgen.cli.main import run
+from texgen.train.checkpoint import checkpoints, load_checkpoint
+from texgen.train.metrics import read_metrics
+
+TINY = [
+    *("--arch", "resnet18", "--width", "0.125", "--size", "32", "--batch-size", "4"),
+    *("--patch-range", "8", "16", "--queue-size", "16", "--epochs", "3", "--log-every", "1"),
+    *("--workers", "0", "--quiet", "--device", "cpu"),
+]
+
+
+def arguments(photographs: Path, out: Path, *more: str) -> list[str]:
+    return ["train", "--src", str(photographs), "--out", str(out), *TINY, *more]
+
+
+def losses(out: Path) -> list[float]:
+    return [row["loss"] for row in read_metrics(out)]
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
+@pytest.mark.parametrize("negatives", ["texture", "patch"])
+def test_a_run_that_is_killed_and_resumed_equals_an_undisturbed_one(
+    method, negatives, photographs, textures, tmp_path
+):
+    options = ["--method", method, "--negatives", negatives, "--textures", str(textures)]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert run(arguments(photographs, whole, *options)) == 0
+    # Ends in the middle of an epoch, as a kill with a checkpoint of that step would.
+    assert run(arguments(photographs, cut, *options, "--max-steps", "7")) == 0
+    assert losses(cut) == losses(whole)[:7]
+    # And what comes after the checkpoint was lost.
+    with (cut / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 8, "epoch": 1.6, "loss": 99.0}) + '\n{"step": 9, "lo')
+    assert run(arguments(photographs, cut, *options)) == 0
+    assert losses(cut) == losses(whole)
+    assert [row["step"] for row in read_metrics(cut)] == list(range(1, 16))
+    states = [load_checkpoint(checkpoints(out)[-1])["method"] for out in (whole, cut)]
+    assert all(torch.equal(v, states[1][k]) for k, v in states[0].items())
+
+
+def test_a_finished_run_is_left_as_it_is(photographs, tmp_path, capsys):
+    for _ in range(2):
+        assert run(arguments(photographs, tmp_path / "run", "--max-steps", "2", "--json")) == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert first == second
+    assert first["steps"] == 2
+
+
+def test_metrics_are_in_lines_and_a_table(photographs, textures, tmp_path):
+    out = tmp_path / "run"
+    options = ["--negatives", "texture", "--textures", str(textures), "--max-steps", "3"]
+    assert run(arguments(photographs, out, *options)) == 0
+    rows = read_metrics(out)
+    assert len(rows) == 3
+    for row in rows:
+        assert {"loss", "lr", "positive", "negative", "nonsemantic", "ns_share"} <= row.keys()
+        assert 0 < row["ns_share"] < 1
+        assert row["images_per_s"] > 0
+        assert 0 <= row["data_share"] <= 1
+    with (out / "metrics.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in table] == [row["loss"] for row in rows]
+
+
+def test_only_the_last_checkpoints_are_kept(photographs, tmp_path):
+    assert run(arguments(photographs, tmp_path / "run", "--keep", "2")) == 0
+    names = [path.name for path in checkpoints(tmp_path / "run")]
+    assert names == ["step-00000010.pt", "step-00000015.pt"]
+    assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == names
+
+
+def test_accumulated_parts_have_the_gradient_of_one_batch(photographs, tmp_path, monkeypatch):
+    """Of BYOL without batch statistics, whose images do not see each other."""
+    monkeypatch.setattr("texgen.train.networks.norm_of", lambda splits: lambda _: Unnormed())
+    monkeypatch.setattr("texgen.train.networks.nn.BatchNorm1d", lambda _: torch.nn.Identity())
+    more = ["--method", "byol", "--max-steps", "1", "--lr", "0.05"]
+    weights = []
+    for parts in ("1", "2"):
+        out = tmp_path / parts
+        assert run(arguments(photographs, out, *more, "--accumulate", parts)) == 0
+        weights.append(load_checkpoint(checkpoints(out)[-1])["method"]["predictor.3.weight"])
+    assert torch.allclose(*weights, atol=1e-6)
+
+
+class Unnormed(torch.nn.Identity):
+    """What torchvision sets the weights of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.bias = torch.nn.Parameter(torch.zeros(()))
+
+
+@pytest.mark.parametrize("method", ["moco", "simclr"])
+def test_each_query_meets_the_negatives_of_its_own_view(method, photographs, tmp_path):
+    """One patch as large as the image is the query itself, at a cosine of 1."""
+    options = ["--method", method, "--negatives", "patch", "--patch-range", "32", "32"]
+    more = ["--momentum", "0", "--num-negatives", "2", "--max-steps", "3", "--alpha", "0.5"]
+    assert run(arguments(photographs, tmp_path / "run", *options, *more)) == 0
+    for row in read_metrics(tmp_path / "run"):
+        assert row["nonsemantic"] == pytest.approx(1.0, abs=1e-4)
+        assert row["positive"] < 0.999
+
+
+def test_another_option_than_the_checkpoints_is_named(photographs, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(arguments(photographs, out, "--max-steps", "1")) == 0
+    capsys.readouterr()
+    assert run(arguments(photographs, out, "--lr", "0.5", "--workers", "1")) == 2
+    said = capsys.readouterr().err
+    assert "--lr was 0.03 and is 0.5; name another --out" in said
+    assert "workers" not in said
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
+    photographs, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    assert run(arguments(photographs, out, "--max-steps", "5")) == 0
+    state = load_checkpoint(checkpoints(out)[-1])
+    state["method"]["encoder.fc.0.weight"].fill_(float("nan"))
+    torch.save(state, checkpoints(out)[-1])
+    capsys.readouterr()
+    assert run(arguments(photographs, out)) == 1
+    assert "the loss is nan at step 6" in capsys.readouterr().err
+    assert [path.name for path in checkpoints(out)] == ["step-00000005.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 no archive", b"\x80\x04N."])
+def test_a_damaged_checkpoint_is_one_line(content, photographs, tmp_path, capsys):
+    place = tmp_path / "run" / "checkpoints" / "step-00000001.pt"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(content)
+    assert run(arguments(photographs, tmp_path / "run")) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert str(place) in said
+
+
+def test_a_checkpoint_that_would_run_code_is_not_loaded(photographs, tmp_path, capsys):
+    place = tmp_path / "run" / "checkpoints" / "step-00000001.pt"
+    place.parent.mkdir(parents=True)
+    torch.save({"config": "{}", "method": Evil(), "step": 1}, place)
+    assert run(arguments(photographs, tmp_path / "run")) == 2
+    assert "not a checkpoint" in capsys.readouterr().err
+
+
+class Evil:
+    def __reduce__(self):
+        return (pytest.fail, ("code of a checkpoint was run",))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--negatives", "texture"], "add --textures OUT"),
+        (["--batch-size", "6"], "--queue-size 16 is not a multiple"),
+        (["--batch-size", "5", "--accumulate", "2"], "is not a multiple of 1 rank x 2"),
+        (["--batch-size", "64"], "20 photographs are less than a batch of 64"),
+        (["--arch", "vgg16"], "no such ResNet"),
+        (["--negatives", "patch", "--patch-range", "16", "72"], "patches end at --size 32 px"),
+        (["--negatives", "patch", "--patch-range", "16", "8"], "--patch-range 16 8: the least"),
+        (["--split", "val"], "has only train"),
+        (["--stream", "--negatives", "patch"], "--stream"),
+        (["--bn-splits", "3"], "--bn-splits 3 does not divide"),
+    ],
+)
+def test_what_cannot_be_is_one_line_and_2(options, said, photographs, tmp_path, capsys):
+    assert run(arguments(photographs, tmp_path / "run", *options)) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_without_torch_the_extra_is_named(photographs, tmp_path, capsys, monkeypatch):
+    found = __import__("importlib.util").util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name, *a: None if name == "torch" else found(name, *a)
+    )
+    assert run(arguments(photographs, tmp_path / "run")) == 2
+    assert "texgen train needs torch: in a checkout run pip install '.[train]'" in (
+        capsys.readouterr().err
+    )
+
+
+def started(photographs: Path, out: Path, *more: str, ranks: int = 1) -> subprocess.Popen[str]:
+    starter = [sys.executable, "-m"]
+    if ranks > 1:
+        starter += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
+    return subprocess.Popen(
+        [*starter, "texgen", *arguments(photographs, out, *more)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_says_where_it_goes_on(number, code, photographs, tmp_path):
+    out = tmp_path / "run"
+    process = started(photographs, out, "--epochs", "4000")
+    until(lambda: len(read_metrics(out)) > 2, process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code
+    rows = read_metrics(out)
+    step = rows[-1]["step"]
+    assert said == f"texgen: stopped after step {step}; the same command goes on from there\n"
+    assert checkpoints(out)[-1].name == f"step-{step:08d}.pt"
+
+
+@pytest.mark.integration
+@pytest.mark.faults
+def test_a_run_killed_at_any_moment_goes_on_from_its_last_checkpoint(photographs, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    options = ["--method", "simclr", "--negatives", "patch", "--epochs", "4"]
+    assert run(arguments(photographs, whole, *options)) == 0
+    for steps in (6, 13):
+        process = started(photographs, cut, *options)
+        until(lambda steps=steps: len(read_metrics(cut)) >= steps, process)
+        process.kill()
+        process.communicate()
+    assert run(arguments(photographs, cut, *options)) == 0
+    assert losses(cut) == losses(whole)
+
+
+@pytest.mark.integration
+def test_the_same_command_runs_under_torchrun(photographs, textures, tmp_path):
+    out = tmp_path / "run"
+    options = ["--negatives", "texture", "--textures", str(textures), "--epochs", "2"]
+    process = started(photographs, out, *options, "--json", ranks=2)
+    answer, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert json.loads(answer)["steps"] == 10
+    assert [row["step"] for row in read_metrics(out)] == list(range(1, 11))
+    assert checkpoints(out)[-1].name == "step-00000010.pt"
+
+
+def until(happened, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 120
+    while not happened():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)

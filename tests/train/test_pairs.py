@@ -1,0 +1,222 @@
+"""Training samples: pairing by key, missing textures, orders, and other forms of photographs."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import texgen
+from texgen.errors import ConfigError, DatasetError
+from texgen.keys import image_key
+from texgen.train.augment import Augmentation, View
+from texgen.train.config import TrainConfig
+from texgen.train.data import Data
+from texgen.train.pairs import Draws, Pairs, PatchNegatives, TextureNegatives, check_textures
+from texgen.train.photographs import Stl10, open_photographs
+
+PLAIN = Augmentation(32, (0.99, 1.0), jitter=None, grey=0.0, blur=0.0)
+
+
+@pytest.fixture
+def store(textures: Path) -> texgen.TextureStore:
+    return texgen.TextureStore(textures)
+
+
+def pairs(photographs: Path, negatives, views: int = 2, seed: int = 0) -> Pairs:
+    return Pairs(open_photographs(str(photographs), "train"), PLAIN, negatives, views, seed)
+
+
+def test_photographs_have_the_keys_and_labels_of_a_build(photographs, store):
+    found = open_photographs(str(photographs), "train")
+    images = [key for key in list(store.keys()) if "+" not in key]
+    assert found.keys.to_pylist() == images
+    assert found.labels.tolist() == [0] * 12 + [1] * 8
+    assert found.classes == ("ant", "bee")
+
+
+def test_a_texture_is_of_its_photograph_and_seen_as_the_query(photographs, store):
+    seen: list[View] = []
+    listed = open_photographs(str(photographs), "train")
+    made = TextureNegatives(2, listed, store)
+
+    def watched(position, view, image, rng):
+        seen.append(view)
+        return made(position, view, image, rng)
+
+    for position in range(len(listed.keys)):
+        seen.clear()
+        sample = pairs(photographs, watched)[0, position]
+        assert sample["nonsemantic"].shape == (2, 2, 3, 32, 32)
+        key = listed.keys[position].as_py()
+        own = [store.image(one) for one in store.positions(key)]
+        assert len(own) == 2
+        for view, image, negatives in zip(
+            seen, (sample["first"], sample["second"]), sample["nonsemantic"], strict=True
+        ):
+            assert torch.equal(image, view(listed.image(position)))
+            expected = [view(texture) for texture in own]
+            assert any(
+                all(torch.equal(a, b) for a, b in zip(negatives, order, strict=True))
+                for order in itertools.permutations(expected)
+            )
+
+
+def test_patches_are_cut_from_the_augmented_query(photographs):
+    sample = pairs(photographs, PatchNegatives(3, (8, 16)))[0, 5]
+    for image, negatives in zip(
+        (sample["first"], sample["second"]), sample["nonsemantic"], strict=True
+    ):
+        own = {tuple(pixel) for pixel in image.flatten(1).T.tolist()}
+        assert negatives.shape == (3, 3, 32, 32)
+        assert all(
+            tuple(pixel) in own for made in negatives for pixel in made.flatten(1).T.tolist()
+        )
+        assert not torch.equal(negatives[0], negatives[1])
+
+
+def test_a_sample_depends_on_seed_epoch_and_position_alone(photographs):
+    one = pairs(photographs, PatchNegatives(1, (8, 16)))
+    again = pickle.loads(pickle.dumps(one))  # noqa: S301 - its own
+    for draw in [(0, 3), (1, 3), (0, 4)]:
+        again[2, 7]
+        assert all(torch.equal(v, again[draw][k]) for k, v in one[draw].items())
+    assert not torch.equal(one[0, 3]["first"], one[1, 3]["first"])
+    other = pairs(photographs, None, seed=1)
+    assert not torch.equal(one[0, 3]["first"], other[0, 3]["first"])
+
+
+def test_ranks_share_an_epoch_and_a_resumed_one_goes_on_where_it_stopped(monkeypatch):
+    def order(rank: int, epoch: int, steps: int = 0) -> list[int]:
+        monkeypatch.setattr("texgen.train.pairs.world", lambda: (rank, 2))
+        draws = Draws(np.arange(50), 8, seed=3)
+        draws.begin(epoch, steps)
+        found = list(draws)
+        assert len(found) == len(draws)
+        assert {e for e, _ in found} == {epoch}
+        return [position for _, position in found]
+
+    both = order(0, 0) + order(1, 0)
+    assert len(both) == 48
+    assert len(set(both)) == 48
+    assert order(0, 0, steps=4) == order(0, 0)[16:]
+    assert order(0, 1) != order(0, 0)
+    assert order(0, 0) == order(0, 0)
+
+
+def test_fewer_photographs_than_a_batch_are_refused():
+    with pytest.raises(ConfigError, match="5 photographs are less than a batch of 8"):
+        Draws(np.arange(5), 8, seed=0)
+
+
+@pytest.fixture
+def more(photographs: Path, tmp_path: Path) -> Path:
+    """The photographs and one without a texture, in the middle."""
+    shutil.copytree(photographs, tmp_path / "more")
+    Image.new("RGB", (40, 40)).save(tmp_path / "more" / "train" / "ant" / "zz.png")
+    return tmp_path / "more"
+
+
+def test_a_photograph_without_a_texture_is_an_error_unless_told_otherwise(more, store):
+    listed = open_photographs(str(more), "train")
+    with pytest.raises(DatasetError, match=r"1 photograph without .* first is ant/zz; .*skip or"):
+        check_textures(listed, store, "error")
+    assert check_textures(listed, store, "patch").tolist() == list(range(21))
+    assert check_textures(listed, store, "skip").tolist() == [*range(12), *range(13, 21)]
+
+
+def test_patches_stand_in_for_a_missing_texture(more, textures):
+    config = TrainConfig(
+        src=str(more), out="", textures=str(textures), negatives="texture", patch_range=(8, 16),
+        missing_texture="patch", size=32, batch_size=7, workers=0,
+    )  # fmt: skip
+    data = Data(config, 1)
+    assert data.without_texture == 1
+    batches = list(data.epoch(0, 0))
+    assert [len(batch["nonsemantic"]) for batch in batches] == [7, 7, 7]
+
+
+def test_textures_of_other_photographs_are_refused(textures, store, tmp_path):
+    (tmp_path / "x").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "x" / "cat.png")
+    with pytest.raises(DatasetError, match="none of 1 photograph has a texture"):
+        check_textures(open_photographs(str(tmp_path), "train"), store, "skip")
+
+
+def test_a_photograph_that_cannot_be_read_is_named_by_whichever_process(photographs, tmp_path):
+    shutil.copytree(photographs, tmp_path / "some")
+    bad = next((tmp_path / "some" / "train" / "ant").iterdir())
+    bad.write_bytes(bad.read_bytes()[:100])
+    config = TrainConfig(src=str(tmp_path / "some"), out="", size=32, batch_size=20)
+    for workers in (0, 2):
+        data = Data(TrainConfig.from_dict({**config.to_dict(), "workers": workers}), 1)
+        with pytest.raises(ConfigError, match=rf"^train/ant/{bad.name}: .*; take it out of SRC"):
+            list(data.epoch(0, 0))
+
+
+def test_streamed_textures_find_their_photographs(photographs, textures):
+    config = TrainConfig(
+        src=str(photographs), out="", textures=str(textures), negatives="texture", stream=True,
+        size=32, batch_size=10, workers=2,
+    )  # fmt: skip
+    data = Data(config, 1)
+    batches = data.epoch(0, 0)
+    shapes = [next(batches)["nonsemantic"].shape for _ in range(5)]
+    assert shapes == [(10, 1, 1, 3, 32, 32)] * 5
+
+
+def test_fewer_shards_than_readers_are_refused_when_streaming(photographs, textures):
+    config = TrainConfig(
+        src=str(photographs), out="", textures=str(textures), negatives="texture", stream=True,
+        size=32, batch_size=4, workers=5,
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match=r"^4 shards for 5 readers"):
+        next(Data(config, 1).epoch(0, 0))
+
+
+@pytest.fixture
+def stl10(tmp_path: Path) -> Path:
+    """Files as STL-10 has them: three photographs with labels and two without."""
+    for part, count in (("train", 3), ("unlabeled", 2), ("test", 1)):
+        pixels = np.random.default_rng(count).integers(0, 256, (count, 3, 96, 96), np.uint8)
+        (tmp_path / f"{part}_X.bin").write_bytes(pixels.tobytes())
+    (tmp_path / "train_y.bin").write_bytes(bytes([2, 1, 10]))
+    (tmp_path / "class_names.txt").write_text("airplane\nbird\n")
+    return tmp_path
+
+
+def test_stl10s_files_are_read_by_columns(stl10):
+    found = open_photographs(str(stl10), "train")
+    assert isinstance(found, Stl10)
+    assert found.labels.tolist() == [-1, -1, 1, 0, 9]
+    assert found.keys.to_pylist()[2] == "train/000000"
+    raw = np.frombuffer((stl10 / "train_X.bin").read_bytes(), np.uint8)
+    image = np.asarray(found.image(3))
+    # The second image: column 5, row 7, channel 1.
+    assert image[7, 5, 1] == raw[27648 + 9216 + 5 * 96 + 7]
+    assert len(open_photographs(str(stl10), "test").keys) == 1
+
+
+def test_damaged_files_of_stl10_are_refused(stl10):
+    (stl10 / "train_y.bin").write_bytes(b"\1")
+    with pytest.raises(ConfigError, match="1 labels for 3 images"):
+        open_photographs(str(stl10), "train")
+    (stl10 / "train_X.bin").write_bytes(b"\1" * 100)
+    with pytest.raises(ConfigError, match="no whole number of 96 px images"):
+        open_photographs(str(stl10), "train")
+    (stl10 / "unlabeled_X.bin").unlink()
+    with pytest.raises(ConfigError, match="STL-10's binary files"):
+        open_photographs(str(stl10), "train")
+
+
+def test_keys_are_those_of_texgen(photographs):
+    listed = open_photographs(str(photographs), "train")
+    files = (photographs / "train").rglob("*.*")
+    names = {image_key(str(f.relative_to(photographs / "train")).encode()) for f in files}
+    assert set(listed.keys.to_pylist()) == names
