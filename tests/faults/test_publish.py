@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,10 +61,26 @@ def test_a_publication_and_a_download_that_are_killed_go_on(
     assert s3.tree("set") == tree(got) == tree(undisturbed)
 
 
-def killed_when(condition: object, *line: object) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_publication_that_is_stopped_ends_at_once_and_gives_its_lock_up(
+    s3: Store, undisturbed: Path, stop: signal.Signals
+):
+    with Proxy(s3.endpoint, lambda _, path: "slow" if path.endswith(".tar") else None) as proxy:
+        line = ["publish", undisturbed, f"s3://{s3.bucket}/set", "--s3-endpoint", proxy.url]
+        code, said = killed_when(lambda: len(s3.keys("set/train/")) > 1, *line, stop=stop)
+    assert (code, said) == (128 + stop, "texgen: stopped\n")
+    assert json.loads(s3.get("set/_build/lock.json"))["released"]
+    assert not s3.has("set/index.json")
+
+
+def killed_when(
+    condition: Callable[[], bool], *line: object, stop: signal.Signals = signal.SIGKILL
+) -> tuple[int, str]:
     process = subprocess.Popen(command(*line), stderr=subprocess.PIPE, text=True)
     try:
         wait_until(condition, process)
+        process.send_signal(stop)
+        _, said = process.communicate(timeout=60)
     finally:
         process.kill()
-        process.communicate(timeout=60)
+    return process.returncode, said

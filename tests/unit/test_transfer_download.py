@@ -344,6 +344,12 @@ def test_a_secret_in_a_url_is_in_no_error(finished, tmp_path):
     assert tree(tmp_path / "out") == tree(finished)
 
 
+@pytest.mark.parametrize("scheme", ["https", "ftp", "s3"])
+def test_a_password_in_a_url_is_refused_and_not_shown(scheme, tmp_path, capsys):
+    assert run(["download", f"{scheme}://me:sesame@host/x", "--out", str(tmp_path / "out")]) == 2
+    assert "sesame" not in capsys.readouterr().err
+
+
 def test_two_downloads_into_one_folder_are_told_apart(finished, tmp_path):
     request = DownloadRequest(tmp_path / "out")
     with LocalSink(tmp_path / "out").lock(), pytest.raises(ConfigError, match="being written by"):

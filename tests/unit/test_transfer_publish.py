@@ -203,11 +203,14 @@ def test_a_part_becomes_the_whole_and_not_the_other_way_round(finished, s3, tmp_
     assert everything(s3) == tree(finished)
 
 
-@pytest.mark.parametrize("where", ["folder/", "https://host/x", "gs://bucket/x", "s3://x"])
+@pytest.mark.parametrize(
+    "where", ["folder/", "https://me:sesame@host/x", "gs://bucket/x", "s3://x"]
+)
 def test_a_place_of_an_unknown_kind_is_refused(finished, where, capsys):
     assert run(["publish", str(finished), where]) == 2
     error = capsys.readouterr().err
     assert "s3://bucket/prefix" in error
+    assert "sesame" not in error
     if where == "folder/":
         assert f"`texgen download {finished} --out" in error
 

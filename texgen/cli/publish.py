@@ -58,8 +58,9 @@ def command(
 
 def _check_places(out: str, url: str) -> None:
     if not url.startswith(SCHEME):
-        message = f"{url}: publish writes to s3://bucket/prefix"
-        if "://" not in url:
+        scheme, mark, _ = url.partition("://")
+        message = f"{scheme if mark else url}{mark}: publish writes to s3://bucket/prefix"
+        if not mark:
             message += f"; `texgen download {out} --out {url}` copies a data set to a folder"
         raise ConfigError(message)
     if out.startswith(SCHEME) and parse(out).overlaps(parse(url)):

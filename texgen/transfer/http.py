@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import urllib3
 
+from texgen.errors import ConfigError
 from texgen.transfer.faults import guarded, remote_errors
 from texgen.transfer.remote import BLOCK, Body, RemoteError
 
@@ -21,9 +22,16 @@ class HttpRemote:
     Args:
         url: Of the folder that holds ``index.json``.
         timeout_s: Silence after which a connection counts as dead, s.
+
+    Raises:
+        ConfigError: If a user or a password is in the URL.
     """
 
     def __init__(self, url: str, timeout_s: float = 60.0) -> None:
+        if "@" in urlsplit(url).netloc:
+            # Every message names the URL.
+            message = "a user or a password in the URL is not taken; name a signed URL, or a bucket"
+            raise ConfigError(message)
         # What follows "?" is that of a signed URL, and goes with every file.
         base, mark, query = url.partition("?")
         self._base = base.rstrip("/") + "/"

@@ -32,5 +32,8 @@ def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
         return HttpRemote(url)
     if scheme in ("", "file"):
         return FolderRemote(Path(urlsplit(url).path if scheme else url))
-    message = f"{url}: texgen downloads from https://, http://, s3://bucket/prefix and folders"
+    # Of what is not known anything may be a secret.
+    message = (
+        f"{scheme}:// is not known here; name https://, http://, s3://bucket/prefix or a folder"
+    )
     raise ConfigError(message)
