@@ -5,8 +5,9 @@
 Makes up a data set of so many shards of random bytes, serves it by nginx where that is
 installed, else by Python's own server, and fetches it in four ways, in turn, so that what else
 runs on the machine meets all of them: by curl and by texgen, one connection at a time and
-``--workers`` at once. curl's bytes go to sha256sum alone; texgen's go to files in F, are
-checked, synced and renamed. A first turn, which is not counted, fills the page cache.
+``--workers`` at once. curl's bytes go to sha256sum alone (``--sum "openssl sha256"`` uses the
+processor's own instructions, as texgen does); texgen's go to files in F, are checked, synced
+and renamed. A first turn, which is not counted, fills the page cache.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from texgen.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
@@ -41,22 +43,19 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=64, help="of a shard")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--workers", type=int, default=8)
+    parser.add_argument("--sum", default="sha256sum", help="what curl's bytes go to")
     parser.add_argument("--folder", type=Path, help="where the files and the downloads go")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         root, target = Path(folder) / "set", Path(folder) / "download"
         files = make_up(root, arguments.shards, arguments.megabytes * 1_000_000)
         with served(root) as (url, server):
-            ways = {
-                "curl | sha256sum, one": lambda: curl(url, files, 1),
-                "texgen download, one": lambda: texgen(url, target, 1),
-                f"curl | sha256sum, {arguments.workers}": lambda: curl(
-                    url, files, arguments.workers
-                ),
-                f"texgen download, {arguments.workers}": lambda: texgen(
-                    url, target, arguments.workers
-                ),
-            }
+            ways: dict[str, Callable[[], None]] = {}
+            for many in (1, arguments.workers):
+                ways[f"curl | {arguments.sum}, {many} at once"] = partial(
+                    curl, url, files, many, arguments.sum
+                )
+                ways[f"texgen download, {many} at once"] = partial(texgen, url, target, many)
             total = sum((root / path).stat().st_size for path in files)
             print(f"{len(files)} files, {total / 1e9:.2f} GB, from {server}", flush=True)
             compare(ways, target, total / 1e6, arguments.repeat)
@@ -85,9 +84,9 @@ def make_up(root: Path, shards: int, size: int) -> list[str]:
     return [file.path for file in index.files]
 
 
-def curl(url: str, files: list[str], workers: int) -> None:
-    """Every file through curl into sha256sum, some at once."""
-    one = f"set -o pipefail; curl --silent --fail {url}/$0 | sha256sum"
+def curl(url: str, files: list[str], workers: int, sums: str) -> None:
+    """Every file through curl into a program that makes its sum, some at once."""
+    one = f"set -o pipefail; curl --silent --fail {url}/$0 | {sums}"
     line = ["xargs", "-P", str(workers), "-n", "1", "bash", "-c", one]
     subprocess.run(line, input="\n".join(files), text=True, check=True, stdout=subprocess.DEVNULL)
 
