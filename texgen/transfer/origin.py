@@ -54,7 +54,7 @@ class FolderOrigin:
 class BucketOrigin:
     """A bucket, whose files come to this machine one by one; see `Origin`."""
 
-    def __init__(self, location: str, endpoint: str | None, scratch: RemoteScratch) -> None:
+    def __init__(self, location: str, endpoint: str | None, scratch: Path) -> None:
         self.location = location
         self.sink = open_sink(location, s3_endpoint=endpoint)
         self._remote = BucketRemote(location, endpoint)
@@ -63,7 +63,7 @@ class BucketOrigin:
     @contextlib.contextmanager
     def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
         """See `Origin.file`."""
-        with scratch_folder(self._scratch.folder()) as folder:
+        with scratch_folder(self._scratch) as folder:
             part = folder / "file"
             try:
                 fetch_file(self._remote, file.path, file.bytes, file.sha256, part, lambda _: None)
@@ -84,7 +84,7 @@ def open_origin(location: str, s3_endpoint: str | None) -> Iterator[Origin]:
         return
     scratch = RemoteScratch(f"publish {location}", "publish")
     try:
-        yield BucketOrigin(location, s3_endpoint, scratch)
+        yield BucketOrigin(location, s3_endpoint, scratch.folder())
     finally:
         scratch.clear()
 
