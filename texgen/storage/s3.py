@@ -66,9 +66,9 @@ class S3Sink:
     def foreign(self) -> str | None:
         """See `Sink.foreign`."""
         first = next(self._bucket.list(most=1), None)
-        # Other programs name their folders _build too. Ours begins with the locks.
+        # Other programs name their folders _build too. Ours begins with the probe and the locks.
         known = (path for path, _ in self._bucket.list("_build", most=1000))
-        ours = any(path.startswith(_LOCK) or path == _PLAN for path in known)
+        ours = any(path.startswith(_LOCK) or path in {_PLAN, PROBE} for path in known)
         return None if first is None or ours else first[0].split("/")[0]
 
     @contextlib.contextmanager
