@@ -52,7 +52,7 @@ def command(
     how = f"{size_text(summary.sent)} sent" if summary.sent else "already complete"
     print_result(
         f"{count_of(summary.samples, 'texture')} in {count_of(summary.files, 'file')}, "
-        f"{size_text(summary.bytes)}: {sink.url} ({how}); where it may be read:\n{line}"
+        f"{size_text(summary.bytes)}: {sink.url} ({how}); to download it:\n{line}"
     )
 
 
