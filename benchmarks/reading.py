@@ -1,4 +1,4 @@
-"""How fast textures are read and downloaded, beside the plainest ways to do the same.
+"""How fast textures are read, beside the plainest ways to do the same.
 
     python benchmarks/reading.py OUT [--repeat 5] [--rows 1331167]
 
@@ -6,25 +6,21 @@ Of a finished data set OUT, all files in the page cache, ways in turn: textures 
 from `texgen.TextureStore`, undecoded, by key and by position; the same textures as loose
 files (`texgen export`), opened and read; all of them in order by plain `webdataset`. Then
 the manifest of a made-up split of ``--rows`` textures, opened by a store in a process of
-its own; and OUT from a server on loopback (nginx where it is installed, else Python's own),
-by `texgen download` and by `curl | sha256sum`, file after file.
+its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import json
 import random
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -48,7 +44,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rates(arguments.out, Path(folder) / "loose", arguments.repeat)
         opening(Path(folder) / "large", arguments.rows, arguments.repeat)
-        downloads(arguments.out, Path(folder), arguments.repeat)
 
 
 def rates(out: Path, loose: Path, repeat: int) -> None:
@@ -150,66 +145,6 @@ def table(first: int, end: int) -> pa.Table:
             "length": 45_000, "sha256": hashlib.sha256(key.encode()).hexdigest(),
         })  # fmt: skip
     return pa.Table.from_pylist(rows, schema=SCHEMA)
-
-
-def downloads(out: Path, folder: Path, repeat: int) -> None:
-    """Bytes a second over loopback."""
-    index = json.loads((out / "index.json").read_text())
-    files = [f["path"] for s in index["splits"].values() for f in (*s["manifest"], *s["shards"])]
-    total = sum((out / path).stat().st_size for path in files)
-    spent: dict[str, list[float]] = {"curl | sha256sum": [], "texgen download": []}
-    with served(out) as (url, server):
-        for turn in range(repeat + 1):
-            started = time.perf_counter()
-            for path in files:
-                line = f"curl --silent --fail {url}/{path} | sha256sum"
-                subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL)  # noqa: S602
-            spent["curl | sha256sum"] += [time.perf_counter() - started] if turn else []
-            started = time.perf_counter()
-            target = folder / f"download{turn}"
-            line = [sys.executable, "-m", "texgen", "download", url, "--out", target, "--quiet"]
-            subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-            spent["texgen download"] += [time.perf_counter() - started] if turn else []
-            shutil.rmtree(target)
-    for name, seconds in spent.items():
-        rate = sorted(total / 1e6 / s for s in seconds)
-        middle = statistics.median(rate)
-        print(
-            f"{name}, {total / 1e6:.0f} MB from {server}: {middle:.0f} MB/s "
-            f"({rate[0]:.0f} to {rate[-1]:.0f})"
-        )
-
-
-@contextlib.contextmanager
-def served(root: Path) -> Iterator[tuple[str, str]]:
-    """URL of a server of ``root``, and the server's name."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        if program := shutil.which("nginx"):
-            config = Path(folder) / "nginx.conf"
-            config.write_text(
-                f"daemon off; pid {folder}/pid; error_log /dev/null; events {{}} http {{ "
-                f"access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; "
-                f"root {root.resolve()}; }} }} user root;"
-            )
-            line, name = [program, "-c", str(config)], "nginx"
-        else:
-            line = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
-            line += ["--directory", str(root)]
-            name = "Python's http.server"
-        server = subprocess.Popen(line, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        try:
-            while subprocess.call(
-                ["curl", "-sfo", "/dev/null", f"http://127.0.0.1:{port}/index.json"]
-            ):
-                assert server.poll() is None, "the server does not start"
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}", name
-        finally:
-            server.terminate()
-            server.wait()
 
 
 if __name__ == "__main__":

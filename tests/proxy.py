@@ -21,7 +21,8 @@ STATUSES = {"error": (500, "InternalError"), "slow_down": (503, "SlowDown"),
             "conflict": (409, "ConditionalRequestConflict"), "unknown": (501, "NotImplemented"),
             "denied": (403, "AccessDenied"), "bare": (503, "")}  # fmt: skip
 """Beside them: ``reset`` before the store hears of it, ``lost`` when it has done it already;
-``slow``; ``cut``, an upload of which half arrives, or half an answer; ``hang``."""
+``slow``; ``cut``, an upload of which half arrives, or half an answer; ``hang``; ``garbled``,
+an answer of as many other bytes."""
 
 BAD_DAY = ("error", "slow_down", "reset", "lost", "slow", "cut")
 
@@ -144,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "lost":
             self._reset()
             return
+        if fault == "garbled":
+            data = bytes(byte ^ 1 for byte in data)
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in {"connection", "transfer-encoding", "content-length"}:

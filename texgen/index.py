@@ -84,6 +84,16 @@ class Index:
     splits: dict[str, SplitIndex]
     partial: bool = False
 
+    @property
+    def files(self) -> list[ManifestFile | ShardFile]:
+        """Those of all splits."""
+        return [file for split in self.splits.values() for file in split.files]
+
+    @property
+    def samples(self) -> int:
+        """Textures in the shards that it names."""
+        return sum(shard.samples for s in self.splits.values() for shard in s.shards)
+
 
 def encode_index(index: Index) -> bytes:
     """The bytes of ``index.json``."""
@@ -157,9 +167,7 @@ def parse_index(data: bytes) -> Index:
 
 def stray_files(index: Index, there: Iterable[str]) -> list[str]:
     """Those of the files that are ``there`` which are neither the data set's nor a build's."""
-    known = {INDEX}
-    for split in index.splits.values():
-        known |= {file.path for file in split.manifest} | {file.path for file in split.shards}
+    known = {INDEX, *(file.path for file in index.files)}
     return sorted(p for p in there if p not in known and not p.startswith("_build/"))
 
 

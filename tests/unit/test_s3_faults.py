@@ -7,7 +7,7 @@ import pytest
 
 from tests.proxy import Proxy, once
 from tests.store import KEY, SECRET, TOKEN
-from tests.unit.bucket import commit
+from tests.unit.bucket import commit, draft
 from texgen.config import Part
 from texgen.errors import ConfigError, ShardConflictError, StorageError
 from texgen.s3 import retry, upload
@@ -110,6 +110,17 @@ def test_large_files_go_up_in_parts(sink, s3, small_parts):
     with pytest.raises(ShardConflictError):
         commit(sink, "train/a.tar", small_parts[::-1])
     assert s3.get("out/train/a.tar") == small_parts
+    assert s3.uploads() == []
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_file_that_is_damaged_on_its_way_is_never_there(sink, s3, small_parts, parts):
+    data = small_parts if parts else b"tar"
+    file, sha256 = draft(sink, data)
+    file.write_bytes(data[:-1] + b"x")
+    with pytest.raises(StorageError, match=r"\.part is damaged: .* and start again"):
+        sink.commit(file, "train/a.tar", sha256)
+    assert not s3.has("out/train/a.tar")
     assert s3.uploads() == []
 
 

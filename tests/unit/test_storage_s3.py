@@ -115,7 +115,8 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(sink, s3, monkeypatch)
 @pytest.mark.parametrize(
     ("holds", "foreign"),
     [([], None), (["_build/lock.json", "a"], None), (["_build/plan.json"], None),
-     (["_build/lock.1-of-2.json"], None), (["photos/a", "b"], "b"), (["_build/x"], "_build")],
+     (["_build/lock.1-of-2.json"], None), (["_build/probe"], None),
+     (["photos/a", "b"], "b"), (["_build/x"], "_build")],
 )  # fmt: skip
 def test_what_no_build_has_written_is_named(sink, s3, holds, foreign):
     for name in holds:

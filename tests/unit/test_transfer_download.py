@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import tree
+from tests.proxy import Proxy
 from tests.unit.file_server import Handler, serving
 from texgen.cli.main import run
 from texgen.errors import ConfigError, DatasetError
@@ -183,6 +185,7 @@ def test_what_is_not_there_is_one_error_without_further_tries(finished, tmp_path
 
 
 Edit = Callable[[dict[str, Any]], object]
+Hosted = tuple[str, Callable[[], set[str]]]
 
 
 def shard(index: dict[str, Any], number: int = 0) -> dict[str, Any]:
@@ -209,17 +212,49 @@ HOSTILE: dict[str, Edit] = {
 }
 
 
+@contextlib.contextmanager
+def hosted(root: Path, scheme: str, request: pytest.FixtureRequest) -> Iterator[Hosted]:
+    """The URL of a data set, and what has been asked for there."""
+    if scheme == "http":
+        with serving(root) as server:
+            yield server.url, lambda: set(server.asked)
+        return
+    s3 = request.getfixturevalue("s3")
+    for path, data in tree(root).items():
+        s3.put_at_once(f"set/{path}", data)
+    with Proxy(s3.endpoint) as proxy:
+        request.getfixturevalue("monkeypatch").setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        yield (
+            f"s3://{s3.bucket}/set",
+            lambda: {path.partition("/set/")[2].partition("?")[0] for _, path in proxy.asked},
+        )
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_index_is_refused_and_nothing_is_written(name, finished, tmp_path):
+def test_a_hostile_index_is_refused_and_nothing_is_written(
+    name, scheme, finished, tmp_path, request
+):
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     index = json.loads((copy / "index.json").read_text())
     HOSTILE[name](index)
     (copy / "index.json").write_text(json.dumps(index))
-    with serving(copy) as server, pytest.raises((DatasetError, ConfigError)):
-        fetched(server.url, tmp_path / "out")
-    assert set(server.asked) == {"index.json"}
+    with hosted(copy, scheme, request) as (url, asked):
+        with pytest.raises((DatasetError, ConfigError)):
+            fetched(url, tmp_path / "out")
+        assert asked() == {"index.json"}
     assert not any(p.is_file() for p in (tmp_path / "out").rglob("*") if p.name != "lock"
                    and p.name != "fingerprint")  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_an_index_without_end_is_refused(scheme, finished, tmp_path, request, monkeypatch):
+    monkeypatch.setattr("texgen.transfer.fetch.MAX_INDEX_BYTES", 1000)
+    with (
+        hosted(finished, scheme, request) as (url, _),
+        pytest.raises(DatasetError, match=r"not to be trusted: it has over 1\.0 kB"),
+    ):
+        fetched(url, tmp_path / "out")
 
 
 @pytest.mark.parametrize("link", ["train", "manifest", "_build"])
@@ -307,6 +342,12 @@ def test_a_secret_in_a_url_is_in_no_error(finished, tmp_path):
     with serving(finished) as server:
         fetched(f"{server.url}/?X-Amz-Signature=SECRET", tmp_path / "out")
     assert tree(tmp_path / "out") == tree(finished)
+
+
+@pytest.mark.parametrize("scheme", ["https", "ftp", "s3"])
+def test_a_password_in_a_url_is_refused_and_not_shown(scheme, tmp_path, capsys):
+    assert run(["download", f"{scheme}://me:sesame@host/x", "--out", str(tmp_path / "out")]) == 2
+    assert "sesame" not in capsys.readouterr().err
 
 
 def test_two_downloads_into_one_folder_are_told_apart(finished, tmp_path):

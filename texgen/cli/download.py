@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.bar import transfer_bar
-from texgen.cli.options import Place
+from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.errors import ConfigError
 from texgen.transfer import DownloadRequest, download, open_remote
@@ -31,6 +31,7 @@ _NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
     show_default=True,
     help="Files fetched side by side.",
 )
+@s3_endpoint_option
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def command(
@@ -39,10 +40,11 @@ def command(
     splits: tuple[str, ...],
     shards: str | None,
     workers: int,
+    s3_endpoint: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Download the finished data set at URL: https://, http:// or a folder.
+    """Download the finished data set at URL: https://, s3:// or a folder.
 
     Every file is checked against its SHA-256. The same command goes on where an earlier one
     stopped, in the middle of a shard too.
@@ -52,7 +54,7 @@ def command(
         raise ConfigError(message)
     request = DownloadRequest(Path(out), splits, _range(shards), workers)
     with transfer_bar(quiet=quiet, of_bytes=True) as tell:
-        summary = download(open_remote(url), request, tell)
+        summary = download(open_remote(url, s3_endpoint), request, tell)
     if as_json:
         print_result(json.dumps(asdict(summary)))
         return

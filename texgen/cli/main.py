@@ -19,10 +19,11 @@ from texgen.errors import TexgenError
 _COMMANDS = {
     "bench": "what engines cost on your photographs, side by side",
     "build": "photographs -> ImageNet-Texture shards (goes on by itself where it stopped)",
-    "download": "prebuilt shards over https:// or from a folder, resumed, checksummed",
+    "download": "prebuilt shards over https://, s3:// or from a folder, resumed, checksummed",
     "export": "a folder of class folders of image files",
     "inspect": "card, counts, one sample's provenance; --sheet draws a contact sheet",
     "plan": "what a build would do: counts, shards, bytes, core-hours; writes nothing",
+    "publish": "a finished data set to s3://, index last, resumed, checksummed",
     "report": "a self-contained page: counts, failures, pictures, plots",
     "status": "how far a build is, from storage alone",
     "synth": "one texture from example patches",

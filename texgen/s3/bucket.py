@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
 from texgen.s3.address import Address
+from texgen.s3.body import Body, body_md5, opened
 from texgen.s3.client import client, is_signed
 from texgen.s3.faults import MissingObjectError, OutOfRangeError
 from texgen.s3.retry import ATTEMPTS, retried
@@ -99,7 +97,7 @@ class Bucket:
         return _found(answer, b"", answer["ContentLength"])
 
     def put(
-        self, path: str, body: bytes | Path, condition: Mapping[str, str], sha256: str | None = None
+        self, path: str, body: Body, condition: Mapping[str, str], sha256: str | None = None
     ) -> str:
         """Writes an object, all of it or nothing.
 
@@ -107,7 +105,7 @@ class Bucket:
             path: Of the object.
             body: Its bytes, or a local file of them.
             condition: ``IfNoneMatch`` or ``IfMatch``; nothing writes over any object.
-            sha256: Kept beside it, hex.
+            sha256: What the body must have, hex; kept beside the object.
 
         Returns:
             Its ETag.
@@ -116,13 +114,13 @@ class Bucket:
             ConditionFailedError: If the object is not as demanded; a try whose answer was lost
                 may have made it so.
             MissingObjectError: If there is none, but one was demanded.
+            WrongBytesError: If the body has another ``sha256``.
         """
-        digest = body_md5(body)
+        digest = body_md5(body, sha256)
         about = {"Metadata": {"sha256": sha256}} if sha256 else {}
 
         def send(**to: Any) -> dict[str, Any]:  # noqa: ANN401 - boto3's parameters
-            with contextlib.ExitStack() as opened:
-                data = body if isinstance(body, bytes) else opened.enter_context(body.open("rb"))
+            with opened(body) as data:
                 answer: dict[str, Any] = client(self.endpoint).put_object(Body=data, **to)
                 return answer
 
@@ -175,18 +173,6 @@ class Bucket:
 
     def _call(self, send: Send, verb: str, path: str, **of: Any) -> Any:  # noqa: ANN401 - boto3's
         return self.call(send, verb, path, Key=self.address.key(path), **of)
-
-
-def body_md5(body: bytes | Path) -> str:
-    """The ``Content-MD5`` of a body: the only check of an upload that every store knows."""
-    digest = hashlib.md5(usedforsecurity=False)
-    if isinstance(body, bytes):
-        digest.update(body)
-    else:
-        with body.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return base64.b64encode(digest.digest()).decode()
 
 
 def _found(answer: Mapping[str, Any], data: bytes, size: int) -> Found:

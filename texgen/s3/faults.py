@@ -40,6 +40,10 @@ class UnsupportedError(StorageError):
     """The store does not know what was asked of it."""
 
 
+class WrongBytesError(StorageError):
+    """What was to be sent is not what it was said to be, so that it is not there now."""
+
+
 _PASSING = {
     "BadDigest",
     "ConditionalRequestConflict",

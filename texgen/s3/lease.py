@@ -196,8 +196,8 @@ class Lease:
         """
         if self.taken_by:
             message = (
-                f"{self._bucket.address.url()}: this build was silent for over {LEASE_S:.0f} s and "
-                f"{self.taken_by} has gone on with it; leave it to that one"
+                f"{self._bucket.address.url()}: this process was silent for over {LEASE_S:.0f} s "
+                f"and {self.taken_by} has gone on with it; leave it to that one"
             )
             raise LockedError(message)
 

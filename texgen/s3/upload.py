@@ -1,15 +1,16 @@
-"""A local file becomes an object in one step, and never in the place of another."""
+"""A file becomes an object in one step, and never in the place of another."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from pathlib import Path
+import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from texgen.digest import sha256_stream
 from texgen.errors import ShardConflictError, StorageError
-from texgen.s3.bucket import Bucket, body_md5
+from texgen.s3.body import Body, body_md5, check_sha256, opened, size_of
+from texgen.s3.bucket import Bucket
 from texgen.s3.faults import (
     ChangedUploadError,
     ConditionFailedError,
@@ -32,26 +33,27 @@ PROBE = "_build/probe"
 _honour: dict[tuple[object, str | None], bool] = {}
 
 
-def commit(bucket: Bucket, file: Path, path: str, sha256: str, *, replace: bool = False) -> None:
-    """Makes ``file`` the object ``path``.
+def commit(bucket: Bucket, body: Body, path: str, sha256: str, *, replace: bool = False) -> None:
+    """Makes ``body`` the object ``path``.
 
     Args:
         bucket: Where it goes.
-        file: A local file, which stays.
+        body: Its bytes, or a local file of them, which stays.
         path: Of the object.
-        sha256: Of the file, hex.
+        sha256: Of the body, hex; checked as it is read.
         replace: Whether an object of other bytes is written over, not an error.
 
     Raises:
         ShardConflictError: If an object of other bytes is there.
+        WrongBytesError: If the body has another ``sha256``; then it is not there.
         StorageError: If it cannot be written.
     """
-    if replace and _is_there(bucket, file, path, sha256):
+    if replace and _is_there(bucket, body, path, sha256):
         # Written over, it would change under those who are reading it.
         return
     for _ in range(_ROUNDS):
         condition = {} if replace else _condition(bucket, path)
-        if condition is not None and _sent(bucket, file, path, sha256, condition):
+        if condition is not None and _sent(bucket, body, path, sha256, condition):
             return
         found = committed_sha256(bucket, path)
         if found == sha256:
@@ -107,29 +109,28 @@ def committed_sha256(bucket: Bucket, path: str) -> str | None:
         return None
 
 
-def _is_there(bucket: Bucket, file: Path, path: str, sha256: str) -> bool:
+def _is_there(bucket: Bucket, body: Body, path: str, sha256: str) -> bool:
     try:
         found = bucket.head(path)
     except MissingObjectError:
         return False
-    return found.sha256 == sha256 and found.size == file.stat().st_size
+    return found.sha256 == sha256 and found.size == size_of(body)
 
 
-def _sent(bucket: Bucket, file: Path, path: str, sha256: str, condition: Mapping[str, str]) -> bool:
-    """Sends a file; False where the object that is there must be looked at."""
-    size = file.stat().st_size
+def _sent(bucket: Bucket, body: Body, path: str, sha256: str, condition: Mapping[str, str]) -> bool:
+    """Sends a body; False where the object that is there must be looked at."""
     try:
-        if size <= MULTIPART_BYTES:
-            bucket.put(path, file, condition, sha256)
+        if size_of(body) <= MULTIPART_BYTES:
+            bucket.put(path, body, condition, sha256)
         else:
-            _send_parts(bucket, file, path, sha256, condition, size)
+            _send_parts(bucket, body, path, sha256, condition)
     except (ConditionFailedError, ChangedUploadError):
         return False
     return True
 
 
 def _send_parts(
-    bucket: Bucket, file: Path, path: str, sha256: str, condition: Mapping[str, str], size: int
+    bucket: Bucket, body: Body, path: str, sha256: str, condition: Mapping[str, str]
 ) -> None:
     key = bucket.address.key(path)
     about = {"Key": key, "Metadata": {"sha256": sha256}}
@@ -137,7 +138,7 @@ def _send_parts(
     of: dict[str, Any] = {"Key": key, "UploadId": upload["UploadId"]}
     completed = False
     try:
-        parts = list(_parts(bucket, file, path, of, max(_PART_BYTES, -(-size // _MOST_PARTS))))
+        parts = list(_parts(bucket, body, path, sha256, of))
         whole = {"MultipartUpload": {"Parts": parts}}
         bucket.call("complete_multipart_upload", "write", path, **of, **whole, **condition)
         completed = True
@@ -146,14 +147,21 @@ def _send_parts(
             abort(bucket, path, of)
 
 
-def _parts(bucket: Bucket, file: Path, path: str, of: dict[str, Any], size: int) -> Any:  # noqa: ANN401 - boto3's
-    with file.open("rb") as opened:
+def _parts(
+    bucket: Bucket, body: Body, path: str, sha256: str, of: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Sends a body in parts; what completes it, once all of it has been seen to be right."""
+    size = max(_PART_BYTES, -(-size_of(body) // _MOST_PARTS))
+    sums = hashlib.sha256()
+    with opened(body) as file:
         number = 0
-        while data := opened.read(size):
+        while data := file.read(size):
+            sums.update(data)
             number += 1
             part = {"PartNumber": number, "Body": data, "ContentMD5": body_md5(data)}
             answer = bucket.call("upload_part", "write", path, **of, **part)
             yield {"ETag": answer["ETag"], "PartNumber": number}
+    check_sha256(sums, sha256, body)
 
 
 def abort(bucket: Bucket, path: str, of: Mapping[str, str]) -> None:

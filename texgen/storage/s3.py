@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +13,21 @@ import pyarrow as pa
 from texgen.config import Part
 from texgen.errors import LockedError, StorageError
 from texgen.s3.address import parse
+from texgen.s3.body import Body
 from texgen.s3.bucket import Bucket
 from texgen.s3.file import ObjectFile
 from texgen.s3.lease import Lease, read_lease
-from texgen.s3.upload import abort_all, commit
+from texgen.s3.retry import ATTEMPTS
+from texgen.s3.upload import PROBE, abort_all, commit, committed_sha256
 from texgen.storage.scratch import RemoteScratch
 from texgen.types import ArrowFile
 
 _LOCK = "_build/lock"
 _PLAN = "_build/plan.json"
 _FINISH = f"{_LOCK}.finish.json"
+OWN_FILES = (f"{_LOCK}.json", PROBE)
+"""What a lock of the whole leaves in a bucket."""
+
 _POLL_S = 1.0
 _BEAT_S = 30.0
 """A request each; whoever watches sees shards as they are finished, too."""
@@ -60,9 +66,9 @@ class S3Sink:
     def foreign(self) -> str | None:
         """See `Sink.foreign`."""
         first = next(self._bucket.list(most=1), None)
-        # Other programs name their folders _build too. Ours begins with the locks.
+        # Other programs name their folders _build too. Ours begins with the probe and the locks.
         known = (path for path, _ in self._bucket.list("_build", most=1000))
-        ours = any(path.startswith(_LOCK) or path == _PLAN for path in known)
+        ours = any(path.startswith(_LOCK) or path in {_PLAN, PROBE} for path in known)
         return None if first is None or ours else first[0].split("/")[0]
 
     @contextlib.contextmanager
@@ -106,7 +112,7 @@ class S3Sink:
                 continue
             found = read_lease(self._bucket, path)
             if found and found.live:
-                message = f"{self._url()} is being written by {found.holder}; wait, or stop it"
+                message = f"{self.url} is being written by {found.holder}; wait, or stop it"
                 raise LockedError(message)
 
     def list(self, prefix: str) -> dict[str, int]:
@@ -128,9 +134,17 @@ class S3Sink:
 
     def commit(self, file: Path, path: str, sha256: str, *, replace: bool = False) -> None:
         """See `Sink.commit`."""
-        self._check_leases()
-        commit(self._bucket, file, path, sha256, replace=replace)
+        self.send(file, path, sha256, replace=replace)
         file.unlink(missing_ok=True)
+
+    def send(self, body: Body, path: str, sha256: str, *, replace: bool = False) -> None:
+        """Puts bytes, or any local file, in place in one step; see `texgen.s3.upload.commit`."""
+        self._check_leases()
+        commit(self._bucket, body, path, sha256, replace=replace)
+
+    def sha256_of(self, path: str) -> str | None:
+        """SHA-256 of a file of OUT, hex; None where there is none."""
+        return committed_sha256(self._bucket, path)
 
     def remove(self, path: str) -> None:
         """See `Sink.remove`."""
@@ -146,7 +160,15 @@ class S3Sink:
         self._scratch.clear()
         # Other parts may be in the middle of theirs.
         if self._part is None:
-            abort_all(self._bucket)
+            self.abort_uploads()
+
+    def abort_uploads(self, attempts: int = ATTEMPTS) -> None:
+        """Throws away what killed processes have sent of large files, as far as that is allowed.
+
+        Args:
+            attempts: Tries of a request.
+        """
+        abort_all(dataclasses.replace(self._bucket, attempts=attempts))
 
     def log_path(self) -> Path | None:
         """See `Sink.log_path`."""
@@ -175,7 +197,9 @@ class S3Sink:
         for lease in self._leases:
             lease.check()
 
-    def _url(self) -> str:
+    @property
+    def url(self) -> str:
+        """``s3://bucket/prefix``."""
         return self._bucket.address.url()
 
 

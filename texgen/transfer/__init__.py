@@ -1,8 +1,11 @@
-"""Finished data sets from one place to another: download, publish, export."""
+"""Finished data sets from one place to another: download, export, publish.
+
+`texgen.transfer.publish` is imported where it is used: with it comes boto3.
+"""
 
 from texgen.transfer.download import DownloadRequest, DownloadSummary, download
 from texgen.transfer.export import ExportSummary, export
-from texgen.transfer.remote import open_remote
+from texgen.transfer.places import open_remote
 
 __all__ = [
     "DownloadRequest",

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import stat
-import threading
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from texgen.errors import ConfigError, DatasetError
+from texgen.errors import ConfigError
 from texgen.index import (
     INDEX,
     Index,
@@ -25,15 +21,15 @@ from texgen.index import (
     read_index,
 )
 from texgen.storage import LocalSink, storage_errors
-from texgen.transfer.fetch import fetch_file
-from texgen.transfer.remote import Remote, RemoteError
-from texgen.transfer.trust import MAX_INDEX_BYTES, check_index
+from texgen.transfer.fetch import fetch_file, fetch_index
+from texgen.transfer.remote import Remote
+from texgen.transfer.sidebyside import Counter, Tell, side_by_side
+from texgen.transfer.trust import check_index
 from texgen.words import size_text
 
 _FINGERPRINT = "_build/download/fingerprint"
 """Of the data set that an unfinished download is of."""
 
-_INDEX_PAUSES_S = (0.5, 2.0)
 _SPARE_BYTES = 100_000_000
 
 _File = ManifestFile | ShardFile
@@ -73,10 +69,6 @@ class DownloadSummary:
     samples: int
 
 
-Tell = Callable[[int, int], None]
-"""Called with the bytes that are there and those of the whole."""
-
-
 def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSummary:
     """Downloads what is not there yet; the index is written last.
 
@@ -89,11 +81,11 @@ def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSu
         RemoteError: If a file cannot be had.
         StorageError: If a file cannot be written.
     """
-    data = _fetch_index(remote)
+    data = fetch_index(remote)
     whole = parse_index(data)
     check_index(whole)
     index = _chosen(whole, request)
-    files = [file for split in index.splits.values() for file in split.files]
+    files = index.files
     sink = LocalSink(request.out)
     _check_out(sink, request.out, files, index.fingerprint)
     with sink.lock():
@@ -108,27 +100,7 @@ def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSu
         sink.write(INDEX, data if index is whole else encode_index(index))
         # With it goes the lock, whose holder this is: a finished data set has no build.
         shutil.rmtree(request.out / "_build", ignore_errors=True)
-    samples = sum(file.samples for split in index.splits.values() for file in split.shards)
-    return DownloadSummary(len(files), counter.total, counter.done - begun, samples)
-
-
-def _fetch_index(remote: Remote) -> bytes:
-    for pause_s in _INDEX_PAUSES_S:
-        with contextlib.suppress(RemoteError):
-            return _read_index(remote)
-        time.sleep(pause_s)
-    return _read_index(remote)
-
-
-def _read_index(remote: Remote) -> bytes:
-    data = bytearray()
-    with remote.fetch(INDEX) as body:
-        for block in body.blocks:
-            data += block
-            if len(data) > MAX_INDEX_BYTES:
-                message = f"{INDEX} is not to be trusted: it has over {size_text(MAX_INDEX_BYTES)}"
-                raise DatasetError(message)
-    return bytes(data)
+    return DownloadSummary(len(files), counter.total, counter.done - begun, index.samples)
 
 
 def _chosen(index: Index, request: DownloadRequest) -> Index:
@@ -184,7 +156,7 @@ def _check_room(sink: LocalSink, needed: int) -> None:
 
 
 def _fetch_all(
-    remote: Remote, missing: Sequence[_File], request: DownloadRequest, counter: _Counter
+    remote: Remote, missing: Sequence[_File], request: DownloadRequest, counter: Counter
 ) -> None:
     def fetch(file: _File) -> None:
         part, place = _part(request.out, file.path), request.out / file.path
@@ -195,54 +167,15 @@ def _fetch_all(
             place.parent.mkdir(parents=True, exist_ok=True)
             part.replace(place)
 
-    threads = ThreadPoolExecutor(request.workers)
-    try:
-        for future in as_completed([threads.submit(fetch, file) for file in missing]):
-            future.result()
-    finally:
-        # The first error ends it; what came of other files stays for the next run.
-        counter.stop()
-        threads.shutdown(wait=False, cancel_futures=True)
+    # What came of other files stays for the next run, whatever ends this one.
+    side_by_side(fetch, missing, request.workers, counter)
 
 
-def _counter(out: Path, files: Sequence[_File], missing: Sequence[_File], tell: Tell) -> _Counter:
+def _counter(out: Path, files: Sequence[_File], missing: Sequence[_File], tell: Tell) -> Counter:
     total = sum(file.bytes for file in files)
     there = total - sum(file.bytes for file in missing)
     parts = sum(max(0, _size(_part(out, file.path))) for file in missing)
-    return _Counter(total, there + parts, tell)
-
-
-class _Counter:
-    """Bytes that are there, from several threads."""
-
-    def __init__(self, total: int, done: int, tell: Tell) -> None:
-        self.total = total
-        self.done = done
-        self._tell = tell
-        self._guard = threading.Lock()
-        self._stopped = False
-        tell(done, total)
-
-    def add(self, count: int) -> None:
-        """Takes bytes that came, or fewer than none.
-
-        Raises:
-            _StoppedError: Once the download has ended, for threads that still run.
-        """
-        with self._guard:
-            if self._stopped:
-                raise _StoppedError
-            self.done += count
-            self._tell(self.done, self.total)
-
-    def stop(self) -> None:
-        """Ends the threads that still run."""
-        with self._guard:
-            self._stopped = True
-
-
-class _StoppedError(Exception):
-    """Another file's error has ended the download."""
+    return Counter(total, there + parts, tell)
 
 
 def _part(out: Path, path: str) -> Path:

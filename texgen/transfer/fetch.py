@@ -1,4 +1,4 @@
-"""One file of a data set, fetched whole or not at all."""
+"""Index and files of a data set, each fetched whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from texgen.errors import DatasetError
+from texgen.index import INDEX
 from texgen.storage import storage_errors
 from texgen.transfer.remote import BLOCK, Remote, RemoteError
+from texgen.transfer.trust import MAX_INDEX_BYTES
+from texgen.words import size_text
 
+_INDEX_PAUSES_S = (0.5, 2.0)
 _TRIES = 6
 _WRONG_SUMS = 2
 """Times that a file whose sum is wrong is fetched: a cache on the way may have a bad copy."""
@@ -20,6 +24,34 @@ _PAUSE_S = 0.5
 Tell = Callable[[int], None]
 """Called with the number of bytes that have come; below 0 where some were for nothing,
 those of earlier runs too."""
+
+
+def fetch_index(remote: Remote) -> bytes:
+    """The bytes of a data set's index, whatever they are.
+
+    Raises:
+        RemoteError: If it cannot be had.
+        DatasetError: If there are too many.
+    """
+    for pause_s in _INDEX_PAUSES_S:
+        try:
+            return _read_index(remote)
+        except RemoteError as error:
+            if not error.again:
+                raise
+        time.sleep(pause_s)
+    return _read_index(remote)
+
+
+def _read_index(remote: Remote) -> bytes:
+    data = bytearray()
+    with remote.fetch(INDEX) as body:
+        for block in body.blocks:
+            data += block
+            if len(data) > MAX_INDEX_BYTES:
+                message = f"{INDEX} is not to be trusted: it has over {size_text(MAX_INDEX_BYTES)}"
+                raise DatasetError(message)
+    return bytes(data)
 
 
 def fetch_file(remote: Remote, path: str, size: int, sha256: str, part: Path, tell: Tell) -> None:

@@ -1,0 +1,123 @@
+"""`texgen publish`: a finished data set to a bucket."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from texgen.errors import ConfigError, StorageError
+from texgen.index import INDEX, Index, ManifestFile, ShardFile, parse_index
+from texgen.s3.faults import WrongBytesError
+from texgen.storage import storage_errors
+from texgen.storage.s3 import OWN_FILES, S3Sink
+from texgen.transfer.origin import Origin, damaged
+from texgen.transfer.sidebyside import Counter, Tell, side_by_side
+from texgen.transfer.target import Target
+from texgen.transfer.trust import check_index
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSummary:
+    """What a publication has brought.
+
+    Attributes:
+        files: Files of the data set that are in the bucket now, but for the index.
+        bytes: Of all of them.
+        sent: Bytes that were sent in this run.
+        samples: Textures in them.
+    """
+
+    files: int
+    bytes: int
+    sent: int
+    samples: int
+
+
+def publish(origin: Origin, sink: S3Sink, workers: int, tell: Tell) -> PublishSummary:
+    """Sends what is not there yet; the index is written last.
+
+    Every file is checked against the SHA-256 in the index as it is sent. What is there is
+    never written over, but for the index of a part that becomes more of the data set.
+
+    Args:
+        origin: A finished OUT.
+        sink: Where it goes.
+        workers: Files that are sent side by side.
+        tell: See `Tell`.
+
+    Raises:
+        ConfigError: If OUT is not finished, or something else is there already.
+        DatasetError: If a file of OUT is not what the index says.
+        StorageError: If OUT cannot be read, or the bucket not be written.
+    """
+    data, index = _finished(origin)
+    target = Target(sink, data, index)
+    in_place = target.in_place()
+    missing = [file for file in index.files if file.path not in in_place]
+    total = sum(file.bytes for file in index.files)
+    counter = Counter(total, total - sum(file.bytes for file in missing), tell)
+    begun = counter.done
+    if missing or not target.has_this_index:
+        with sink.lock(), _without_unfinished_uploads(sink):
+            _send_all(origin, target, missing, workers, counter)
+            target.send(data, INDEX, hashlib.sha256(data).hexdigest(), replace=target.has_index)
+            for path in OWN_FILES:
+                # Nobody who downloads has a use for them; who may not delete leaves them.
+                with contextlib.suppress(StorageError):
+                    sink.remove(path)
+    return PublishSummary(len(index.files), total, counter.done - begun, index.samples)
+
+
+def _finished(origin: Origin) -> tuple[bytes, Index]:
+    """The index of OUT, whose files are there and as large as it says."""
+    there = origin.sink.list("")
+    if INDEX not in there:
+        message = (
+            f"{origin.location} is no finished data set: it has no {INDEX}; "
+            "`texgen build` finishes it, and `texgen status` says how far it is"
+        )
+        raise ConfigError(message)
+    data: bytes = origin.sink.open(INDEX).read()
+    index = parse_index(data)
+    check_index(index)
+    for file in index.files:
+        if there.get(file.path) != file.bytes:
+            raise damaged(origin.location, file.path)
+    return data, index
+
+
+@contextlib.contextmanager
+def _without_unfinished_uploads(sink: S3Sink) -> Iterator[None]:
+    """Throws away parts of large files: what a killed run left, and what this one leaves.
+
+    It leaves some even where all is well: of an upload that was begun twice, since the
+    answer to the first request was lost.
+    """
+    sink.abort_uploads()
+    try:
+        yield
+    except BaseException:
+        # Whoever has just failed need not wait for a store that does not answer.
+        sink.abort_uploads(attempts=1)
+        raise
+    sink.abort_uploads()
+
+
+def _send_all(
+    origin: Origin,
+    target: Target,
+    missing: Sequence[ManifestFile | ShardFile],
+    workers: int,
+    counter: Counter,
+) -> None:
+    def send(file: ManifestFile | ShardFile) -> None:
+        with origin.file(file) as local, storage_errors("read", local):
+            try:
+                target.send(local, file.path, file.sha256)
+            except WrongBytesError as error:
+                raise damaged(origin.location, file.path) from error
+        counter.add(file.bytes)
+
+    side_by_side(send, missing, workers, counter)

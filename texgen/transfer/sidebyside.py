@@ -1,0 +1,72 @@
+"""Files that go from place to place side by side, and how far they are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+
+Tell = Callable[[int, int], None]
+"""Called with the bytes that are there and those of the whole."""
+
+
+class Counter:
+    """Bytes that are there, from several threads.
+
+    Args:
+        total: Bytes of the whole.
+        done: Those that are there from the beginning.
+        tell: See `Tell`.
+
+    Attributes:
+        total: Bytes of the whole.
+        done: Those that are there by now.
+    """
+
+    def __init__(self, total: int, done: int, tell: Tell) -> None:
+        self.total = total
+        self.done = done
+        self._tell = tell
+        self._guard = threading.Lock()
+        self._stopped = False
+        tell(done, total)
+
+    def add(self, count: int) -> None:
+        """Takes bytes that came, or fewer than none.
+
+        Raises:
+            StoppedError: Once the transfer has ended, for threads that still run.
+        """
+        with self._guard:
+            if self._stopped:
+                raise StoppedError
+            self.done += count
+            self._tell(self.done, self.total)
+
+    def stop(self) -> None:
+        """Ends the threads that still run."""
+        with self._guard:
+            self._stopped = True
+
+
+class StoppedError(Exception):
+    """Another file's error has ended the transfer."""
+
+
+def side_by_side(
+    transfer: Callable[[_Item], object], items: Iterable[_Item], workers: int, counter: Counter
+) -> None:
+    """Calls ``transfer`` for every item, some at once; the first error ends it.
+
+    Threads that still run then are not waited for: they end when they next tell the counter.
+    """
+    threads = ThreadPoolExecutor(workers)
+    try:
+        for future in as_completed([threads.submit(transfer, item) for item in items]):
+            future.result()
+    finally:
+        counter.stop()
+        threads.shutdown(wait=False, cancel_futures=True)
