@@ -261,3 +261,16 @@ def until(happened, process: subprocess.Popen[str]) -> None:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("value", ["[16]", "[8, 16, 24]", "16", '["a", "b"]'])
+def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(value, photographs, tmp_path, capsys):
+    config = tmp_path / "run.toml"
+    config.write_text(f"patch-range = {value}\n")
+    given = ["train", "--src", str(photographs), "--out", str(tmp_path / "run")]
+    assert run([*given, "--config", str(config)]) == 2
+    assert "patch-range" in capsys.readouterr().err
+    config.write_text("patch-range = [8, 16]\nsize = 32\nmax-steps = 1\nbatch-size = 4\n")
+    assert run([*given, "--config", str(config), *TINY]) == 0
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved["patch_range"] == [8, 16]

@@ -92,11 +92,14 @@ def _checked(
     ctx: click.Context,
 ) -> object:
     """What click takes for this option, tried out so that the error names file and key."""
-    text = _texts(value) if option.multiple else _text(value, flag=option.is_flag)
+    several = option.multiple or option.nargs != 1
+    text = _texts(value, option.nargs) if several else _text(value, flag=option.is_flag)
     if text is None:
         expected = "true or false" if option.is_flag else "a number or a text"
         if option.multiple:
             expected = "a text, or a list of texts"
+        elif option.nargs != 1:
+            expected = f"a list of {option.nargs} numbers"
         message = f"{path}: {key} = {value!r}: expected {expected}"
         raise ConfigError(message)
     try:
@@ -107,9 +110,11 @@ def _checked(
     return text
 
 
-def _texts(value: object) -> list[str] | None:
+def _texts(value: object, number: int) -> list[str] | None:
+    """As many texts as are wanted, 1 for any number of them, or None if they are none."""
     texts = [_text(one, flag=False) for one in (value if isinstance(value, list) else [value])]
-    return None if None in texts else [str(text) for text in texts]
+    wrong = None in texts or number not in (1, len(texts))
+    return None if wrong else [str(text) for text in texts]
 
 
 def _text(value: object, *, flag: bool) -> str | bool | None:

@@ -15,14 +15,16 @@ OPTIMIZERS = ("sgd", "lars")
 
 
 class Lars(torch.optim.Optimizer):
-    """LARS (You et al. 2017): SGD with a step scaled by |w| / |gradient|, each tensor its own.
+    """LARS (You et al. 2017): SGD whose rate is trust |w| / |gradient|, each tensor its own.
+
+    No rate is above ``lr``: clipped, as solo-learn's configurations for BYOL have it.
 
     Args:
         groups: Parameter groups; of one with ``plain`` the step is SGD's.
         lr: Learning rate.
         momentum: Of the steps.
         weight_decay: Added to the gradient.
-        trust: Factor on the ratio.
+        trust: Factor on the ratio of norms.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Lars(torch.optim.Optimizer):
         step = gradient.add(parameter, alpha=group["weight_decay"])
         if not group["plain"]:
             weight, length = parameter.norm(), step.norm()
-            ratio = group["trust"] * weight / length
-            step = step * torch.where((weight > 0) & (length > 0), ratio, torch.ones_like(ratio))
+            # Up to 0 / 0, of a tensor that is not trained yet: then the rate is lr.
+            rate = (group["trust"] * weight / (length * group["lr"])).nan_to_num(1.0)
+            step = step * torch.where(weight > 0, rate, 1.0).clamp(max=1.0)
         state = self.state[parameter]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(parameter)

@@ -1,0 +1,65 @@
+"""Every recipe is run for two steps on made data, and says what the paper says."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from texgen.cli.main import run
+from texgen.train.metrics import read_metrics
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).parents[2] / "pipelines" / "train"
+RECIPES = sorted(FOLDER.glob("*.toml"))
+TINY = [
+    *("--arch", "resnet18", "--width", "0.125", "--size", "32", "--batch-size", "4"),
+    *("--queue-size", "16", "--max-steps", "2", "--workers", "0", "--log-every", "1"),
+    *("--quiet", "--device", "cpu"),
+]
+
+
+def test_there_is_one_for_every_row_of_the_papers_tables_and_for_pacs():
+    rows = {"table1": 9, "table2": 2, "table3": 2, "table4": 2, "pacs": 1}
+    found = [path.stem.partition("-")[0] for path in RECIPES]
+    assert {name: found.count(name) for name in found} == rows
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_runs(path, photographs, textures, tmp_path):
+    settings = tomllib.loads(path.read_text())
+    source = stl10(tmp_path) if "stl10" in path.stem else photographs
+    more = ["--textures", str(textures)] if settings.get("negatives") == "texture" else []
+    if settings.get("negatives") == "patch":
+        more += ["--patch-range", "8", "16"]
+    out = tmp_path / "run"
+    arguments = ["train", "--config", str(path), "--src", str(source), "--out", str(out)]
+    assert run([*arguments, *TINY, *more]) == 0
+    rows = read_metrics(out)
+    assert len(rows) == 2
+    assert ("ns_share" in rows[0]) == (
+        settings.get("negatives", "none") != "none" and settings["method"] != "byol"
+    )
+
+
+def stl10(folder: Path) -> Path:
+    for part, count in (("unlabeled", 6), ("train", 4)):
+        pixels = np.random.default_rng(count).integers(0, 256, (count, 3, 96, 96), np.uint8)
+        (folder / f"{part}_X.bin").write_bytes(pixels.tobytes())
+    return folder
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipes_commands_name_itself(path):
+    text = path.read_text()
+    if path.stem != "pacs":
+        assert f"--config pipelines/train/{path.name} " in text
+        assert re.search(r"The paper's Table \d \(.*\): [0-9]", text)
+    assert ("--textures" in text) == ('negatives = "texture"' in text)
