@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from texgen.ahead import map_ahead
 from texgen.errors import ImageError, SourceError
 from texgen.source.archive import Archive, ArchiveSplit, collect
 from texgen.source.archive_source import ArchiveSource
@@ -18,7 +19,6 @@ from texgen.source.labels import read_labels
 from texgen.source.locator import Locator
 from texgen.source.names import member_path, stem
 from texgen.source.parquet_file import ImageFile, open_image_file
-from texgen.source.ranges import open_range
 from texgen.source.reading import reading
 from texgen.source.row_groups import GROUPS
 from texgen.types import ImageEntry
@@ -36,14 +36,14 @@ class ParquetSource(ArchiveSource):
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        files = split_files(self._spec.location, ".parquet", self._spec.selected)
+        files = split_files(self._files, self._spec.location, ".parquet", self._spec.selected)
         return self._listings(files.splits, files.notes)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
         place = Locator.decode(entry.locator)
         with reading(entry, place):
-            data = GROUPS.read(self._root, place, entry.source)
+            data = GROUPS.read(self._files, self._root, place, entry.source)
         if data is None:
             raise ImageError("image_missing", f"{entry.source} holds no bytes")
         if len(data) > MAX_FILE_BYTES:
@@ -51,7 +51,8 @@ class ParquetSource(ArchiveSource):
         return data
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        opened = [(a, self._open(a)) for a in open_archives(self._root, paths, self._problem)]
+        there = open_archives(self._files, self._root, paths, self._problem)
+        opened = list(map_ahead(lambda a: (a, self._open(a)), there, self._files.parallel))
         archives = [archive for archive, file in opened if file]
         files = [file for _, file in opened if file]
         labelling, notes = self._labelling(name, files)
@@ -70,7 +71,7 @@ class ParquetSource(ArchiveSource):
 
     def _open(self, archive: Archive) -> ImageFile | None:
         try:
-            return open_image_file(open_range(f"{self._root}/{archive.path}"), archive.text)
+            return open_image_file(self._files.open(f"{self._root}/{archive.path}"), archive.text)
         except (SourceError, OSError) as error:
             self._problem(_unreadable(archive, error))
             return None
@@ -86,7 +87,7 @@ class ParquetSource(ArchiveSource):
             return ByNumber(files[0].names, prefix=True), notes if labels else []
         if any(p and b"/" in _path(p) for file in files for p, _ in self._rows(file)):
             return ByFolder(), notes if labels else []
-        return ByName(read_labels(labels)) if labels else Unlabelled(), []
+        return ByName(read_labels(labels, self._spec.endpoint)) if labels else Unlabelled(), []
 
     def _pictures(
         self, archives: Sequence[Archive], files: Sequence[ImageFile]
@@ -104,7 +105,7 @@ class ParquetSource(ArchiveSource):
         """Of a file that may be damaged: a problem where its ``archive`` is told."""
         try:
             yield from file.rows()
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             if archive is not None:
                 self._problem(_unreadable(archive, error))
 

@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from texgen.errors import SourceError
+from texgen.ranges import RangeFile
 from texgen.source.archive import Archive
 from texgen.source.base import Problem, shown
+from texgen.source.filesystem import FileSystem
 from texgen.source.index_cache import IndexCache
-from texgen.source.ranges import RangeFile, open_range
 from texgen.source.tar import Member, TarScan
 from texgen.types import ArrowTable
 
@@ -46,10 +47,13 @@ _LABEL = b".cls"
 _LABEL_BYTES = 32
 
 
-def tar_index(path: str, where: str, problem: Problem, *, nested: bool = False) -> ArrowTable:
+def tar_index(
+    files: FileSystem, path: str, where: str, problem: Problem, *, nested: bool = False
+) -> ArrowTable:
     r"""The index of a tar; of what could be read of it, where the rest is a problem.
 
     Args:
+        files: Holds the tar.
         path: Of the tar.
         where: Its name, for people.
         problem: Called where the tar cannot be opened, is cut off or damaged.
@@ -57,7 +61,7 @@ def tar_index(path: str, where: str, problem: Problem, *, nested: bool = False) 
             behind a row for the tar itself.
     """
     try:
-        file = open_range(path)
+        file = files.open(path)
         cache = IndexCache(file, "nested" if nested else "flat")
         if (found := cache.load(SCHEMA)) is not None:
             return found
@@ -72,11 +76,13 @@ def ignored(index: ArrowTable) -> int:
     return int((index.schema.metadata or {}).get(_IGNORED, b"0"))
 
 
-def tar_indexes(root: str, tars: Sequence[Archive], problem: Problem) -> list[ArrowTable]:
+def tar_indexes(
+    files: FileSystem, root: str, tars: Sequence[Archive], problem: Problem
+) -> list[ArrowTable]:
     """`tar_index` of several tars at once: the wait for storage is most of what it costs."""
 
     def index(tar: Archive) -> ArrowTable:
-        return tar_index(f"{root}/{tar.path}", tar.text, problem)
+        return tar_index(files, f"{root}/{tar.path}", tar.text, problem)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(index, tars))

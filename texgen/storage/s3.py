@@ -13,7 +13,7 @@ from texgen.config import Part
 from texgen.errors import LockedError, StorageError
 from texgen.s3.address import parse
 from texgen.s3.bucket import Bucket
-from texgen.s3.file import ObjectFile
+from texgen.s3.file import open_object
 from texgen.s3.lease import Lease, read_lease
 from texgen.s3.upload import abort_all, commit
 from texgen.storage.scratch import RemoteScratch
@@ -115,7 +115,7 @@ class S3Sink:
 
     def open(self, path: str) -> ArrowFile:
         """See `Sink.open`."""
-        return pa.PythonFile(ObjectFile(self._bucket, path), mode="r")
+        return pa.PythonFile(open_object(self._bucket, path), mode="r")
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """See `Sink.read`."""
