@@ -207,6 +207,16 @@ def test_what_the_store_refuses_is_no_fault_of_the_photograph(s3, proxied):
         source.read(huge)
 
 
+def test_a_parquet_file_that_changes_while_it_is_open_is_found_out(s3, tmp_path):
+    path = write_parquet(tmp_path / "a.parquet", {"a/1.jpg": b"1", "a/2.jpg": b"2"}, rows=1)
+    source, _ = only(s3, "a.parquet", path.read_bytes())
+    (first, second) = next(iter(listed(source).values()))
+    assert source.read(first) == b"1"
+    s3.put("src/a.parquet", path.read_bytes().replace(b"2.jpg", b"3.jpg"))
+    with pytest.raises(SourceChangedError, match=r"a\.parquet was written anew since the build"):
+        source.read(second)
+
+
 @pytest.mark.parametrize("change", ["longer", "other", "gone"])
 @pytest.mark.parametrize("opened", [False, True])
 def test_an_archive_that_changed_is_found_out(s3, tmp_path, change, opened):
@@ -289,6 +299,14 @@ def test_a_src_that_may_not_be_listed_says_what_is_missing(s3, capsys, proxied, 
     client._forget()
     code, said = said_of(capsys, *line)
     assert "AccessDenied, and there are no credentials; set AWS_ACCESS_KEY_ID" in said
+    # A public one needs none.
+    proxied.choose = lambda *_: None
+    s3.put("x/ant/1.jpg", b"x")
+    (entries,) = listed(
+        open_source(SourceSpec(f"s3://{s3.bucket}/x", endpoint=s3.endpoint))
+    ).values()
+    assert len(entries) == 1
+    assert not client.is_signed(client.client(s3.endpoint))
 
 
 def test_neither_of_src_and_out_may_lie_in_the_other_nor_be_missing(s3, capsys, monkeypatch):

@@ -30,7 +30,7 @@ class BucketFiles:
     """
 
     endpoint: str | None = None
-    parallel: int = 8
+    parallel: int = 16
 
     def kind(self, path: str) -> str | None:
         """See `FileSystem.kind`; of a folder and an object with one name it is the folder."""

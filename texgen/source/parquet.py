@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -23,6 +24,9 @@ from texgen.source.reading import reading
 from texgen.source.row_groups import GROUPS
 from texgen.types import ImageEntry
 from texgen.words import count_of
+
+_Row: TypeAlias = tuple[str | None, int | None]
+"""Path and label."""
 
 
 class ParquetSource(ArchiveSource):
@@ -92,16 +96,22 @@ class ParquetSource(ArchiveSource):
     def _pictures(
         self, archives: Sequence[Archive], files: Sequence[ImageFile]
     ) -> Iterator[Picture]:
-        for number, (archive, file) in enumerate(zip(archives, files, strict=True)):
+        parallel = self._files.parallel
+
+        def listed(pair: tuple[Archive, ImageFile]) -> tuple[Archive, ImageFile, Iterable[_Row]]:
+            rows = self._rows(pair[1], pair[0])
+            # Threads must read all of it; on this machine one file may hold every row.
+            return *pair, rows if parallel == 1 else list(rows)
+
+        pairs = zip(archives, files, strict=True)
+        for number, (archive, file, rows) in enumerate(map_ahead(listed, pairs, parallel)):
             base = os.fsencode(Path(archive.path).stem)
-            for row, (path, label) in enumerate(self._rows(file, archive)):
+            for row, (path, label) in enumerate(rows):
                 own = _path(path or "")
                 key = stem(own) if own else base + b"_%d" % row
                 yield Picture(number, own, key, label, row, -1, file.check)
 
-    def _rows(
-        self, file: ImageFile, archive: Archive | None = None
-    ) -> Iterator[tuple[str | None, int | None]]:
+    def _rows(self, file: ImageFile, archive: Archive | None = None) -> Iterator[_Row]:
         """Of a file that may be damaged: a problem where its ``archive`` is told."""
         try:
             yield from file.rows()
