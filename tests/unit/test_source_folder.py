@@ -143,6 +143,12 @@ def test_a_source_without_split_folders_is_one_split(tmp_path, folder, selected,
     assert (entry.key, entry.source) == ("a/1", "a/1.jpg")
 
 
+def test_a_split_is_named_after_its_folder_however_that_is_reached(tmp_path):
+    fill(tmp_path / "val", "a/1.jpg", "a/b/2.jpg")
+    source = FolderSource(SourceSpec(f"{tmp_path}/val/a/.."))
+    assert [split.name for split in source.splits()] == ["val"]
+
+
 @pytest.mark.parametrize(
     ("folder", "selected"), [("val", ("train",)), ("photos", ("train", "val")), ("with", ("val",))]
 )

@@ -292,7 +292,8 @@ def test_a_src_that_may_not_be_listed_says_what_is_missing(s3, capsys, proxied, 
     line = ("plan", "--src", f"s3://{s3.bucket}/x", "--s3-endpoint", proxied.url, *OPTIONS)
     code, said = said_of(capsys, *line)
     assert code == 2
-    assert "AccessDenied; give these credentials the permissions that docs/s3.md lists" in said
+    place = f"--src s3://{s3.bucket}/x: "
+    assert f"{place}the store says AccessDenied; give these credentials the permissions" in said
     for name in [name for name in os.environ if name.startswith("AWS_") and "FILE" not in name]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -54,7 +54,7 @@ def find_format(location: str, endpoint: str | None = None) -> str:
         if kind == "file":
             return _of_file(files.open(location), location)
     except OSError as error:
-        message = f"--src {location}: no such file or folder ({error.strerror})"
+        message = f"--src {location}: {error.strerror}"
         raise SourceError(message) from error
     if is_pattern(location):
         return "parquet" if location.endswith(".parquet") else "webdataset"

@@ -54,7 +54,7 @@ class FolderSource:
         try:
             kind = self._files.kind(spec.location)
         except OSError as error:
-            message = f"--src {spec.location}: no such folder ({error.strerror})"
+            message = f"--src {spec.location}: {error.strerror}"
             raise SourceError(message) from error
         if kind != "folder":
             faults = {"file": "--src-format folder takes a folder, and this is a file"}
@@ -73,7 +73,8 @@ class FolderSource:
         present = [name for name in sorted(SPLIT_NAMES) if name in folders]
         selected = self._spec.selected
         if not present:
-            name = sole_split(self._spec.location.rpartition("/")[2], selected)
+            own = os.path.normpath(self._spec.location).rpartition("/")[2]
+            name = sole_split(own, selected)
             self._folders[name] = b""
             return (self._listing(name, b"", ()),)
         check_selected(selected, present)
