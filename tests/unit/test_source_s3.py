@@ -217,6 +217,20 @@ def test_a_parquet_file_that_changes_while_it_is_open_is_found_out(s3, tmp_path)
         source.read(second)
 
 
+@pytest.mark.parametrize("name", ["a.parquet", "a.tar"])
+def test_an_archive_that_the_store_refuses_is_not_called_damaged(s3, tmp_path, proxied, name):
+    write_tar(tmp_path / "a.tar", [("1.jpg", b"1")])
+    write_parquet(tmp_path / "a.parquet", {"a/1.jpg": b"1"})
+    remote = upload(s3, tmp_path, "src")
+    proxied.choose = once("denied", "GET", rf"/{name}")
+    form = "parquet" if name == "a.parquet" else "webdataset"
+    source = open_source(SourceSpec(f"{remote}/{name}", format=form, endpoint=proxied.url))
+    with pytest.raises(
+        SourceError, match=rf"^cannot read {name}: the store says AccessDen.*md lists$"
+    ):
+        source.splits()
+
+
 @pytest.mark.parametrize("change", ["longer", "other", "gone"])
 @pytest.mark.parametrize("opened", [False, True])
 def test_an_archive_that_changed_is_found_out(s3, tmp_path, change, opened):

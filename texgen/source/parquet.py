@@ -123,6 +123,9 @@ class ParquetSource(ArchiveSource):
 def _unreadable(archive: Archive, error: Exception) -> SourceError:
     if isinstance(error, SourceError):
         return error
+    if isinstance(error, OSError) and error.strerror:
+        # Of the storage. Arrow's own have none.
+        return SourceError(f"cannot read {archive.text}: {error.strerror}")
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     return SourceError(f"cannot read {archive.text}: {why}; fetch the file again")
 
