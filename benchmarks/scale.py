@@ -31,7 +31,7 @@ from texgen.patches import patch_geometry
 from texgen.plan import Plan, PlannedShards
 from texgen.records import encode_record, record_path
 from texgen.seeds import texture_seed
-from texgen.source import FolderSource
+from texgen.source import FolderSource, SourceSpec
 from texgen.storage import LocalSink
 from texgen.synthesize import EngineSpec, identify
 from texgen.types import Member, Row, ShardPlan, ShardRecord, Timings, shard_path
@@ -105,7 +105,7 @@ def make_up(src: Path, out: Path, left: int) -> int:
     config = DatasetConfig(engine, DECODE_RULE, MAX_PIXELS, samples_per_shard=ROWS)
     sink = LocalSink(out)
     with sink.lock():
-        plan = settle_plan(FolderSource(src), config, NAME, sink, {})
+        plan = settle_plan(FolderSource(SourceSpec(str(src))), config, NAME, sink, {})
     planned = PlannedShards(plan, sink)
     shards = list(plan.shards())[:-left]
     for shard in shards:

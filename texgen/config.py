@@ -143,7 +143,7 @@ class RunOptions:
         part: Of the shards; None is all of them.
         retry_failed: Whether failed rows of earlier runs are tried again.
         overwrite: Whether what OUT holds is thrown away first.
-        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's.
+        s3_endpoint: URL of an S3-compatible store that SRC or OUT is in; None is Amazon's.
     """
 
     workers: int | None = None

@@ -6,9 +6,10 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
+from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part
 from texgen.errors import ImageError, SampleError
 from texgen.images import decode
@@ -52,7 +53,8 @@ class ShardTask:
         sample_retries: Further tries after an engine process failed.
         part: The part of the build that gives it out, None for the whole.
         retry: Whether only failed rows are made: the shard's other textures are there.
-        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's.
+        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's. SRC's is in
+            ``source``.
     """
 
     shard: ShardPlan
@@ -140,16 +142,42 @@ def generate_shard(
 _Sample = Row | _Kept
 
 
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A photograph of the shard.
+
+    Attributes:
+        entry: As planned.
+        drafts: The rows of its textures.
+        kept: Those of them that an earlier run has made, by key.
+    """
+
+    entry: ImageEntry
+    drafts: tuple[Row, ...]
+    kept: dict[str, _Kept]
+
+
 def _samples(
     task: ShardTask, source: Source, earlier: EarlierShard | None, clock: _Clock
 ) -> Iterator[tuple[_Sample, Job | None]]:
     """Every texture of the shard, as an unfinished row and the engine's job."""
+
+    def read(image: _Image) -> tuple[_Image, bytes | ImageError]:
+        return image, _read(image, source)
+
+    # While engines are at work on others: storage far away takes as long as they do.
+    images = map_ahead(read, _images(task, earlier), source.parallel)
+    while (found := _next(images, clock)) is not None:
+        yield from _image_samples(*found, task.config, clock)
+
+
+def _images(task: ShardTask, earlier: EarlierShard | None) -> Iterator[_Image]:
     left = task.shard.rows
     first = task.shard.first_texture
     for entry in task.shard.entries:
         last = min(task.config.textures_per_image, first + left)
-        drafts = [_draft(entry, index, task.config) for index in range(first, last)]
-        yield from _image_samples(entry, drafts, task.config, source, earlier, clock)
+        drafts = tuple(_draft(entry, index, task.config) for index in range(first, last))
+        yield _Image(entry, drafts, _kept(drafts, earlier))
         left -= last - first
         first = 0
 
@@ -159,25 +187,46 @@ def _draft(entry: ImageEntry, index: int, config: DatasetConfig) -> Row:
     return Row(texture_key(entry.key, index), entry, index, seed)
 
 
+def _kept(drafts: Iterable[Row], earlier: EarlierShard | None) -> dict[str, _Kept]:
+    if earlier is None:
+        return {}
+    found = ((draft, earlier.take(draft.key)) for draft in drafts)
+    return {d.key: _Kept(replace(d, geometry=made[0]), made[1]) for d, made in found if made}
+
+
+def _read(image: _Image, source: Source) -> bytes | ImageError:
+    """Once for all textures of a photograph, and not at all where every one is there."""
+    if len(image.kept) == len(image.drafts):
+        return b""
+    try:
+        return source.read(image.entry)
+    except ImageError as error:
+        return error
+
+
+def _next(
+    images: Iterator[tuple[_Image, bytes | ImageError]], clock: _Clock
+) -> tuple[_Image, bytes | ImageError] | None:
+    started = time.monotonic()
+    found = next(images, None)
+    clock.decode_s += time.monotonic() - started
+    return found
+
+
 def _image_samples(
-    entry: ImageEntry,
-    drafts: list[Row],
-    config: DatasetConfig,
-    source: Source,
-    earlier: EarlierShard | None,
-    clock: _Clock,
+    image: _Image, data: bytes | ImageError, config: DatasetConfig, clock: _Clock
 ) -> Iterator[tuple[_Sample, Job | None]]:
-    image: Pixels | ImageError | None = None
-    for draft in drafts:
-        if earlier and (found := earlier.take(draft.key)):
-            yield _Kept(replace(draft, geometry=found[0]), found[1]), None
+    pixels: Pixels | ImageError | None = None
+    for draft in image.drafts:
+        if draft.key in image.kept:
+            yield image.kept[draft.key], None
             continue
-        # Once for all textures, and not at all where every one is there.
-        image = _read(entry, config, source, clock) if image is None else image
-        if isinstance(image, ImageError):
-            yield replace(draft, error=image.reason), None
+        if pixels is None:
+            pixels = _decode(image.entry, data, config, clock)
+        if isinstance(pixels, ImageError):
+            yield replace(draft, error=pixels.reason), None
         else:
-            yield _with_job(draft, image, config)
+            yield _with_job(draft, pixels, config)
 
 
 def _with_job(draft: Row, image: Pixels, config: DatasetConfig) -> tuple[Row, Job]:
@@ -189,12 +238,14 @@ def _with_job(draft: Row, image: Pixels, config: DatasetConfig) -> tuple[Row, Jo
     return replace(draft, geometry=boxes), job
 
 
-def _read(
-    entry: ImageEntry, config: DatasetConfig, source: Source, clock: _Clock
+def _decode(
+    entry: ImageEntry, data: bytes | ImageError, config: DatasetConfig, clock: _Clock
 ) -> Pixels | ImageError:
     started = time.monotonic()
     try:
-        return decode(source.read(entry), config.max_pixels)
+        if isinstance(data, ImageError):
+            raise data
+        return decode(data, config.max_pixels)
     except ImageError as error:
         _log.warning("%s: %s", entry.source, error)
         return error

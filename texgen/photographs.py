@@ -48,8 +48,15 @@ class Photographs:
         return image, cut_patches(image, boxes)
 
 
-def open_photographs(location: str, config: Mapping[str, Any]) -> Photographs:
-    """The photographs in SRC of a data set with that ``config`` in its card.
+def open_photographs(
+    location: str, config: Mapping[str, Any], endpoint: str | None = None
+) -> Photographs:
+    """The photographs of a data set in SRC.
+
+    Args:
+        location: SRC.
+        config: In the data set's card.
+        endpoint: See `SourceSpec`.
 
     Raises:
         ConfigError: If SRC cannot be read.
@@ -57,4 +64,4 @@ def open_photographs(location: str, config: Mapping[str, Any]) -> Photographs:
     most = config.get("max_pixels")
     # A card that was edited may say anything.
     limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
-    return Photographs(open_source(SourceSpec(location)), limit)
+    return Photographs(open_source(SourceSpec(location, endpoint=endpoint)), limit)

@@ -68,6 +68,31 @@ def test_a_killed_build_on_a_bad_day_goes_on_to_the_same_bytes(
     assert texgen("verify", out).returncode == 0
 
 
+@pytest.mark.parametrize("runs_on", ["--no-ray", "ray"])
+def test_photographs_from_a_store_on_a_bad_day_give_the_same_bytes(
+    s3: Store,
+    forty: Path,
+    undisturbed: Path,
+    texgen: Texgen,
+    tmp_path: Path,
+    no_orphans: None,
+    runs_on: str,
+):
+    for path in forty.rglob("*.JPEG"):
+        s3.put_at_once(f"src/train/{path.relative_to(forty)}", path.read_bytes())
+    # Tasks have it from the build alone.
+    environment = {k: v for k, v in os.environ.items() if k != "AWS_ENDPOINT_URL_S3"}
+    with Proxy(s3.endpoint, Dealt(seed=3)) as proxy:
+        where = ("--src", f"s3://{s3.bucket}/src/train", "--s3-endpoint", proxy.url)
+        ray = () if runs_on == "ray" else (runs_on,)
+        given = (*where, "--out", tmp_path / "out", *SMALL, *ray)
+        result = texgen("build", *given, env=environment)
+        assert result.returncode == 0, result.stderr
+        assert min(proxy.met[fault] for fault in BAD_DAY) > 1
+        assert {method for method, _ in proxy.asked} == {"GET"}
+    assert tree(tmp_path / "out") == tree(undisturbed)
+
+
 def nothing_but_a_build_is_there(s3: Store) -> None:
     known = ("lock.json", "lock.finish.json", "plan.json", "plan/train.arrow", "probe",
              "status/build.json")  # fmt: skip

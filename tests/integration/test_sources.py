@@ -1,4 +1,4 @@
-"""Real photographs through every source, with real processes."""
+"""Real photographs through every source, on disk and in a bucket, with real processes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +19,9 @@ from tests.archives import (
     write_webdataset,
 )
 from tests.conftest import Texgen
+
+if TYPE_CHECKING:
+    from tests.store import Store
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
@@ -84,6 +88,25 @@ def test_real_photographs_give_the_same_textures_through_every_source(
         expected = expected or images(out)
         assert images(out) == expected, name
     assert len(expected) == 40
+
+
+def test_real_photographs_give_the_same_textures_from_a_bucket(
+    places: dict[str, Path], s3: Store, tmp_path: Path, texgen: Texgen
+) -> None:
+    built = texgen("build", "--src", places["folder"], "--out", tmp_path / "0", *OPTIONS)
+    assert built.returncode == 0, built.stderr
+    # SRC alone is in the bucket, and nothing but the option leads there.
+    environment = {k: v for k, v in os.environ.items() if k != "AWS_ENDPOINT_URL_S3"}
+    for name in ("folder", "webdataset"):
+        for path in (path for path in places[name].rglob("*") if path.is_file()):
+            s3.put_at_once(f"{name}/{path.relative_to(places[name])}", path.read_bytes())
+        given = ("--src", f"s3://{s3.bucket}/{name}", *OPTIONS, "--s3-endpoint", s3.endpoint)
+        planned = texgen("plan", *given, "--json", env=environment)
+        assert planned.returncode == 0, planned.stderr
+        built = texgen("build", *given, "--out", tmp_path / name, "--json", env=environment)
+        assert built.returncode == 0, built.stderr
+        assert json.loads(built.stdout)["textures"] == json.loads(planned.stdout)["textures"] == 20
+        assert images(tmp_path / name) == images(tmp_path / "0"), name
 
 
 def test_parts_on_machines_without_a_cache_and_a_resume_make_the_same(

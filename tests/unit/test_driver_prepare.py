@@ -24,7 +24,7 @@ from texgen.driver.prepare import (
 from texgen.errors import ConfigError
 from texgen.plan import PLAN, Plan, load_plan
 from texgen.records import record_path
-from texgen.source import FolderSource
+from texgen.source import FolderSource, SourceSpec
 from texgen.storage import LocalSink
 from texgen.types import shard_path
 
@@ -34,7 +34,7 @@ SHARDS = {("train", index) for index in range(4)} | {("val", 0)}
 def settle(source: Path, out: Path, name: str = "small", **changes: object) -> Plan:
     config = request(source, out, **changes).config
     sink = LocalSink(out)
-    return settle_plan(FolderSource(source), config, name, sink, sink.list(""))
+    return settle_plan(FolderSource(SourceSpec(str(source))), config, name, sink, sink.list(""))
 
 
 def test_a_plan_is_kept_in_an_empty_out(tmp_path, small_source):

@@ -57,14 +57,18 @@ WRONG = ("s3://no-such-bucket-here/x", "s3://b", "gs://x/y")
 
 @pytest.mark.parametrize(
     ("command", "where"),
-    [*itertools.product(("build", "verify", "status"), WRONG), ("verify", "s3://{}/nothing")],
+    [
+        *itertools.product(("build", "plan", "verify", "status"), WRONG),
+        ("verify", "s3://{}/nothing"),
+    ],
 )
 def test_a_place_that_is_none_is_one_line(s3, photographs, capsys, where, command):
     out = where.format(s3.bucket)
     source = ["--src", str(photographs), "--engine", "stub", "--out"]
-    code = run([command, *(source if command == "build" else []), out])
+    plans = command in {"build", "plan"}
+    code = run([command, *(source if plans else []), out])
     said = capsys.readouterr().err
-    assert code == (2 if command == "build" or where in {"s3://b", "gs://x/y"} else 1)
+    assert code == (2 if plans or where in {"s3://b", "gs://x/y"} else 1)
     assert said.count("\n") == 1
     assert said.startswith("texgen: ")
     assert "Traceback" not in said

@@ -12,6 +12,7 @@ from tests.archives import write_tar
 from texgen.errors import SourceError
 from texgen.source import tar_index as module
 from texgen.source.base import throw
+from texgen.source.local import LocalFiles
 from texgen.source.tar import TarScan
 from texgen.source.tar_index import tar_index
 
@@ -35,14 +36,14 @@ def archive(tmp_path: Path) -> Path:
 
 
 def names(archive: Path) -> list[bytes]:
-    return tar_index(str(archive), "x.tar", throw)["name"].to_pylist()
+    return tar_index(LocalFiles(), str(archive), "x.tar", throw)["name"].to_pylist()
 
 
 def test_headers_are_read_once(cache, scans, archive, tmp_path):
-    first = tar_index(str(archive), "x.tar", throw)
-    again = tar_index(str(archive), "x.tar", throw)
+    first = tar_index(LocalFiles(), str(archive), "x.tar", throw)
+    again = tar_index(LocalFiles(), str(archive), "x.tar", throw)
     (tmp_path / "link").symlink_to(archive)
-    linked = tar_index(str(tmp_path / "link"), "x.tar", throw)
+    linked = tar_index(LocalFiles(), str(tmp_path / "link"), "x.tar", throw)
     assert first.to_pylist() == again.to_pylist() == linked.to_pylist()
     assert scans.call_count == 1
     assert [path.suffix for path in cache.iterdir()] == [".arrow"]
@@ -84,7 +85,7 @@ def test_what_was_cut_off_is_not_kept(cache, archive):
     whole = archive.read_bytes()
     archive.write_bytes(whole[:1536])
     problems: list[SourceError] = []
-    found = tar_index(str(archive), "x.tar", problems.append)
+    found = tar_index(LocalFiles(), str(archive), "x.tar", problems.append)
     assert found["name"].to_pylist() == [b"a.jpg"]
     assert len(problems) == 1
     assert not cache.exists()

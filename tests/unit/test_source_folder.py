@@ -25,7 +25,7 @@ def fill(root: Path, *names: str | bytes) -> FolderSource:
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
         with open(path, "wb") as file:  # noqa: PTH123
             file.write(os.fsencode(name))
-    return FolderSource(root)
+    return FolderSource(SourceSpec(os.fsdecode(root)))
 
 
 def listed(source: FolderSource) -> dict[str, list[ImageEntry]]:
@@ -138,9 +138,15 @@ def test_two_images_of_one_key_are_an_error_that_names_both(tmp_path):
 )  # fmt: skip
 def test_a_source_without_split_folders_is_one_split(tmp_path, folder, selected, name):
     fill(tmp_path / folder, "a/1.jpg")
-    source = FolderSource(tmp_path / folder, selected)
+    source = FolderSource(SourceSpec(str(tmp_path / folder), selected))
     (entry,) = listed(source)[name]
     assert (entry.key, entry.source) == ("a/1", "a/1.jpg")
+
+
+def test_a_split_is_named_after_its_folder_however_that_is_reached(tmp_path):
+    fill(tmp_path / "val", "a/1.jpg", "a/b/2.jpg")
+    source = FolderSource(SourceSpec(f"{tmp_path}/val/a/.."))
+    assert [split.name for split in source.splits()] == ["val"]
 
 
 @pytest.mark.parametrize(
@@ -151,12 +157,12 @@ def test_a_split_that_is_not_there_is_refused_by_name(tmp_path, folder, selected
     fill(tmp_path / "photos", "a/1.jpg")
     fill(tmp_path / "with", "train/a/1.jpg")
     with pytest.raises(SourceError, match="--split"):
-        FolderSource(tmp_path / folder, selected).splits()
+        FolderSource(SourceSpec(str(tmp_path / folder), selected)).splits()
 
 
 def test_only_selected_splits_are_taken(tmp_path):
     fill(tmp_path, "train/a/1.jpg", "val/a/1.jpg", "test/a/1.jpg")
-    source = FolderSource(tmp_path, ("val", "test"))
+    source = FolderSource(SourceSpec(str(tmp_path), ("val", "test")))
     assert [split.name for split in source.splits()] == ["test", "val"]
 
 
@@ -231,13 +237,13 @@ def nested(tmp_path: Path) -> Iterator[Callable[[int, str], None]]:
 
 def test_folders_may_be_nested_more_deeply_than_calls(tmp_path, nested):
     nested(sys.getrecursionlimit() + 100, "d")
-    assert len(keys(FolderSource(tmp_path))) == 1
+    assert len(keys(FolderSource(SourceSpec(str(tmp_path))))) == 1
 
 
 def test_a_path_that_the_system_does_not_take_is_refused(tmp_path, nested):
     nested(50, "d" * 100)
     with pytest.raises(SourceError, match=r"cannot list .*: File name too long"):
-        keys(FolderSource(tmp_path))
+        keys(FolderSource(SourceSpec(str(tmp_path))))
 
 
 def replaced_by_longer(path: Path) -> None:

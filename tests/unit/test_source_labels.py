@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import make_source, photograph, tree
 from texgen.cli.main import run
 from texgen.errors import ConfigError, SourceError
-from texgen.source import FolderSource, read_classes, read_labels
+from texgen.source import FolderSource, SourceSpec, read_classes, read_labels
 
 NAMES = [f"ILSVRC2012_val_{number:08d}" for number in range(1, 6)]
 CLASSES = ["n02119789", "n01440764", "n02119789", "n03495258", "n01440764"]
@@ -71,7 +71,7 @@ def flat(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("write", [kit, unpacked, kaggle, plain_csv])
 def test_a_flat_split_with_labels_has_the_keys_of_class_folders(write, flat, tmp_path):
-    source = FolderSource(flat, labels=str(write(tmp_path)))
+    source = FolderSource(SourceSpec(str(flat), labels=str(write(tmp_path))))
     (listing,) = source.splits()
     assert listing.classes == tuple(sorted(set(CLASSES)))
     entries = list(source.entries(listing))
@@ -102,7 +102,7 @@ def test_it_gives_the_textures_of_the_same_photographs_in_class_folders(flat, tm
 
 def test_a_photograph_without_a_label_is_an_error_that_names_it(flat, tmp_path):
     photograph(9).save(flat / "val" / "stranger.JPEG")
-    source = FolderSource(flat, labels=str(kaggle(tmp_path)))
+    source = FolderSource(SourceSpec(str(flat), labels=str(kaggle(tmp_path))))
     with pytest.raises(SourceError, match=r"val/stranger\.JPEG is not in --labels"):
         list(source.entries(source.splits()[0]))
 
@@ -158,8 +158,9 @@ def test_a_subset_has_labels_of_its_own(tmp_path, capsys):
 
 def test_a_subset_of_a_flat_split_needs_labels(flat, tmp_path):
     with pytest.raises(SourceError, match="add --labels"):
-        FolderSource(flat, classes=("n01440764",)).splits()
-    source = FolderSource(flat, classes=("n01440764",), labels=str(kaggle(tmp_path)))
+        FolderSource(SourceSpec(str(flat), classes=("n01440764",))).splits()
+    spec = SourceSpec(str(flat), classes=("n01440764",), labels=str(kaggle(tmp_path)))
+    source = FolderSource(spec)
     entries = list(source.entries(source.splits()[0]))
     assert [(entry.label, entry.class_name) for entry in entries] == [(0, "n01440764")] * 2
 

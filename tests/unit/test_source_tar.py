@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 from tests.archives import write_tar
 from texgen.errors import SourceError
-from texgen.source.ranges import open_range
+from texgen.source.local import LocalFiles
 from texgen.source.tar import BLOCK, Member, TarScan
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 
 def scan(path: Path) -> list[Member]:
-    return list(TarScan(open_range(str(path)), path.name).members())
+    return list(TarScan(LocalFiles().open(str(path)), path.name).members())
 
 
 def files(path: Path) -> list[tuple[bytes, int, int]]:
@@ -182,9 +182,9 @@ def test_a_tar_inside_a_file_ends_where_it_ends(tmp_path):
     inner = header(b"i.jpg") + END
     path = tmp_path / "x.tar"
     path.write_bytes(b"?" * 100 + inner + header(b"outside.jpg"))
-    found = TarScan(open_range(str(path)), "x", 100, 100 + len(inner)).members()
+    found = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + len(inner)).members()
     assert [m.name for m in found] == [b"i.jpg"]
-    cut = TarScan(open_range(str(path)), "x", 100, 100 + BLOCK).members()
+    cut = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + BLOCK).members()
     with pytest.raises(SourceError, match="cut off at byte 612"):
         list(cut)
 
@@ -193,4 +193,4 @@ def test_a_tar_inside_a_file_ends_where_it_ends(tmp_path):
 def test_what_is_no_file_is_not_opened(make: Callable[[Path], None], tmp_path):
     make(tmp_path / "x.tar")
     with pytest.raises(FileNotFoundError):
-        open_range(str(tmp_path / "x.tar"))
+        LocalFiles().open(str(tmp_path / "x.tar"))

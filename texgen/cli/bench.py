@@ -14,7 +14,14 @@ from pathlib import Path
 import click
 
 from texgen.bench import BenchJob, EngineCost, bench_jobs, compare
-from texgen.cli.options import Place, check_size, engine_bin_option, engine_spec, size_option
+from texgen.cli.options import (
+    Place,
+    check_size,
+    engine_bin_option,
+    engine_spec,
+    s3_endpoint_option,
+    size_option,
+)
 from texgen.cli.output import print_result
 from texgen.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
 from texgen.cpus import available_cpus
@@ -44,6 +51,7 @@ _IMAGENET = 1_281_167 + 50_000
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, help="Photographs.")
 @click.option("--repeat", type=click.IntRange(1, 1000), default=3, help="Rounds.")
 @click.option("--build", "whole", is_flag=True, help="Whole builds of the first photographs, too.")
+@s3_endpoint_option
 @click.option("--json", "as_json", is_flag=True, help="Print the costs as JSON.")
 def command(
     src: str,
@@ -54,6 +62,7 @@ def command(
     limit: int,
     repeat: int,
     whole: bool,
+    s3_endpoint: str | None,
     as_json: bool,
 ) -> None:
     """Measure processor seconds a texture and where they go; photographs spread over SRC."""
@@ -66,7 +75,8 @@ def command(
     # Without that engine the program goes to the others, which refuse it.
     takes_program = {UPSTREAM_ENGINE} & set(names) or set(names)
     specs = [engine_spec(name, engine_bin if name in takes_program else None) for name in names]
-    jobs = bench_jobs(open_source(SourceSpec(src)), limit, size, image_format)
+    source = open_source(SourceSpec(src, endpoint=s3_endpoint))
+    jobs = bench_jobs(source, limit, size, image_format)
 
     def tell(done: int) -> None:
         if sys.stderr is not None and sys.stderr.isatty():
@@ -74,6 +84,7 @@ def command(
 
     costs = compare(specs, jobs, repeat, tell)
     options = ["--src", src, "--size", str(size), "--format", image_format, "--limit", str(limit)]
+    options += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
     builds = compare_builds(specs, options, repeat, tell) if whole else []
     print_result(_json(jobs, costs, builds) if as_json else _text(jobs, costs, builds))
 

@@ -33,7 +33,7 @@ from texgen.errors import ConfigError
 from texgen.images import DECODE_RULE, MAX_PIXELS
 from texgen.keys import MAX_TEXTURES
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
-from texgen.s3.address import SCHEME, endpoint_from_environment, parse
+from texgen.s3.address import endpoint_from_environment, parse
 from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.synthesize import EngineSpec, identify
 
@@ -45,7 +45,8 @@ _SOURCE = [
         type=Place(),
         required=True,
         metavar="SRC",
-        help="Folder of class folders or of splits, ILSVRC's tars, WebDataset, or Parquet.",
+        help="Folder of class folders or of splits, ILSVRC's tars, WebDataset, or Parquet; "
+        "or s3://bucket/prefix of these.",
     ),
     click.option(
         "--src-format",
@@ -210,11 +211,12 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
         message = "--small-patch-size is above --patch-size; swap them"
         raise ConfigError(message)
     splits = tuple(dict.fromkeys(options["splits"]))
+    run = _run_options(options)
     # Found once, not in each process that reads.
-    form = options["src_format"] or find_format(source)
-    spec = SourceSpec(source, splits, options["classes"], options["labels"], form)
+    form = options["src_format"] or find_format(source, run.s3_endpoint)
+    spec = SourceSpec(source, splits, options["classes"], options["labels"], form, run.s3_endpoint)
     config = _dataset(options, engine, quality)
-    return BuildRequest(spec, out, options["name"], config, _run_options(options))
+    return BuildRequest(spec, out, options["name"], config, run)
 
 
 _EXCLUSIVE = [
@@ -281,7 +283,7 @@ def _check_places(source: str, out: str) -> None:
 
 def _check_urls(source: str, out: str) -> None:
     inside = parse(out) if "://" in out else None
-    outside = parse(source) if source.startswith(SCHEME) else None
+    outside = parse(source) if "://" in source else None
     if inside and outside and inside.overlaps(outside):
         message = f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
         raise ConfigError(message)

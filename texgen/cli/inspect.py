@@ -64,8 +64,8 @@ def command(
     homes = [] if key is None else _homes(dataset, key, split)
     if sheet is not None:
         rows = [row for _, row in homes[:1] or dataset.spread(count or _COUNT)]
-        write_file(Path(sheet), _sheet(dataset, rows, src))
-    result = _sample(dataset, homes, src) if homes else _card(dataset.index)
+        write_file(Path(sheet), _sheet(dataset, rows, src, s3_endpoint))
+    result = _sample(dataset, homes, src, s3_endpoint) if homes else _card(dataset.index)
     if as_json:
         print_result(json.dumps({"out": out, **result, "sheet": sheet}))
     else:
@@ -97,12 +97,13 @@ def _homes(dataset: Dataset, key: str, split: str | None) -> list[tuple[str, Fou
     return list(dataset.homes(key, split)) or [dataset.row(key, split)]
 
 
-def _sheet(dataset: Dataset, rows: list[Found], src: str | None) -> bytes:
+def _sheet(dataset: Dataset, rows: list[Found], src: str | None, s3_endpoint: str | None) -> bytes:
     """The contact sheet as a PNG file."""
     if not rows:
         message = "there is no texture to draw: every row of OUT is a failed one"
         raise DatasetError(message)
-    photographs = open_photographs(src, dataset.index.config) if src is not None else None
+    config = dataset.index.config
+    photographs = open_photographs(src, config, s3_endpoint) if src is not None else None
     out = io.BytesIO()
     draw_sheet([_picture(dataset, row, photographs) for row in rows]).save(out, "PNG")
     return out.getvalue()
@@ -173,10 +174,13 @@ def _number(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _sample(dataset: Dataset, homes: list[tuple[str, Found]], src: str | None) -> dict[str, Any]:
+def _sample(
+    dataset: Dataset, homes: list[tuple[str, Found]], src: str | None, s3_endpoint: str | None
+) -> dict[str, Any]:
     """A texture's provenance; of the first split that has its key, with the names of the others."""
     (split, row), *others = homes
-    again = _again(row, dataset.index.config, src) if row["status"] == "ok" else None
+    photograph = _photograph(row, src, s3_endpoint)
+    again = _again(row, dataset.index.config, photograph) if row["status"] == "ok" else None
     also = [name for name, _ in others]
     return {"split": split, "also_in": also, "row": row, "python": again}
 
@@ -195,7 +199,25 @@ def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {line}" for line in sample["python"].splitlines())
 
 
-def _again(row: Found, config: dict[str, Any], src: str | None) -> str:
+def _photograph(row: Found, src: str | None, s3_endpoint: str | None) -> list[str]:
+    """Python that decodes a row's photograph."""
+    if src is None or "://" not in src:
+        place = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
+        return [
+            "from pathlib import Path",
+            "from texgen.images import decode",
+            f"image = decode(Path({str(place)!r}).read_bytes())",
+        ]
+    at = f", endpoint={s3_endpoint!r}" if s3_endpoint else ""
+    return [
+        "from texgen.images import decode",
+        "from texgen.source import SourceSpec, open_source",
+        f"source = open_source(SourceSpec({src!r}{at}))",
+        f"image = decode(source.read(source.find({row['key']!r}, {row['source']!r})))",
+    ]
+
+
+def _again(row: Found, config: dict[str, Any], photograph: list[str]) -> str:
     """Python that makes a row's patches and texture again."""
     seed = f"seed={row['seed']}"
     sizes = {"patch_size": PATCH_SIZE, "small_patch_size": SMALL_PATCH_SIZE}
@@ -203,12 +225,9 @@ def _again(row: Found, config: dict[str, Any], src: str | None) -> str:
     made = [f"size={config.get('size')}", seed]
     if config["engine"] != DEFAULT_ENGINE:
         made.append(f"engine={config['engine']!r}")
-    place = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
     lines = [
         "import texgen",
-        "from pathlib import Path",
-        "from texgen.images import decode",
-        f"image = decode(Path({str(place)!r}).read_bytes())",
+        *photograph,
         f"patches = texgen.sample_patches(image, {', '.join([seed, *cut])})",
         f"texture = texgen.synthesize([patches.center, patches.random], {', '.join(made)})",
     ]

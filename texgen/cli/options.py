@@ -19,6 +19,7 @@ from texgen.config import (
     max_size,
 )
 from texgen.errors import ConfigError
+from texgen.s3.address import SCHEME
 from texgen.source import BUILT_IN_CLASSES, read_classes
 from texgen.synthesize import EngineSpec
 from texgen.words import plain
@@ -83,7 +84,7 @@ class Seconds(click.FloatRange):
 
 
 class Place(click.ParamType[str]):
-    """A path, made absolute with ``~`` expanded, or a URL, as it is.
+    """A path, made absolute with ``~`` expanded, or a URL, without slashes after a bucket's.
 
     A place that is not there yet is fine; one that cannot even be looked for is refused
     here, for every command alike.
@@ -105,7 +106,7 @@ class Place(click.ParamType[str]):
         if not text:
             self.fail("it is empty; is a variable unset?", param, ctx)
         if "://" in text:
-            return text
+            return self._url(text, param, ctx)
         path = Path(text)
         try:
             # A `Path` no longer knows that "./~name" is a folder of that name.
@@ -127,6 +128,13 @@ class Place(click.ParamType[str]):
             why = f"{plain(str(path))}: {error.strerror}; {mend}name another place"
             self.fail(why, param, ctx)
         return str(path)
+
+    def _url(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if fault := _fault(text):
+            self.fail(f"{plain(text)} {fault}; name another place", param, ctx)
+        # As paths lose theirs, but not the slashes of a scheme alone.
+        bare = text.rstrip("/")
+        return bare if text.startswith(SCHEME) and "://" in bare else text
 
 
 class Classes(click.ParamType[tuple[str, ...]]):

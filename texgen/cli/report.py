@@ -44,7 +44,8 @@ def command(
     target = Path(html)
     check_target("--html", target, [".html", ".htm"], {"OUT": out, "--src": src})
     dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
-    photographs = open_photographs(src, dataset.index.config) if src is not None else None
+    config = dataset.index.config
+    photographs = open_photographs(src, config, s3_endpoint) if src is not None else None
     figures = gather(dataset, photographs, count)
     page = render(figures).encode()
     write_file(target, page)

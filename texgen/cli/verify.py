@@ -60,7 +60,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Check every shard, sample and manifest row of OUT; exit code 1 on any fault."""
-    wanted = _deep(deep, src, sample, sample_seed)
+    wanted = _deep(deep, src, sample, sample_seed, s3_endpoint)
     with signals.kept():
         # Nothing is written that would have to be cleared away, and engines end with this process.
         signals.catch(lambda number, _: signals.leave(number, "stopped"))
@@ -72,7 +72,13 @@ def command(
     return 1 if report.faults else 0
 
 
-def _deep(deep: bool, src: str | None, sample: int | None, sample_seed: int | None) -> Deep | None:
+def _deep(
+    deep: bool,
+    src: str | None,
+    sample: int | None,
+    sample_seed: int | None,
+    s3_endpoint: str | None,
+) -> Deep | None:
     """What the options ask for beyond the index."""
     if src is not None and not deep:
         message = "--src goes with --deep; add it"
@@ -84,7 +90,7 @@ def _deep(deep: bool, src: str | None, sample: int | None, sample_seed: int | No
         return None
     # A fixed one would tell beforehand which textures are not made anew.
     seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
-    return Deep(src, _SAMPLE if sample is None else sample, seed)
+    return Deep(src, _SAMPLE if sample is None else sample, seed, s3_endpoint)
 
 
 def _text(out: str, report: Report, s3_endpoint: str | None) -> str:

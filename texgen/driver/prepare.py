@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part, differences
 from texgen.driver.discard import discard
 from texgen.driver.retry import set_aside, set_aside_failed
-from texgen.errors import ConfigError, DatasetError
+from texgen.errors import ConfigError, DatasetError, StorageError
 from texgen.index import INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan, make_plan, save_plan, source_differences
 from texgen.records import FOLDER, earlier_path, find_header, record_path
@@ -118,6 +119,15 @@ def _changes(old: Plan, new: Plan) -> Iterator[str]:
 def _renamed(old: str, new: str) -> Iterator[str]:
     if old != new:
         yield f"--name was {old!r} and is now {new!r}"
+
+
+@contextlib.contextmanager
+def before_any_work() -> Iterator[None]:
+    """An OUT that cannot be used at all is a wrong option; later, it is a build that failed."""
+    try:
+        yield
+    except StorageError as error:
+        raise ConfigError(str(error)) from error
 
 
 def check_empty(sink: Sink) -> None:

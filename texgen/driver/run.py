@@ -11,12 +11,19 @@ from texgen.cpus import available_cpus
 from texgen.driver.finish import Failures, count_failures
 from texgen.driver.log import BuildLog
 from texgen.driver.make import Run
-from texgen.driver.prepare import Left, check_empty, check_space, find_left, settle_plan
+from texgen.driver.prepare import (
+    Left,
+    before_any_work,
+    check_empty,
+    check_space,
+    find_left,
+    settle_plan,
+)
 from texgen.driver.pulse import HeartbeatWriter
 from texgen.driver.request import BuildRequest
 from texgen.driver.stop import StopRequest
 from texgen.driver.view import View
-from texgen.errors import ConfigError, InterruptedBuildError, StorageError
+from texgen.errors import InterruptedBuildError
 from texgen.index import stray_files
 from texgen.plan import Plan
 from texgen.source import Source, open_source
@@ -63,7 +70,7 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     sink = open_sink(request.out, request.options.part, request.options.s3_endpoint)
     source = open_source(request.source)
     with StopRequest() as stop, contextlib.ExitStack() as held:
-        with _before_any_work():
+        with before_any_work():
             check_empty(sink)
             held.enter_context(sink.lock())
             # Once it is closed.
@@ -109,15 +116,6 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
     left = find_left(plan, sink, there, options.part, retry_failed=options.retry_failed)
     check_space(plan, left.rows, sink, options.workers or available_cpus())
     return plan, left
-
-
-@contextlib.contextmanager
-def _before_any_work() -> Iterator[None]:
-    """An OUT that cannot be used at all is a wrong option; later, it is a build that failed."""
-    try:
-        yield
-    except StorageError as error:
-        raise ConfigError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from texgen.driver.discard import check_ours
-from texgen.driver.prepare import bytes_needed, check_empty, contradictions, find_records
+from texgen.driver.prepare import (
+    before_any_work,
+    bytes_needed,
+    check_empty,
+    contradictions,
+    find_records,
+)
 from texgen.driver.request import BuildRequest
 from texgen.errors import ConfigError, SourceError
 from texgen.estimate import Estimate, estimate
@@ -58,10 +64,12 @@ def survey(request: BuildRequest) -> Survey:
         request: Its ``out`` may be empty: OUT is not looked at then.
 
     Raises:
+        ConfigError: If OUT cannot be looked into.
         SourceError: If there are no photographs.
         EngineStartError: If the engine cannot be started.
         SampleError: If it makes no texture of a photograph.
     """
+    sink = _open_out(request)
     errors: list[SourceError] = []
     source = open_source(request.source, errors.append)
     started = time.monotonic()
@@ -69,7 +77,7 @@ def survey(request: BuildRequest) -> Survey:
         folder = Path(name)
         plan = make_plan(source, request.config, request.name, folder)
         listing_s = time.monotonic() - started
-        there = _look_into(request, plan, folder)
+        there = _look_into(request, plan, folder, sink)
         entries = sample_entries(plan, folder, _SAMPLE)
         sizes = {split.name: source_bytes(split, folder) for split in plan.splits}
     engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
@@ -96,11 +104,20 @@ class _There:
     problems: tuple[str, ...] = ()
 
 
-def _look_into(request: BuildRequest, plan: Plan, folder: Path) -> _There:
-    rows, shards = plan.rows, sum(split.shards for split in plan.splits)
+def _open_out(request: BuildRequest) -> Sink | None:
+    """OUT, if one is named; looked into before SRC is listed, which may take long."""
     if not request.out:
-        return _There(rows, shards)
+        return None
     sink = open_sink(request.out, s3_endpoint=request.options.s3_endpoint)
+    with before_any_work():
+        sink.foreign()
+    return sink
+
+
+def _look_into(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | None) -> _There:
+    rows, shards = plan.rows, sum(split.shards for split in plan.splits)
+    if sink is None:
+        return _There(rows, shards)
     problems = tuple(_refusals(request, plan, folder, sink))
     if not problems and not request.options.overwrite:
         records = find_records(plan, sink, sink.list(""), lambda _: False)

@@ -140,17 +140,44 @@ class Bucket:
             most: Objects that are asked for; None is all.
         """
         base = self.address.key("")
-        prefix = self.address.key(f"{folder}/" if folder else "")
-        page: dict[str, Any] = {"Prefix": prefix, **({"MaxKeys": most} if most else {})}
-        while True:
-            answer = self.call("list_objects_v2", "list", folder, **page)
-            for found in answer.get("Contents", ()):
+        for page in self._pages(folder, most):
+            for found in page.get("Contents", ()):
                 # Consoles make an object without bytes for a folder.
                 if not found["Key"].endswith("/"):
                     yield found["Key"].removeprefix(base), found["Size"]
+
+    def names(self, folder: str = "", most: int | None = None) -> Iterator[tuple[str, int | None]]:
+        """What lies in a folder itself, page by page: a file's name and bytes, a folder's and None.
+
+        Args:
+            folder: See `list`.
+            most: Names that are asked for; None is all.
+        """
+        base = self._prefix(folder)
+        for page in self._pages(folder, most, Delimiter="/"):
+            for found in page.get("CommonPrefixes", ()):
+                yield found["Prefix"].removeprefix(base)[:-1], None
+            for found in page.get("Contents", ()):
+                # The folder itself, as consoles make it.
+                if found["Key"] != base:
+                    yield found["Key"].removeprefix(base), found["Size"]
+
+    def _pages(
+        self,
+        folder: str,
+        most: int | None,
+        **of: Any,  # noqa: ANN401 - boto3's parameters
+    ) -> Iterator[dict[str, Any]]:
+        of |= {"Prefix": self._prefix(folder), **({"MaxKeys": most} if most else {})}
+        while True:
+            answer = self.call("list_objects_v2", "list", folder, **of)
+            yield answer
             if not answer.get("IsTruncated") or most:
                 return
-            page["ContinuationToken"] = answer["NextContinuationToken"]
+            of["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def _prefix(self, folder: str) -> str:
+        return self.address.key(f"{folder}/" if folder else "")
 
     def call(self, send: Send, verb: str, path: str, **of: Any) -> Any:  # noqa: ANN401 - boto3's
         """Sends a request about the bucket, as often as it takes.

@@ -20,23 +20,43 @@ from botocore.parsers import ResponseParserError
 from texgen.errors import StorageError
 
 
-class MissingObjectError(StorageError):
+class StoreError(StorageError):
+    """What a store said to a request.
+
+    Args:
+        deed: What could not be done: ``cannot read s3://…``.
+        why: What was said, and the mend.
+    """
+
+    def __init__(self, deed: str, why: str) -> None:
+        super().__init__(deed, why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}: {self.why}"
+
+
+class MissingObjectError(StoreError):
     """There is no such object."""
 
 
-class ConditionFailedError(StorageError):
+class ConditionFailedError(StoreError):
     """The object is not as the request demanded, so nothing was done."""
 
 
-class ChangedUploadError(StorageError):
+class ChangedObjectError(StoreError):
+    """The object was written anew since its first bytes were read."""
+
+
+class ChangedUploadError(StoreError):
     """A multipart upload cannot be completed: a conflict, or it was completed or aborted."""
 
 
-class OutOfRangeError(StorageError):
+class OutOfRangeError(StoreError):
     """The object does not reach to the bytes that were asked for."""
 
 
-class UnsupportedError(StorageError):
+class UnsupportedError(StoreError):
     """The store does not know what was asked of it."""
 
 
@@ -72,6 +92,7 @@ _MENDS = {
     "IllegalLocationConstraintException": _REGION,
     "InvalidAccessKeyId": "name a key that this store knows in AWS_ACCESS_KEY_ID",
     "InvalidBucketName": "name a bucket",
+    "InvalidObjectState": "restore the object from its archive first",
     "InvalidToken": _RENEW,
     "NoSuchBucket": "make the bucket first, or name another",
     "PermanentRedirect": _REGION,
@@ -103,8 +124,8 @@ def code_of(error: ClientError) -> str:
     return _CODE_OF_STATUS.get(code, code)
 
 
-def storage_error(verb: str, url: str, error: Exception, *, signed: bool) -> StorageError:
-    """A `StorageError`: ``cannot write s3://…: why; mend``.
+def storage_error(verb: str, url: str, error: Exception, *, signed: bool) -> StoreError:
+    """A `StoreError`: ``cannot write s3://…: why; mend``.
 
     Args:
         verb: What was to be done.
@@ -112,24 +133,24 @@ def storage_error(verb: str, url: str, error: Exception, *, signed: bool) -> Sto
         error: What it met.
         signed: Whether there were credentials.
     """
+    deed = f"cannot {verb} {url}"
     if not isinstance(error, ClientError):
-        why, mend = _of_connection(error)
-        return StorageError(f"cannot {verb} {url}: {why}; {mend}")
+        return StoreError(deed, "; ".join(_of_connection(error)))
     code = code_of(error)
     kind = _kind(code, _status(error), str(error.operation_name))
     # A store's own text may quote what was sent; its code does not.
     mend = _MENDS.get(code, _LATER if is_passing(error) else "")
     if code == "AccessDenied" and not signed:
         code, mend = "AccessDenied, and there are no credentials", _NO_CREDENTIALS
-    message = f"cannot {verb} {url}: {_said(code, _status(error))}" + (f"; {mend}" if mend else "")
-    made = kind(message)
+    why = _said(code, _status(error)) + (f"; {mend}" if mend else "")
+    made = kind(deed, why)
     if kind is MissingObjectError:
         # As a folder's errors say it.
         made.__cause__ = FileNotFoundError(url)
     return made
 
 
-def _kind(code: str, status: int, operation: str) -> type[StorageError]:
+def _kind(code: str, status: int, operation: str) -> type[StoreError]:
     if code in {"NoSuchKey", "NoSuchVersion"}:
         return MissingObjectError
     if code == "NoSuchUpload" or (status == 409 and operation == "CompleteMultipartUpload"):
@@ -140,7 +161,7 @@ def _kind(code: str, status: int, operation: str) -> type[StorageError]:
         return OutOfRangeError
     if status == 501 or code == "NotImplemented":
         return UnsupportedError
-    return StorageError
+    return StoreError
 
 
 def _said(code: str, status: int) -> str:

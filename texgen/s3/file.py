@@ -1,98 +1,86 @@
-"""An object as a seekable file, read in blocks."""
+"""Objects as files of which any piece can be read."""
 
 from __future__ import annotations
 
-import io
-import threading
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from texgen.errors import StorageError
-from texgen.s3.bucket import Bucket
-from texgen.s3.faults import ConditionFailedError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from texgen.ranges import InBlocks, RangeStream
+from texgen.s3.bucket import Bucket, Found
+from texgen.s3.faults import ChangedObjectError, ConditionFailedError, OutOfRangeError
 
 BLOCK_BYTES = 4 << 20
 _KEPT = 8
 """Blocks: a shard of the usual size stays as a whole, for those who read it twice."""
 
+_AHEAD = 8 << 10
+"""What lies between two photographs of a WebDataset shard; their own bytes cost more than they
+would save."""
 
-class ObjectFile(io.RawIOBase):
-    """An object that is there when it is opened; its first block is then read already.
 
-    So a small file costs one request. The blocks that were read last are kept.
+class ObjectFile:
+    """An object as a `RangeFile`; nothing is asked for before it is wanted.
+
+    From then on the object must stay as it is. A request a piece: whoever wants many small
+    ones takes `InBlocks`. Threads may share it.
 
     Args:
         bucket: Where it lies.
         path: Its path.
 
+    Attributes:
+        ahead: See `RangeFile`.
+        name: See `RangeFile`.
+
+    Raises:
+        MissingObjectError: On asking, if there is none; and so the others.
+        ChangedObjectError: If it has changed since the first time.
+        StorageError: If it cannot be read.
+    """
+
+    ahead = _AHEAD
+
+    def __init__(self, bucket: Bucket, path: str) -> None:
+        self._bucket = bucket
+        self._path = path
+        self._seen: Found | None = None
+        self.name = f"{bucket.endpoint or ''} {bucket.address.url(path)}"
+
+    def size(self) -> int:
+        """See `RangeFile.size`."""
+        return self._about().size
+
+    def stamp(self) -> str:
+        """See `RangeFile.stamp`."""
+        return self._about().etag
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """See `RangeFile.read_at`."""
+        if length <= 0:
+            return b""
+        etag = self._seen.etag if self._seen else None
+        try:
+            found = self._bucket.get(self._path, offset, offset + length, etag)
+        except OutOfRangeError:
+            return b""
+        except ConditionFailedError as error:
+            deed = f"cannot read on in {self._bucket.address.url(self._path)}"
+            why = "it has changed while it was read; start again"
+            raise ChangedObjectError(deed, why) from error
+        # Not its bytes, which may be many.
+        self._seen = self._seen or replace(found, data=b"")
+        return found.data
+
+    def _about(self) -> Found:
+        if self._seen is None:
+            self._seen = self._bucket.head(self._path)
+        return self._seen
+
+
+def open_object(bucket: Bucket, path: str) -> RangeStream:
+    """An object as a seekable file, read in blocks; the first one is read at once.
+
     Raises:
         MissingObjectError: If there is none.
         StorageError: If it cannot be read; on reading, too, and if it has changed since.
     """
-
-    def __init__(self, bucket: Bucket, path: str) -> None:
-        super().__init__()
-        self._bucket = bucket
-        self._path = path
-        first = bucket.get(path, 0, BLOCK_BYTES)
-        self._size, self._etag = first.size, first.etag
-        self._blocks = OrderedDict({0: first.data})
-        self._position = 0
-        # Arrow reads from several threads.
-        self._guard = threading.RLock()
-
-    def readable(self) -> bool:
-        """See `io.IOBase.readable`."""
-        return True
-
-    def seekable(self) -> bool:
-        """See `io.IOBase.seekable`."""
-        return True
-
-    def tell(self) -> int:
-        """See `io.IOBase.tell`."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """See `io.IOBase.seek`."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        if base + offset < 0:
-            message = f"negative position {base + offset}"
-            raise ValueError(message)
-        self._position = base + offset
-        return self._position
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fills the buffer as far as the file reaches: Arrow takes less for its end."""
-        with self._guard:
-            return self._readinto(memoryview(buffer).cast("B"))
-
-    def _readinto(self, view: memoryview) -> int:
-        done = 0
-        while done < len(view) and self._position < self._size:
-            number, offset = divmod(self._position, BLOCK_BYTES)
-            piece = self._block(number)[offset : offset + len(view) - done]
-            view[done : done + len(piece)] = piece
-            done += len(piece)
-            self._position += len(piece)
-        return done
-
-    def _block(self, number: int) -> memoryview:
-        if number not in self._blocks:
-            begin = number * BLOCK_BYTES
-            self._blocks[number] = self._read(begin, min(self._size, begin + BLOCK_BYTES))
-            if len(self._blocks) > _KEPT:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(number)
-        return memoryview(self._blocks[number])
-
-    def _read(self, begin: int, end: int) -> bytes:
-        try:
-            return self._bucket.get(self._path, begin, end, self._etag).data
-        except ConditionFailedError as error:
-            url = self._bucket.address.url(self._path)
-            message = f"{url} has changed while it was read; start again"
-            raise StorageError(message) from error
+    return RangeStream(InBlocks(ObjectFile(bucket, path), BLOCK_BYTES, _KEPT))

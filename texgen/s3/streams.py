@@ -7,7 +7,7 @@ from typing import BinaryIO, cast
 
 from texgen.s3.address import Address, parse
 from texgen.s3.bucket import Bucket
-from texgen.s3.file import ObjectFile
+from texgen.s3.file import open_object
 
 
 def open_stream(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) -> BinaryIO:
@@ -22,5 +22,5 @@ def open_stream(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) ->
         raise ValueError(message)
     address = parse(url)
     folder, _slash, name = address.prefix.rpartition("/")
-    raw = ObjectFile(Bucket(Address(address.bucket, folder)), name)
+    raw = open_object(Bucket(Address(address.bucket, folder)), name)
     return cast(BinaryIO, io.BufferedReader(raw, max(bufsize, io.DEFAULT_BUFFER_SIZE)))

@@ -17,7 +17,7 @@ from texgen.s3.faults import (
     MissingObjectError,
     UnsupportedError,
 )
-from texgen.s3.file import ObjectFile
+from texgen.s3.file import open_object
 
 MULTIPART_BYTES = 64 << 20
 """Larger files go up in parts."""
@@ -104,7 +104,7 @@ def committed_sha256(bucket: Bucket, path: str) -> str | None:
     try:
         known = bucket.head(path).sha256
         # Others copy objects without what is kept beside them.
-        return known or sha256_stream(ObjectFile(bucket, path))
+        return known or sha256_stream(open_object(bucket, path))
     except MissingObjectError:
         return None
 

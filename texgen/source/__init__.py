@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from texgen.source.base import (
     SPLIT_NAMES,
     SRC_FORMATS,
@@ -51,17 +49,11 @@ def open_source(spec: SourceSpec, problem: Problem = throw) -> Source:
         ConfigError: If this version cannot read such a source.
         SourceError: If there is nothing, or nothing that fits.
     """
-    kind = spec.format or find_format(spec.location)
+    kind = spec.format or find_format(spec.location, spec.endpoint)
     if kind == "ilsvrc":
         return IlsvrcSource(spec, problem)
     if kind == "webdataset":
         return WebDatasetSource(spec, problem)
     if kind == "parquet":
         return ParquetSource(spec, problem)
-    return FolderSource(
-        Path(spec.location),
-        spec.selected,
-        classes=spec.classes,
-        labels=spec.labels,
-        problem=problem,
-    )
+    return FolderSource(spec, problem)

@@ -9,6 +9,7 @@ from texgen.errors import SourceError
 from texgen.source.archive import ArchiveSplit
 from texgen.source.base import Problem, SourceSpec, SplitListing, throw
 from texgen.source.files import root_of
+from texgen.source.filesystem import files_at
 from texgen.types import ImageEntry
 
 
@@ -24,8 +25,14 @@ class ArchiveSource(abc.ABC):
     def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
         self._spec = spec
         self._problem = problem
-        self._root = root_of(spec.location)
+        self._files = files_at(spec.location, spec.endpoint)
+        self._root = root_of(self._files, spec.location)
         self._splits: dict[str, ArchiveSplit] = {}
+
+    @property
+    def parallel(self) -> int:
+        """See `texgen.source.Source`."""
+        return self._files.parallel
 
     @abc.abstractmethod
     def splits(self) -> tuple[SplitListing, ...]:

@@ -51,11 +51,13 @@ class SourceSpec:
     """Names a source so that any process can open it.
 
     Attributes:
-        location: Absolute path, or a pattern of paths.
+        location: Absolute path or ``s3://bucket/prefix``, or a pattern of them.
         selected: Names of the splits to take; empty takes those that are there.
         classes: Those to take, None for all.
         labels: Path of the classes of flat splits, None where there are none.
         format: One of `SRC_FORMATS`, None where it is still to be found by looking.
+        endpoint: URL of the S3-compatible store of what lies in a bucket; None is what the
+            environment names.
     """
 
     location: str
@@ -63,6 +65,7 @@ class SourceSpec:
     classes: tuple[str, ...] | None = None
     labels: str | None = None
     format: str | None = None
+    endpoint: str | None = None
 
     @property
     def taken(self) -> frozenset[str] | None:
@@ -71,7 +74,16 @@ class SourceSpec:
 
 
 class Source(Protocol):
-    """Lists photographs while a build is planned, and reads them, anywhere, one by one."""
+    """Lists photographs while a build is planned, and reads them, anywhere, one by one.
+
+    Attributes:
+        parallel: Photographs that are worth being read at once, by as many threads.
+    """
+
+    @property
+    def parallel(self) -> int:
+        """See above."""
+        ...
 
     def splits(self) -> tuple[SplitListing, ...]:
         """The splits that are there, in byte order of their names.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
 from pathlib import Path
 
-from texgen.errors import ConfigError, SourceError
+from texgen.errors import SourceError
+from texgen.ranges import RangeFile
 from texgen.source.base import SPLIT_NAMES, is_image_name
+from texgen.source.filesystem import FileSystem, files_at, list_folder
 from texgen.source.ilsvrc import CLASS_TAR, TRAIN, VAL
 from texgen.source.parquet_file import MAGIC
 from texgen.source.patterns import is_pattern
-from texgen.source.ranges import first_names, kind_of, list_folder, open_range
 from texgen.source.tar import BLOCK, TarScan
 from texgen.words import count_of
 
@@ -33,24 +35,26 @@ _LOOKED_AT = 100
 """Names in a class folder that are looked at for an image."""
 
 
-def find_format(location: str) -> str:
+def find_format(location: str, endpoint: str | None = None) -> str:
     """One of `SRC_FORMATS`.
+
+    Args:
+        location: See `texgen.source.SourceSpec`.
+        endpoint: Likewise.
 
     Raises:
         ConfigError: If this version cannot read such a place.
         SourceError: If there is nothing, or nothing that fits; says what there is.
     """
-    if "://" in location:
-        message = f"--src {location}: only files and folders can be read so far; copy it to one"
-        raise ConfigError(message)
+    files = files_at(location, endpoint)
     try:
-        kind = kind_of(location)
+        kind = files.kind(location)
         if kind == "folder":
-            return _of_folder(location)
+            return _of_folder(files, location)
         if kind == "file":
-            return _of_file(location)
+            return _of_file(files.open(location), location)
     except OSError as error:
-        message = f"--src {location}: no such file or folder ({error.strerror})"
+        message = f"--src {location}: {error.strerror}"
         raise SourceError(message) from error
     if is_pattern(location):
         return "parquet" if location.endswith(".parquet") else "webdataset"
@@ -58,8 +62,7 @@ def find_format(location: str) -> str:
     raise SourceError(message)
 
 
-def _of_file(location: str) -> str:
-    file = open_range(location)
+def _of_file(file: RangeFile, location: str) -> str:
     head = file.read_at(0, BLOCK)
     if head.startswith(MAGIC):
         return "parquet"
@@ -81,15 +84,16 @@ def _of_file(location: str) -> str:
     return "webdataset"
 
 
-def _of_folder(location: str) -> str:
-    files, folders = list_folder(location)
+def _of_folder(files: FileSystem, location: str) -> str:
+    there, folders = list_folder(files, location)
     splits = [f"{location}/{name}" for name in folders if name in SPLIT_NAMES]
     # People keep the tars beside what they unpacked of them.
-    if any(_holds_images(place) for place in splits or [location]):
+    if any(_holds_images(files, place) for place in splits or [location]):
         return "folder"
-    if TRAIN in files or VAL in files:
+    if TRAIN in there or VAL in there:
         return "ilsvrc"
-    names = [*files, *(n for place in (*splits, f"{location}/data") for n in _names(place))]
+    inside = (*splits, f"{location}/data")
+    names = [*there, *(name for place in inside for name in _names(files, place))]
     _refuse_class_tars(location, names)
     kinds = {_SUFFIXES[suffix] for name in names if (suffix := Path(name).suffix) in _SUFFIXES}
     if len(kinds) == 1:
@@ -97,18 +101,18 @@ def _of_folder(location: str) -> str:
     if kinds:
         message = f"--src {location}: both .tar and .parquet files; choose by --src-format"
         raise SourceError(message)
-    if folders or not files:
+    if folders or not there:
         # An empty folder, or class folders without an image: what is wrong is said there.
         return "folder"
-    found = Counter(Path(name).suffix or "extensionless" for name in files)
+    found = Counter(Path(name).suffix or "extensionless" for name in there)
     most = ", ".join(f"{number} {suffix}" for suffix, number in found.most_common(3))
-    message = f"--src {location}: {count_of(len(files), 'file')} ({most}) and no image; {EXPECTED}"
+    message = f"--src {location}: {count_of(len(there), 'file')} ({most}) and no image; {EXPECTED}"
     raise SourceError(message)
 
 
-def _names(folder: str) -> list[str]:
+def _names(files: FileSystem, folder: str) -> list[str]:
     try:
-        return list_folder(folder)[0]
+        return list_folder(files, folder)[0]
     except OSError:
         return []
 
@@ -124,20 +128,21 @@ def _refuse_class_tars(location: str, names: list[str]) -> None:
         raise SourceError(message)
 
 
-def _holds_images(folder: str) -> bool:
+def _holds_images(files: FileSystem, folder: str) -> bool:
     """Whether a split has an image, or a class folder with one among its first names."""
     try:
-        files, folders = list_folder(folder)
+        names, folders = list_folder(files, folder)
     except OSError:
         # Whatever it is, the error is said where it is listed.
         return True
-    if any(is_image_name(os.fsencode(name)) for name in files):
+    if any(is_image_name(os.fsencode(name)) for name in names):
         return True
-    return any(_begins_with_images(f"{folder}/{name}") for name in folders)
+    return any(_begins_with_images(files, f"{folder}/{name}") for name in folders)
 
 
-def _begins_with_images(folder: str) -> bool:
+def _begins_with_images(files: FileSystem, folder: str) -> bool:
     try:
-        return any(is_image_name(os.fsencode(name)) for name in first_names(folder, _LOOKED_AT))
+        items = itertools.islice(files.scan(folder), _LOOKED_AT)
+        return any(is_image_name(item.name) for item in items)
     except OSError:
         return False

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from texgen.ahead import map_ahead
 from texgen.errors import SourceError
 from texgen.source.archive import Archive
 from texgen.source.base import (
@@ -15,8 +16,8 @@ from texgen.source.base import (
     check_selected,
     sole_split,
 )
+from texgen.source.filesystem import FileSystem, list_folder
 from texgen.source.patterns import fixed_folder, is_pattern, paths_of
-from texgen.source.ranges import kind_of, list_folder, open_range
 from texgen.words import count_of
 
 _DATA = "data"
@@ -36,29 +37,32 @@ class SplitFiles:
     notes: tuple[str, ...]
 
 
-def root_of(location: str) -> str:
+def root_of(files: FileSystem, location: str) -> str:
     """The folder that paths of archives are relative to."""
-    kind = _kind(location)
+    kind = _kind(files, location)
     if kind is None and is_pattern(location):
         return fixed_folder(location)
     return location if kind == "folder" else location.rpartition("/")[0] or "/"
 
 
-def _kind(location: str) -> str | None:
+def _kind(files: FileSystem, location: str) -> str | None:
     try:
-        return kind_of(location)
+        return files.kind(location)
     except OSError as error:
         message = f"--src {location}: {error.strerror}"
         raise SourceError(message) from error
 
 
-def split_files(location: str, suffix: str, selected: tuple[str, ...]) -> SplitFiles:
+def split_files(
+    files: FileSystem, location: str, suffix: str, selected: tuple[str, ...]
+) -> SplitFiles:
     """The archives at a location.
 
     A split's archives lie in a folder of its name, or have its name in theirs
     (``imagenet-train-000017.tar``); where none does either, all are of one split.
 
     Args:
+        files: Holds the location.
         location: A folder of archives or of split folders, an archive, or a pattern.
         suffix: That the names of archives in a folder end in.
         selected: Names of the splits to take; empty takes those that are there.
@@ -66,8 +70,8 @@ def split_files(location: str, suffix: str, selected: tuple[str, ...]) -> SplitF
     Raises:
         SourceError: If there are none, or a selected split is not there.
     """
-    root = root_of(location)
-    paths, notes = _paths(location, root, suffix)
+    root = root_of(files, location)
+    paths, notes = _paths(files, location, root, suffix)
     if not paths:
         message = f"--src {location}: no {suffix} files in it"
         raise SourceError("; ".join([message, *notes]))
@@ -96,42 +100,48 @@ def split_of(path: str) -> str:
     return words.pop() if len(words) == 1 else ""
 
 
-def open_archives(root: str, paths: Iterable[str], problem: Problem) -> Iterator[Archive]:
+def open_archives(
+    files: FileSystem, root: str, paths: Iterable[str], problem: Problem
+) -> Iterator[Archive]:
     """The archives that are there; one that is not is a problem."""
-    for path in paths:
-        size = _size(root, path, problem)
-        if size is not None:
-            yield Archive(path, size)
+
+    def look(path: str) -> Archive | SourceError:
+        try:
+            return Archive(path, files.open(f"{root}/{path}").size())
+        except OSError as error:
+            return SourceError(f"cannot read {path}: {error.strerror or error}")
+
+    for found in map_ahead(look, paths, files.parallel):
+        if isinstance(found, SourceError):
+            problem(found)
+        else:
+            yield found
 
 
-def _size(root: str, path: str, problem: Problem) -> int | None:
-    try:
-        return open_range(f"{root}/{path}").size()
-    except OSError as error:
-        problem(SourceError(f"cannot read {path}: {error.strerror or error}"))
-        return None
-
-
-def _paths(location: str, root: str, suffix: str) -> tuple[list[str], list[str]]:
+def _paths(files: FileSystem, location: str, root: str, suffix: str) -> tuple[list[str], list[str]]:
     """Paths of archives relative to ``root``, and what was ignored."""
     if root != location:
-        full = [location] if _kind(location) else paths_of(location)
+        kind = _kind(files, location)
+        if kind is None and not is_pattern(location):
+            message = f"--src {location}: no such file or folder"
+            raise SourceError(message)
+        full = [location] if kind else paths_of(files, location)
         return [os.path.relpath(path, root) for path in full], []
     try:
-        return _in_folder(root, suffix)
+        return _in_folder(files, root, suffix)
     except OSError as error:
         message = f"cannot list {error.filename or root}: {error.strerror}"
         raise SourceError(message) from error
 
 
-def _in_folder(root: str, suffix: str) -> tuple[list[str], list[str]]:
-    files, folders = list_folder(root)
-    paths = [name for name in files if name.endswith(suffix)]
+def _in_folder(files: FileSystem, root: str, suffix: str) -> tuple[list[str], list[str]]:
+    names, folders = list_folder(files, root)
+    paths = [name for name in names if name.endswith(suffix)]
     inside = [name for name in folders if name in (*SPLIT_NAMES, _DATA)]
     if paths or not inside:
         return paths, []
     notes = [f"folder {f!r} is not a split and is ignored" for f in folders if f not in inside]
     for folder in inside:
-        more, _ = _in_folder(f"{root}/{folder}", suffix)
+        more, _ = _in_folder(files, f"{root}/{folder}", suffix)
         paths += [f"{folder}/{path}" for path in more]
     return paths, notes

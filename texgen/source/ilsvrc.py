@@ -18,10 +18,10 @@ from texgen.source.base import (
     throw,
 )
 from texgen.source.files import open_archives
+from texgen.source.filesystem import list_folder
 from texgen.source.labelling import ByFolder, ByName, Labelling, Picture, Unlabelled
 from texgen.source.labels import read_labels
 from texgen.source.names import member_path, stem
-from texgen.source.ranges import list_folder
 from texgen.source.reading import TarReader
 from texgen.source.tar_index import INSIDE, SCHEMA, ignored, tar_index
 from texgen.types import ArrowTable, ImageEntry
@@ -47,7 +47,7 @@ class IlsvrcSource(ArchiveSource):
 
     def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
         super().__init__(spec, problem)
-        self._reader = TarReader(self._root)
+        self._reader = TarReader(self._files, self._root)
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
@@ -67,7 +67,7 @@ class IlsvrcSource(ArchiveSource):
         if own in _SPLITS.values():
             return {name: tar for name, tar in _SPLITS.items() if tar == own}, []
         try:
-            files, _ = list_folder(self._root)
+            files, _ = list_folder(self._files, self._root)
         except OSError as error:
             message = f"cannot list {self._root}: {error.strerror}"
             raise SourceError(message) from error
@@ -81,16 +81,16 @@ class IlsvrcSource(ArchiveSource):
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
         (path,) = paths
-        archives = list(open_archives(self._root, [path], self._problem))
+        archives = list(open_archives(self._files, self._root, [path], self._problem))
         nested = name == "train"
         full = f"{self._root}/{path}"
-        index = tar_index(full, path, self._problem, nested=nested)
+        index = tar_index(self._files, full, path, self._problem, nested=nested)
         if nested:
             tars = (n for n in _names(index) if INSIDE not in n and n.endswith(b".tar"))
             labelling: Labelling = ByFolder(map(_class_of, tars))
         else:
             labels = self._spec.labels or self._kit()
-            labelling = ByName(read_labels(labels)) if labels else Unlabelled()
+            labelling = ByName(read_labels(labels, self._spec.endpoint)) if labels else Unlabelled()
         notes = list(_notes(index, name, nested=nested))
         if nested and self._spec.labels:
             notes.append(f"--labels is not used for {name!r}, which has classes of its own")
@@ -107,7 +107,7 @@ class IlsvrcSource(ArchiveSource):
 
     def _kit(self) -> str | None:
         """The development kit in SRC."""
-        files, folders = list_folder(self._root)
+        files, folders = list_folder(self._files, self._root)
         return next((f"{self._root}/{kit}" for kit in _KITS if kit in (*files, *folders)), None)
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from texgen.source.ranges import RangeFile
+from texgen.ranges import RangeFile
 from texgen.types import ArrowTable
 
 _log = logging.getLogger(__name__)

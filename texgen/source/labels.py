@@ -6,11 +6,14 @@ import csv
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from typing import IO
 
 from texgen.errors import ConfigError
+from texgen.ranges import RangeStream
+from texgen.source.filesystem import FileSystem, files_at, list_folder
 
 BUILT_IN_CLASSES = {"imagenet100": "imagenet100.txt"}
 """Name to the file of a list that comes with texgen."""
@@ -18,6 +21,10 @@ BUILT_IN_CLASSES = {"imagenet100": "imagenet100.txt"}
 _WNID = re.compile(r"n[0-9]{8}")
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _META = "meta.mat"
+_KIT_LEVELS = 2
+"""Folders inside the one that is named in which the kit's files are looked for."""
+
+_BUFFER = 1 << 20
 
 
 def read_classes(name: str) -> tuple[str, ...]:
@@ -60,25 +67,32 @@ class Labels:
         return self._classes.get(name.rpartition(".")[0]) if found is None else found
 
 
-def read_labels(path: str) -> Labels:
+def read_labels(path: str, endpoint: str | None = None) -> Labels:
     """Reads ``--labels``.
 
     It may be a CSV file with the columns ``file,class``; Kaggle's ``LOC_val_solution.csv``
     (``ImageId,PredictionString``); or the development kit of ILSVRC-2012, as the tar or
     unpacked.
 
+    Args:
+        path: Of the file or folder, or ``s3://bucket/key``.
+        endpoint: See `texgen.source.SourceSpec`.
+
     Raises:
         ConfigError: If it is none of these; says what is wrong.
     """
-    place = Path(path)
+    files = files_at(path, endpoint)
     try:
-        if place.is_dir():
-            return _from_kit(_kit_files(place), path)
-        if tarfile.is_tarfile(place):
-            return _from_kit(_kit_members(place), path)
-        return _from_csv(place.read_text("utf-8-sig"), path)
+        if files.kind(path) == "folder":
+            return _from_kit(dict(_kit_files(files, path)), path)
+        file: IO[bytes] = io.BufferedReader(RangeStream(files.open(path)), _BUFFER)
+        if tarfile.is_tarfile(file):
+            return _from_kit(_kit_members(file), path)
+        file.seek(0)
+        return _from_csv(file.read().decode("utf-8-sig"), path)
     except (OSError, UnicodeDecodeError, tarfile.TarError, EOFError) as error:
-        message = f"--labels {path}: cannot be read ({error})"
+        why = (isinstance(error, OSError) and error.strerror) or error
+        message = f"--labels {path}: cannot be read ({why})"
         raise ConfigError(message) from error
 
 
@@ -113,19 +127,26 @@ def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
     return Labels(classes)
 
 
-def _kit_files(folder: Path) -> dict[str, bytes]:
-    found = {p.name: p for p in folder.rglob("*") if p.name in {_TRUTH, _META}}
-    return {name: path.read_bytes() for name, path in found.items()}
+def _kit_files(
+    files: FileSystem, folder: str, levels: int = _KIT_LEVELS
+) -> Iterator[tuple[str, bytes]]:
+    names, folders = list_folder(files, folder)
+    for name in {_TRUTH, _META}.intersection(names):
+        file = files.open(f"{folder}/{name}")
+        yield name, file.read_at(0, file.size())
+    for inside in folders if levels else ():
+        yield from _kit_files(files, f"{folder}/{inside}", levels - 1)
 
 
-def _kit_members(path: Path) -> dict[str, bytes]:
+def _kit_members(file: IO[bytes]) -> dict[str, bytes]:
     found = {}
-    with tarfile.open(path) as tar:
+    file.seek(0)
+    with tarfile.open(fileobj=file) as tar:
         for info in tar:
             name = info.name.rpartition("/")[2]
-            file = tar.extractfile(info) if name in {_TRUTH, _META} else None
-            if file is not None:
-                found[name] = file.read()
+            member = tar.extractfile(info) if name in {_TRUTH, _META} else None
+            if member is not None:
+                found[name] = member.read()
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 
+from texgen.ahead import map_ahead
 from texgen.errors import ImageError, SourceError
 from texgen.source.archive import Archive, ArchiveSplit, collect
 from texgen.source.archive_source import ArchiveSource
@@ -18,11 +20,13 @@ from texgen.source.labels import read_labels
 from texgen.source.locator import Locator
 from texgen.source.names import member_path, stem
 from texgen.source.parquet_file import ImageFile, open_image_file
-from texgen.source.ranges import open_range
 from texgen.source.reading import reading
 from texgen.source.row_groups import GROUPS
 from texgen.types import ImageEntry
 from texgen.words import count_of
+
+_Row: TypeAlias = tuple[str | None, int | None]
+"""Path and label."""
 
 
 class ParquetSource(ArchiveSource):
@@ -36,14 +40,14 @@ class ParquetSource(ArchiveSource):
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        files = split_files(self._spec.location, ".parquet", self._spec.selected)
+        files = split_files(self._files, self._spec.location, ".parquet", self._spec.selected)
         return self._listings(files.splits, files.notes)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
         place = Locator.decode(entry.locator)
         with reading(entry, place):
-            data = GROUPS.read(self._root, place, entry.source)
+            data = GROUPS.read(self._files, self._root, place, entry.source)
         if data is None:
             raise ImageError("image_missing", f"{entry.source} holds no bytes")
         if len(data) > MAX_FILE_BYTES:
@@ -51,7 +55,8 @@ class ParquetSource(ArchiveSource):
         return data
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        opened = [(a, self._open(a)) for a in open_archives(self._root, paths, self._problem)]
+        there = open_archives(self._files, self._root, paths, self._problem)
+        opened = list(map_ahead(lambda a: (a, self._open(a)), there, self._files.parallel))
         archives = [archive for archive, file in opened if file]
         files = [file for _, file in opened if file]
         labelling, notes = self._labelling(name, files)
@@ -70,7 +75,7 @@ class ParquetSource(ArchiveSource):
 
     def _open(self, archive: Archive) -> ImageFile | None:
         try:
-            return open_image_file(open_range(f"{self._root}/{archive.path}"), archive.text)
+            return open_image_file(self._files.open(f"{self._root}/{archive.path}"), archive.text)
         except (SourceError, OSError) as error:
             self._problem(_unreadable(archive, error))
             return None
@@ -86,25 +91,31 @@ class ParquetSource(ArchiveSource):
             return ByNumber(files[0].names, prefix=True), notes if labels else []
         if any(p and b"/" in _path(p) for file in files for p, _ in self._rows(file)):
             return ByFolder(), notes if labels else []
-        return ByName(read_labels(labels)) if labels else Unlabelled(), []
+        return ByName(read_labels(labels, self._spec.endpoint)) if labels else Unlabelled(), []
 
     def _pictures(
         self, archives: Sequence[Archive], files: Sequence[ImageFile]
     ) -> Iterator[Picture]:
-        for number, (archive, file) in enumerate(zip(archives, files, strict=True)):
+        parallel = self._files.parallel
+
+        def listed(pair: tuple[Archive, ImageFile]) -> tuple[Archive, ImageFile, Iterable[_Row]]:
+            rows = self._rows(pair[1], pair[0])
+            # Threads must read all of it; on this machine one file may hold every row.
+            return *pair, rows if parallel == 1 else list(rows)
+
+        pairs = zip(archives, files, strict=True)
+        for number, (archive, file, rows) in enumerate(map_ahead(listed, pairs, parallel)):
             base = os.fsencode(Path(archive.path).stem)
-            for row, (path, label) in enumerate(self._rows(file, archive)):
+            for row, (path, label) in enumerate(rows):
                 own = _path(path or "")
                 key = stem(own) if own else base + b"_%d" % row
                 yield Picture(number, own, key, label, row, -1, file.check)
 
-    def _rows(
-        self, file: ImageFile, archive: Archive | None = None
-    ) -> Iterator[tuple[str | None, int | None]]:
+    def _rows(self, file: ImageFile, archive: Archive | None = None) -> Iterator[_Row]:
         """Of a file that may be damaged: a problem where its ``archive`` is told."""
         try:
             yield from file.rows()
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:
             if archive is not None:
                 self._problem(_unreadable(archive, error))
 
@@ -112,6 +123,9 @@ class ParquetSource(ArchiveSource):
 def _unreadable(archive: Archive, error: Exception) -> SourceError:
     if isinstance(error, SourceError):
         return error
+    if isinstance(error, OSError) and error.strerror:
+        # Of the storage. Arrow's own have none.
+        return SourceError(f"cannot read {archive.text}: {error.strerror}")
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
     return SourceError(f"cannot read {archive.text}: {why}; fetch the file again")
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texgen.errors import SourceError
-from texgen.source.ranges import RangeFile, RangeStream
+from texgen.ranges import RangeFile, RangeStream
 from texgen.words import size_text
 
 MAGIC = b"PAR1"
@@ -95,7 +95,7 @@ def open_image_file(file: RangeFile, where: str) -> ImageFile:
     try:
         reader = pq.ParquetFile(pa.PythonFile(RangeStream(file), mode="r"))
         schema, metadata = reader.schema_arrow, reader.metadata
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         if getattr(error, "errno", None):
             raise
         raise _damaged(where, file.size() - _TAIL, "no footer ends there") from error

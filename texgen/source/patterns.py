@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from texgen.errors import SourceError
-from texgen.source.ranges import list_folder
+from texgen.source.filesystem import FileSystem, list_folder
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
@@ -27,7 +27,7 @@ def fixed_folder(pattern: str) -> str:
     return head.rpartition("/")[0] or "/"
 
 
-def paths_of(pattern: str) -> list[str]:
+def paths_of(files: FileSystem, pattern: str) -> list[str]:
     """The paths that a pattern names, sorted by bytes; those of braces need not be there.
 
     Raises:
@@ -35,7 +35,7 @@ def paths_of(pattern: str) -> list[str]:
     """
     found = set()
     for path in _choices(pattern):
-        found.update(_matches(path) if _GLOB.search(path) else [path])
+        found.update(_matches(files, path) if _GLOB.search(path) else [path])
         if len(found) > _MAX_PATHS:
             message = f"--src {pattern}: it names more than {_MAX_PATHS} files"
             raise SourceError(message)
@@ -66,20 +66,22 @@ def _alternatives(inside: str) -> Iterator[str]:
         yield f"{number:0{width}d}"
 
 
-def _matches(pattern: str) -> list[str]:
+def _matches(files: FileSystem, pattern: str) -> list[str]:
     """The files that a pattern of ``*``, ``?`` and ``[…]`` fits, none of which fits a ``/``."""
     folder = fixed_folder(pattern)
     steps = pattern[len(folder) :].strip("/").split("/")
     found = [folder.rstrip("/")]
     for depth, step in enumerate(steps):
         last = depth == len(steps) - 1
-        found = [f"{place}/{name}" for place in found for name in _fitting(place, step, files=last)]
+        found = [
+            f"{place}/{name}" for place in found for name in _fitting(files, place, step, last=last)
+        ]
     return found
 
 
-def _fitting(place: str, step: str, *, files: bool) -> list[str]:
+def _fitting(files: FileSystem, place: str, step: str, *, last: bool) -> list[str]:
     try:
-        there = list_folder(place or "/")[0 if files else 1]
+        there = list_folder(files, place or "/")[0 if last else 1]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -7,22 +7,24 @@ import zlib
 from collections.abc import Iterator
 
 from texgen.errors import ImageError, SourceChangedError, SourceReadError
+from texgen.ranges import ChangedFileError
 from texgen.source.base import MAX_FILE_BYTES
+from texgen.source.filesystem import FileSystem, OpenFiles
 from texgen.source.locator import Locator
-from texgen.source.ranges import OpenFiles
 from texgen.source.tar import BLOCK
 from texgen.types import ImageEntry
 
 
 class TarReader:
-    """Reads members of tars.
+    """Reads members of tars; threads may share it.
 
     Args:
+        files: Holds the archives.
         root: Folder that the archives' paths are relative to.
     """
 
-    def __init__(self, root: str) -> None:
-        self._files = OpenFiles(root)
+    def __init__(self, files: FileSystem, root: str) -> None:
+        self._files = OpenFiles(files, root)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
@@ -31,9 +33,10 @@ class TarReader:
         place = Locator.decode(entry.locator)
         with reading(entry, place):
             file = self._files.get(place.path)
-            check_size(file.size(), place)
-            # The header lies before the data, and tells another archive of the same size.
+            # The header lies before the data, and tells another archive of the same size. Read
+            # first: of an object in a bucket the size then comes with it.
             found = file.read_at(place.position - BLOCK, BLOCK + entry.size)
+            check_size(file.size(), place)
         if len(found) < BLOCK + entry.size or zlib.crc32(found[:BLOCK]) != place.check:
             raise changed(place)
         return found[BLOCK:]
@@ -67,6 +70,8 @@ def reading(entry: ImageEntry, place: Locator) -> Iterator[None]:
     """Turns the system's errors while an archive is read into those of a source."""
     try:
         yield
+    except ChangedFileError as error:
+        raise changed(place) from error
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         message = f"{place.archive} is gone since the build was planned; put it back"
         raise SourceChangedError(message) from error

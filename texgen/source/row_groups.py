@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Any
+from typing import Any, TypeAlias
 
 from texgen.errors import ImageError, SourceChangedError, SourceError
+from texgen.ranges import RangeFile
+from texgen.source.filesystem import FileSystem
 from texgen.source.locator import Locator
 from texgen.source.parquet_file import ImageFile, open_image_file
-from texgen.source.ranges import RangeFile, open_range
 from texgen.source.reading import changed, check_size
 
 _MAX_FILES = 16
 _MAX_BYTES = 64 << 20
+
+
+_Key: TypeAlias = tuple[FileSystem, str, int]
+"""A file's storage, path and checksum."""
 
 
 class RowGroups:
@@ -28,15 +33,16 @@ class RowGroups:
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._files: OrderedDict[tuple[str, int], tuple[RangeFile, ImageFile]] = OrderedDict()
-        self._groups: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
+        self._files: OrderedDict[_Key, tuple[RangeFile, ImageFile]] = OrderedDict()
+        self._groups: OrderedDict[tuple[_Key, int], Any] = OrderedDict()
         # Arrow's readers have one position for all.
         self._lock = threading.Lock()
 
-    def read(self, root: str, place: Locator, source: str) -> bytes | None:
+    def read(self, files: FileSystem, root: str, place: Locator, source: str) -> bytes | None:
         """A photograph's bytes; None where the row holds none.
 
         Args:
+            files: Holds the file.
             root: Folder of the paths.
             place: Of the photograph.
             source: Its name, for people.
@@ -47,18 +53,18 @@ class RowGroups:
             OSError: If the file cannot be read.
         """
         with self._lock:
-            file = self._file(root, place)
+            key = (files, f"{root}/{place.path}", place.check)
+            file = self._file(key, place)
             group = file.group_of(place.position)
-            images = self._images(f"{root}/{place.path}", file, group, source)
+            images = self._images((key, group), file, source)
             found = images[place.position - file.starts[group]].as_py()
         data: bytes | None = found and found["bytes"]
         return data
 
-    def _file(self, root: str, place: Locator) -> ImageFile:
-        path = f"{root}/{place.path}"
-        known = self._files.pop((path, place.check), None)
+    def _file(self, key: _Key, place: Locator) -> ImageFile:
+        known = self._files.pop(key, None)
         if known is None:
-            opened = open_range(path)
+            opened = key[0].open(key[1])
             check_size(opened.size(), place)
             try:
                 known = opened, open_image_file(opened, place.archive)
@@ -67,17 +73,16 @@ class RowGroups:
             if known[1].check != place.check:
                 raise changed(place)
         check_size(known[0].size(), place)
-        self._files[path, place.check] = known
+        self._files[key] = known
         if len(self._files) > _MAX_FILES:
             self._files.popitem(last=False)
         return known[1]
 
-    def _images(self, path: str, file: ImageFile, group: int, source: str) -> Any:  # noqa: ANN401
-        key = (path, file.check, group)
+    def _images(self, key: tuple[_Key, int], file: ImageFile, source: str) -> Any:  # noqa: ANN401
         images = self._groups.pop(key, None)
         if images is None:
             try:
-                images = file.images(group)
+                images = file.images(key[1])
             except OSError as error:
                 if error.errno:
                     raise

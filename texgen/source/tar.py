@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from texgen.errors import SourceError
+from texgen.ranges import RangeFile
 from texgen.source.base import shown
-from texgen.source.ranges import RangeFile
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)

@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from texgen.errors import SourceError
+from texgen.ranges import RangeFile
 from texgen.source.archive import Archive
 from texgen.source.base import Problem, shown
+from texgen.source.filesystem import FileSystem
 from texgen.source.index_cache import IndexCache
-from texgen.source.ranges import RangeFile, open_range
 from texgen.source.tar import Member, TarScan
 from texgen.types import ArrowTable
 
@@ -40,16 +41,19 @@ SCHEMA = pa.schema(
 _IGNORED = b"texgen.ignored"
 _ROWS = 1 << 16
 _AT_ONCE = 8
-"""Tars whose headers are read side by side."""
+"""Tars whose headers are read side by side, if their storage does not ask for more."""
 
 _LABEL = b".cls"
 _LABEL_BYTES = 32
 
 
-def tar_index(path: str, where: str, problem: Problem, *, nested: bool = False) -> ArrowTable:
+def tar_index(
+    files: FileSystem, path: str, where: str, problem: Problem, *, nested: bool = False
+) -> ArrowTable:
     r"""The index of a tar; of what could be read of it, where the rest is a problem.
 
     Args:
+        files: Holds the tar.
         path: Of the tar.
         where: Its name, for people.
         problem: Called where the tar cannot be opened, is cut off or damaged.
@@ -57,11 +61,11 @@ def tar_index(path: str, where: str, problem: Problem, *, nested: bool = False) 
             behind a row for the tar itself.
     """
     try:
-        file = open_range(path)
+        file = files.open(path)
         cache = IndexCache(file, "nested" if nested else "flat")
         if (found := cache.load(SCHEMA)) is not None:
             return found
-        return _make(file, where, problem, cache, nested=nested)
+        return _make(file, where, problem, cache, _at_once(files) if nested else None)
     except OSError as error:
         problem(SourceError(f"cannot read {where}: {error.strerror or error}"))
         return SCHEMA.empty_table()
@@ -72,14 +76,20 @@ def ignored(index: ArrowTable) -> int:
     return int((index.schema.metadata or {}).get(_IGNORED, b"0"))
 
 
-def tar_indexes(root: str, tars: Sequence[Archive], problem: Problem) -> list[ArrowTable]:
+def tar_indexes(
+    files: FileSystem, root: str, tars: Sequence[Archive], problem: Problem
+) -> list[ArrowTable]:
     """`tar_index` of several tars at once: the wait for storage is most of what it costs."""
 
     def index(tar: Archive) -> ArrowTable:
-        return tar_index(f"{root}/{tar.path}", tar.text, problem)
+        return tar_index(files, f"{root}/{tar.path}", tar.text, problem)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_at_once(files)) as pool:
         return list(pool.map(index, tars))
+
+
+def _at_once(files: FileSystem) -> int:
+    return max(_AT_ONCE, files.parallel)
 
 
 class _Rows:
@@ -111,12 +121,14 @@ class _Rows:
 
 
 def _make(
-    file: RangeFile, where: str, problem: Problem, cache: IndexCache, *, nested: bool
+    file: RangeFile, where: str, problem: Problem, cache: IndexCache, nested: int | None
 ) -> ArrowTable:
+    """Reads all headers, of tars inside it ``nested`` at once; None where it has none."""
     _log.info("reading the headers of %s", where)
     rows = _Rows()
     whole = True
-    for error in _add_nested(rows, file, where) if nested else _add_flat(rows, file, where):
+    found = _add_nested(rows, file, where, nested) if nested else _add_flat(rows, file, where)
+    for error in found:
         whole = False
         problem(error)
     table = rows.table()
@@ -137,7 +149,7 @@ def _add_flat(rows: _Rows, file: RangeFile, where: str) -> Iterator[SourceError]
         yield error
 
 
-def _add_nested(rows: _Rows, file: RangeFile, where: str) -> Iterator[SourceError]:
+def _add_nested(rows: _Rows, file: RangeFile, where: str, at_once: int) -> Iterator[SourceError]:
     """Adds the tars in a tar and their members; what is wrong with any comes out."""
 
     def scanned(tar: Member) -> tuple[list[Member], SourceError | None]:
@@ -148,9 +160,9 @@ def _add_nested(rows: _Rows, file: RangeFile, where: str) -> Iterator[SourceErro
     tars = [m for m in outer if m.kind == "file" and m.name.endswith(b".tar")]
     for member in outer:
         rows.add(member)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for first in range(0, len(tars), _AT_ONCE):
-            some = tars[first : first + _AT_ONCE]
+    with ThreadPoolExecutor(at_once) as pool:
+        for first in range(0, len(tars), at_once):
+            some = tars[first : first + at_once]
             for tar, (members, error) in zip(some, pool.map(scanned, some), strict=True):
                 for inside in members:
                     rows.add(inside._replace(name=tar.name + INSIDE + inside.name))

@@ -30,11 +30,11 @@ class WebDatasetSource(ArchiveSource):
 
     def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
         super().__init__(spec, problem)
-        self._reader = TarReader(self._root)
+        self._reader = TarReader(self._files, self._root)
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        files = split_files(self._spec.location, ".tar", self._spec.selected)
+        files = split_files(self._files, self._spec.location, ".tar", self._spec.selected)
         return self._listings(files.splits, files.notes)
 
     def read(self, entry: ImageEntry) -> bytes:
@@ -42,8 +42,8 @@ class WebDatasetSource(ArchiveSource):
         return self._reader.read(entry)
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        archives = list(open_archives(self._root, paths, self._problem))
-        indexes = tar_indexes(self._root, archives, self._problem)
+        archives = list(open_archives(self._files, self._root, paths, self._problem))
+        indexes = tar_indexes(self._files, self._root, archives, self._problem)
         samples = Samples(archives, indexes)
         labelling, notes = self._labelling(name, samples)
         pictures = samples.pictures(self._problem)
@@ -58,7 +58,7 @@ class WebDatasetSource(ArchiveSource):
             return ByNumber(None, prefix=False), unused if labels else []
         if samples.foldered():
             return ByFolder(), unused if labels else []
-        return ByName(read_labels(labels)) if labels else Unlabelled(), []
+        return ByName(read_labels(labels, self._spec.endpoint)) if labels else Unlabelled(), []
 
 
 def _member(name: bytes, position: int) -> str:

@@ -15,7 +15,7 @@ from texgen.errors import LockedError, StorageError
 from texgen.s3.address import parse
 from texgen.s3.body import Body
 from texgen.s3.bucket import Bucket
-from texgen.s3.file import ObjectFile
+from texgen.s3.file import open_object
 from texgen.s3.lease import Lease, read_lease
 from texgen.s3.retry import ATTEMPTS
 from texgen.s3.upload import PROBE, abort_all, commit, committed_sha256
@@ -121,7 +121,7 @@ class S3Sink:
 
     def open(self, path: str) -> ArrowFile:
         """See `Sink.open`."""
-        return pa.PythonFile(ObjectFile(self._bucket, path), mode="r")
+        return pa.PythonFile(open_object(self._bucket, path), mode="r")
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """See `Sink.read`."""

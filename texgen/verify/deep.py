@@ -12,6 +12,7 @@ from texgen.errors import ConfigError, DatasetError
 from texgen.images import DECODE_RULE
 from texgen.index import Index, SplitIndex
 from texgen.plan import Plan
+from texgen.source import SourceSpec
 from texgen.storage import Sink
 from texgen.types import shard_path
 from texgen.verify.inspection import DeepInspection
@@ -38,11 +39,13 @@ class Deep:
         source: SRC, or None: then textures are only decoded.
         sample: Textures that are made anew, with SRC.
         sample_seed: Chooses them.
+        endpoint: Of SRC; see `texgen.source.SourceSpec`.
     """
 
     source: str | None
     sample: int
     sample_seed: int
+    endpoint: str | None = None
 
 
 class DeepCheck:
@@ -146,7 +149,9 @@ def open_deep(
         report.notes.append(_NO_SOURCE)
     else:
         try:
-            origin = _open_origin(deep.source, index, plan, settings, report)
+            origin = _open_origin(
+                SourceSpec(deep.source, endpoint=deep.endpoint), index, plan, settings, report
+            )
         except ConfigError as error:
             # Where the card is damaged, SRC may well be right.
             if not report.faults:
@@ -156,7 +161,7 @@ def open_deep(
 
 
 def _open_origin(
-    source: str, index: Index, plan: Plan | None, settings: Settings, report: Report
+    source: SourceSpec, index: Index, plan: Plan | None, settings: Settings, report: Report
 ) -> Origin | None:
     """SRC; None where its pixels are not those that the data set was made of."""
     rule = index.config.get("decode_rule")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from texgen.config import fingerprint
 from texgen.errors import ConfigError, SourceError
@@ -23,7 +24,7 @@ class Origin:
     """The photographs of every split beside the rows of it.
 
     Args:
-        location: SRC.
+        spec: Of SRC.
         index: Of the data set.
         plan: Where there still is one.
         report: Takes what SRC and the data set do not agree on.
@@ -37,16 +38,17 @@ class Origin:
     """
 
     def __init__(
-        self, location: str, index: Index, plan: Plan | None, report: Report, limit: int | None
+        self, spec: SourceSpec, index: Index, plan: Plan | None, report: Report, limit: int | None
     ) -> None:
         self._index = index
         self._plan = plan
         self._report = report
         self._limit = limit
         self._digests: dict[str, str] = {}
-        there = {listing.name for listing in open_source(SourceSpec(location)).splits()}
-        self.source: Source = open_source(SourceSpec(location, tuple(sorted(index.splits))))
-        self._listings = _listings(self.source, location, index)
+        there = {listing.name for listing in open_source(spec).splits()}
+        wanted = replace(spec, selected=tuple(sorted(index.splits)))
+        self.source: Source = open_source(wanted)
+        self._listings = _listings(self.source, spec.location, index)
         # Photographs without split folders are of whatever split they are asked for.
         for name in sorted(there - set(self._listings)) if len(there) > 1 else ():
             report.notes.append(f"SRC's split {name!r} is not in the data set, and not compared")
