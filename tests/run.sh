@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . pipelines/environment.sh
-install_into .venv '.[dev]'
+install_into .venv '.[dev,train]'
 
 # Upstream's program, which the engines are compared with.
 if ! [ -x .venv/bin/texture-synthesis ]; then
