@@ -10,10 +10,10 @@ from PIL import Image
 
 from texgen.cli.main import run
 from texgen.dataset import Dataset
-from texgen.errors import DatasetError
+from texgen.errors import ConfigError, DatasetError
 from texgen.storage import LocalSink
 from texgen.store import TextureStore
-from texgen.transfer import export
+from texgen.transfer import DownloadRequest, download, export, open_remote
 
 
 def exported(out: Path, to: Path, *splits: str):
@@ -51,9 +51,41 @@ def test_an_export_goes_on_where_it_stopped(finished, tmp_path):
 
 def test_one_split_and_no_other(finished, tmp_path):
     assert exported(finished, tmp_path / "files", "val").files == 2
-    assert [p.name for p in (tmp_path / "files").iterdir()] == ["val"]
+    assert [p.name for p in (tmp_path / "files").glob("[!.]*")] == ["val"]
     with pytest.raises(DatasetError, match="has only train, val"):
         exported(finished, tmp_path / "files", "test")
+
+
+def test_photographs_are_not_replaced_and_nothing_is_put_beside_them(finished, tmp_path, capsys):
+    photograph = tmp_path / "inet" / "train" / "ant" / "ant_000.png"
+    photograph.parent.mkdir(parents=True)
+    photograph.write_bytes(b"a photograph")
+    assert run(["export", str(finished), "--to", str(tmp_path / "inet")]) == 2
+    assert "is not empty and no export of this data set" in capsys.readouterr().err
+    assert [p for p in (tmp_path / "inet").rglob("*") if p.is_file()] == [photograph]
+    assert photograph.read_bytes() == b"a photograph"
+
+
+def test_an_export_of_one_data_set_does_not_take_in_another(finished, out, tmp_path):
+    exported(finished, tmp_path / "files", "val")
+    index = out / "index.json"
+    index.write_text(index.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
+    with pytest.raises(ConfigError, match="is that of another"):
+        exported(out, tmp_path / "files")
+    assert not (tmp_path / "files" / "train").exists()
+    assert exported(finished, tmp_path / "files").written == 10
+
+
+def test_of_a_part_the_textures_that_are_there_are_written(finished, tmp_path):
+    request = DownloadRequest(tmp_path / "part", ["train"], range(1, 3))
+    there = download(open_remote(str(finished)), request, lambda done, total: None).samples
+    summary = exported(tmp_path / "part", tmp_path / "files")
+    assert summary.files == summary.written == there > 0
+    store = TextureStore(tmp_path / "part")
+    files = {
+        p.relative_to(tmp_path / "files" / "train").as_posix() for p in tmp_path.rglob("*.png")
+    }
+    assert files == {f"{key}.png" for key in list(store.keys())}
 
 
 def test_a_damaged_texture_is_not_written(out, tmp_path):

@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """Write the textures of OUT as image files: DIR/<split>/<class>/<name>.
 
-    That is how the paper's authors' trainer takes them. The same command goes on where an
-    earlier one stopped.
+    That is how the paper's authors' trainer takes them. DIR is a new folder; the same command
+    goes on where an earlier one stopped.
     """
     if "://" in to:
         message = f"--to {to}: an export goes into a folder"

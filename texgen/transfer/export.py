@@ -13,8 +13,11 @@ from pathlib import Path
 
 from texgen.cpus import available_cpus
 from texgen.dataset import Dataset, Found
-from texgen.errors import DatasetError
+from texgen.errors import ConfigError, DatasetError
 from texgen.storage import storage_errors
+
+_OWN = ".texgen-export"
+"""Holds the fingerprint of the data set whose export a folder is; hidden from trainers."""
 
 _AT_ONCE = 64
 _KEY = re.compile(r"[A-Za-z0-9_~+-]+(/[A-Za-z0-9_~+-]+)*")
@@ -42,15 +45,17 @@ def export(
     """Writes every texture as ``TO/<split>/<key>.<format>``.
 
     A file that is there with as many bytes is left alone, so that an export goes on where
-    it stopped: each is written beside and renamed.
+    it stopped: each is written beside and renamed. Of a part of a data set it is the textures
+    of the shards that are there.
 
     Args:
         dataset: A finished one.
         splits: Names of those to write; empty is all.
-        to: A folder, made if need be.
+        to: A folder that is new, empty, or an earlier export of the same data set.
         tell: Called with the textures done and the number of all.
 
     Raises:
+        ConfigError: If ``to`` holds anything else, such as photographs of the same names.
         DatasetError: If a split is not there, or a texture is damaged.
         StorageError: If a file cannot be written.
     """
@@ -59,6 +64,7 @@ def export(
         there = ", ".join(sorted(dataset.index.splits))
         message = f"--split {missing[0]}: the data set has only {there}"
         raise DatasetError(message)
+    _take(to, dataset.index.fingerprint)
     total = sum(dataset.index.splits[name].textures for name in names)
     extension = dataset.index.config["format"]
     done = written = 0
@@ -73,8 +79,26 @@ def export(
     return ExportSummary(done, written, failed)
 
 
+def _take(to: Path, fingerprint: str) -> None:
+    """Makes a folder that of this export, unless it holds something else."""
+    own = to / _OWN
+    with storage_errors("write", own):
+        to.mkdir(parents=True, exist_ok=True)
+        held = own.read_text(errors="replace").strip() if own.is_file() else None
+        if held == fingerprint:
+            return
+        if held is None and not any(to.iterdir()):
+            _put(own, f"{fingerprint}\n".encode())
+            return
+    is_there = "is not empty and" if held is None else f"is that of another ({held[:12]}…) and"
+    message = f"{to} {is_there} no export of this data set; name a new folder"
+    raise ConfigError(message)
+
+
 def _batches(dataset: Dataset, split: str) -> Iterator[list[Found]]:
-    rows = (row for row in dataset.rows(split) if row["status"] == "ok")
+    # The manifest of a part has the rows of all shards.
+    here = {shard.path for shard in dataset.index.splits[split].shards}
+    rows = (row for row in dataset.rows(split) if row["status"] == "ok" and row["shard"] in here)
     while batch := list(itertools.islice(rows, _AT_ONCE)):
         yield batch
 
@@ -92,9 +116,13 @@ def _write(dataset: Dataset, folder: Path, extension: str, row: Found) -> bool:
         except FileNotFoundError:
             place.parent.mkdir(parents=True, exist_ok=True)
     data = dataset.image(row)
-    # Hidden from programs that read the folder meanwhile.
-    part = place.parent / f".{place.name}.{os.getpid()}.part"
     with storage_errors("write", place):
-        part.write_bytes(data)
-        part.replace(place)
+        _put(place, data)
     return True
+
+
+def _put(place: Path, data: bytes) -> None:
+    # Hidden from programs that read the folder meanwhile.
+    part = place.parent / f".{place.name.lstrip('.')}.{os.getpid()}.part"
+    part.write_bytes(data)
+    part.replace(place)
