@@ -318,6 +318,43 @@ def test_some_shards_are_a_data_set_of_their_own(finished, tmp_path):
     assert tree(out) == tree(finished)
 
 
+def test_a_second_download_adds_to_what_the_first_has_brought(finished, tmp_path):
+    out = tmp_path / "out"
+    fetched(str(finished), out, splits=("val",))
+    fetched(str(finished), out, splits=("train",), shards=range(3))
+    summary = fetched(str(finished), out, splits=("train",), shards=range(1))
+    assert summary.fetched == 0
+    assert not verify(LocalSink(out)).faults
+    assert len(TextureStore(out, "val")) == 2
+    assert len(TextureStore(out)) + 2 == summary.samples
+    assert len(list((out / "train").iterdir())) == 3
+    fetched(str(finished), out, shards=range(3, 4))
+    assert tree(out) == tree(finished)
+
+
+def test_a_complete_set_stays_complete_whatever_part_of_it_is_asked_for(finished, tmp_path):
+    fetched(str(finished), tmp_path / "out")
+    fetched(str(finished), tmp_path / "out", splits=("train",), shards=range(1))
+    assert tree(tmp_path / "out") == tree(finished)
+
+
+def test_what_a_broken_download_has_brought_is_in_the_index_of_the_next(finished, tmp_path):
+    def fault(handler: Handler, data: bytes) -> bool:
+        if handler.path.lstrip("/") == SHARD:
+            handler.send_error(404)
+            return True
+        return False
+
+    out = tmp_path / "out"
+    with serving(finished, fault) as server, pytest.raises(RemoteError):
+        fetched(server.url, out, workers=1)
+    with serving(finished) as server:
+        fetched(server.url, out, splits=("val",))
+    assert not verify(LocalSink(out)).faults
+    assert (out / "train" / "train-000000.tar").exists()
+    assert not (out / SHARD).exists()
+
+
 @pytest.mark.parametrize("text", ["9-0", "a", "-1", "1-", "0-9-9"])
 def test_what_is_no_range_of_shards_is_refused(text, finished, tmp_path, capsys):
     command = ["download", str(finished), "--out", str(tmp_path / "o"), f"--shards={text}"]

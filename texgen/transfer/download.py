@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from texgen.index import (
     Index,
     ManifestFile,
     ShardFile,
-    SplitIndex,
     encode_index,
     parse_index,
     read_index,
@@ -57,7 +56,8 @@ class DownloadSummary:
     """What a download has brought.
 
     Attributes:
-        files: Files of the data set that are there now, but for the index.
+        files: Files of the data set that are there now, but for the index; those of earlier
+            downloads too.
         bytes: Of all of them.
         fetched: Bytes that came in this run.
         samples: Textures in them.
@@ -73,7 +73,8 @@ def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSu
     """Downloads what is not there yet; the index is written last.
 
     Every file is checked against the SHA-256 in the index before it gets its name. What
-    is there under its name with the right size was checked when it came.
+    is there under its name with the right size was checked when it came, and stays in the
+    index, whatever is asked for now.
 
     Raises:
         ConfigError: If a split or shard is not there, or there is too little room.
@@ -84,12 +85,14 @@ def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSu
     data = fetch_index(remote)
     whole = parse_index(data)
     check_index(whole)
-    index = _chosen(whole, request)
-    files = index.files
+    asked = _asked(whole, request)
     sink = LocalSink(request.out)
-    _check_out(sink, request.out, files, index.fingerprint)
+    _check_out(sink, request.out, whole.files, whole.fingerprint)
     with sink.lock():
-        sink.write(_FINGERPRINT, index.fingerprint.encode())
+        sink.write(_FINGERPRINT, whole.fingerprint.encode())
+        # Not sooner: another download may just have ended.
+        index = _with_what_is_there(whole, asked, request.out)
+        files = index.files
         missing = [file for file in files if _size(request.out / file.path) != file.bytes]
         counter = _counter(request.out, files, missing, tell)
         begun = counter.done
@@ -103,26 +106,40 @@ def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSu
     return DownloadSummary(len(files), counter.total, counter.done - begun, index.samples)
 
 
-def _chosen(index: Index, request: DownloadRequest) -> Index:
-    """What of the data set was asked for; ``index`` itself where that is all."""
+def _asked(index: Index, request: DownloadRequest) -> dict[str, Sequence[ShardFile]]:
+    """The splits that were asked for, and the shards of each."""
     if missing := [name for name in request.splits if name not in index.splits]:
         message = f"--split {missing[0]}: the data set has only {', '.join(sorted(index.splits))}"
         raise ConfigError(message)
-    chosen = {n: s for n, s in index.splits.items() if not request.splits or n in request.splits}
+    asked = {name: index.splits[name].shards for name in request.splits or index.splits}
     if request.shards is None:
-        return index if len(chosen) == len(index.splits) else replace(index, splits=chosen)
-    parts = {name: _shards_of(split, request.shards) for name, split in chosen.items()}
-    if not any(split.shards for split in parts.values()):
-        most = max((len(split.shards) for split in chosen.values()), default=0)
-        message = f"--shards {request.shards.start}-{request.shards.stop - 1}: there are {most}"
+        return asked
+    first, end = request.shards.start, request.shards.stop
+    if not any(shards[first:end] for shards in asked.values()):
+        most = max(map(len, asked.values()), default=0)
+        message = f"--shards {first}-{end - 1}: there are {most}"
         raise ConfigError(message)
-    return replace(index, splits=parts, partial=True)
+    return {name: shards[first:end] for name, shards in asked.items()}
 
 
-def _shards_of(split: SplitIndex, numbers: range) -> SplitIndex:
-    """A split with some of its shards; its manifest stays whole."""
-    shards = split.shards[numbers.start : numbers.stop]
-    return replace(split, shards=shards, textures=sum(shard.samples for shard in shards))
+def _with_what_is_there(index: Index, asked: Mapping[str, Sequence[ShardFile]], out: Path) -> Index:
+    """What was asked for and what has come before; ``index`` itself where that is all.
+
+    A split that has any file has its manifests, which stay whole.
+    """
+    splits = {}
+    for name, split in index.splits.items():
+        wanted = {shard.path for shard in asked.get(name, ())}
+        there = {file.path for file in split.files if _size(out / file.path) >= 0}
+        if name in asked or there:
+            shards = [shard for shard in split.shards if shard.path in wanted | there]
+            textures = sum(shard.samples for shard in shards)
+            cut = len(shards) < len(split.shards)
+            splits[name] = replace(split, shards=shards, textures=textures) if cut else split
+    if splits == index.splits:
+        return index
+    partial = index.partial or any(splits[name] != index.splits[name] for name in splits)
+    return replace(index, splits=splits, partial=partial)
 
 
 def _check_out(sink: LocalSink, out: Path, files: Sequence[_File], fingerprint: str) -> None:
