@@ -12,7 +12,11 @@ from texgen.errors import DatasetError, StorageError
 from texgen.storage import Sink
 
 INDEX = "index.json"
+DOWNLOADING = "_build/download/fingerprint"
+"""Of the data set that an unfinished download is of."""
+FINISH_DOWNLOAD = "an unfinished download: `texgen download URL --out DIR` again finishes it"
 _FORMAT = "texgen-dataset"
+_RESTORE = "; whatever made it, build or download, again restores it"
 _NOTICE = (
     "The textures consist of pixels of photographs, whose terms of use apply to them too. "
     "Those of ImageNet are for non-commercial research and education: "
@@ -139,13 +143,23 @@ def read_index(sink: Sink) -> Index:
     except StorageError as error:
         gone = isinstance(error.__cause__, FileNotFoundError)
         message = f"no finished data set: {error}"
-        message += "; `texgen build` again finishes one" if gone else ""
+        message += f"; {_finish(sink)}" if gone else ""
         raise DatasetError(message) from error
     return parse_index(data)
 
 
-def parse_index(data: bytes) -> Index:
+def _finish(sink: Sink) -> str:
+    if DOWNLOADING in sink.list("_build/download"):
+        return f"it is {FINISH_DOWNLOAD}"
+    return "`texgen build` again finishes one"
+
+
+def parse_index(data: bytes, mend: str = _RESTORE) -> Index:
     """The index whose bytes these are.
+
+    Args:
+        data: Of ``index.json``.
+        mend: What is said of one that is damaged.
 
     Raises:
         DatasetError: If this version does not read them.
@@ -161,7 +175,7 @@ def parse_index(data: bytes) -> Index:
         name, fingerprint = (_typed(card[n], str, n) for n in ("name", "fingerprint"))
         return Index(name, fingerprint, card["config"], splits, card.get("partial") is True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"{INDEX} is damaged ({type(error).__name__}: {error}); build again restores it"
+        message = f"{INDEX} is damaged ({type(error).__name__}: {error}){mend}"
         raise DatasetError(message) from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from texgen.ahead import map_ahead
 from texgen.errors import DatasetError, StorageError
 from texgen.heartbeat import Heartbeat, RunningShard, read_heartbeats
-from texgen.index import INDEX, Index, read_index
+from texgen.index import DOWNLOADING, FINISH_DOWNLOAD, INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan
 from texgen.records import find_header, record_path
 from texgen.storage import Sink
@@ -99,6 +99,8 @@ def read_progress(sink: Sink, now: float | None = None) -> Progress:
     plan = _plan(sink) if PLAN in there else None
     if plan is None and index is None:
         message = "no build is there, or one that is still listing SRC; name its OUT"
+        if DOWNLOADING in there:
+            message = f"no build is there, but {FINISH_DOWNLOAD}"
         raise DatasetError(message)
     if plan is None or (index is not None and index.fingerprint != plan.fingerprint):
         return _of_index(index)

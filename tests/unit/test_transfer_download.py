@@ -355,6 +355,48 @@ def test_what_a_broken_download_has_brought_is_in_the_index_of_the_next(finished
     assert not (out / SHARD).exists()
 
 
+@pytest.fixture
+def cut_off(finished, tmp_path) -> Path:
+    """A download of which one shard has not come."""
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    (copy / SHARD).unlink()
+    with pytest.raises(RemoteError):
+        fetched(str(copy), tmp_path / "cut", workers=1)
+    return tmp_path / "cut"
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect", "status", "export"])
+def test_an_unfinished_download_is_sent_to_download(command, cut_off, tmp_path, capsys):
+    more = ["--to", str(tmp_path / "files")] if command == "export" else []
+    assert run([command, str(cut_off), *more]) == 1
+    said = capsys.readouterr().err
+    assert "`texgen download URL --out DIR` again finishes it" in said
+    assert "texgen build" not in said
+
+
+def test_an_unfinished_download_is_not_built_over(cut_off, photographs, capsys):
+    before = tree(cut_off)
+    command = ["--src", str(photographs), "--out", str(cut_off), "--quiet", "--json"]
+    assert run(["build", "--no-ray", *command]) == 2
+    assert "OUT holds an unfinished download" in capsys.readouterr().err
+    assert tree(cut_off) == before
+    assert run(["build", "--no-ray", "--overwrite", *command]) == 2
+    assert "holds an unfinished download: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", [b"<html>not here</html>", b"", b'{"format": 1}', b'{"version'])
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_what_is_no_index_is_named_by_its_url(data, scheme, finished, tmp_path, request):
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    (copy / "index.json").write_bytes(data)
+    with (
+        hosted(copy, scheme, request) as (url, _),
+        pytest.raises(DatasetError, match=f"^{url}/?index.json: .*damaged .*; check URL") as caught,
+    ):
+        fetched(url, tmp_path / "out")
+    assert "build" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["9-0", "a", "-1", "1-", "0-9-9"])
 def test_what_is_no_range_of_shards_is_refused(text, finished, tmp_path, capsys):
     command = ["download", str(finished), "--out", str(tmp_path / "o"), f"--shards={text}"]

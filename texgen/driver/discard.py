@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from texgen.ahead import map_ahead
 from texgen.errors import ConfigError
-from texgen.index import INDEX
+from texgen.index import DOWNLOADING, INDEX
 from texgen.storage import Sink
 from texgen.words import count_of, plain, size_text
 
@@ -34,7 +34,8 @@ def describe(out: str, sink: Sink) -> str | None:
     if not shards and INDEX not in there:
         return None
     size = size_text(sum(size for size in there.values() if size > 0))
-    state = "a finished data set" if INDEX in there else "an unfinished build"
+    unfinished = "download" if DOWNLOADING in there else "build"
+    state = "a finished data set" if INDEX in there else f"an unfinished {unfinished}"
     return f"{out} holds {state}: {count_of(len(shards), 'shard')}, {size}"
 
 

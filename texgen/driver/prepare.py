@@ -13,7 +13,7 @@ from texgen.config import DatasetConfig, Part, differences
 from texgen.driver.discard import discard
 from texgen.driver.retry import set_aside, set_aside_failed
 from texgen.errors import ConfigError, DatasetError, StorageError
-from texgen.index import INDEX, Index, read_index
+from texgen.index import DOWNLOADING, FINISH_DOWNLOAD, INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan, make_plan, save_plan, source_differences
 from texgen.records import FOLDER, earlier_path, find_header, record_path
 from texgen.source import Source
@@ -130,14 +130,21 @@ def before_any_work() -> Iterator[None]:
         raise ConfigError(str(error)) from error
 
 
-def check_empty(sink: Sink) -> None:
+def check_empty(sink: Sink, *, overwrite: bool = False) -> None:
     """Refuses an OUT that holds something, but no build; nothing is written to it.
+
+    Args:
+        sink: OUT.
+        overwrite: Whether what texgen wrote there, a download too, is to be thrown away.
 
     Raises:
         ConfigError: If it does.
     """
     if foreign := sink.foreign():
         message = f"OUT is not empty and not a texgen build (it holds {foreign}); name a new one"
+        raise ConfigError(message)
+    if not overwrite and DOWNLOADING in sink.list("_build/download"):
+        message = f"OUT holds {FINISH_DOWNLOAD}; name another OUT for a build"
         raise ConfigError(message)
 
 

@@ -71,7 +71,7 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     source = open_source(request.source)
     with StopRequest() as stop, contextlib.ExitStack() as held:
         with before_any_work():
-            check_empty(sink)
+            check_empty(sink, overwrite=request.options.overwrite)
             held.enter_context(sink.lock())
             # Once it is closed.
             held.callback(sink.keep_log)

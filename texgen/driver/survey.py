@@ -136,7 +136,7 @@ def _look_into(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | Non
 def _refusals(request: BuildRequest, plan: Plan, folder: Path, sink: Sink) -> Iterator[str]:
     """Why a build would not begin in OUT."""
     try:
-        check_empty(sink)
+        check_empty(sink, overwrite=request.options.overwrite)
         there = sink.list("")
         if request.options.overwrite:
             check_ours(there)

@@ -29,6 +29,10 @@ class BucketRemote:
     def __init__(self, url: str, endpoint: str | None = None) -> None:
         self._bucket = Bucket(parse(url), endpoint)
 
+    def place(self, path: str) -> str:
+        """See `Remote.place`."""
+        return self._bucket.address.url(path)
+
     @contextlib.contextmanager
     def fetch(self, path: str, offset: int = 0) -> Iterator[Body]:
         """See `Remote.fetch`."""
@@ -40,7 +44,7 @@ class BucketRemote:
             try:
                 found = self._bucket.get(path, offset, offset + _PIECE, etag)
             except ConditionFailedError as error:
-                message = f"{self._bucket.address.url(path)} has changed while it was read"
+                message = f"{self.place(path)} has changed while it was read"
                 raise RemoteError(message, again=True) from error
             except StorageError as error:
                 # Tried again already, as often as it is worth.

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from texgen.errors import ConfigError
+from texgen.errors import ConfigError, DatasetError
 from texgen.index import (
+    DOWNLOADING,
     INDEX,
     Index,
     ManifestFile,
@@ -25,9 +26,6 @@ from texgen.transfer.remote import Remote
 from texgen.transfer.sidebyside import Counter, Tell, side_by_side
 from texgen.transfer.trust import check_index
 from texgen.words import size_text
-
-_FINGERPRINT = "_build/download/fingerprint"
-"""Of the data set that an unfinished download is of."""
 
 _SPARE_BYTES = 100_000_000
 
@@ -83,13 +81,12 @@ def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSu
         StorageError: If a file cannot be written.
     """
     data = fetch_index(remote)
-    whole = parse_index(data)
-    check_index(whole)
+    whole = _trusted(data, remote)
     asked = _asked(whole, request)
     sink = LocalSink(request.out)
     _check_out(sink, request.out, whole.files, whole.fingerprint)
     with sink.lock():
-        sink.write(_FINGERPRINT, whole.fingerprint.encode())
+        sink.write(DOWNLOADING, whole.fingerprint.encode())
         # Not sooner: another download may just have ended.
         index = _with_what_is_there(whole, asked, request.out)
         files = index.files
@@ -104,6 +101,17 @@ def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSu
         # With it goes the lock, whose holder this is: a finished data set has no build.
         shutil.rmtree(request.out / "_build", ignore_errors=True)
     return DownloadSummary(len(files), counter.total, counter.done - begun, index.samples)
+
+
+def _trusted(data: bytes, remote: Remote) -> Index:
+    """The index whose bytes these are, if it may be acted on."""
+    try:
+        index = parse_index(data, mend="")
+        check_index(index)
+    except DatasetError as error:
+        message = f"{remote.place(INDEX)}: {error}; check URL, or tell whoever publishes it"
+        raise DatasetError(message) from error
+    return index
 
 
 def _asked(index: Index, request: DownloadRequest) -> dict[str, Sequence[ShardFile]]:
@@ -148,8 +156,8 @@ def _check_out(sink: LocalSink, out: Path, files: Sequence[_File], fingerprint: 
     held = None
     if INDEX in there:
         held = read_index(sink).fingerprint
-    elif _FINGERPRINT in there:
-        held = sink.open(_FINGERPRINT).read().decode("ascii", "replace")
+    elif DOWNLOADING in there:
+        held = sink.open(DOWNLOADING).read().decode("ascii", "replace")
     elif there.keys() - {"_build/lock"}:
         message = f"{out} is not empty and no download of this data set; name a new folder"
         raise ConfigError(message)

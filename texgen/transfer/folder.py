@@ -20,6 +20,10 @@ class FolderRemote:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def place(self, path: str) -> str:
+        """See `Remote.place`."""
+        return str(self._root / path)
+
     @contextlib.contextmanager
     def fetch(self, path: str, offset: int = 0) -> Iterator[Body]:
         """See `Remote.fetch`."""

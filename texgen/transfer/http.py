@@ -41,11 +41,15 @@ class HttpRemote:
         retries = urllib3.Retry(0, redirect=5, status=0)
         self._pool = urllib3.PoolManager(maxsize=32, timeout=timeout, retries=retries)
 
+    def place(self, path: str) -> str:
+        """See `Remote.place`."""
+        # Without what follows "?".
+        return self._base + path
+
     @contextlib.contextmanager
     def fetch(self, path: str, offset: int = 0) -> Iterator[Body]:
         """See `Remote.fetch`."""
-        # Without what follows "?", which may be a secret.
-        name = self._base + path
+        name = self.place(path)
         url = self._base + quote(path) + self._query
         headers = {**_HEADERS, **({"Range": f"bytes={offset}-"} if offset else {})}
         with remote_errors(name):

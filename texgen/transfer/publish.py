@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from texgen.errors import ConfigError, StorageError
-from texgen.index import INDEX, Index, ManifestFile, ShardFile, parse_index
+from texgen.index import (
+    DOWNLOADING,
+    FINISH_DOWNLOAD,
+    INDEX,
+    Index,
+    ManifestFile,
+    ShardFile,
+    parse_index,
+)
 from texgen.s3.faults import WrongBytesError
 from texgen.storage import storage_errors
 from texgen.storage.s3 import OWN_FILES, S3Sink
@@ -74,10 +82,10 @@ def _finished(origin: Origin) -> tuple[bytes, Index]:
     """The index of OUT, whose files are there and as large as it says."""
     there = origin.sink.list("")
     if INDEX not in there:
-        message = (
-            f"{origin.location} is no finished data set: it has no {INDEX}; "
-            "`texgen build` finishes it, and `texgen status` says how far it is"
-        )
+        finish = "`texgen build` finishes it, and `texgen status` says how far it is"
+        if DOWNLOADING in there:
+            finish = f"it is {FINISH_DOWNLOAD}"
+        message = f"{origin.location} is no finished data set: it has no {INDEX}; {finish}"
         raise ConfigError(message)
     data: bytes = origin.sink.open(INDEX).read()
     index = parse_index(data)

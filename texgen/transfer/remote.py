@@ -44,6 +44,10 @@ class Body:
 class Remote(Protocol):
     """Files by path; nothing is known of them but what the index says."""
 
+    def place(self, path: str) -> str:
+        """Where a file is, for people: without what may be a secret."""
+        ...
+
     def fetch(self, path: str, offset: int = 0) -> AbstractContextManager[Body]:
         """Opens a file.
 
