@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from texgen.config import DatasetConfig, SourceDigest, canonical_json, fingerprint
 from texgen.digest import sha256_file
 from texgen.errors import SourceError, StorageError
-from texgen.source import EXPECTED, Source
+from texgen.source import EXPECTED, Problem, Source, throw
 from texgen.storage import Sink, storage_errors
 from texgen.types import ArrowFile, ImageEntry, ShardPlan
 
@@ -107,13 +107,24 @@ def entries_path(split: str) -> str:
     return f"_build/plan/{split}.arrow"
 
 
-def make_plan(source: Source, config: DatasetConfig, name: str, folder: Path) -> Plan:
+def make_plan(
+    source: Source,
+    config: DatasetConfig,
+    name: str,
+    folder: Path,
+    problem: Problem = throw,
+) -> Plan:
     """Lists the photographs and deals them out to shards.
 
-    Writes ``<split>.arrow`` files into ``folder``, which the caller commits.
+    Args:
+        source: SRC.
+        config: What is made.
+        name: The data set's name in its card.
+        folder: Where ``<split>.arrow`` files are written, which the caller commits.
+        problem: Called where there are no photographs; without it that is raised.
 
     Raises:
-        SourceError: If there are no photographs, or SRC cannot be listed.
+        SourceError: If SRC cannot be listed.
     """
     splits, notes = [], []
     # No more than `islice` counts to.
@@ -126,7 +137,7 @@ def make_plan(source: Source, config: DatasetConfig, name: str, folder: Path) ->
         notes += [note for note in listing.notes if note not in notes]
     if not any(split.images for split in splits):
         # What was ignored is where the images may be.
-        raise SourceError("; ".join(["--src holds no images", *notes, EXPECTED]))
+        problem(SourceError("; ".join(["--src holds no images", *notes, EXPECTED])))
     notes += [f"split {split.name!r} holds no images" for split in splits if not split.images]
     return Plan(name, config.canonical(), tuple(splits), tuple(notes))
 

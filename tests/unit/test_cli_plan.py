@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import make_source, tree
+from tests.archives import write_parquet, write_tar
+from tests.conftest import make_source, photograph, tree
 from texgen.cli.main import run
 
 FIXED = ["--size", "16", "--engine", "stub", "--no-ray"]
@@ -107,6 +110,48 @@ def test_every_name_clash_is_a_problem_and_not_only_the_first(source, capsys):
     assert all("give one key" in problem and "rename one" in problem for problem in problems)
 
 
+def cut_parquet(place: Path, jpeg: bytes) -> None:
+    file = write_parquet(place / "x.parquet", {"ant/1.jpg": jpeg})
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def other_columns(place: Path, jpeg: bytes) -> None:
+    pq.write_table(pa.table({"label": [1]}), place / "x.parquet")
+
+
+def no_label(place: Path, jpeg: bytes) -> None:
+    write_tar(place / "x.tar", [("1.jpg", jpeg), ("1.cls", b"ant")])
+
+
+def empty_tar(place: Path, jpeg: bytes) -> None:
+    (place / "x.tar").write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [cut_parquet, other_columns, no_label, empty_tar])
+def test_what_leaves_no_photograph_is_named_as_build_names_it(spoil, tmp_path, capsys):
+    jpeg = io.BytesIO()
+    photograph(1, (50, 40)).save(jpeg, "JPEG")
+    (tmp_path / "src").mkdir()
+    spoil(tmp_path / "src", jpeg.getvalue())
+    build = ["build", "--src", str(tmp_path / "src"), "--out", str(tmp_path / "out"), *FIXED]
+    assert run([*build, "--quiet"]) == 2
+    named = capsys.readouterr().err.removeprefix("texgen: ").strip()
+    assert "x." in named
+    assert plan(tmp_path / "src") == 1
+    shown = capsys.readouterr()
+    assert f"problem: {named}" in shown.out
+    assert "holds no images; " not in shown.out + shown.err
+    report = planned(tmp_path / "src", capsys, "--out", tmp_path / "new")
+    assert report["problems"] == [named]
+    assert report["textures"] == 0
+
+
+def test_a_place_without_images_is_said_to_be_one(tmp_path, capsys):
+    (tmp_path / "src" / "ant").mkdir(parents=True)
+    assert plan(tmp_path / "src", "--json") == 2
+    assert "--src holds no images; expected class folders" in capsys.readouterr().err
+
+
 def test_a_folder_that_cannot_be_read_is_a_problem(source, capsys, monkeypatch):
     scan = os.scandir
 
@@ -146,6 +191,15 @@ def test_a_foreign_out_is_a_problem(source, tmp_path, capsys):
     for more in ((), ("--overwrite",)):
         assert plan(source, "--out", tmp_path / "out", *more) == 1
         assert "thesis.tex" in capsys.readouterr().out
+
+
+def test_an_out_with_an_unfinished_download_is_a_problem(source, tmp_path, capsys):
+    fingerprint = tmp_path / "out" / "_build" / "download" / "fingerprint"
+    fingerprint.parent.mkdir(parents=True)
+    fingerprint.write_text("0" * 64)
+    (fingerprint.parents[1] / "lock").touch()
+    assert plan(source, "--out", tmp_path / "out") == 1
+    assert "problem: OUT holds an unfinished download: " in capsys.readouterr().out
 
 
 def test_the_command_of_a_build_is_that_of_a_plan(source, tmp_path, capsys):

@@ -65,17 +65,23 @@ def survey(request: BuildRequest) -> Survey:
 
     Raises:
         ConfigError: If OUT cannot be looked into.
-        SourceError: If there are no photographs.
+        SourceError: If there are no photographs, and nothing that is wrong says why.
         EngineStartError: If the engine cannot be started.
         SampleError: If it makes no texture of a photograph.
     """
     sink = _open_out(request)
     errors: list[SourceError] = []
     source = open_source(request.source, errors.append)
+
+    def no_images(error: SourceError) -> None:
+        # What is wrong in SRC is why there are none.
+        if not errors:
+            raise error
+
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        plan = make_plan(source, request.config, request.name, folder)
+        plan = make_plan(source, request.config, request.name, folder, no_images)
         listing_s = time.monotonic() - started
         there = _look_into(request, plan, folder, sink)
         entries = sample_entries(plan, folder, _SAMPLE)

@@ -26,6 +26,7 @@ __all__ = [
     "FolderSource",
     "IlsvrcSource",
     "ParquetSource",
+    "Problem",
     "Source",
     "SourceSpec",
     "SplitListing",
@@ -34,6 +35,7 @@ __all__ = [
     "open_source",
     "read_classes",
     "read_labels",
+    "throw",
 ]
 
 
