@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,9 @@ def test_tars_beside_what_was_unpacked_of_them_are_left_alone(tmp_path):
         ({"src/notes.txt": b"", "src/a.csv": b"", "src/b.csv": b""},
          r"3 files \(2 .csv, 1 .txt\) and no image; expected class folders"),
         ({"src/n01440764.tar": b"", "src/n01443537.tar": b""}, "2 class tars such as n0144"),
+        ({"src/a.tar.gz": b"", "src/b.tgz": b""},
+         r"2 compressed tars such as a\.tar\.gz, .*; decompress them first"),
+        ({"src/train/a.tar.gz": b"", "src/val/b.tar.gz": b""}, "2 compressed tars .*; decompress"),
         ({"src/a.tar": b"", "src/b.parquet": b""}, "both .tar and .parquet .* --src-format"),
     ],
 )  # fmt: skip
@@ -66,6 +70,24 @@ def test_where_nothing_fits_one_line_says_what_was_found(content, said, tmp_path
         find_format(str(place))
     assert run(["plan", "--src", str(place)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("more", [0, 600])
+def test_a_compressed_tar_under_the_name_of_a_tar_is_to_be_decompressed(more, tmp_path, capsys):
+    data = gzip.compress(random.Random(0).randbytes(more))
+    write_folder(tmp_path, {"train-0.tar": data})
+    assert run(["plan", "--src", str(tmp_path), "--size", "16", "--engine", "stub"]) == 1
+    shown = capsys.readouterr().out
+    assert "problem: train-0.tar is compressed, so that no part can be read alone" in shown
+    assert "decompress it with gunzip" in shown
+    assert "fetch" not in shown
+
+
+def test_a_tar_whose_first_name_begins_as_a_compressed_file_does_is_a_tar(tmp_path):
+    write_tar(tmp_path / "x.tar", [("BZhang/1.jpg", b"x"), ("PK\x03\x04/1.jpg", b"y")])
+    source = open_source(SourceSpec(str(tmp_path)))
+    (split,) = source.splits()
+    assert len(list(source.entries(split))) == 2
 
 
 def test_a_train_tar_of_another_name_is_told_its_name(tmp_path):
@@ -82,7 +104,8 @@ def test_a_format_that_was_forced_on_something_else_is_one_line(form, place, tmp
     (tmp_path / "file.bin").write_bytes(b"some text, more than four bytes")
     (tmp_path / "empty").mkdir()
     write_folder(tmp_path / "other", {"text.txt": b""})
-    code = run(["plan", "--src", str(tmp_path / place), "--src-format", form])
+    command = ["build", "--no-ray", "--quiet", "--out", str(tmp_path / "out")]
+    code = run([*command, "--src", str(tmp_path / place), "--src-format", form])
     error = capsys.readouterr().err
     assert code == 2
     assert len(error.splitlines()) == 1

@@ -12,7 +12,8 @@ from texgen.errors import SourceError
 from texgen.ranges import RangeFile
 from texgen.source.base import SPLIT_NAMES, is_image_name
 from texgen.source.filesystem import FileSystem, files_at, list_folder
-from texgen.source.ilsvrc import CLASS_TAR, TRAIN, VAL
+from texgen.source.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
+from texgen.source.packed import packed, refuse_packed_tars
 from texgen.source.parquet_file import MAGIC
 from texgen.source.patterns import is_pattern
 from texgen.source.tar import BLOCK, TarScan
@@ -23,13 +24,6 @@ EXPECTED = (
     "of images; docs/sources.md shows each"
 )
 
-_PACKED = {
-    b"\x1f\x8b": "compressed, so that no part can be read alone; decompress it with gunzip",
-    b"\x28\xb5\x2f\xfd": "compressed, so that no part can be read alone; decompress it with unzstd",
-    b"BZh": "compressed, so that no part can be read alone; decompress it with bunzip2",
-    b"\xfd7zXZ": "compressed, so that no part can be read alone; decompress it with unxz",
-    b"PK\x03\x04": "a zip archive; unpack it into a folder",
-}
 _SUFFIXES = {".tar": "webdataset", ".parquet": "parquet"}
 _LOOKED_AT = 100
 """Names in a class folder that are looked at for an image."""
@@ -66,10 +60,9 @@ def _of_file(file: RangeFile, location: str) -> str:
     head = file.read_at(0, BLOCK)
     if head.startswith(MAGIC):
         return "parquet"
-    for magic, what in _PACKED.items():
-        if head.startswith(magic):
-            message = f"--src {location}: {what}"
-            raise SourceError(message)
+    if what := packed(head):
+        message = f"--src {location}: {what}"
+        raise SourceError(message)
     if Path(location).name in {TRAIN, VAL}:
         return "ilsvrc"
     scan = TarScan(file, location)
@@ -101,6 +94,7 @@ def _of_folder(files: FileSystem, location: str) -> str:
     if kinds:
         message = f"--src {location}: both .tar and .parquet files; choose by --src-format"
         raise SourceError(message)
+    refuse_packed_tars(location, (name for name in names if name not in KITS))
     if folders or not there:
         # An empty folder, or class folders without an image: what is wrong is said there.
         return "folder"

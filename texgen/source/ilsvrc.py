@@ -29,7 +29,7 @@ from texgen.words import count_of
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 _SPLITS = {"train": TRAIN, "val": VAL}
-_KITS = ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar", "ILSVRC2012_devkit_t12")
+KITS = ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar", "ILSVRC2012_devkit_t12")
 CLASS_TAR = re.compile(rb"n[0-9]{8}\.tar")
 _ROWS = 1 << 13
 
@@ -75,7 +75,7 @@ class IlsvrcSource(ArchiveSource):
         if not found or place != self._root:
             message = f"--src {place}: expected {TRAIN} or {VAL}, or the folder that holds them"
             raise SourceError(message)
-        kits = {*found.values(), *_KITS}
+        kits = {*found.values(), *KITS}
         others = [name for name in files if name.endswith(".tar") and name not in kits]
         return found, [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
 
@@ -108,7 +108,7 @@ class IlsvrcSource(ArchiveSource):
     def _kit(self) -> str | None:
         """The development kit in SRC."""
         files, folders = list_folder(self._files, self._root)
-        return next((f"{self._root}/{kit}" for kit in _KITS if kit in (*files, *folders)), None)
+        return next((f"{self._root}/{kit}" for kit in KITS if kit in (*files, *folders)), None)
 
 
 def _class_of(tar: bytes) -> bytes:

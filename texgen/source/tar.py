@@ -16,6 +16,7 @@ from typing import NamedTuple
 from texgen.errors import SourceError
 from texgen.ranges import RangeFile
 from texgen.source.base import shown
+from texgen.source.packed import packed
 
 BLOCK = 512
 _ZEROS = bytes(BLOCK)
@@ -59,7 +60,7 @@ class TarScan:
     def __init__(self, file: RangeFile, where: str, start: int = 0, end: int | None = None) -> None:
         self._file = file
         self._where = where
-        self._position = start
+        self._start = self._position = start
         self._end = file.size() if end is None else end
         self._buffer = b""
         self._buffer_at = 0
@@ -178,12 +179,16 @@ class TarScan:
             raise self._damaged(self._position - BLOCK, "no header of a tar's member")
 
     def _cut(self, at: int, why: str) -> SourceError:
-        message = f"{self._where} is cut off at byte {at} ({why}); fetch the file again"
-        return SourceError(message)
+        return self._fault(at, f"cut off at byte {at} ({why}); fetch the file again")
 
     def _damaged(self, at: int, why: str) -> SourceError:
-        message = f"{self._where} is damaged at byte {at} ({why}); fetch the file again"
-        return SourceError(message)
+        return self._fault(at, f"damaged at byte {at} ({why}); fetch the file again")
+
+    def _fault(self, at: int, what: str) -> SourceError:
+        if at == self._start:
+            # A file that was never a tar as it is.
+            what = packed(self._bytes(at, BLOCK)) or what
+        return SourceError(f"{self._where} is {what}")
 
 
 def _name(header: bytes) -> bytes:

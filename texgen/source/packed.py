@@ -1,0 +1,38 @@
+"""Files that are compressed or packed as a whole, told by their first bytes or names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from texgen.errors import SourceError
+from texgen.words import count_of
+
+_ALONE = "compressed, so that no part can be read alone; decompress it with"
+_MAGIC = {
+    b"\x1f\x8b": f"{_ALONE} gunzip",
+    b"\x28\xb5\x2f\xfd": f"{_ALONE} unzstd",
+    b"BZh": f"{_ALONE} bunzip2",
+    b"\xfd7zXZ": f"{_ALONE} unxz",
+    b"PK\x03\x04": "a zip archive; unpack it into a folder",
+}
+_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+
+
+def packed(head: bytes) -> str | None:
+    """What a file with these first bytes is, and the mend; None where it is no such file."""
+    return next((what for magic, what in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def refuse_packed_tars(location: str, names: Iterable[str]) -> None:
+    """Refuses a folder whose tars are compressed.
+
+    Raises:
+        SourceError: If any of the names is that of such a tar.
+    """
+    found = sorted(name for name in names if name.endswith(_TARS))
+    if found:
+        message = (
+            f"--src {location}: {count_of(len(found), 'compressed tar')} such as {found[0]}, of "
+            "which no part can be read alone; decompress them first"
+        )
+        raise SourceError(message)
