@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.proxy import Proxy, once
 from tests.store import KEY, SECRET, TOKEN
@@ -11,6 +13,8 @@ from tests.unit.bucket import commit, draft
 from texgen.config import Part
 from texgen.errors import ConfigError, ShardConflictError, StorageError
 from texgen.s3 import retry, upload
+from texgen.s3.client import _forget, client
+from texgen.s3.faults import storage_error
 from texgen.storage import open_sink
 from texgen.storage.s3 import S3Sink
 
@@ -82,6 +86,18 @@ def test_what_no_try_mends_is_tried_once(proxied, hurried):
     with pytest.raises(StorageError, match=r"AccessDenied; give these credentials.*docs/s3\.md"):
         sink.write("a", b"")
     assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationHeaderMalformed"])
+def test_the_variable_that_is_named_for_the_region_is_the_one_that_is_read(code, monkeypatch):
+    refused = ClientError({"Error": {"Code": code}}, "GetObject")
+    said = str(storage_error("read", "s3://a/b", refused, signed=True))
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(said.rpartition(" ")[2], "eu-central-1")
+    _forget()
+    assert client(None).meta.region_name == "eu-central-1"
+    _forget()
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again(proxied, s3, monkeypatch):

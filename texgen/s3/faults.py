@@ -82,7 +82,7 @@ _PASSING = {
 _PASSING_STATUS = {408, 429, 500, 502, 503, 504, 509}
 
 _RENEW = "renew the credentials"
-_REGION = "name the bucket's region in AWS_REGION"
+_REGION = "name the bucket's region in AWS_DEFAULT_REGION"
 _MENDS = {
     "AccessDenied": "give these credentials the permissions that docs/s3.md lists",
     "AllAccessDisabled": "ask the owner of the bucket",
