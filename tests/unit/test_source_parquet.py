@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.archives import write_parquet
+from tests.archives import write_parquet, write_tar
 from texgen.cli.main import run
 from texgen.errors import ImageError, SourceChangedError, SourceError
 from texgen.source import SourceSpec, SplitListing, open_source
@@ -247,3 +247,34 @@ def test_the_plan_says_that_sizes_are_not_known(tmp_path, capsys):
     write_parquet(tmp_path / "train.parquet", {"ant/1.jpg": b"x"})
     assert run(["plan", "--src", str(tmp_path), "--engine", "stub"]) == 0
     assert "train: 1 image in 1 classes (sizes not known), 1 shard" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        (["train-00000-of-00002"], "train-00001-of-00002 is not there"),
+        (["train-00003-of-00009-a1b2", "train-00000-of-00009-c3"],
+         "train-00001-of-00009 and 6 more are not there"),
+        (["x-2-of-2"], "x-1-of-2 is not there"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("suffix", [".parquet", ".tar"])
+def test_a_file_that_the_names_of_others_speak_of_is_missing(there, missing, suffix, tmp_path):
+    for number, name in enumerate(there):
+        path = tmp_path / "data" / f"{name}{suffix}"
+        if suffix == ".tar":
+            write_tar(path, [(f"{number}.jpg", b"x")])
+        else:
+            write(path, [image(f"{number}.jpg")], None)
+    with pytest.raises(SourceError, match=f"^data/{missing}; fetch what is missing, or name"):
+        open_source(SourceSpec(str(tmp_path))).splits()
+    # Whoever names files knows which ones.
+    for taken in (f"{tmp_path}/data/*{suffix}", f"{tmp_path}/data/{there[0]}{suffix}"):
+        (split,) = open_source(SourceSpec(taken)).splits()
+        assert split.name in {"train", "data"}
+
+
+def test_files_of_which_none_is_missing_are_taken(tmp_path):
+    for number, name in enumerate(["train-1-of-2", "train-2-of-2", "train-00000-of-00001", "test"]):
+        write(tmp_path / f"{name}.parquet", [image(f"{number}.jpg")], None)
+    assert len(open_source(SourceSpec(str(tmp_path))).splits()) == 2

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from texgen.errors import SourceError
 from texgen.source.archive import ArchiveSplit
 from texgen.source.base import Problem, SourceSpec, SplitListing, throw
-from texgen.source.files import root_of
+from texgen.source.files import missing_parts, root_of
 from texgen.source.filesystem import files_at
 from texgen.types import ImageEntry
 
@@ -49,9 +49,13 @@ class ArchiveSource(abc.ABC):
         return _find(self._splits.values(), key, source)
 
     def _listings(
-        self, found: Mapping[str, Iterable[str]], notes: Sequence[str]
+        self, found: Mapping[str, Sequence[str]], notes: Sequence[str]
     ) -> tuple[SplitListing, ...]:
         """Lists the splits whose archives were found; ``notes`` are on all of them."""
+        # Of a file or a pattern it is said which ones are wanted.
+        if self._root == self._spec.location:
+            for error in missing_parts(path for paths in found.values() for path in paths):
+                self._problem(error)
         self._splits = {name: self._split(name, paths) for name, paths in found.items()}
         return tuple(split.listing(notes) for split in self._splits.values())
 

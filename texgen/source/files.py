@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,9 @@ from texgen.source.base import (
 from texgen.source.filesystem import FileSystem, list_folder
 from texgen.source.patterns import fixed_folder, is_pattern, paths_of
 from texgen.words import count_of
+
+_PART = re.compile(r"(?P<before>.*)-(?P<number>\d{1,9})-of-(?P<count>\d{1,9})(?!\d).*", re.DOTALL)
+"""``train-00000-of-00005.parquet``, as Hugging Face's library names files, and others theirs."""
 
 _DATA = "data"
 """The folder in which Hugging Face keeps the files of all splits."""
@@ -98,6 +102,26 @@ def split_of(path: str) -> str:
         return named[-1]
     words = set(re.split(r"[^a-z0-9]+", name.lower())).intersection(SPLIT_NAMES)
     return words.pop() if len(words) == 1 else ""
+
+
+def missing_parts(paths: Iterable[str]) -> Iterator[SourceError]:
+    """What the names of archives say that there should be, and is not."""
+    there: dict[tuple[str, str], set[int]] = {}
+    for path in paths:
+        if part := _PART.fullmatch(path):
+            there.setdefault((part["before"], part["count"]), set()).add(int(part["number"]))
+    for (before, count), numbers in there.items():
+        missing = int(count) - len(numbers)
+        if missing > 0:
+            # Some count from 1 on.
+            begin = int(0 not in numbers and int(count) in numbers)
+            first = next(number for number in itertools.count(begin) if number not in numbers)
+            name = f"{before}-{first:0{len(count)}}-of-{count}"
+            more = f" and {missing - 1} more are" if missing > 1 else " is"
+            yield SourceError(
+                f"{name}{more} not there; fetch what is missing, or name what is to be taken as a "
+                "pattern"
+            )
 
 
 def open_archives(
