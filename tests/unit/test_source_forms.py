@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,8 +22,10 @@ from tests.archives import (
 )
 from tests.conftest import photograph, tree
 from texgen.cli.main import run
+from texgen.dataset import Dataset
 from texgen.errors import SourceError
 from texgen.source import SourceSpec, find_format, open_source
+from texgen.storage import LocalSink
 
 
 def listed(location: Path, **more: object) -> tuple[object, ...]:
@@ -211,6 +214,24 @@ def test_what_looks_at_photographs_afterwards_takes_it(form, places, tmp_path, c
     report = json.loads(capsys.readouterr().out)
     assert report["photographs"] == 10
     assert not report["faults"]
+
+
+@pytest.mark.parametrize("form", ["folder", *FORMS])
+def test_the_python_of_a_row_reads_its_photograph(form, places, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert build(places[form], out, "--max-failures", "2") == 0
+    key = Dataset(LocalSink(out)).sample("train", 1)[0]["key"]
+    capsys.readouterr()
+    assert run(["inspect", str(out), key, "--src", str(places[form]), "--json"]) == 0
+    with_src = json.loads(capsys.readouterr().out)
+    assert run(["inspect", str(out), key, "--json"]) == 0
+    without = json.loads(capsys.readouterr().out)["python"].replace("SRC", str(places[form]))
+    for python in (with_src["python"], without):
+        made: dict[str, Any] = {}
+        # Up to the engine, which is not the stub for users.
+        exec("\n".join(python.splitlines()[:-1]), made)  # noqa: S102 - what a reader would do
+        height, width, _ = made["image"].shape
+        assert (width, height) == (with_src["row"]["width"], with_src["row"]["height"])
 
 
 @pytest.mark.parametrize("form", ["folder", *FORMS])

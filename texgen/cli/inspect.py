@@ -201,7 +201,8 @@ def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
 
 def _photograph(row: Found, src: str | None, s3_endpoint: str | None) -> list[str]:
     """Python that decodes a row's photograph."""
-    if src is None or "://" not in src:
+    # A photograph in an archive is no file of its own.
+    if "!" not in row["source"] and (src is None or "://" not in src):
         place = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
         return [
             "from pathlib import Path",
@@ -212,7 +213,7 @@ def _photograph(row: Found, src: str | None, s3_endpoint: str | None) -> list[st
     return [
         "from texgen.images import decode",
         "from texgen.source import SourceSpec, open_source",
-        f"source = open_source(SourceSpec({src!r}{at}))",
+        f"source = open_source(SourceSpec({src or 'SRC'!r}{at}))",
         f"image = decode(source.read(source.find({row['key']!r}, {row['source']!r})))",
     ]
 
