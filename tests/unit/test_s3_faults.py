@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from tests.proxy import Proxy, once
 from tests.store import KEY, SECRET, TOKEN
 from tests.unit.bucket import commit, draft
+from tests.unit.file_server import serving
 from texgen.config import Part
 from texgen.errors import ConfigError, ShardConflictError, StorageError
 from texgen.s3 import retry, upload
@@ -98,6 +99,24 @@ def test_the_variable_that_is_named_for_the_region_is_the_one_that_is_read(code,
     _forget()
     assert client(None).meta.region_name == "eu-central-1"
     _forget()
+
+
+def test_an_endpoint_that_does_not_answer_is_named_without_its_password(s3, hurried):
+    sink = S3Sink(f"s3://{s3.bucket}/out", None, "http://me:sesame@127.0.0.1:9/x")
+    with pytest.raises(StorageError, match=r"no answer from http://127\.0\.0\.1:9 \(") as caught:
+        sink.open("a")
+    assert "sesame" not in str(caught.value)
+    # It may be on its way up.
+    assert len(hurried) == retry.ATTEMPTS - 1
+
+
+def test_a_server_that_is_no_store_is_told_from_one(s3, tmp_path):
+    (tmp_path / s3.bucket).mkdir()
+    (tmp_path / s3.bucket / "a").write_bytes(b"<html>")
+    with serving(tmp_path, ranges=False) as server:
+        sink = S3Sink(f"s3://{s3.bucket}", None, server.url)
+        with pytest.raises(StorageError, match="not that of S3; check --s3-endpoint"):
+            sink.open("a")
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again(proxied, s3, monkeypatch):

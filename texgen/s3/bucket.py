@@ -11,7 +11,7 @@ from typing import Any
 from texgen.s3.address import Address
 from texgen.s3.body import Body, body_md5, opened
 from texgen.s3.client import client, is_signed
-from texgen.s3.faults import MissingObjectError, OutOfRangeError
+from texgen.s3.faults import MissingObjectError, OutOfRangeError, foreign_answer
 from texgen.s3.retry import ATTEMPTS, retried
 
 Send = str | Callable[..., Any]
@@ -84,8 +84,7 @@ class Bucket:
             if start:
                 raise
             return self.head(path)
-        _, _, size = answer.get("ContentRange", "").partition("/")
-        return _found(answer, data, int(size or answer["ContentLength"]))
+        return self._found("read", path, answer, data)
 
     def head(self, path: str) -> Found:
         """What is known of an object without its bytes.
@@ -93,8 +92,7 @@ class Bucket:
         Raises:
             MissingObjectError: If there is none.
         """
-        answer = self._call("head_object", "look at", path)
-        return _found(answer, b"", answer["ContentLength"])
+        return self._found("look at", path, self._call("head_object", "look at", path), b"")
 
     def put(
         self, path: str, body: Body, condition: Mapping[str, str], sha256: str | None = None
@@ -201,9 +199,13 @@ class Bucket:
     def _call(self, send: Send, verb: str, path: str, **of: Any) -> Any:  # noqa: ANN401 - boto3's
         return self.call(send, verb, path, Key=self.address.key(path), **of)
 
-
-def _found(answer: Mapping[str, Any], data: bytes, size: int) -> Found:
-    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    age = parsedate_to_datetime(date) - answer["LastModified"] if date else None
-    sha256 = answer.get("Metadata", {}).get("sha256")
-    return Found(data, size, answer["ETag"], age.total_seconds() if age else 0.0, sha256)
+    def _found(self, verb: str, path: str, answer: Mapping[str, Any], data: bytes) -> Found:
+        _, _, size = answer.get("ContentRange", "").partition("/")
+        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        sha256 = answer.get("Metadata", {}).get("sha256")
+        try:
+            age = parsedate_to_datetime(date) - answer["LastModified"] if date else None
+            whole, etag = int(size or answer["ContentLength"]), answer["ETag"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise foreign_answer(verb, self.address.url(path)) from error
+        return Found(data, whole, etag, age.total_seconds() if age else 0.0, sha256)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -15,6 +16,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     SSLError,
 )
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 
 from texgen.errors import StorageError
@@ -79,6 +81,8 @@ _PASSING = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
+# A store that is refused or not reached is no HTTPClientError.
+_BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ChecksumError)
 _PASSING_STATUS = {408, 429, 500, 502, 503, 504, 509}
 
 _RENEW = "renew the credentials"
@@ -106,6 +110,7 @@ _MENDS = {
 _CODE_OF_STATUS = {"301": "PermanentRedirect", "403": "AccessDenied", "404": "NoSuchKey"}
 _NO_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _LATER = "try again later"
+_FOREIGN = ("the answer is not that of S3", "check --s3-endpoint")
 
 
 def is_passing(error: Exception) -> bool:
@@ -114,8 +119,7 @@ def is_passing(error: Exception) -> bool:
         return code_of(error) in _PASSING or _status(error) in _PASSING_STATUS
     if isinstance(error, SSLError):
         return False
-    passing = (HTTPClientError, IncompleteReadError, ChecksumError, ResponseParserError)
-    return isinstance(error, passing)
+    return isinstance(error, (*_BROKEN, ResponseParserError))
 
 
 def code_of(error: ClientError) -> str:
@@ -150,6 +154,11 @@ def storage_error(verb: str, url: str, error: Exception, *, signed: bool) -> Sto
     return made
 
 
+def foreign_answer(verb: str, url: str) -> StoreError:
+    """The error of an answer that no S3 gives, such as that of a server of web pages."""
+    return StoreError(f"cannot {verb} {url}", "; ".join(_FOREIGN))
+
+
 def _kind(code: str, status: int, operation: str) -> type[StoreError]:
     if code in {"NoSuchKey", "NoSuchVersion"}:
         return MissingObjectError
@@ -180,13 +189,23 @@ def _of_connection(error: Exception) -> tuple[str, str]:
         return "the credentials cannot be fetched", _RENEW
     if isinstance(error, SSLError):
         return "its certificate is not trusted", "name its authority in AWS_CA_BUNDLE"
-    if isinstance(error, HTTPClientError | IncompleteReadError | ChecksumError):
-        return f"no answer ({type(error).__name__})", "check the network and --s3-endpoint"
+    if isinstance(error, _BROKEN):
+        why = f"no answer{_from_where(error)} ({type(error).__name__})"
+        return why, "check the network and --s3-endpoint"
     if isinstance(error, ResponseParserError):
-        return "the answer is not that of S3", "check --s3-endpoint"
+        return _FOREIGN
     if isinstance(error, BotoCoreError):
         return f"{type(error).__name__}", "check the settings for S3"
     return f"{type(error).__name__}", _LATER
+
+
+def _from_where(error: BotoCoreError) -> str:
+    """The server that was asked, without the rest of its URL, which may hold a secret."""
+    url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
+    if not url.hostname:
+        return ""
+    port = f":{url.port}" if url.port else ""
+    return f" from {url.scheme}://{url.hostname}{port}"
 
 
 def _status(error: ClientError) -> int:
