@@ -38,6 +38,9 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, data: bytes, *, length: int | None = None) -> None:
         """Sends ``data`` from the byte asked for, and says that it were ``length`` bytes."""
         first = self.begin()
+        if first >= max(1, len(data)):
+            self.send_error(416)
+            return
         self.send_response(206 if first else 200)
         if first:
             self.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")

@@ -165,6 +165,20 @@ def test_a_sum_that_stays_wrong_is_an_error_and_the_other_files_are_kept(finishe
     assert not (tmp_path / "out" / SHARD).exists()
 
 
+@pytest.mark.parametrize("scheme", ["http", "s3"])
+def test_a_shard_that_was_cut_off_where_it_is_published_is_named(
+    scheme, finished, tmp_path, request
+):
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    (copy / SHARD).chmod(0o644)
+    (copy / SHARD).write_bytes((copy / SHARD).read_bytes()[:1000])
+    with (
+        hosted(copy, scheme, request) as (url, _),
+        pytest.raises(RemoteError, match=f"{SHARD} ends before byte 1000, .*; tell whoever"),
+    ):
+        fetched(url, tmp_path / "out")
+
+
 def test_a_server_that_sends_too_much_is_stopped(finished, tmp_path):
     def fault(handler: Handler, data: bytes) -> bool:
         if handler.path.lstrip("/") == SHARD:

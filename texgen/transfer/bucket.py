@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from texgen.errors import StorageError
 from texgen.s3.address import parse
 from texgen.s3.bucket import Bucket
-from texgen.s3.faults import ConditionFailedError
-from texgen.transfer.remote import Body, RemoteError
+from texgen.s3.faults import ConditionFailedError, OutOfRangeError
+from texgen.transfer.remote import Body, RemoteError, cut_off
 
 _PIECE = 8 << 20
 """Asked for at once: a request that breaks costs no more than that."""
@@ -46,6 +46,8 @@ class BucketRemote:
             except ConditionFailedError as error:
                 message = f"{self.place(path)} has changed while it was read"
                 raise RemoteError(message, again=True) from error
+            except OutOfRangeError as error:
+                raise cut_off(self.place(path), offset) from error
             except StorageError as error:
                 # Tried again already, as often as it is worth.
                 raise RemoteError(str(error), again=False) from error

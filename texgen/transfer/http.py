@@ -10,7 +10,7 @@ import urllib3
 
 from texgen.errors import ConfigError
 from texgen.transfer.faults import guarded, remote_errors
-from texgen.transfer.remote import BLOCK, Body, RemoteError
+from texgen.transfer.remote import BLOCK, Body, RemoteError, cut_off
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "texgen"}
 _RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
@@ -74,5 +74,7 @@ def _begin(response: urllib3.BaseHTTPResponse, offset: int, name: str) -> int:
             message = f"{name}: asked for bytes from {offset} on, got {said or 'others'}"
             raise RemoteError(message, again=False)
         return offset
+    if response.status == 416:
+        raise cut_off(name, offset)
     message = f"{name}: the server answers {response.status} {response.reason or ''}".rstrip()
     raise RemoteError(message, again=response.status in _RETRYABLE)

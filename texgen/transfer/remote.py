@@ -59,3 +59,12 @@ class Remote(Protocol):
             RemoteError: If it cannot be had; while the body is read, too.
         """
         ...
+
+
+def cut_off(place: str, offset: int) -> RemoteError:
+    """The error of a file that has fewer bytes than the index says."""
+    message = (
+        f"{place} ends before byte {offset}, though the index says that there are more; "
+        "tell whoever publishes it"
+    )
+    return RemoteError(message, again=False)
