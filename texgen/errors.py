@@ -8,6 +8,7 @@ from __future__ import annotations
 
 FAILURES = {
     "image_missing": "the file is a link to nothing",
+    "image_absent": "the row holds no image",
     "image_denied": "the file may not be read",
     "image_empty": "the file has no bytes",
     "image_unreadable": "the file is not an image in a known format",

@@ -115,7 +115,7 @@ def test_a_row_without_an_image_is_a_failed_row_and_noted(row, tmp_path):
     first = min(source.entries(split), key=lambda e: e.source)
     with pytest.raises(ImageError) as caught:
         source.read(first)
-    assert caught.value.code == "image_missing"
+    assert caught.value.reason == "image_absent: the row holds no image"
 
 
 @pytest.mark.parametrize(

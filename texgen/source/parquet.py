@@ -49,7 +49,7 @@ class ParquetSource(ArchiveSource):
         with reading(entry, place):
             data = GROUPS.read(self._files, self._root, place, entry.source)
         if data is None:
-            raise ImageError("image_missing", f"{entry.source} holds no bytes")
+            raise ImageError("image_absent", entry.source)
         if len(data) > MAX_FILE_BYTES:
             raise ImageError("image_file_too_large", f"{len(data)} bytes")
         return data
