@@ -6,8 +6,9 @@ import os
 
 
 def count_of(number: int, noun: str) -> str:
-    """``1 shard``, ``2 shards``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    """``1 shard``, ``2 shards``, ``2 classes``."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
 def size_text(size: float) -> str:
@@ -32,6 +33,15 @@ def duration_text(seconds: float) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60}:{minutes % 60:02d} h"
     return f"{seconds / 86400:.1f} days"
+
+
+def line_fault(text: str) -> str | None:
+    """Why JSON, Arrow or Ray, or a line for people, cannot hold ``text``."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "is not UTF-8"
+    return "holds a line break" if len(text.splitlines()) > 1 else None
 
 
 def plain(text: str) -> str:

@@ -136,6 +136,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("~", "home"), ("~/x/y", "home/x/y"), ("a/b", "a/b"), ("./~", "~"),
         ("./~user/x", "~user/x"), ("a~b", "a~b"), (".", ""),
+        ("./s3:/x", "s3:/x"), ("c:/x", "c:/x"),
     ],
 )  # fmt: skip
 def test_a_place_is_absolute_with_the_home_folder_in_it(here, text, place):
@@ -154,6 +155,7 @@ def test_a_url_is_a_place_as_it_is(text):
         ("loop/x", "symbolic links"), ("a" * 256, "too long"), ("d/" * 3000, "too long"),
         ("file/x", "Not a directory"), (os.fsdecode(b"\xff"), r"/\xff is not UTF-8"),
         ("a\nb", r"/a\nb holds a line break"),
+        ("s3:/bucket/x", "two slashes"), ("https:/host", "two slashes"),
     ],
 )  # fmt: skip
 def test_a_place_that_cannot_be_looked_for_is_refused_with_the_reason(here, text, says):

@@ -74,7 +74,7 @@ def test_a_commit_of_other_bytes_is_a_conflict_and_changes_nothing(sink, s3):
 def test_a_file_that_is_not_there_is_a_storage_error_that_names_it(s3, bucket):
     name = s3.bucket if bucket == "there" else "no-such-bucket"
     sink = S3Sink(f"s3://{name}/out")
-    why = "it is not there" if bucket == "there" else "no such bucket; make the bucket first"
+    why = "it is not there" if bucket == "there" else "no such bucket; check its name, and make it"
     with pytest.raises(StorageError, match=why) as caught:
         sink.open("train/a.tar")
     assert isinstance(caught.value.__cause__, FileNotFoundError) == (bucket == "there")

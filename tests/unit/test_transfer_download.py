@@ -222,6 +222,7 @@ HOSTILE: dict[str, Edit] = {
         {"_build": index["splits"].pop("val")}
     ),
     "dot": lambda index: index["splits"].update({".": index["splits"].pop("val")}),
+    "no splits": lambda index: index["splits"].clear(),
     "fingerprint": lambda index: index.update(fingerprint="../../x"),
 }
 
@@ -409,6 +410,15 @@ def test_what_is_no_index_is_named_by_its_url(data, scheme, finished, tmp_path, 
     ):
         fetched(url, tmp_path / "out")
     assert "build" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "file://"])
+@pytest.mark.parametrize("inside", [".", "in"])
+def test_a_data_set_is_not_copied_into_itself(prefix, inside, out, capsys):
+    before = tree(out)
+    assert run(["download", f"{prefix}{out}", "--out", str(out / inside)]) == 2
+    assert "lies in" in capsys.readouterr().err
+    assert tree(out) == before
 
 
 @pytest.mark.parametrize("text", ["9-0", "a", "-1", "1-", "0-9-9"])

@@ -52,8 +52,10 @@ def test_an_export_goes_on_where_it_stopped(finished, tmp_path):
 def test_one_split_and_no_other(finished, tmp_path):
     assert exported(finished, tmp_path / "files", "val").files == 2
     assert [p.name for p in (tmp_path / "files").glob("[!.]*")] == ["val"]
-    with pytest.raises(DatasetError, match="has only train, val"):
+    with pytest.raises(ConfigError, match=r"has only train, val$"):
         exported(finished, tmp_path / "files", "test")
+    with pytest.raises(ConfigError, match="has only train, val; give --split once for each"):
+        exported(finished, tmp_path / "files", "train,val")
 
 
 def test_photographs_are_not_replaced_and_nothing_is_put_beside_them(finished, tmp_path, capsys):

@@ -9,6 +9,7 @@ from texgen.words import count_of, plain, size_text
 
 def test_one_of_something_has_no_plural():
     assert [count_of(n, "shard") for n in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
+    assert [count_of(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.bar import transfer_bar
+from texgen.cli.files import check_apart
 from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.errors import ConfigError
@@ -52,6 +53,8 @@ def command(
     if "://" in out:
         message = f"--out {out}: a download goes into a folder"
         raise ConfigError(message)
+    if "://" not in (folder := url.removeprefix("file://")):
+        check_apart("--out", out, folder)
     request = DownloadRequest(Path(out), splits, _range(shards), workers)
     with transfer_bar(quiet=quiet, of_bytes=True) as tell:
         summary = download(open_remote(url, s3_endpoint), request, tell)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.bar import transfer_bar
+from texgen.cli.files import check_apart
 from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
 from texgen.dataset import Dataset
@@ -42,10 +43,7 @@ def command(
         message = f"--to {to}: an export goes into a folder"
         raise ConfigError(message)
     if "://" not in out:
-        inside, outside = Path(to).resolve(), Path(out).resolve()
-        if inside == outside or outside in inside.parents:
-            message = f"--to {to} lies in {out}, whose files are the data set's; name another"
-            raise ConfigError(message)
+        check_apart("--to", to, out)
     with transfer_bar(quiet=quiet, of_bytes=False) as tell:
         dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
         summary = export(dataset, splits, Path(to), tell)

@@ -48,6 +48,23 @@ def check_target(
             raise ConfigError(message)
 
 
+def check_apart(option: str, folder: str, out: str) -> None:
+    """Refuses to write a folder of files into the data set that they are made of.
+
+    Args:
+        option: That names the folder, such as ``--to``.
+        folder: The one to write to.
+        out: The data set's.
+
+    Raises:
+        ConfigError: If one is the other, or lies in it.
+    """
+    inside, outside = Path(folder).resolve(), Path(out).resolve()
+    if inside == outside or outside in inside.parents:
+        message = f"{option} {folder} lies in {out}, whose files are the data set's; name another"
+        raise ConfigError(message)
+
+
 def _lies_in(target: Path, folder: str) -> bool:
     # Where the file itself is, and where it leads to if it is a link.
     inside = {target.parent.resolve(), target.resolve().parent}

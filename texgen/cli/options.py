@@ -22,12 +22,13 @@ from texgen.errors import ConfigError
 from texgen.s3.address import SCHEME
 from texgen.source import BUILT_IN_CLASSES, read_classes
 from texgen.synthesize import EngineSpec
-from texgen.words import plain
+from texgen.words import line_fault, plain
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
+_ONE_SLASH = re.compile(r"(s3|https?|file):/", re.IGNORECASE)
 _QUALITY = 95
 
 
@@ -107,6 +108,8 @@ class Place(click.ParamType[str]):
             self.fail("it is empty; is a variable unset?", param, ctx)
         if "://" in text:
             return self._url(text, param, ctx)
+        if _ONE_SLASH.match(text):
+            self.fail("a URL begins with two slashes; ./ before it names a folder", param, ctx)
         path = Path(text)
         try:
             # A `Path` no longer knows that "./~name" is a folder of that name.
@@ -117,7 +120,7 @@ class Place(click.ParamType[str]):
             self.fail(f"{text}: no such user; ./{text} would be a folder", param, ctx)
         except FileNotFoundError:
             self.fail("the current folder has been deleted; change to another", param, ctx)
-        if self._utf8 and (fault := _fault(str(path))):
+        if self._utf8 and (fault := line_fault(str(path))):
             self.fail(f"{plain(str(path))} {fault}; rename it, or name a link to it", param, ctx)
         try:
             path.stat()
@@ -130,7 +133,7 @@ class Place(click.ParamType[str]):
         return str(path)
 
     def _url(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if fault := _fault(text):
+        if fault := line_fault(text):
             self.fail(f"{plain(text)} {fault}; name another place", param, ctx)
         # As paths lose theirs, but not the slashes of a scheme alone.
         bare = text.rstrip("/")
@@ -162,7 +165,7 @@ class Name(click.ParamType[str]):
     ) -> str:
         """See `click.ParamType.convert`."""
         text = str(value)
-        if fault := _fault(text):
+        if fault := line_fault(text):
             self.fail(f"{plain(text)} {fault}; take another", param, ctx)
         return text
 
@@ -247,15 +250,6 @@ size_option = click.option(
 quality_option = click.option(
     "--quality", type=click.IntRange(1, 100), help=f"Of jpg.  [default: {_QUALITY}]"
 )
-
-
-def _fault(text: str) -> str | None:
-    """Why JSON, Arrow or Ray, or a line for people, cannot hold ``text``."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return "is not UTF-8"
-    return "holds a line break" if len(text.splitlines()) > 1 else None
 
 
 def engine_spec(engine: str, engine_bin: str | None) -> EngineSpec:

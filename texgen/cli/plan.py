@@ -52,7 +52,7 @@ def _text(found: Survey, config: DatasetConfig, cores: Sequence[int]) -> str:
 def _splits(found: Survey, config: DatasetConfig) -> Iterator[str]:
     plan = found.plan
     for split in plan.splits:
-        classes = f" in {len(split.classes)} classes" if split.classes else ", flat"
+        classes = f" in {count_of(len(split.classes), 'class')}" if split.classes else ", flat"
         known = found.source_bytes[split.name]
         size = "sizes not known" if known is None else size_text(known)
         shards = count_of(split.shards, "shard")

@@ -98,7 +98,7 @@ _MENDS = {
     "InvalidBucketName": "name a bucket",
     "InvalidObjectState": "restore the object from its archive first",
     "InvalidToken": _RENEW,
-    "NoSuchBucket": "make the bucket first, or name another",
+    "NoSuchBucket": "check its name, and make it first if it is to be OUT's",
     "PermanentRedirect": _REGION,
     "QuotaExceeded": "make room there, or raise the quota",
     "RequestTimeTooSkewed": "set this machine's clock",

@@ -24,6 +24,7 @@ from texgen.storage import LocalSink, storage_errors
 from texgen.transfer.fetch import fetch_file, fetch_index
 from texgen.transfer.remote import Remote
 from texgen.transfer.sidebyside import Counter, Tell, side_by_side
+from texgen.transfer.splits import check_splits
 from texgen.transfer.trust import check_index
 from texgen.words import size_text
 
@@ -116,9 +117,7 @@ def _trusted(data: bytes, remote: Remote) -> Index:
 
 def _asked(index: Index, request: DownloadRequest) -> dict[str, Sequence[ShardFile]]:
     """The splits that were asked for, and the shards of each."""
-    if missing := [name for name in request.splits if name not in index.splits]:
-        message = f"--split {missing[0]}: the data set has only {', '.join(sorted(index.splits))}"
-        raise ConfigError(message)
+    check_splits(index, request.splits)
     asked = {name: index.splits[name].shards for name in request.splits or index.splits}
     if request.shards is None:
         return asked

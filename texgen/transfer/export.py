@@ -15,6 +15,7 @@ from texgen.cpus import available_cpus
 from texgen.dataset import Dataset, Found
 from texgen.errors import ConfigError, DatasetError
 from texgen.storage import storage_errors
+from texgen.transfer.splits import check_splits
 
 _OWN = ".texgen-export"
 """Holds the fingerprint of the data set whose export a folder is; hidden from trainers."""
@@ -55,15 +56,13 @@ def export(
         tell: Called with the textures done and the number of all.
 
     Raises:
-        ConfigError: If ``to`` holds anything else, such as photographs of the same names.
-        DatasetError: If a split is not there, or a texture is damaged.
+        ConfigError: If a split is not there, or ``to`` holds anything else, such as photographs
+            of the same names.
+        DatasetError: If a texture is damaged.
         StorageError: If a file cannot be written.
     """
+    check_splits(dataset.index, splits)
     names = sorted(splits or dataset.index.splits)
-    if missing := [name for name in names if name not in dataset.index.splits]:
-        there = ", ".join(sorted(dataset.index.splits))
-        message = f"--split {missing[0]}: the data set has only {there}"
-        raise DatasetError(message)
     _take(to, dataset.index.fingerprint)
     total = sum(dataset.index.splits[name].textures for name in names)
     extension = dataset.index.config["format"]

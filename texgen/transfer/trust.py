@@ -34,6 +34,8 @@ def check_index(index: Index) -> None:
 def _faults(index: Index) -> Iterator[str]:
     if not _SHA256.fullmatch(index.fingerprint):
         yield f"fingerprint {index.fingerprint[:40]!r}"
+    if not index.splits:
+        yield "no splits"
     for name, split in index.splits.items():
         if not _NAME.fullmatch(name) or name in {"manifest", "_build"}:
             yield f"a split called {name[:40]!r}"
