@@ -91,8 +91,8 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     made = run.new_records()
     return BuildSummary(
         plan,
-        sum(record.rows for record in made),
-        sum(record.samples for record in made),
+        sum(record.rows - record.kept for record in made),
+        sum(record.samples - record.kept for record in made),
         rows - failures.rows,
         failures,
         time.monotonic() - started,
@@ -109,7 +109,15 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
     sink.clear_scratch()
     there = sink.list("")
     overwrite = options.overwrite
-    plan = settle_plan(source, request.config, request.name, sink, there, overwrite=overwrite)
+    plan = settle_plan(
+        source,
+        request.config,
+        request.name,
+        sink,
+        there,
+        overwrite=overwrite,
+        retry_failed=options.retry_failed,
+    )
     for note in plan.notes:
         view.say(note)
     there = sink.list("") if overwrite else there
