@@ -42,7 +42,7 @@ class BuildSummary:
             last to end, those of its own shards.
         failures: Failed rows, likewise.
         seconds: Wall clock of this run.
-        within_budget: Whether no more photographs failed than may.
+        failures_allowed: Photographs that may fail.
         left_to_others: Shards that other parts have still to make; the index is
             written by the part that finds none.
     """
@@ -53,8 +53,13 @@ class BuildSummary:
     textures: int
     failures: Failures
     seconds: float
-    within_budget: bool
+    failures_allowed: int
     left_to_others: int = 0
+
+    @property
+    def within_budget(self) -> bool:
+        """Whether no more photographs failed than may."""
+        return self.failures.images <= self.failures_allowed
 
 
 def build(request: BuildRequest, view: View) -> BuildSummary:
@@ -96,7 +101,7 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
         rows - failures.rows,
         failures,
         time.monotonic() - started,
-        failures.images <= allowed,
+        allowed,
         run.left_to_others,
     )
 
