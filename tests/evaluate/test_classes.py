@@ -56,3 +56,9 @@ def test_accuracies_are_percent_with_binomial_errors():
     }
     each = per_class(correct, torch.tensor([0, 0, 2, 2]), ("ant", "bee", "cat"))
     assert {name: one["accuracy"] for name, one in each.items()} == {"ant": 100.0, "cat": 50.0}
+
+
+def test_no_image_of_a_class_in_common_is_an_error():
+    right = match_classes("set", ["ant", "emu"], ["ant", "bee"])
+    with pytest.raises(ConfigError, match="in common"):
+        judge(torch.zeros(2, 2), torch.tensor([1, 1]), right)

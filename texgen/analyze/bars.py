@@ -99,11 +99,9 @@ def _bars(ax: Axes, sets: Mapping[str, Any], colour: str) -> None:
     values = [sets[name]["accuracy"] for name in names]
     spread = [sets[name]["se"] for name in names]
     ax.bar(names, values, 0.65, yerr=spread, color=colour, error_kw={"elinewidth": 0.9})
-    for place, (value, error) in enumerate(zip(values, spread, strict=True)):
-        ax.annotate(
-            f"{value:.1f}", (place, value + error), (0, 2), textcoords="offset points", ha="center"
-        )
-    ax.set_xticks(range(len(names)), names, rotation=25, ha="right", rotation_mode="anchor")
+    # Above the bars they would hide the paper's.
+    labels = [f"{name}\n{value:.1f}" for name, value in zip(names, values, strict=True)]
+    ax.set_xticks(range(len(names)), labels)
     ax.set(ylabel="accuracy (%)")
     ax.grid(visible=False, axis="x")
     ax.margins(y=0.12)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from texgen.analyze import paper
 from texgen.analyze.sweeps import METRICS
@@ -51,8 +54,8 @@ def _section(kind: str, found: dict[Path, Result]) -> str:
         cells = [[_run(one), *row] for one in found.values() for row in rows(one)]
         parts.append(table("Each run's last checkpoint", ["Run", *head], cells))
     parts += _paper(kind, list(found.values()))
-    for path, result in found.items():
-        parts.append(_plot(path.with_suffix(".png"), result))
+    plots = "".join(_plot(path.with_suffix(".png"), one) for path, one in found.items())
+    parts.append(f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{plots}</div>')
     return section(kind, _TITLES[kind], parts)
 
 
@@ -66,15 +69,15 @@ def _plot(path: Path, result: Result) -> str:
     if not path.is_file():
         return paragraph(f"There is no plot {text(path.name)}.")
     name = text(_run(result) if "run" in result else path.stem)
-    image = f'<img src="{data_uri("image/png", path.read_bytes())}" alt="{name}" {_LOOK}>'
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as file:
+        # In proportion, and sharp on fine screens. On white, in the dark too.
+        look = f"width: {file.width // 2}px; max-width: 100%; background: #fff"
+    image = f'<img src="{data_uri("image/png", data)}" alt="{name}" style="{look}">'
     more = ""
     if result.get("differ"):
         more = f" These runs also differ in: {text(', '.join(result['differ']))}."
     return f"<figure>{image}<figcaption>{name}.{more}</figcaption></figure>"
-
-
-_LOOK = 'style="max-width: 100%; width: 760px; background: #fff; margin-top: 14px"'
-"""Plots are on white, in the dark too."""
 
 
 def _percent(value: float | None, se: float | None = None) -> Number:

@@ -182,9 +182,16 @@ def relative_hardness(
 
     Returns:
         ``value`` and its standard error ``se`` by the jackknife over images.
+
+    Raises:
+        ConfigError: If positives are exactly as similar as negatives, or no numbers.
     """
     count = len(positive)
     sums = np.stack([positive, negative, nonsemantic])
+    gap = positive.mean() - negative.mean()
+    if not abs(gap) > 1e-12:
+        message = f"positive and negative cosines differ by {gap:g}: the encoder has collapsed"
+        raise ConfigError(message)
     value = _rel(sums.mean(1))
     without = _rel((sums.sum(1, keepdims=True) - sums) / (count - 1))
     spread = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())

@@ -77,9 +77,14 @@ def judge(scores: Tensor, labels: Tensor, right: Tensor) -> tuple[Tensor, Tensor
 
     Returns:
         (n,) bool and their labels (n,), of the images whose class is in common.
+
+    Raises:
+        ConfigError: If there are no such images.
     """
     answers = torch.where(right.any(0))[0]
     known = right.any(1)[labels]
+    if not known.any():
+        raise ConfigError("no image is of a class that the set and the classifier have in common")
     scores, labels = scores[known], labels[known]
     given = answers[scores[:, answers].argmax(1)]
     return right[labels, given], labels
