@@ -5,6 +5,7 @@ They are of ImageNet at 224 px after 200 epochs. A small run is not comparable w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ FIGURE_3 = {
 FIGURE_6_POSITIVE = {1: 0.9267, 5: 0.7541}
 """Mean positive cosine at the ends of the sweep over alpha."""
 
+_WORDNET = re.compile(r"n[0-9]{8}")
+
 SOURCE = "Ge et al. 2021"
 
 
@@ -55,7 +58,7 @@ def table_for(classes: Sequence[str]) -> dict[str, Any] | None:
     """
     if tuple(sorted(classes)) == read_classes("imagenet100"):
         name, columns, rows = "Table 1 (IN-100, top-1, %)", COLUMNS, TABLE_1
-    elif len(classes) == 1000 and all(one.startswith("n0") or one[:1] == "n" for one in classes):
+    elif len(classes) == 1000 and all(_WORDNET.fullmatch(one) for one in classes):
         columns = ("IN", "IN-C (mCE)", *COLUMNS[2:])
         name, rows = "Table 2 (IN-1K, top-1, %)", TABLE_2
     else:
