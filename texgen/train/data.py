@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from texgen import signals
 from texgen.errors import ConfigError, TexgenError
 from texgen.store import TextureStore
 from texgen.train.augment import Augmentation
@@ -128,9 +129,9 @@ class SeededWorker:
 
     def __call__(self, worker: int) -> None:
         """Called in the worker, with its number."""
-        # Its parent is told, and ends it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # Where a whole group is told to stop, its parent still makes the step that it is at.
+        for number in signals.SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         torch.set_num_threads(1)
         text = f"{self._seed}/{self._rank}/{worker}"
         random.seed(text)
