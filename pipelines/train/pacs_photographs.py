@@ -18,7 +18,7 @@ def main(source: Path, out: Path) -> None:
     """Writes every image of ``source`` to the same place below ``out``, where it is not yet."""
     for path in sorted(source.rglob("*")):
         target = out / path.relative_to(source).with_suffix(".png")
-        if path.suffix not in (".jpg", ".png") or target.exists():
+        if path.suffix.lower() not in (".jpg", ".jpeg", ".png") or target.exists():
             continue
         with Image.open(path) as file:
             image = file.convert("RGB")

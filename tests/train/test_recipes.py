@@ -71,6 +71,7 @@ def test_a_recipes_commands_name_itself(path):
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 def test_the_pacs_pipeline_runs_from_photographs_to_a_page_and_goes_on(tmp_path):
     for seed, place in enumerate(["photo/train", "photo/val", "ood/art_painting"]):
         make_source(tmp_path / "pacs" / place, {"dog": 33 if seed == 0 else 2, "cat": 32}, (50, 48))
