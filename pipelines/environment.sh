@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by scripts that set up an environment; defines functions, does nothing.
 
 # find_python: prints a Python that texgen runs on, or says what to install.

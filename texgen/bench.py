@@ -11,11 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from texgen.config import sample_timeout_s
-from texgen.errors import ConfigError, EngineStartError, ImageError, RetryableEngineError
+from texgen.errors import (
+    ConfigError,
+    EngineStartError,
+    ImageError,
+    RetryableEngineError,
+    SourceError,
+)
 from texgen.images import decode
 from texgen.patches import mirror_to_minimum, sample_patches
 from texgen.seeds import texture_seed
-from texgen.source import Source
+from texgen.source import EXPECTED, Source
 from texgen.synthesize import EngineSpec, Job
 from texgen.synthesize.process import EngineProcess, Scratch
 from texgen.synthesize.protocol import Texture
@@ -64,8 +70,11 @@ class EngineCost:
 
     @property
     def rest_s(self) -> float:
-        """What is in none of the parts, a texture."""
-        return self.texture_s - sum(self.parts.values())
+        """What is in none of the parts, a texture.
+
+        Parts are wall clock, which on a busy machine makes more than the whole: then it is 0.
+        """
+        return max(0.0, self.texture_s - sum(self.parts.values()))
 
 
 def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list[BenchJob]:
@@ -77,6 +86,9 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
     """
     split = source.splits()[0]
     entries = list(source.entries(split))
+    if not entries:
+        message = f"the split {split.name!r} of --src holds no images; {EXPECTED}"
+        raise SourceError(message)
     step = max(1, len(entries) // limit)
     jobs = []
     for entry in entries[::step][:limit]:

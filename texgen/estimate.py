@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import statistics
 import time
@@ -15,10 +16,12 @@ from texgen.errors import ImageError
 from texgen.images import decode
 from texgen.patches import mirror_to_minimum, sample_patches
 from texgen.seeds import texture_seed
+from texgen.shards import END_BYTES, END_BYTES_SPREAD, sample_bytes, sample_json
 from texgen.source import Source
 from texgen.synthesize import EngineSpec, Job
 from texgen.synthesize.process import EngineProcess, Scratch
-from texgen.types import ImageEntry, Pixels
+from texgen.synthesize.protocol import Texture
+from texgen.types import ImageEntry, Pixels, Row
 
 _LEAST = 4
 """Textures that are made however long they take."""
@@ -35,7 +38,7 @@ class Estimate:
         decode_s: Processor time to read and decode each, s.
         texture_s: Processor time of the engine process for each texture, encoding in it
             and what it makes once a process not, s.
-        texture_bytes: Size of each texture.
+        texture_bytes: Size of each texture with what it takes up in its shard beside it.
     """
 
     photographs: int = 0
@@ -47,17 +50,23 @@ class Estimate:
 
     def core_s(self, images: int, textures: int) -> float | None:
         """Processor seconds for so many images and textures; None if none could be made."""
+        if not textures:
+            return 0.0
         if not self.texture_s:
             return None
         each = statistics.fmean(self.texture_s)
         return images * statistics.fmean(self.decode_s) + textures * each
 
-    def bytes(self, textures: int) -> tuple[float, float] | None:
-        """Bytes of so many encoded textures, and the standard error of that."""
+    def bytes(self, textures: int, shards: int) -> tuple[float, float] | None:
+        """Bytes of so many shards with so many textures, and the standard error of that."""
+        if not textures:
+            return 0.0, 0.0
         if len(self.texture_bytes) < 2:
             return None
-        spread = statistics.stdev(self.texture_bytes) / len(self.texture_bytes) ** 0.5
-        return textures * statistics.fmean(self.texture_bytes), textures * spread
+        whole = textures * statistics.fmean(self.texture_bytes) + shards * END_BYTES
+        spread = textures * statistics.stdev(self.texture_bytes) / len(self.texture_bytes) ** 0.5
+        # Shards of like size are padded alike, so that these do not even out.
+        return whole, math.hypot(spread, shards * END_BYTES_SPREAD)
 
 
 def estimate(
@@ -125,13 +134,23 @@ def _make(
     )
     examples = (mirror_to_minimum(cut.center), mirror_to_minimum(cut.random))
     job = Job(entry.key, examples, config.size, seed, config.format, config.quality)
+    texture, spent_s = _ask(job, process)
+    if texture.schedule_s:
+        # The first textures of a process pay for what the others use too: once more, without.
+        texture, spent_s = _ask(job, process)
+    found.texture_s.append(spent_s)
+    row = Row(entry.key, entry, 0, seed, geometry=cut.boxes)
+    about = sample_json(row, config.engine.name, config.engine.version)
+    found.texture_bytes.append(
+        sample_bytes(entry.key, entry.label, about, texture.encoded, config.format)
+    )
+
+
+def _ask(job: Job, process: EngineProcess) -> tuple[Texture, float]:
+    """A texture, and the processor time of it, s."""
     before = process_time_s(process.pid)
-    texture = process.ask(job, sample_timeout_s(config.size))
-    spent = process_time_s(process.pid) - before
-    # The first textures of a process pay for what the others use too.
-    if not texture.schedule_s:
-        found.texture_s.append(spent)
-    found.texture_bytes.append(len(texture.encoded))
+    texture = process.ask(job, sample_timeout_s(job.size))
+    return texture, process_time_s(process.pid) - before
 
 
 def wall_s(core_s: float, shards: int, cores: int, here: int) -> float:

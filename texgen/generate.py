@@ -113,13 +113,14 @@ def generate_shard(
     # Attempts at one shard may overlap, on one machine or several.
     part = sink.scratch() / f"{plan.name}.{socket.gethostname()}-{os.getpid()}-{task.attempt}.part"
     rows: list[Row] = []
-    failed = 0
+    failed = kept = 0
     try:
         with ShardWriter(part, path, config.format) as writer:
             earlier = EarlierShard(plan, task.fingerprint, sink) if task.retry else None
             for sample, result in pool.map(_samples(task, source, earlier, clock)):
                 rows.append(_finish(sample, result, writer, config, clock))
                 failed += rows[-1].member is None
+                kept += isinstance(sample, _Kept)
                 progress(len(rows), failed)
         replace_old = task.retry or not task.engine.deterministic
         sink.commit(part, path, writer.sha256, replace=replace_old)
@@ -134,6 +135,7 @@ def generate_shard(
         failed,
         task.fingerprint,
         Timings(time.monotonic() - started, **asdict(clock), ended=time.time()),
+        kept,
     )
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from texgen.config import Part
 from texgen.storage import Sink
+from texgen.whereabouts import is_gone_from_here
 
 FOLDER = "_build/status"
 _BEATS = 6
@@ -55,6 +56,8 @@ class Heartbeat:
         part: ``2-of-8``, or None for the whole.
         running: Shards in the making.
         every_s: Until the next one at the latest, s.
+        machine: Tells the host's boot and process numbers from others; None if unknown.
+        born: Tells the process from others of the same number; None likewise.
     """
 
     state: str
@@ -65,10 +68,12 @@ class Heartbeat:
     part: str | None
     running: tuple[RunningShard, ...] = ()
     every_s: float = 5.0
+    machine: str | None = None
+    born: str | None = None
 
     def is_gone(self, now: float) -> bool:
-        """Whether a run that has not said how it ended has been silent for too long."""
-        return now - self.beat >= _BEATS * self.every_s
+        """Whether a run that has not said how it ended is known to be dead, or silent too long."""
+        return now - self.beat >= _BEATS * self.every_s or is_gone_from_here(asdict(self))
 
 
 def heartbeat_path(part: Part | None) -> str:

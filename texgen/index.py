@@ -139,19 +139,36 @@ def read_index(sink: Sink) -> Index:
         DatasetError: If there is none, or none that this version reads.
     """
     try:
-        data = sink.open(INDEX).read()
+        return parse_index(sink.open(INDEX).read())
     except StorageError as error:
-        gone = isinstance(error.__cause__, FileNotFoundError)
         message = f"no finished data set: {error}"
-        message += f"; {_finish(sink)}" if gone else ""
+        if isinstance(error.__cause__, FileNotFoundError):
+            message += f"; {_without_index(sink)}"
         raise DatasetError(message) from error
-    return parse_index(data)
 
 
-def _finish(sink: Sink) -> str:
+def _without_index(sink: Sink) -> str:
+    """What to do about an OUT that has no index."""
     if DOWNLOADING in sink.list("_build/download"):
         return f"it is {FINISH_DOWNLOAD}"
-    return "`texgen build` again finishes one"
+    if not sink.list("_build") or sink.foreign():
+        return "there is no build either: name the OUT of one"
+    return "`texgen status` tells whether its build runs; if not, the same `texgen build` goes on"
+
+
+def find_index(sink: Sink) -> Index | None:
+    """The index of a finished data set, or None where there is none.
+
+    Raises:
+        DatasetError: If this version does not read it.
+        StorageError: If it cannot be read.
+    """
+    try:
+        return parse_index(sink.open(INDEX).read())
+    except StorageError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def parse_index(data: bytes, mend: str = _RESTORE) -> Index:

@@ -113,10 +113,18 @@ def _framed(example: Example) -> Image.Image:
         (boxes.center, CENTER_COLOUR, 0),
         (boxes.random, RANDOM_COLOUR, _DASH),
     ):
-        left, top = corner[0] * scale, corner[1] * scale
-        side = boxes.side * scale
-        _frame(view, (round(left), round(top), round(left + side), round(top + side)), colour, dash)
+        (left, right), (top, bottom) = (
+            _edges(begin * scale, boxes.side * scale, length)
+            for begin, length in zip(corner, view.size, strict=True)
+        )
+        _frame(view, (left, top, right, bottom), colour, dash)
     return view
+
+
+def _edges(begin: float, side: float, length: int) -> tuple[int, int]:
+    """Where a frame begins and ends; a pixel at least, as of a thin photograph drawn small."""
+    first = min(round(begin), length - 1)
+    return first, max(first + 1, round(begin + side))
 
 
 def _stack(example: Example) -> Image.Image:

@@ -342,4 +342,9 @@ def _digestible(file: ArrowFile) -> Iterator[tuple[Any, ...]]:
 
 def _about(size: int, label: int | None) -> str:
     labelled = "no label" if label is None else f"label {label}"
-    return f"{size} bytes, {labelled}"
+    return f"{photograph_size(size)}, {labelled}"
+
+
+def photograph_size(size: int) -> str:
+    """`ImageEntry.size` in words."""
+    return f"{size} bytes" if size >= 0 else "no size (a link to nothing, or in Parquet)"

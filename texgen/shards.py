@@ -17,6 +17,11 @@ _MODE = 0o444
 _END = 2 * tarfile.BLOCKSIZE
 """Zero bytes that end a tar."""
 
+END_BYTES = _END + tarfile.RECORDSIZE // 2
+"""What ends a shard on average: those, and more up to a whole record."""
+END_BYTES_SPREAD = tarfile.RECORDSIZE / 12**0.5
+"""Standard deviation of that, where every length up to a record is as likely."""
+
 
 def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
     """The ``KEY.json`` member of a texture: where it comes from, canonical JSON."""
@@ -79,17 +84,10 @@ class ShardWriter:
         Returns:
             Where the image lies.
         """
-        if label is not None:
-            self._member(f"{key}.cls", str(label).encode())
-        self._member(f"{key}.json", provenance)
-        offset = self._member(f"{key}.{self._image_format}", image)
+        for info, data in _members(key, label, provenance, image, self._image_format):
+            self._tar.addfile(info, io.BytesIO(data))
+        offset = self._stream.tell() - _padded(len(image))
         return Member(self._name, offset, len(image), hashlib.sha256(image).hexdigest())
-
-    def _member(self, name: str, data: bytes) -> int:
-        info = tarfile.TarInfo(name)
-        info.size, info.mode = len(data), _MODE
-        self._tar.addfile(info, io.BytesIO(data))
-        return self._stream.tell() - _padded(len(data))
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -99,6 +97,26 @@ class ShardWriter:
             self._tar.close()
         self.size, self.sha256 = self._stream.tell(), self._stream.hexdigest()
         self._stream.close()
+
+
+def sample_bytes(
+    key: str, label: int | None, provenance: bytes, image: bytes, image_format: str
+) -> int:
+    """Bytes that a texture takes up in a shard, headers and padding too; see `ShardWriter.add`."""
+    members = _members(key, label, provenance, image, image_format)
+    return sum(len(info.tobuf(tarfile.PAX_FORMAT)) + _padded(len(data)) for info, data in members)
+
+
+def _members(
+    key: str, label: int | None, provenance: bytes, image: bytes, image_format: str
+) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """A texture's members in order, the image last."""
+    contents = {} if label is None else {f"{key}.cls": str(label).encode()}
+    contents |= {f"{key}.json": provenance, f"{key}.{image_format}": image}
+    for name, data in contents.items():
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(data), _MODE
+        yield info, data
 
 
 class _HashingWriter:

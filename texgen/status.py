@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from texgen.ahead import map_ahead
 from texgen.errors import DatasetError, StorageError
 from texgen.heartbeat import Heartbeat, RunningShard, read_heartbeats
-from texgen.index import DOWNLOADING, FINISH_DOWNLOAD, INDEX, Index, read_index
-from texgen.plan import PLAN, Plan, load_plan
+from texgen.index import DOWNLOADING, FINISH_DOWNLOAD, Index, SplitIndex, find_index
+from texgen.plan import Plan, load_plan
 from texgen.records import find_header, record_path
 from texgen.storage import Sink
 from texgen.types import Shard, ShardRecord, shard_path
+from texgen.words import plain
 
 _LATE = 2.0
 """Times the median duration of a shard after which it is late."""
@@ -50,7 +51,8 @@ class Progress:
     """How far a build is.
 
     Attributes:
-        state: ``finished``; ``running``; ``gone`` where a run ended without a word;
+        state: ``finished``; ``damaged`` where it was, and shards or their records are gone or
+            of another size since; ``running``; ``gone`` where a run ended without a word;
             ``stopped`` or ``failed`` where the last one said so; ``planned`` where none has
             made anything.
         name: The data set's name in its card.
@@ -94,22 +96,34 @@ def read_progress(sink: Sink, now: float | None = None) -> Progress:
         DatasetError: If OUT holds neither a plan nor a finished data set.
         StorageError: If OUT cannot be read.
     """
-    there = sink.list("")
-    index = read_index(sink) if INDEX in there else None
-    plan = _plan(sink) if PLAN in there else None
+    # Only where one of them is there is anything else looked at: OUT may be a wrong folder.
+    index, plan = find_index(sink), _plan(sink)
     if plan is None and index is None:
-        message = "no build is there, or one that is still listing SRC; name its OUT"
-        if DOWNLOADING in there:
-            message = f"no build is there, but {FINISH_DOWNLOAD}"
-        raise DatasetError(message)
-    if plan is None or (index is not None and index.fingerprint != plan.fingerprint):
-        return _of_index(index)
+        raise DatasetError(_nothing(sink))
+    there = sink.list("")
+    if index is not None and (plan is None or index.fingerprint != plan.fingerprint):
+        return _of_index(index, there)
+    if plan is None:
+        raise AssertionError
     records = _records(plan, sink, there)
     runs = tuple(read_heartbeats(sink))
     now = time.time() if now is None else now
     alive = [run for run in runs if run.state == "running" and not run.is_gone(now)]
     running = [shard for run in alive for shard in run.running if _key(shard) not in records]
-    return _progress(plan, records, runs, running, _state(index, runs, alive))
+    whole = len(records) == sum(split.shards for split in plan.splits)
+    state = _state(runs, alive) if index is None else _finished(whole)
+    return _progress(plan, records, runs, running, state)
+
+
+def _nothing(sink: Sink) -> str:
+    """Why there is nothing to tell, and what to do."""
+    if DOWNLOADING in sink.list("_build/download"):
+        return f"no build is there, but {FINISH_DOWNLOAD}"
+    if found := sink.foreign():
+        return f"no build is there, but others' files, such as {plain(found)}; name the OUT of one"
+    if sink.list("_build"):
+        return "no build is there yet: one lists SRC, or ended at that; wait, or build again"
+    return "no build is there, nor anything else; name the OUT of one"
 
 
 def _progress(
@@ -146,9 +160,13 @@ def _key(shard: RunningShard) -> Shard:
     return shard.split, shard.index
 
 
-def _state(index: Index | None, runs: Collection[Heartbeat], alive: Collection[Heartbeat]) -> str:
-    if index is not None:
-        return "finished"
+def _finished(whole: bool) -> str:
+    """The state where there is an index."""
+    return "finished" if whole else "damaged"
+
+
+def _state(runs: Collection[Heartbeat], alive: Collection[Heartbeat]) -> str:
+    """The state where there is none."""
     if alive:
         return "running"
     if not runs:
@@ -206,22 +224,23 @@ def _per_second(records: Collection[ShardRecord]) -> float | None:
     return rows / (last - begin) if last > begin else None
 
 
-def _of_index(index: Index | None) -> Progress:
+def _of_index(index: Index, there: Mapping[str, int]) -> Progress:
     """Of a finished data set without its plan, such as one that was downloaded."""
-    if index is None:
-        raise AssertionError
-    splits = {
-        name: SplitStatus(
-            split.images,
-            len(split.shards),
-            len(split.shards),
-            split.textures + split.failed,
-            split.textures + split.failed,
-            split.failed,
-            sum(file.bytes for file in split.shards),
-        )
-        for name, split in sorted(index.splits.items())
-    }
-    rows = sum(split.rows for split in splits.values())
-    failed = sum(split.failed for split in splits.values())
-    return Progress("finished", index.name, index.fingerprint, splits, rows, rows, failed)
+    splits = {name: _split_there(split, there) for name, split in sorted(index.splits.items())}
+    rows, done, failed = (
+        sum(getattr(split, name) for split in splits.values())
+        for name in ("rows", "rows_done", "failed")
+    )
+    state = _finished(all(s.shards_done == s.shards for s in splits.values()))
+    return Progress(state, index.name, index.fingerprint, splits, rows, done, failed)
+
+
+def _split_there(split: SplitIndex, there: Mapping[str, int]) -> SplitStatus:
+    """A finished split, as far as its shards are there."""
+    shards = [file for file in split.shards if there.get(file.path) == file.bytes]
+    lost = sum(file.samples for file in split.shards) - sum(file.samples for file in shards)
+    rows = split.textures + split.failed
+    size = sum(file.bytes for file in shards)
+    return SplitStatus(
+        split.images, len(split.shards), len(shards), rows, rows - lost, split.failed, size
+    )

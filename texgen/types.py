@@ -176,6 +176,7 @@ class ShardRecord:
         failed: Textures that failed.
         fingerprint: Of the build that it belongs to.
         timings: Where the time went.
+        kept: Textures that an earlier run had made, before failed rows were tried again.
     """
 
     split: str
@@ -186,6 +187,7 @@ class ShardRecord:
     failed: int
     fingerprint: str
     timings: Timings
+    kept: int = 0
 
     @property
     def samples(self) -> int:

@@ -122,10 +122,10 @@ def test_textures_of_any_size_are_made_of_the_patches_pixels(size: int) -> None:
 
 def test_only_the_first_textures_wait_for_schedules() -> None:
     textures = made(*(Job(str(seed), pair("cat"), 128, seed, "png") for seed in range(20)))
-    times = sorted((texture.schedule_s for texture in textures), reverse=True)
-    # Two schedules; what others take is to find them.
-    assert times[1] > 3 * times[2]
-    assert textures[0].schedule_s in times[:2]
+    waited = [texture.schedule_s > 0 for texture in textures]
+    # Two schedules; plans and benches know by the 0 of the others what a texture takes.
+    assert sum(waited) == 2
+    assert waited[0]
     assert all(min(t.load_s, t.synthesis_s, t.encoding_s) > 0 for t in textures)
 
 

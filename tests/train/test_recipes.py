@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.conftest import make_source
 from texgen.cli.main import run
 from texgen.train.metrics import read_metrics
 
@@ -61,5 +65,27 @@ def test_a_recipes_commands_name_itself(path):
     text = path.read_text()
     if path.stem != "pacs":
         assert f"--config pipelines/train/{path.name} " in text
+        assert f"eval linear runs/{path.stem} --out out/{path.stem}-linear.json" in text
         assert re.search(r"The paper's Table \d \(.*\): [0-9]", text)
     assert ("--textures" in text) == ('negatives = "texture"' in text)
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+def test_the_pacs_pipeline_runs_from_photographs_to_a_page_and_goes_on(tmp_path):
+    for seed, place in enumerate(["photo/train", "photo/val", "ood/art_painting"]):
+        make_source(tmp_path / "pacs" / place, {"dog": 33 if seed == 0 else 2, "cat": 32}, (50, 48))
+    for name in ("cartoon", "sketch"):
+        shutil.copytree(tmp_path / "pacs/ood/art_painting", tmp_path / "pacs/ood" / name)
+    settings = {"RUNS": "texture 2", "SEEDS": "0", "STEPS": "1", "K": "5"}
+    command = ["bash", str(FOLDER / "pacs.sh"), str(tmp_path / "pacs"), str(tmp_path / "work")]
+    env = {**os.environ, **settings, "PYTHON": sys.executable}
+    for _ in range(2):
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400)
+        assert done.returncode == 0, done.stderr
+    assert "already complete" in done.stdout
+    page = (tmp_path / "work" / "report.html").read_text()
+    assert "texture-2-0" in page
+    results = {path.name for path in (tmp_path / "work" / "results").glob("*.json")}
+    kinds = ("linear", "knn", "ood", "similarity", "texture-accuracy")
+    assert results == {"sweep.json", *(f"texture-2-0-{kind}.json" for kind in kinds)}

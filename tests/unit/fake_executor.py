@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from texgen.executors import Event, Failed, Finished, Ticket
+from texgen.types import ShardRecord
 
 Plan = list[tuple[float, Event | None]]
 """What an attempt does: events, each that many seconds after the attempt began."""
@@ -18,6 +19,7 @@ class FakeExecutor:
         self.now = 1000.0
         self.submitted: list[Ticket] = []
         self.cancelled: list[Ticket] = []
+        self.counted: list[ShardRecord] = []
         self.most = 0
         self._slots, self._queue, self._play = slots, queue, play
         self._waiting: deque[Ticket] = deque()
@@ -63,6 +65,9 @@ class FakeExecutor:
         if ticket in self._waiting:
             self._waiting.remove(ticket)
         self._begin()
+
+    def count(self, record: ShardRecord) -> None:
+        self.counted.append(record)
 
     def close(self) -> None:
         raise AssertionError

@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from texgen.bench import EngineCost
+from texgen.cli.bench import _build_line
 from texgen.cli.main import run
+from texgen.wholebuild import BuildCost
 
 
 @pytest.fixture
@@ -61,6 +63,11 @@ def test_the_rest_is_what_is_in_none_of_the_parts():
     assert cost.rest_s == pytest.approx(0.01)
 
 
+def test_parts_that_make_more_than_the_whole_leave_no_rest():
+    cost = EngineCost("fast", "1", 4, 0.2, [0.07], {"synthesis": 0.15})
+    assert cost.rest_s == 0.0
+
+
 def test_an_engine_that_does_not_start_is_a_usage_error(photographs, capsys, monkeypatch):
     monkeypatch.setenv("TEXGEN_KERNEL", "nonsense")
     assert run(["bench", "--src", photographs]) == 2
@@ -77,7 +84,19 @@ def test_whole_builds_count_the_processes_below_them(photographs, capsys):
     # Four textures and the schedules of the engine process, which is the build's grandchild.
     assert fast["texture_s"] > report["engines"][1]["texture_s"]
     assert run([*arguments, "--build"]) == 0
-    assert "core-hours for ImageNet's 1,331,167 photographs" in capsys.readouterr().out
+    # The start of a build of four would be most of what is projected.
+    assert "--limit 200 or more says what ImageNet costs" in capsys.readouterr().out
+
+
+def test_enough_textures_are_projected_onto_imagenet():
+    line = _build_line(BuildCost("fast", 200, [0.072], [7.2]))
+    assert line.endswith("; 27 core-hours for ImageNet's 1,331,167 photographs")
+
+
+def test_a_split_without_photographs_is_called_so(tmp_path, capsys):
+    (tmp_path / "train" / "ant").mkdir(parents=True)
+    assert run(["bench", "--src", str(tmp_path)]) == 2
+    assert "holds no images; expected class folders" in capsys.readouterr().err
 
 
 def test_a_build_that_ends_with_an_error_is_told_in_one_line(photographs, capsys, monkeypatch):

@@ -34,7 +34,7 @@ def test_a_run_whose_rows_all_failed_is_not_already_complete(broken, tmp_path, c
     assert first.startswith("0 textures of 2 images in 1 shard, 2 failed: ")
     assert "(0 made in " in first
     assert reason.strip().startswith("2 x ")
-    assert budget == "  2 images failed, more than --max-failures allows"
+    assert budget.startswith("  2 images failed, and --max-failures allows 0; --retry")
     assert build(broken, tmp_path / "out") == 1
     assert "(already complete)" in capsys.readouterr().out
 
@@ -167,7 +167,7 @@ def test_a_part_counts_the_failures_of_its_own_shards(broken, tmp_path, capsys):
     small = ("--samples-per-shard", "2", "--max-failures", "1")
     assert build(broken, tmp_path / "out", *small, "--part", "2/2") == 0
     assert build(broken, tmp_path / "out", *small, "--part", "1/2") == 1
-    assert "2 images failed, more than --max-failures allows" in capsys.readouterr().out
+    assert "2 images failed, and --max-failures allows " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("part", ["0/3", "4/3", "1", "1/0", "a/b", "-1/2", "1/2/3"])
@@ -187,6 +187,21 @@ def test_options_that_contradict_each_other_are_named(options, tmp_path, capsys)
     assert "exclude each other; leave one out" in capsys.readouterr().err
 
 
+def test_a_retry_with_a_photograph_that_was_replaced_says_what_it_is_for(tmp_path, capsys):
+    source = make_source(tmp_path / "src", {"ant": 2})
+    damaged = source / "ant" / "ant_001.JPEG"
+    whole = damaged.read_bytes()
+    damaged.unlink()
+    damaged.symlink_to("nowhere")
+    assert build(source, tmp_path / "out", "--max-failures", "1") == 0
+    damaged.unlink()
+    damaged.write_bytes(whole)
+    assert build(source, tmp_path / "out", "--retry-failed") == 2
+    error = capsys.readouterr().err
+    assert f"had no size (a link to nothing, or in Parquet), label 0; now {len(whole)}" in error
+    assert "--retry-failed is for photographs of which no byte has changed" in error
+
+
 def test_a_retry_makes_failed_rows_and_keeps_the_others(tmp_path, capsys):
     source = make_source(tmp_path / "src", {"ant": 6})
     small = ("--samples-per-shard", "3", "--textures-per-image", "2")
@@ -196,12 +211,16 @@ def test_a_retry_makes_failed_rows_and_keeps_the_others(tmp_path, capsys):
     # Of the same length: another one would be another photograph.
     damaged.write_bytes(bytes(len(whole)))
     assert build(source, tmp_path / "out", *small, "--max-failures", "1") == 0
-    assert build(source, tmp_path / "out", *small, "--max-failures", "1", "--retry-failed") == 0
-    damaged.write_bytes(whole)
+    retry = ("--max-failures", "1", "--retry-failed", "--json")
     capsys.readouterr()
+    assert build(source, tmp_path / "out", *small, *retry) == 0
+    # What is kept was not made.
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["made"] == 0
+    damaged.write_bytes(whole)
     assert build(source, tmp_path / "out", *small) == 1
     assert build(source, tmp_path / "out", *small, "--retry-failed", "--json") == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["failed"] == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (summary["failed"], summary["made"]) == (0, 2)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
     assert not list((tmp_path / "out" / "_build" / "retry").iterdir())
     assert build(source, tmp_path / "out", *small, "--retry-failed") == 0

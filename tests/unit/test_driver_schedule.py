@@ -171,6 +171,8 @@ def test_an_idle_worker_tries_a_late_shard_too_and_the_first_to_finish_counts():
     assert sorted(seen.made) == all_shards(4)
     assert executor.submitted[-1] == Ticket("train", 3, 2)
     assert Ticket("train", 3, 1) in executor.cancelled
+    # Among a cluster's metrics as well.
+    assert len(executor.counted) == 4
     assert executor.now < 1060
     assert any("train-000003" in line for line in seen.lines)
 

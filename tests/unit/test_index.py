@@ -56,7 +56,10 @@ def test_the_bytes_do_not_depend_on_the_order_of_insertion():
 
 
 def test_an_out_without_an_index_is_no_finished_data_set(sink):
-    with pytest.raises(DatasetError, match=r"index\.json.*texgen build"):
+    with pytest.raises(DatasetError, match=r"index\.json.*no build either: name the OUT of one"):
+        read_index(sink)
+    sink.write("_build/plan.json", b"{}")
+    with pytest.raises(DatasetError, match=r"index\.json.*texgen status.*texgen build.*goes on"):
         read_index(sink)
 
 

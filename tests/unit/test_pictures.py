@@ -37,7 +37,7 @@ def test_both_frames_are_drawn_where_the_patches_lie():
 
 
 def test_a_sheet_takes_photographs_of_every_shape():
-    shapes = [(400, 300), (20, 12), (3000, 40), (1, 1), (40, 3000)]
+    shapes = [(400, 300), (20, 12), (3000, 40), (1, 1), (40, 3000), (3000, 5), (5, 3000)]
     pictures = [Picture("a", TEXTURE, example(w, h, min(w, h, 96))) for w, h in shapes]
     sheet = draw_sheet(pictures)
     assert sheet.width < 5 * HEIGHT

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import make_source
+from tests.unit.conftest import request
 from tests.unit.damage import edit_index, rewrite_rows
 from texgen.dataset import Dataset
+from texgen.driver import Silent, build
 from texgen.errors import DatasetError, SourceError
 from texgen.photographs import Photographs
 from texgen.report import gather, render
+from texgen.report.samples import take_samples
 from texgen.source import SourceSpec, open_source
 from texgen.storage import LocalSink
 
@@ -188,3 +192,18 @@ def test_many_shards_and_classes_do_not_make_the_page_large(out):
     assert len(source) < 300_000
     assert "7,961 more" in source
     assert "29,000 more" in source
+
+
+@pytest.mark.parametrize("with_src", [True, False])
+def test_spectra_are_of_the_same_photographs_where_some_are_too_small(with_src, tmp_path):
+    source, out = tmp_path / "src", tmp_path / "out"
+    make_source(source / "train", {"ant": 4}, (120, 110))
+    make_source(source / "train", {"bee": 2}, (5, 4))
+    build(request(source, out, size=96), Silent())
+    photographs = Photographs(open_source(SourceSpec(str(source)))) if with_src else None
+    found = take_samples(Dataset(LocalSink(out)), photographs, 1)
+    assert found.side == 96
+    # Two textures of each photograph.
+    kinds = [found.textures, *([found.photographs, found.patches] if with_src else [])]
+    for looks in kinds:
+        assert [one.spectrum is not None for one in looks] == [True] * 8 + [False] * 4

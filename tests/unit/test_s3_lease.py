@@ -15,8 +15,8 @@ from tests.store import Store
 from texgen.config import Part
 from texgen.errors import LockedError, StorageError
 from texgen.s3 import lease
-from texgen.s3.whereabouts import about_this_process, is_gone_from_here
 from texgen.storage.s3 import S3Sink
+from texgen.whereabouts import about_this_process, is_gone_from_here
 
 LOCK = "out/_build/lock.json"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from texgen.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbea
 from texgen.records import encode_record, read_header, record_path
 from texgen.status import read_progress
 from texgen.storage import LocalSink
+from texgen.whereabouts import process_about
 
 NOW = 1_000_000.0
 ROWS = {("train", 0): 3, ("train", 1): 3, ("train", 2): 3, ("train", 3): 3, ("val", 0): 2}
@@ -128,11 +130,80 @@ def test_a_damaged_beat_is_left_out(out, data):
     assert progress(out).runs == ()
 
 
-def test_a_folder_without_a_build_is_refused_in_one_line(tmp_path, capsys):
-    with pytest.raises(DatasetError, match="no build is there"):
+def empty(place: Path) -> None:
+    place.mkdir()
+
+
+def of_another(place: Path) -> None:
+    (place / "_build").mkdir(parents=True)
+    (place / "thesis.tex").touch()
+
+
+def listing(place: Path) -> None:
+    (place / "_build").mkdir(parents=True)
+    (place / "_build" / "lock").touch()
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda place: None, "no build is there, nor anything else"),
+        (empty, "no build is there, nor anything else"),
+        (of_another, "no build is there, but others' files, such as thesis.tex"),
+        (listing, "no build is there yet: one lists SRC"),
+    ],
+)
+def test_a_place_without_a_build_is_named_with_what_it_holds(make, why, tmp_path, capsys):
+    make(tmp_path / "place")
+    with pytest.raises(DatasetError, match=why):
+        progress(tmp_path / "place")
+    assert run(["status", str(tmp_path / "place")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"texgen: {tmp_path / 'place'}: {why}")
+    assert error.count("\n") == 1
+
+
+def test_a_place_without_a_build_is_not_searched(tmp_path, monkeypatch):
+    """It may be a whole disk."""
+    of_another(tmp_path)
+    listed = []
+    look = LocalSink.list
+    monkeypatch.setattr(
+        LocalSink, "list", lambda self, prefix: listed.append(prefix) or look(self, prefix)
+    )
+    with pytest.raises(DatasetError):
         progress(tmp_path)
-    assert run(["status", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    assert "" not in listed
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_finished_build_that_lost_a_shard_is_not_finished(planned, out, capsys):
+    if not planned:
+        (out / "_build" / "plan.json").unlink()
+    (out / "train" / "train-000001.tar").unlink()
+    found = progress(out)
+    assert (found.state, found.rows, found.rows_done < 14) == ("damaged", 14, True)
+    assert (found.splits["train"].shards_done, found.splits["train"].shards) == (3, 4)
+    assert run(["status", str(out)]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert (
+        first
+        == f"{out}: finished once, but not all of it is there: `texgen verify` says what to do"
+    )
+
+
+def test_a_run_of_this_machine_that_was_killed_is_gone_at_once(out):
+    unfinished(out, without=[("val", 0)])
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        about = process_about(sleeper.pid)
+        said = Heartbeat("running", started=NOW - 500, beat=NOW, part=None, **about)
+        LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        assert progress(out).state == "running"
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert progress(out).state == "gone"
 
 
 def test_what_is_printed_names_late_shards_and_the_run(out, capsys):

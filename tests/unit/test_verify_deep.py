@@ -274,7 +274,7 @@ def test_one_texture_is_one_fault_that_names_shard_key_and_engine(out, check):
     shard = "train/train-000000.tar"
     what = f"{shard}: {ONE} is not the texture that stub 1 makes of its patches and seed"
     assert report["faults"] == [what]
-    assert report["delete"] == [shard]
+    assert (report["delete"], report["unlike_src"]) == ([], [shard])
     assert any("another Pillow" in note for note in report["notes"])
 
 
@@ -351,6 +351,41 @@ def test_a_wrong_src_is_not_mended_by_a_build(out, source, capsys):
     assert "texgen build" not in printed
 
 
+def shifted(source: Path) -> None:
+    """One class more, so that every label is another."""
+    shutil.copytree(source / "train" / "ant", source / "train" / "aaa", symlinks=True)
+    shutil.copytree(source / "val" / "ant", source / "val" / "aaa", symlinks=True)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_for_a_wrong_src_nothing_of_out_is_to_be_deleted(damaged, out, source, check, capsys):
+    shifted(source)
+    if damaged:
+        flip(out, SHARD)
+    report = check(SOURCE).report
+    # Every shard is unlike SRC, and there is no other fault in most of them.
+    assert len(report["faults"]) > len(report["sources"]) > 0
+    assert (report["delete"], report["unlike_src"]) == ([], [])
+    assert run(["verify", str(out), "--deep", "--src", str(source), "--sample", "0"]) == 1
+    printed = capsys.readouterr().out
+    assert "SRC is not what OUT was built from" in printed
+    assert "Delete nothing of OUT" in printed
+    assert "rm " not in printed
+    assert "texgen build" not in printed
+
+
+def test_a_shard_that_only_src_belies_is_deleted_on_one_condition(out, source, check, capsys):
+    """A photograph of the same size in bytes may have changed, of which no sum tells."""
+    data = (source / FIRST).read_bytes()
+    (source / FIRST).write_bytes(bytes(len(data)))
+    report = check(SOURCE).report
+    assert (report["delete"], report["unlike_src"]) == ([], ["train/train-000000.tar"])
+    assert run(["verify", str(out), "--deep", "--src", str(source), "--sample", "0"]) == 1
+    before, _, after = capsys.readouterr().out.partition("rm -- ")
+    assert before.rstrip().endswith("put that back; only else delete them:")
+    assert after.startswith(str(out / "train/train-000000.tar"))
+
+
 def test_a_photograph_with_other_content_of_the_same_size_is_found(source, check):
     data = (source / FIRST).read_bytes()
     other = encoded(photograph(99, (50, 40)), "JPEG")[: len(data)]
@@ -391,7 +426,7 @@ def test_other_formats_are_decoded_and_made_anew(image_format, tmp_path, small_s
     assert bool(report.notes) == (image_format == "jpg")
     swapped(ONE, LATER)(out)
     report = verify(LocalSink(out), deep=deep)
-    assert report.delete == ["train/train-000000.tar", "train/train-000003.tar"]
+    assert report.unlike_src == ["train/train-000000.tar", "train/train-000003.tar"]
 
 
 OTHER_ENGINES = {

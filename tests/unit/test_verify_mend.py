@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import os
 import shutil
 import subprocess
@@ -26,7 +28,10 @@ from tests.unit.damage import (
 )
 from texgen.cli.verify import command
 from texgen.driver import Silent, build
+from texgen.storage import LocalSink, storage_errors
+from texgen.synthesize import EngineSpec, identify
 
+OTHER = "train/train-000000.tar"
 BY_ROWS = ["another seed", "another patch size", "shards in another order", "classes are swapped"]
 
 
@@ -101,6 +106,49 @@ def test_the_mend_that_is_printed_works_when_typed(out, small_source, finished, 
     build(request(small_source, out), Silent())
     assert tree(out) == tree(finished)
     assert check(out).faults == []
+
+
+@pytest.mark.parametrize("more", [None, "train/train-000001.tar"])
+def test_what_may_not_be_read_is_not_to_be_deleted(out, more, monkeypatch):
+    """It may well be whole; a build would not even look at it."""
+    look = LocalSink.open
+
+    def denied(self, path):
+        if path == OTHER:
+            # Whoever runs the tests may be allowed everything.
+            with storage_errors("read", out / path):
+                raise PermissionError(errno.EACCES, "")
+        return look(self, path)
+
+    if more:
+        flip(out, more)
+    monkeypatch.setattr(LocalSink, "open", denied)
+    report = check(out)
+    assert (report.unread, report.delete) == ([OTHER], [more] if more else [])
+    printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
+    assert "Permission denied; change its permissions" in printed
+    assert "What cannot be read was not checked" in printed
+    commands = [line for line in printed.splitlines() if line.startswith("rm ")]
+    assert commands == ([f"rm -- {out / more}"] if more else [])
+    assert ("texgen build" in printed) == bool(more)
+
+
+def test_what_this_texgen_would_not_make_again_is_not_to_be_deleted(out, monkeypatch):
+    flip(out, SHARD)
+    identity = identify(EngineSpec("stub"))
+    newer = dataclasses.replace(identity, version="2")
+    monkeypatch.setattr("texgen.verify.remake.identify", lambda _: newer)
+    assert check(out).delete == []
+    printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
+    assert "Delete nothing: a build here would not make it again" in printed
+    assert "engine_version was '1' and is now '2'" in printed
+    assert not any(line.startswith("rm ") for line in printed.splitlines())
+
+
+def test_what_no_build_makes_is_to_be_moved_and_not_deleted(out):
+    (out / "thesis.tex").touch()
+    printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
+    assert printed.splitlines()[-1] == f"Move what is not in the index out of {out}."
 
 
 def test_one_of_something_is_not_said_in_the_plural(out):

@@ -55,6 +55,7 @@ Seen = Callable[[int, int, dict[str, float]], None]
 
 _SHOWN = {
     "loss": "loss {:.3f}",
+    "top1": "top-1 {:.1f} %",
     "ns_share": "NS {:.1%} of the denominator",
     "positive": "positive {:.2f}",
     "negative": "negative {:.2f}",
@@ -65,11 +66,12 @@ _SHOWN = {
 
 
 @contextlib.contextmanager
-def metrics_bar(*, quiet: bool) -> Iterator[Seen]:
+def metrics_bar(*, quiet: bool, unit: str = "step") -> Iterator[Seen]:
     """Shows a training run while it is open.
 
     Args:
         quiet: Whether to show nothing.
+        unit: What is counted.
     """
     if quiet or sys.stderr is None:
         yield lambda done, total, row: None
@@ -81,10 +83,10 @@ def metrics_bar(*, quiet: bool) -> Iterator[Seen]:
                 task, completed=done, total=total, description=_metrics_text(row)
             )
     else:
-        yield _metrics_lines()
+        yield _metrics_lines(unit)
 
 
-def _metrics_lines() -> Seen:
+def _metrics_lines(unit: str) -> Seen:
     last = -math.inf
 
     def tell(done: int, total: int, row: dict[str, float]) -> None:
@@ -92,7 +94,7 @@ def _metrics_lines() -> Seen:
         if time.monotonic() - last >= _LINE_EVERY_S or done == total:
             last = time.monotonic()
             with contextlib.suppress(OSError):
-                click.echo(f"step {done} of {total}: {_metrics_text(row)}", err=True)
+                click.echo(f"{unit} {done} of {total}: {_metrics_text(row)}", err=True)
 
     return tell
 

@@ -32,6 +32,8 @@ from texgen.words import count_of
 
 _SHARD = 512
 _IMAGENET = 1_281_167 + 50_000
+_PROJECTED_FROM = 200
+"""Of fewer textures the start of a build, some core-seconds, would be most of the figure."""
 """ILSVRC-2012, train and val."""
 
 
@@ -111,7 +113,7 @@ def _text(
     size = jobs[0].job.size
     lines = [
         f"{_processor()}; Python {platform.python_version()}; {len(jobs)} textures of {size} px "
-        f"a round, {len(costs[0].rounds)} rounds",
+        f"a round, {count_of(len(costs[0].rounds), 'round')}",
         "core-ms a texture, median (range of rounds); where they go (wall clock): mean of all",
     ]
     last = costs[-1]
@@ -137,12 +139,14 @@ def _text(
 
 def _build_line(cost: BuildCost) -> str:
     low, high = 1e3 * min(cost.core_s), 1e3 * max(cost.core_s)
-    hours = _IMAGENET * cost.texture_s / 3600
-    return (
+    line = (
         f"{cost.name}: {1e3 * cost.texture_s:.1f} core-ms a texture ({low:.1f} to {high:.1f}), "
-        f"{cost.per_second:.2f} textures/s on {count_of(available_cpus(), 'core')}; "
-        f"{hours:.0f} core-hours for ImageNet's {_IMAGENET:,} photographs"
+        f"{cost.per_second:.2f} textures/s on {count_of(available_cpus(), 'core')}"
     )
+    if cost.textures < _PROJECTED_FROM:
+        return f"{line}; --limit {_PROJECTED_FROM} or more says what ImageNet costs"
+    hours = _IMAGENET * cost.texture_s / 3600
+    return f"{line}; {hours:.0f} core-hours for ImageNet's {_IMAGENET:,} photographs"
 
 
 def _processor() -> str:

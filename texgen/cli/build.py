@@ -87,7 +87,10 @@ def _text(summary: BuildSummary, request: BuildRequest) -> str:
         lines.append(f"  {rows} x {count_of(more, 'other reason')}; the manifest has them all")
     if not summary.within_budget:
         failed = count_of(failures.images, "image")
-        lines.append(f"  {failed} failed, more than --max-failures allows")
+        lines.append(
+            f"  {failed} failed, and --max-failures allows {summary.failures_allowed}; "
+            "--retry-failed tries them again"
+        )
     return "\n".join(lines)
 
 

@@ -155,7 +155,8 @@ _RUN = [
     click.option(
         "--retry-failed",
         is_flag=True,
-        help="Try failed rows of earlier runs again; textures that are there stay.",
+        help="Try failed rows of earlier runs again, after permissions or the engine were mended; "
+        "not for other photographs. Textures that are there stay.",
     ),
     click.option(
         "--overwrite",

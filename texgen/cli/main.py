@@ -17,9 +17,11 @@ from texgen.cli.output import CLOSED_PIPE
 from texgen.errors import TexgenError
 
 _COMMANDS = {
+    "analyze": "similarities, biases, sweeps of trained encoders; one page of all",
     "bench": "what engines cost on your photographs, side by side",
     "build": "photographs -> ImageNet-Texture shards (goes on by itself where it stopped)",
     "download": "prebuilt shards over https://, s3:// or from a folder, resumed, checksummed",
+    "eval": "classifiers on a frozen encoder, and other domains",
     "export": "a folder of class folders of image files",
     "inspect": "card, counts, one sample's provenance; --sheet draws a contact sheet",
     "plan": "what a build would do: counts, shards, bytes, core-hours; writes nothing",

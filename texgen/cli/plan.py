@@ -66,8 +66,8 @@ def _splits(found: Survey, config: DatasetConfig) -> Iterator[str]:
 
 
 def _sampled(found: Survey, config: DatasetConfig) -> Iterator[str]:
-    size, sample = found.sample.bytes(found.rows_left), found.sample
-    if size:
+    size, sample = _bytes(found), found.sample
+    if size and sample.texture_bytes:
         each = statistics.fmean(sample.texture_bytes)
         yield (
             f"size: about {size_text(size[0])} ± {size_text(size[1])} "
@@ -79,6 +79,8 @@ def _sampled(found: Survey, config: DatasetConfig) -> Iterator[str]:
 
 
 def _costs(found: Survey, cores: Sequence[int]) -> Iterator[str]:
+    if not found.rows_left:
+        return
     core_s = _core_s(found)
     if core_s is None:
         yield "cost: unknown, since no photograph that was tried gave a texture"
@@ -118,6 +120,10 @@ def _findings(found: Survey) -> Iterator[str]:
         yield f"  … and {len(found.problems) - _SHOWN} more; --json lists them all"
 
 
+def _bytes(found: Survey) -> tuple[float, float] | None:
+    return found.sample.bytes(found.rows_left, found.shards_left)
+
+
 def _core_s(found: Survey) -> float | None:
     images = found.rows_left / found.plan.textures_per_image
     return found.sample.core_s(round(images), found.rows_left)
@@ -130,7 +136,7 @@ def _wall_s(found: Survey, core_s: float, cores: int) -> float:
 def _json(found: Survey, cores: Sequence[int]) -> str:
     plan, sample = found.plan, found.sample
     core_s = _core_s(found)
-    size = sample.bytes(found.rows_left)
+    size = _bytes(found)
     report = {
         "fingerprint": plan.fingerprint,
         "splits": {
@@ -149,7 +155,9 @@ def _json(found: Survey, cores: Sequence[int]) -> str:
         "bytes": size and round(size[0]),
         "bytes_standard_error": size and round(size[1]),
         "core_seconds": core_s,
-        "seconds": {str(n): _wall_s(found, core_s, n) for n in cores} if core_s else None,
+        "seconds": {str(n): _wall_s(found, core_s, n) for n in cores}
+        if core_s is not None
+        else None,
         "listing_seconds": found.listing_s,
         "tried": {
             "photographs": sample.photographs,

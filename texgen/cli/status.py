@@ -11,6 +11,7 @@ import click
 
 from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_result
+from texgen.errors import DatasetError
 from texgen.heartbeat import Heartbeat, RunningShard
 from texgen.status import Progress, read_progress
 from texgen.storage import open_sink
@@ -18,9 +19,11 @@ from texgen.types import shard_name
 from texgen.words import count_of, duration_text, plain, size_text
 
 _SHOWN = 5
+_ENDED = {"finished", "damaged"}
 
 _STATES = {
     "finished": "finished",
+    "damaged": "finished once, but not all of it is there: `texgen verify` says what to do",
     "running": "running",
     "gone": "not running: its last run ended without a word; the same `texgen build` goes on",
     "stopped": "not running: the same `texgen build` goes on",
@@ -38,7 +41,11 @@ def command(out: str, s3_endpoint: str | None, as_json: bool) -> None:
 
     It may run here, on another machine, on a cluster, or no longer.
     """
-    progress = read_progress(open_sink(out, s3_endpoint=s3_endpoint))
+    try:
+        progress = read_progress(open_sink(out, s3_endpoint=s3_endpoint))
+    except DatasetError as error:
+        message = f"{out}: {error}"
+        raise DatasetError(message) from error
     print_result(json.dumps(asdict(progress)) if as_json else "\n".join(_text(out, progress)))
 
 
@@ -54,7 +61,7 @@ def _text(out: str, progress: Progress) -> Iterator[str]:
         size = f", {size_text(split.bytes)}" if split.bytes else ""
         yield f"  {name}: {done}, {split.rows_done} of {split.rows}, {split.failed} failed{size}"
     yield from _pace(progress)
-    if progress.state != "finished":
+    if progress.state not in _ENDED:
         now = time.time()
         shown = [run for run in progress.runs if run.state == "running"] or progress.runs
         yield from (_run(run, now) for run in shown[:_SHOWN])
@@ -66,7 +73,7 @@ def _text(out: str, progress: Progress) -> Iterator[str]:
 
 
 def _pace(progress: Progress) -> Iterator[str]:
-    if progress.per_second and progress.state != "finished":
+    if progress.per_second and progress.state not in _ENDED:
         line = f"{progress.per_second:.2f} textures/s"
         if progress.left_s is not None:
             line += f", {duration_text(progress.left_s)} left"

@@ -120,31 +120,51 @@ def _looked_at(report: Report) -> Iterator[str]:
 
 
 def _mend(out: str, report: Report, s3_endpoint: str | None) -> Iterator[str]:
-    """What to type against the faults."""
+    """What to type against the faults; what is deleted for it, a build makes anew."""
     if report.strays:
-        yield f"Move what is not in the index out of {out}, or delete it."
+        yield f"Move what is not in the index out of {out}."
+    if report.unread:
+        yield "What cannot be read was not checked: mend what is said of it, and verify again."
+    others = len(report.faults) - len(report.strays) - len(report.unread) - len(report.sources)
     if report.sources:
         yield (
             "SRC is not what OUT was built from: put the photographs back as they were, name "
             "the right --src, or build into a new OUT."
         )
-    if len(report.faults) == len(report.strays) + len(report.sources):
-        return
-    if not report.mendable:
+        if others > 0:
+            yield "Delete nothing of OUT, and verify again then: no build mends it from this SRC."
+    elif others > 0 and not report.mendable:
         yield f"{out} has no _build to go on from: copy it anew, or build into a new OUT."
-        return
-    shown = report.delete[:_SHOWN]
-    if shown:
-        yield from _delete_lines([shlex.quote(place_of(out, path)) for path in shown], s3_endpoint)
-    if len(report.delete) > _SHOWN:
-        yield f'  and {len(report.delete) - _SHOWN} more; --json lists them under "delete"'
-    before = "Then run" if shown else "Run"
+    elif others > 0 and report.hindrance:
+        yield (
+            f"Delete nothing: a build here would not make it again, since {report.hindrance}. "
+            "Verify with the texgen that OUT was built with, or build into a new OUT."
+        )
+    elif others > 0:
+        yield from _rebuild(out, report, s3_endpoint)
+
+
+def _rebuild(out: str, report: Report, s3_endpoint: str | None) -> Iterator[str]:
+    """Which shards to delete before the same build."""
+    if report.delete:
+        yield "With the photographs at hand as they were, delete the shards that are damaged:"
+        yield from _delete_lines(out, report.delete, "delete", s3_endpoint)
+    if report.unlike_src:
+        yield (
+            "Some shards are whole, but not what SRC gives: has a photograph or Pillow changed "
+            "since OUT was built, put that back; only else delete them:"
+        )
+        yield from _delete_lines(out, report.unlike_src, "unlike_src", s3_endpoint)
+    before = "Then run" if report.delete or report.unlike_src else "Run"
     yield f"{before} the same `texgen build` again: it makes anew what is damaged or gone."
 
 
-def _delete_lines(places: list[str], s3_endpoint: str | None) -> Iterator[str]:
+def _delete_lines(out: str, paths: list[str], field: str, s3_endpoint: str | None) -> Iterator[str]:
+    places = [shlex.quote(place_of(out, path)) for path in paths[:_SHOWN]]
     if "://" in places[0]:
         where = f"--endpoint-url {s3_endpoint} " if s3_endpoint else ""
         yield from (f"aws s3 {where}rm {place}" for place in places)
     else:
         yield f"rm -- {' '.join(places)}"
+    if len(paths) > _SHOWN:
+        yield f'  and {len(paths) - _SHOWN} more; --json lists them under "{field}"'

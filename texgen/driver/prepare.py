@@ -40,6 +40,7 @@ def settle_plan(
     there: Mapping[str, int],
     *,
     overwrite: bool = False,
+    retry_failed: bool = False,
 ) -> Plan:
     """Plans the build, or finds that OUT's plan is the same.
 
@@ -50,6 +51,7 @@ def settle_plan(
         sink: OUT.
         there: All files of OUT.
         overwrite: Whether they are thrown away, once there is a plan.
+        retry_failed: Whether failed rows are to be tried again.
 
     Raises:
         SourceError: If SRC cannot be listed.
@@ -64,6 +66,8 @@ def settle_plan(
                 f"OUT holds another build: {'; '.join(changes)}. "
                 "Take the same options and photographs to go on, or build into a new OUT"
             )
+            if retry_failed:
+                message += "; --retry-failed is for photographs of which no byte has changed"
             raise ConfigError(message)
         # Over one that is there too: its files may be damaged.
         save_plan(plan, folder, sink)

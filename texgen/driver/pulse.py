@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Sequence
 
@@ -11,6 +9,7 @@ from texgen.config import Part
 from texgen.errors import StorageError
 from texgen.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
 from texgen.storage import Sink
+from texgen.whereabouts import about_this_process
 
 
 class HeartbeatWriter:
@@ -25,6 +24,7 @@ class HeartbeatWriter:
         self._sink = sink
         self._part = part
         self._started = time.time()
+        self._process = about_this_process()
         self._next = 0.0
 
     def beat(self, running: Sequence[RunningShard]) -> None:
@@ -40,13 +40,12 @@ class HeartbeatWriter:
     def _write(self, state: str, running: tuple[RunningShard, ...]) -> None:
         heartbeat = Heartbeat(
             state=state,
-            host=socket.gethostname(),
-            pid=os.getpid(),
             started=self._started,
             beat=time.time(),
             part=self._part.name if self._part else None,
             running=running,
             every_s=self._sink.beat_s,
+            **self._process,
         )
         try:
             self._sink.write(heartbeat_path(self._part), encode_heartbeat(heartbeat))

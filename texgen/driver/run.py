@@ -42,7 +42,7 @@ class BuildSummary:
             last to end, those of its own shards.
         failures: Failed rows, likewise.
         seconds: Wall clock of this run.
-        within_budget: Whether no more photographs failed than may.
+        failures_allowed: Photographs that may fail.
         left_to_others: Shards that other parts have still to make; the index is
             written by the part that finds none.
     """
@@ -53,8 +53,13 @@ class BuildSummary:
     textures: int
     failures: Failures
     seconds: float
-    within_budget: bool
+    failures_allowed: int
     left_to_others: int = 0
+
+    @property
+    def within_budget(self) -> bool:
+        """Whether no more photographs failed than may."""
+        return self.failures.images <= self.failures_allowed
 
 
 def build(request: BuildRequest, view: View) -> BuildSummary:
@@ -91,12 +96,12 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     made = run.new_records()
     return BuildSummary(
         plan,
-        sum(record.rows for record in made),
-        sum(record.samples for record in made),
+        sum(record.rows - record.kept for record in made),
+        sum(record.samples - record.kept for record in made),
         rows - failures.rows,
         failures,
         time.monotonic() - started,
-        failures.images <= allowed,
+        allowed,
         run.left_to_others,
     )
 
@@ -109,7 +114,15 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
     sink.clear_scratch()
     there = sink.list("")
     overwrite = options.overwrite
-    plan = settle_plan(source, request.config, request.name, sink, there, overwrite=overwrite)
+    plan = settle_plan(
+        source,
+        request.config,
+        request.name,
+        sink,
+        there,
+        overwrite=overwrite,
+        retry_failed=options.retry_failed,
+    )
     for note in plan.notes:
         view.say(note)
     there = sink.list("") if overwrite else there

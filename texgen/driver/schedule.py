@@ -192,6 +192,7 @@ class Scheduler:
         self._durations.append(event.record.timings.total_s)
         self._drop(shard)
         self._attempts.pop(shard, None)
+        self._executor.count(event.record)
         self._finished(event.record)
 
     def _failed(self, event: Failed) -> None:

@@ -17,13 +17,13 @@ from texgen.driver.prepare import (
     find_records,
 )
 from texgen.driver.request import BuildRequest
-from texgen.errors import ConfigError, SourceError
+from texgen.errors import ConfigError, SourceError, StorageError
 from texgen.estimate import Estimate, estimate
 from texgen.plan import Plan, make_plan, sample_entries, source_bytes
 from texgen.source import open_source
 from texgen.storage import Sink, open_sink
 from texgen.synthesize import EngineSpec
-from texgen.words import plain, size_text
+from texgen.words import count_of, plain, size_text
 
 _SAMPLE = 64
 _BUDGET_S = 10.0
@@ -38,11 +38,11 @@ class Survey:
         plan: Of the build.
         source_bytes: Split to the bytes of its photographs, None where they are not known.
         listing_s: Wall clock that it took to list SRC, s.
-        sample: What photographs and textures take that were tried.
+        sample: What photographs and textures take that were tried; none where none is left.
         rows_left: Textures that OUT does not have yet; all of them without OUT.
         shards_left: Likewise.
         free_bytes: Room in OUT, None where there is no OUT or no such limit.
-        problems: What a build would end at, a line each.
+        problems: What a build would end at, or end with exit code 1 for, a line each.
         warnings: What a build would do, but perhaps nobody wants, a line each.
     """
 
@@ -87,15 +87,23 @@ def survey(request: BuildRequest) -> Survey:
         entries = sample_entries(plan, folder, _SAMPLE)
         sizes = {split.name: source_bytes(split, folder) for split in plan.splits}
     engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
+    # Where all is there, a build reads no photograph.
+    sample = Estimate()
+    if there.rows_left:
+        sample = estimate(entries, source, request.config, engine, _BUDGET_S)
     return Survey(
         plan,
         sizes,
         listing_s,
-        estimate(entries, source, request.config, engine, _BUDGET_S),
+        sample,
         there.rows_left,
         there.shards_left,
         there.free_bytes,
-        (*(plain(str(error)) for error in errors), *there.problems),
+        (
+            *(plain(str(error)) for error in errors),
+            *there.problems,
+            *_too_many_failures(request, plan, sample),
+        ),
         (*plan.notes, *_class_differences(plan)),
     )
 
@@ -134,7 +142,8 @@ def _look_into(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | Non
     if free is not None and needed > free:
         problems = (
             *problems,
-            f"OUT has {size_text(free)} free, about {size_text(needed)} are needed",
+            f"OUT has {size_text(free)} free, and a build begins only with {size_text(needed)}, "
+            "the most that it may need",
         )
     return _There(rows, shards, free, problems)
 
@@ -143,16 +152,29 @@ def _refusals(request: BuildRequest, plan: Plan, folder: Path, sink: Sink) -> It
     """Why a build would not begin in OUT."""
     try:
         check_empty(sink, overwrite=request.options.overwrite)
+        sink.check_writable()
         there = sink.list("")
         if request.options.overwrite:
             check_ours(there)
             return
-    except ConfigError as error:
+    except (ConfigError, StorageError) as error:
         yield str(error)
         return
     yield from (
         f"OUT holds another build: {what}" for what in contradictions(plan, folder, sink, there)
     )
+
+
+def _too_many_failures(request: BuildRequest, plan: Plan, sample: Estimate) -> Iterator[str]:
+    """That a build would end with exit code 1, where what was tried is enough to know."""
+    images = sum(split.images for split in plan.splits)
+    failed, allowed = len(sample.unreadable), request.options.failures_allowed(images)
+    if failed > allowed:
+        photographs = count_of(images, "photograph")
+        yield (
+            f"{failed} of {photographs} cannot be read, and --max-failures allows {allowed}: "
+            "a build would make the others and end with exit code 1"
+        )
 
 
 def _class_differences(plan: Plan) -> Iterator[str]:

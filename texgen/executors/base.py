@@ -96,6 +96,10 @@ class Executor(Protocol):
         """Ends an attempt, whatever it is doing; no event of it follows."""
         ...
 
+    def count(self, record: ShardRecord) -> None:
+        """Tells whoever watches it of a shard that is made; once, whatever its attempts."""
+        ...
+
     def close(self) -> None:
         """Ends everything at once and leaves no process behind."""
         ...

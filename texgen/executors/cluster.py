@@ -1,4 +1,4 @@
-"""Shards as Ray tasks, one a shard. With `session` the only module that imports Ray."""
+"""Shards as Ray tasks, one a shard. With `session` and `metrics` all that imports Ray."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from texgen.errors import TexgenError
 from texgen.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
+from texgen.executors.metrics import BuildMetrics
 from texgen.executors.session import RaySession
 from texgen.executors.task import run_task
 from texgen.generate import ShardTask
@@ -76,6 +77,8 @@ class RayExecutor:
         self._board = _open_board()
         self._board_answer: Any = None
         self._board_asked = 0.0
+        # Nobody looks at those of a Ray that lives as long as the build.
+        self._metrics = None if self._local else BuildMetrics()
 
     def use_engines(self, engines: int) -> None:
         """Sets the engine processes of each task, and so what it asks of Ray."""
@@ -147,6 +150,11 @@ class RayExecutor:
             return []
         known = set(self._running.values())
         return [e for e in events if getattr(e, "ticket", None) in known | {None}]
+
+    def count(self, record: ShardRecord) -> None:
+        """See `Executor.count`; among the metrics of a cluster."""
+        if self._metrics:
+            self._metrics.count(record)
 
     def cancel(self, ticket: Ticket) -> None:
         """See `Executor.cancel`."""

@@ -17,6 +17,7 @@ from texgen.errors import TexgenError
 from texgen.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
 from texgen.executors.task import close_warm_pool, kill_warm_engines, run_task
 from texgen.generate import ShardTask
+from texgen.types import ShardRecord
 
 _STOP_S = 5.0
 
@@ -80,6 +81,9 @@ class ProcessExecutor:
         """See `Executor.cancel`."""
         if slot := self._busy.pop(ticket, None):
             slot.end()
+
+    def count(self, record: ShardRecord) -> None:
+        """See `Executor.count`; nobody watches."""
 
     def close(self) -> None:
         """See `Executor.close`."""

@@ -93,8 +93,9 @@ def _method(found: Samples) -> str:
         "The same for all: luminance (0.299 R + 0.587 G + 0.114 B, 0 to 1) at the picture's own "
         f"pixels, in windows of {found.side} px that overlap by about half, less its mean, under a "
         "Hann window; squared Fourier magnitude, averaged over windows and over rings of equal "
-        "frequency. The slope is fitted up to a quarter cycle per pixel; photographs have about "
-        "-2. Patches are the fairest measure of a texture: they are all that the engine sees."
+        "frequency. Where patches are smaller than such a window, photograph, patches and texture "
+        "are left out alike. The slope is fitted up to a quarter cycle per pixel; photographs have "
+        "about -2. Patches are the fairest measure of a texture: they are all that the engine sees."
     )
 
 

@@ -23,23 +23,25 @@ class Looks:
 
     Attributes:
         colour: (3,) mean of R, G and B, code values 0 to 255.
-        spectrum: (side // 2,) log10 of power at `frequencies`; None where it is too small.
+        spectrum: (side // 2,) log10 of power at `frequencies`; None where it is too small, or
+            not wanted.
     """
 
     colour: NDArray[np.float64]
     spectrum: NDArray[np.float64] | None
 
 
-def measure(pictures: Sequence[Pixels], side: int) -> Looks:
+def measure(pictures: Sequence[Pixels], side: int, *, spectrum: bool = True) -> Looks:
     """Figures of one picture, or of several as one, such as both patches of a texture.
 
     Args:
         pictures: (H, W, 3) uint8 each.
         side: Of the windows that spectra are taken in, px.
+        spectrum: Whether it is wanted.
     """
     colour = np.mean([picture.reshape(-1, 3).mean(axis=0) for picture in pictures], axis=0)
     windows = [window for picture in pictures for window in _windows(picture, side)]
-    if not windows:
+    if not (spectrum and windows):
         return Looks(colour, None)
     # Luminance of a window at a time: that of a large photograph would take gigabytes.
     power = np.mean([_power(window @ _LUMA / 255) for window in windows], axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.resources import files
 
 from texgen.report import contrasts, plots, sections
@@ -28,8 +29,6 @@ _PARTS = (
 def render(figures: Figures) -> str:
     """The page of what was gathered."""
     title = text(figures.index.name)
-    style = files("texgen.report").joinpath("style.css").read_text("utf-8")
-    links = "".join(f'<li><a href="#{slug}">{name}</a></li>' for slug, name in _PARTS)
     body = "\n".join(
         [
             sections.counts(figures),
@@ -42,6 +41,20 @@ def render(figures: Figures) -> str:
             sections.provenance(figures),
         ]
     )
+    return document(title, _lead(figures), _PARTS, body)
+
+
+def document(title: str, lead: str, parts: Iterable[tuple[str, str]], body: str) -> str:
+    """A whole page, for a report on anything.
+
+    Args:
+        title: Its heading; HTML, as all that follows.
+        lead: What comes before the links to its parts.
+        parts: Slug and title of each section.
+        body: The sections.
+    """
+    style = files("texgen.report").joinpath("style.css").read_text("utf-8")
+    links = "".join(f'<li><a href="#{slug}">{name}</a></li>' for slug, name in parts)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -57,7 +70,7 @@ def render(figures: Figures) -> str:
 <body>
 <header>
 <h1>{title}</h1>
-{_lead(figures)}
+{lead}
 </header>
 <nav aria-label="Parts of this page"><ul>{links}</ul></nav>
 <main>

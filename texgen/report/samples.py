@@ -85,8 +85,12 @@ def take_samples(dataset: Dataset, photographs: Photographs | None, count: int) 
     for number, (split, row) in enumerate(rows):
         encoded = dataset.image(row)
         texture = _decode(encoded)
-        samples.textures.append(measure([texture], samples.side))
-        example = _example(photographs, row, samples)
+        # Spectra are compared, so they are of the same photographs: of smaller ones neither
+        # they nor their patches have one.
+        alike = (row["patch_size"] or 0) >= samples.side
+        example = _example(photographs, row, samples, spectrum=alike)
+        alike &= example is not None or photographs is None
+        samples.textures.append(measure([texture], samples.side, spectrum=alike))
         if number in wanted:
             file = _texture_file(encoded, texture, dataset.index.config["format"], samples)
             samples.shown.append(_shown(split, row, file, example))
@@ -105,7 +109,7 @@ def _side(dataset: Dataset, rows: Sequence[Found]) -> int:
 
 
 def _example(
-    photographs: Photographs | None, row: Found, samples: Samples
+    photographs: Photographs | None, row: Found, samples: Samples, *, spectrum: bool
 ) -> tuple[Pixels, Patches] | None:
     example = None
     if photographs is not None:
@@ -118,8 +122,9 @@ def _example(
         samples.patches.append(None)
         return None
     image, cut = example
-    samples.photographs.append(measure([image], samples.side))
-    samples.patches.append(measure([cut.center, cut.random], samples.side))
+    patches = [cut.center, cut.random]
+    samples.photographs.append(measure([image], samples.side, spectrum=spectrum))
+    samples.patches.append(measure(patches, samples.side, spectrum=spectrum))
     return example
 
 

@@ -20,7 +20,7 @@ from texgen.errors import LockedError, StorageError
 from texgen.s3.bucket import Bucket
 from texgen.s3.faults import ConditionFailedError, MissingObjectError, UnsupportedError
 from texgen.s3.upload import honours_conditions
-from texgen.s3.whereabouts import about_this_process, is_gone_from_here
+from texgen.whereabouts import about_this_process, is_gone_from_here
 
 LEASE_S = 60.0
 """Silence after which a holder is taken for gone."""

@@ -119,6 +119,14 @@ class Sink(Protocol):
         """Free space, or None where there is no such limit."""
         ...
 
+    def check_writable(self) -> None:
+        """Looks whether a build may write, and writes nothing.
+
+        Raises:
+            StorageError: If it may not; a bucket tells only once it is written to.
+        """
+        ...
+
     def free_scratch_bytes(self) -> int | None:
         """Free space in `scratch`, or None where that is in OUT."""
         ...

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import socket
-import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from texgen.config import Part
 from texgen.digest import sha256_file
 from texgen.errors import LockedError, ShardConflictError, StorageError
 from texgen.storage.faults import storage_errors
+from texgen.storage.listing import files_below
 from texgen.types import ArrowFile
 
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
@@ -119,7 +119,9 @@ class LocalSink:
     def list(self, prefix: str) -> dict[str, int]:
         """See `Sink.list`."""
         root = self._root / prefix
-        return {Path(path).relative_to(self._root).as_posix(): size for path, size in _files(root)}
+        return {
+            Path(path).relative_to(self._root).as_posix(): size for path, size in files_below(root)
+        }
 
     def open(self, path: str) -> ArrowFile:
         """See `Sink.open`."""
@@ -220,49 +222,22 @@ class LocalSink:
 
     def free_bytes(self) -> int | None:
         """See `Sink.free_bytes`."""
-        # Where OUT is not there yet, that of the folder which it will lie in.
-        place = next((p for p in (self._root, *self._root.parents) if p.exists()), self._root)
-        with storage_errors("look into", place):
-            return shutil.disk_usage(place).free
+        with storage_errors("look into", self._root):
+            return shutil.disk_usage(self._begin()).free
+
+    def check_writable(self) -> None:
+        """See `Sink.check_writable`."""
+        build = self._root / "_build"
+        with storage_errors("write to", self._root):
+            for place in (self._begin(), *([build] if build.exists() else [])):
+                _check_writable(place)
+
+    def _begin(self) -> Path:
+        """OUT; where it is not there yet, the folder which it will lie in."""
+        return next((p for p in (self._root, *self._root.parents) if p.exists()), self._root)
 
     def _beside(self, name: str) -> Path:
         return self.scratch() / f"{name}.{socket.gethostname()}-{os.getpid()}.part"
-
-
-def _files(root: Path) -> Iterator[tuple[str, int]]:
-    """Path and size of every file below ``root``; see `Sink.list` for links."""
-    pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [(os.fspath(root), ())]
-    while pending:
-        folder, above = pending.pop()
-        with storage_errors("list", Path(folder)):
-            try:
-                status = os.stat(folder)  # noqa: PTH116 - this is a loop over many
-                with os.scandir(folder) as scan:
-                    entries = list(scan)
-            except FileNotFoundError:
-                continue
-            here = (*above, (status.st_dev, status.st_ino))
-            for entry in entries:
-                found = _look(entry)
-                if found is None:
-                    continue
-                if not stat.S_ISDIR(found.st_mode):
-                    yield entry.path, -1 if stat.S_ISLNK(found.st_mode) else found.st_size
-                elif (found.st_dev, found.st_ino) in here:
-                    yield entry.path, -1
-                else:
-                    pending.append((entry.path, here))
-
-
-def _look(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """What an entry, or what it links to, is; the link itself where it leads nowhere."""
-    try:
-        return entry.stat()
-    except OSError:
-        # Deleted since the listing, as attempts that end delete what they made.
-        with contextlib.suppress(FileNotFoundError):
-            return entry.stat(follow_symlinks=False)
-    return None
 
 
 def _flush_folder(folder: Path) -> None:
@@ -275,6 +250,17 @@ def _flush_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises what the system would answer to a new file; `os.access` tells no reason."""
+    code = 0
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        code = errno.EROFS
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        code = errno.EACCES
+    if code:
+        raise OSError(code, os.strerror(code), str(folder))
 
 
 def _holds_something(path: Path) -> bool:

@@ -188,6 +188,9 @@ class S3Sink:
         """See `Sink.free_bytes`."""
         return None
 
+    def check_writable(self) -> None:
+        """See `Sink.check_writable`."""
+
     def free_scratch_bytes(self) -> int | None:
         """See `Sink.free_scratch_bytes`."""
         return self._scratch.free_bytes()

@@ -132,10 +132,12 @@ _SHIFT = np.asarray([m / s for m, s in zip(MEAN, STD, strict=True)], dtype=np.fl
 
 
 def centre_view(image: Image.Image, size: int) -> Tensor:
-    """What is evaluated: the middle of the image, whose shorter side is 8/7 of ``size`` first.
+    """What is evaluated: the `centre` of the image as (3, size, size) float32, normalised."""
+    return normalised(centre(image, size))
 
-    Returns:
-        (3, size, size) float32, normalised.
-    """
+
+def centre(image: Image.Image, size: int) -> Image.Image:
+    """The middle of the image, whose shorter side is made 8/7 of ``size`` px first."""
     short = round(size * 256 / 224)
-    return normalised(F.center_crop(F.resize(image, short, antialias=True), [size, size]))
+    cut: Image.Image = F.center_crop(F.resize(image, short, antialias=True), [size, size])
+    return cut

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from texgen import signals
 from texgen.errors import ConfigError, TexgenError
 from texgen.store import TextureStore
 from texgen.train.augment import Augmentation
@@ -101,17 +102,18 @@ class Data:
             self._part,
             sampler=None if config.stream else self.draws,
             num_workers=config.workers,
-            collate_fn=_collate,
+            collate_fn=collate,
             # Its own, so that starting an epoch again leaves the run's random numbers alone.
             generator=torch.Generator(),
-            worker_init_fn=_Seeded(config.seed, world()[0]),
+            worker_init_fn=SeededWorker(config.seed, world()[0]),
             persistent_workers=config.workers > 0,
             pin_memory=torch.cuda.is_available(),
             drop_last=True,
         )
 
 
-def _collate(samples: list[Sample]) -> Sample:
+def collate(samples: list[Sample]) -> Sample:
+    """A batch, or the first error among its samples."""
     whole = [sample for sample in samples if not isinstance(sample, TexgenError)]
     if len(whole) < len(samples):
         return next(sample for sample in samples if isinstance(sample, TexgenError))
@@ -119,16 +121,17 @@ def _collate(samples: list[Sample]) -> Sample:
     return batch
 
 
-class _Seeded:
+class SeededWorker:
     """Seeds a loader's worker by (seed, rank, worker), for transforms that draw for themselves."""
 
     def __init__(self, seed: int, rank: int) -> None:
         self._seed, self._rank = seed, rank
 
     def __call__(self, worker: int) -> None:
-        # Its parent is told, and ends it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        """Called in the worker, with its number."""
+        # Where a whole group is told to stop, its parent still makes the step that it is at.
+        for number in signals.SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         torch.set_num_threads(1)
         text = f"{self._seed}/{self._rank}/{worker}"
         random.seed(text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from texgen.cpus import available_cpus
 from texgen.index import Index, SplitIndex, read_index, stray_files
@@ -15,6 +16,7 @@ from texgen.verify.card import NO_PLAN, order_faults, plan_faults, whole_plan
 from texgen.verify.deep import Deep, DeepCheck, open_deep
 from texgen.verify.flow import in_order
 from texgen.verify.manifests import Counts, count_faults, manifest_faults, rows_by_shard
+from texgen.verify.remake import installed_difference
 from texgen.verify.report import Checked, Progress, Report
 from texgen.verify.shards import ShardResult, ShardWork, check_shard
 
@@ -64,8 +66,22 @@ def verify(
             run.split(name, split)
         if deep_check is not None:
             deep_check.finish(workers, progress)
-    report.delete = [path for path in dict.fromkeys(report.delete) if path in there]
+    _settle_advice(report, plan.config if plan else index.config, there)
     return report
+
+
+def _settle_advice(report: Report, config: Mapping[str, Any], there: Container[str]) -> None:
+    """Leaves only those shards to be deleted that the same build then makes anew."""
+    report.delete = [path for path in dict.fromkeys(report.delete) if path in there]
+    others = dict.fromkeys(report.unlike_src)
+    report.unlike_src = [p for p in others if p in there and p not in report.delete]
+    if report.sources:
+        # A build refuses SRC as it is; what is deleted now would be gone.
+        report.delete, report.unlike_src = [], []
+    if report.mendable and (report.delete or report.unlike_src):
+        report.hindrance = installed_difference(config)
+    if report.hindrance or not report.mendable:
+        report.delete, report.unlike_src = [], []
 
 
 @dataclass
@@ -105,11 +121,13 @@ class _Run:
         report, file = self.report, result.file
         report.shards += 1
         report.textures += file.samples
-        report.add(result.faults)
+        report.add([*result.faults, *result.differences])
         report.add_sources(result.sources)
+        if result.unread:
+            report.unread.append(file.path)
         # An index that was tampered with must not name other files to delete.
-        if result.faults and file.path == path:
-            report.delete.append(path)
+        elif file.path == path and (result.faults or result.differences):
+            (report.delete if result.faults else report.unlike_src).append(path)
         self._tell()
 
     def _tell(self) -> None:

@@ -123,7 +123,7 @@ class DeepCheck:
         for number, (item, fault) in enumerate(remaker.compare(drawn, workers)):
             if fault:
                 report.add([f"{item.row['shard']}: {item.key} {fault}"])
-                report.delete.append(item.row["shard"])
+                report.unlike_src.append(item.row["shard"])
                 self.tally.add(foreign=1)
             progress(Checked(number + 1, len(drawn), len(report.faults), anew=True))
         report.remade = remaker.made

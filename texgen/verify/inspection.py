@@ -38,6 +38,7 @@ class DeepInspection:
         self._photographs = photographs
         self._tally = tally
         self._kinds = Kinds("row")
+        self._differences = Kinds("row")
         self._source_kinds = Kinds("photograph", 20)
 
     def texture(self, row: Found, data: bytes) -> None:
@@ -45,7 +46,7 @@ class DeepInspection:
         texture = self._decoded(row, data)
         image = self._image(row)
         if isinstance(image, ImageError):
-            self._add("photograph", row, f"has a texture, but its photograph {_why(image)}")
+            self._differ("photograph", row, f"has a texture, but its photograph {_why(image)}")
         elif image is not None:
             patches = patches_of(image, row["seed"], self._settings)
             if self._is_placed(row, patches.boxes) and texture is not None:
@@ -56,7 +57,7 @@ class DeepInspection:
         try:
             return decode_texture(data, self._settings)
         except DatasetError as error:
-            self._add("texture", row, str(error))
+            self._kinds.add("texture", self._line(row, str(error)))
             return None
 
     def failed(self, row: Found) -> None:
@@ -67,13 +68,13 @@ class DeepInspection:
         code = str(row["error"]).partition(":")[0]
         if isinstance(image, ImageError):
             if row["error"] != image.reason:
-                self._add("failure", row, f"failed as {code}, but its photograph {_why(image)}")
+                self._differ("failure", row, f"failed as {code}, but its photograph {_why(image)}")
             elif any(row[name] is not None for name in _PLACE):
-                self._add("size", row, "has patches, but no photograph")
+                self._differ("size", row, "has patches, but no photograph")
         elif code.startswith("image_"):
             # What could not be reached then may be reached now.
             if code not in _OF_THE_PLACE:
-                self._add("failure", row, f"failed as {code}, but its photograph can be read")
+                self._differ("failure", row, f"failed as {code}, but its photograph can be read")
         else:
             self._is_placed(row, patches_of(image, row["seed"], self._settings).boxes)
 
@@ -101,7 +102,7 @@ class DeepInspection:
         said = (row["source"], row["label"], row["class"])
         found = (entry.source, entry.label, entry.class_name)
         if said != found:
-            self._add(
+            self._differ(
                 "origin", row, f"is said to be of {_origin(*said)}; SRC has {_origin(*found)}"
             )
 
@@ -112,7 +113,7 @@ class DeepInspection:
         said = f"{row['width']}x{row['height']} px"
         found = f"{boxes.width}x{boxes.height} px"
         what = f"is said to be of {said}" if said != found else "has its patches elsewhere"
-        self._add("size", row, f"{what}; its photograph has {found}")
+        self._differ("size", row, f"{what}; its photograph has {found}")
         return False
 
     def _check_colours(self, row: Found, patches: Patches, texture: Pixels) -> None:
@@ -121,14 +122,21 @@ class DeepInspection:
         if foreign := foreign_pixels(texture, (patches.center, patches.random)):
             share = f"{foreign} of its {texture.shape[0] * texture.shape[1]} pixels"
             self._tally.add(foreign=1)
-            self._add("colours", row, f"is not made of its patches: {share} have other colours")
+            self._differ("colours", row, f"is not made of its patches: {share} have other colours")
 
-    def _add(self, kind: str, row: Found, what: str) -> None:
-        self._kinds.add(kind, f"{self._path}: {row['key']} {what}")
+    def _differ(self, kind: str, row: Found, what: str) -> None:
+        self._differences.add(kind, self._line(row, what))
+
+    def _line(self, row: Found, what: str) -> str:
+        return f"{self._path}: {row['key']} {what}"
 
     def faults(self) -> Iterator[str]:
         """See `Inspection.faults`."""
         return self._kinds.lines()
+
+    def differences(self) -> Iterator[str]:
+        """See `Inspection.differences`."""
+        return self._differences.lines()
 
     def source_faults(self) -> Iterator[str]:
         """See `Inspection.source_faults`."""

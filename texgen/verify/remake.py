@@ -19,6 +19,7 @@ from texgen.errors import (
     SourceChangedError,
     SourceReadError,
 )
+from texgen.images import DECODE_RULE
 from texgen.patches import mirror_to_minimum
 from texgen.source import Source
 from texgen.synthesize import EnginePool, EngineSpec, Job, Texture, identify
@@ -76,19 +77,25 @@ def engine_note(config: Mapping[str, Any]) -> str | None:
     name = config["engine"]
     if not EngineSpec(name).deterministic:
         return f"{name} is threaded, so that no texture can be made anew for comparison"
+    why = installed_difference(config)
+    return f"no texture is made anew: {why}" if why else None
+
+
+def installed_difference(config: Mapping[str, Any]) -> str | None:
+    """Why a build with what is installed here is not the same, or None where it is."""
+    name = config["engine"]
     try:
         identity = identify(EngineSpec(name))
     except EngineStartError as error:
-        return f"no texture is made anew: {error}"
+        return str(error)
     installed = {
         "engine_version": identity.version,
         "engine_parameters": dict(identity.parameters),
         "encoder": identity.encoders.get(config["format"]),
+        "decode_rule": DECODE_RULE,
     }
     changes = differences({field: config.get(field) for field in installed}, installed)
-    if changes:
-        return f"no texture is made anew, since the installed {name} differs: {'; '.join(changes)}"
-    return None
+    return f"the installed texgen's {name} is another: {'; '.join(changes)}" if changes else None
 
 
 class Remaker:

@@ -24,7 +24,13 @@ class Report:
         sample_seed: What chose those; None where none were wanted.
         faults: What is wrong, a sentence each that begins with the file.
         notes: What is not checked, and why.
-        delete: Paths of shards that a build makes again once they are deleted.
+        delete: Paths of shards that are damaged whatever SRC is. A build, with the photographs as
+            they were, makes them again once they are deleted.
+        unlike_src: Paths of shards that are whole, but not what SRC gives now: either may be at
+            fault.
+        unread: Paths of shards that could not be read, so that nothing is known of them.
+        hindrance: Why a build with what is installed here makes no such shard; None where it
+            does, or where none is to be made.
         strays: Paths of files that are not the data set's.
         sources: Those of the faults that are SRC's, not OUT's.
         mendable: Whether a build goes on in OUT; where ``_build`` is gone, none does.
@@ -40,6 +46,9 @@ class Report:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     delete: list[str] = field(default_factory=list)
+    unlike_src: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    hindrance: str | None = None
     strays: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     mendable: bool = True

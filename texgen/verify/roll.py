@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from texgen.config import SourceDigest
 from texgen.errors import StorageError
-from texgen.plan import entries_path
+from texgen.plan import entries_path, photograph_size
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
 from texgen.types import ImageEntry
@@ -84,7 +84,7 @@ class Roll:
         planned = self._plan_entry
         if planned is None or planned.key != entry.key or planned.size == entry.size:
             return True
-        what = f"{entry.size} bytes, the plan says {planned.size}"
+        what = f"{photograph_size(entry.size)}; the plan says {photograph_size(planned.size)}"
         self._sizes.add("size", f"SRC/{entry.source}: {what}")
         return False
 

@@ -30,7 +30,11 @@ class Inspection(Protocol):
         ...
 
     def faults(self) -> Iterator[str]:
-        """What was found in the shard."""
+        """What is wrong with the shard whatever SRC is."""
+        ...
+
+    def differences(self) -> Iterator[str]:
+        """What the shard and SRC do not agree on: either may be at fault."""
         ...
 
     def source_faults(self) -> Iterator[str]:
@@ -53,25 +57,37 @@ class ShardWork:
     inspection: Inspection | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ShardResult:
-    """What was found in a shard, and in SRC on the way."""
+    """What was found in a shard, and in SRC on the way.
+
+    Attributes:
+        file: As the index has it.
+        faults: In the shard, whatever SRC is.
+        differences: Between the shard and SRC.
+        sources: In SRC.
+        unread: Whether the shard is there, but could not be read.
+    """
 
     file: ShardFile
     faults: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    unread: bool = False
 
 
 def check_shard(work: ShardWork, index: Index, sink: Sink) -> ShardResult:
     """Reads a shard once."""
-    faults = list(_shard(work, index, sink))
-    if work.inspection is None:
-        return ShardResult(work.file, faults)
-    faults += work.inspection.faults()
-    return ShardResult(work.file, faults, list(work.inspection.source_faults()))
+    result = ShardResult(work.file)
+    result.faults += _shard(work, index, sink, result)
+    if work.inspection is not None:
+        result.faults += work.inspection.faults()
+        result.differences += work.inspection.differences()
+        result.sources += work.inspection.source_faults()
+    return result
 
 
-def _shard(work: ShardWork, index: Index, sink: Sink) -> Iterator[str]:
+def _shard(work: ShardWork, index: Index, sink: Sink, result: ShardResult) -> Iterator[str]:
     file, rows, inspection = work.file, work.rows, work.inspection
     there = None if rows is None else [row for row in rows if row["status"] == "ok"]
     if there is not None and len(there) != file.samples:
@@ -86,6 +102,7 @@ def _shard(work: ShardWork, index: Index, sink: Sink) -> Iterator[str]:
             if not faults and there is not None:
                 yield from _members(file.path, read_members(stream), there, index, inspection)
     except StorageError as error:
+        result.unread = not isinstance(error.__cause__, FileNotFoundError)
         yield f"{file.path}: {error}"
     except tarfile.TarError as error:
         yield f"{file.path}: not a readable tar ({error})"

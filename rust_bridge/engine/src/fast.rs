@@ -129,9 +129,9 @@ mod tests {
     fn a_schedule_takes_time_once() {
         let mut engine = Fast::new(None).unwrap();
         engine.synthesize(&[example()], 64, 0).unwrap();
-        let first = engine.timings();
+        assert!(!engine.timings().schedule.is_zero());
         engine.synthesize(&[example()], 64, 0).unwrap();
-        assert!(engine.timings().schedule * 2 < first.schedule);
+        assert!(engine.timings().schedule.is_zero());
         assert!(!engine.timings().load.is_zero());
     }
 

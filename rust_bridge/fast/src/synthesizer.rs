@@ -48,7 +48,7 @@ pub struct Source {
 /// Wall-clock time of the parts of the last call.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timings {
-    /// Building schedules; zero where they were there.
+    /// Building a schedule that is kept; zero where it was there, and where none is kept.
     pub schedule: Duration,
     /// Pyramids and atlases.
     pub load: Duration,
@@ -178,9 +178,7 @@ impl Synthesizer {
     }
 
     fn run(&mut self, layout: &Layout, examples: &[RgbView<'_>], identity: &Identity) {
-        let start = Instant::now();
         let mut plan = self.plan(layout, identity.schedule_seed);
-        self.timings.schedule = start.elapsed();
         let draws = Draws::new(layout, identity.draw_seed);
         let mut level = usize::MAX;
         for stage in stages(layout.size as usize * layout.size as usize) {
@@ -229,8 +227,11 @@ impl Synthesizer {
                 // First, so that both are never in memory.
                 self.schedules.remove(0);
             }
+            let start = Instant::now();
             let steps = Steps::new(layout, neighbours, seed);
-            (key, Arc::new(Schedule::collect(steps)))
+            let schedule = Arc::new(Schedule::collect(steps));
+            self.timings.schedule = start.elapsed();
+            (key, schedule)
         });
         let schedule = Arc::clone(&kept.1);
         self.schedules.push(kept);

@@ -141,3 +141,13 @@ fn what_cannot_be_made_is_an_error() {
         .to_string()
         .contains("scalar"));
 }
+
+#[test]
+fn a_texture_too_large_for_schedules_to_be_kept_spends_no_time_on_one() {
+    let image = noise(96, 96, 3);
+    let mut synthesizer = Synthesizer::new().unwrap();
+    for (size, kept) in [(64, true), (700, false)] {
+        synthesizer.synthesize(&[view(&image)], size, 0).unwrap();
+        assert_eq!(!synthesizer.timings().schedule.is_zero(), kept);
+    }
+}

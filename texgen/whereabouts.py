@@ -1,4 +1,4 @@
-"""Which process of which machine holds a lease, so that one that was killed frees it at once."""
+"""Which process of which machine holds a lease or builds, so that one that was killed is known."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ _HIDDEN = "hidden"
 
 def about_this_process() -> dict[str, Any]:
     """Host, process, and what tells them from others of the same name and number."""
-    pid = os.getpid()
+    return process_about(os.getpid())
+
+
+def process_about(pid: int) -> dict[str, Any]:
+    """`about_this_process` of any process of this machine."""
     return {"host": socket.gethostname(), "pid": pid, "machine": _machine(), "born": _born(pid)}
 
 
 def is_gone_from_here(about: Mapping[str, Any]) -> bool:
-    """Whether a holder ran on this machine, and surely runs no more."""
+    """Whether a process ran on this machine, and surely runs no more."""
     pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
     if not (machine and born and isinstance(pid, int)) or machine != _machine():
         return False

@@ -1,0 +1,115 @@
+"""Fixtures of the evaluation's tests: photographs, textures and one tiny run."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.conftest import make_source
+from texgen.cli.main import run as texgen
+from texgen.evaluate.run import Run, open_run
+
+CLASSES = {"ant": 12, "bee": 8, "cat": 8}
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """28 to train on and 12 to validate on, in three classes, 40 px."""
+    root = tmp_path_factory.mktemp("photographs")
+    make_source(root / "train", CLASSES, (40, 40))
+    make_source(root / "val", {"ant": 5, "bee": 4, "cat": 3}, (40, 40))
+    return root
+
+
+@pytest.fixture(scope="session")
+def textures(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A texture of each, 32 px."""
+    out = tmp_path_factory.mktemp("textures") / "shards"
+    sizes = ["--size", "32", "--patch-size", "16", "--small-patch-size", "16"]
+    arguments = ["build", "--src", str(photographs), "--out", str(out), *sizes]
+    assert texgen([*arguments, "--no-ray", "--quiet"]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def trained(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of SimCLR's first four steps."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    size = ["--arch", "resnet18", "--width", "0.125", "--size", "32", "--batch-size", "8"]
+    some = ["--epochs", "4", "--max-steps", "4", "--patch-range", "8", "16", "--workers", "0"]
+    arguments = ["train", "--src", str(photographs), "--out", str(out), "--method", "simclr"]
+    assert texgen([*arguments, *size, *some, "--quiet", "--device", "cpu"]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def linear(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The JSON of a linear classifier on it."""
+    out = tmp_path_factory.mktemp("linear") / "linear.json"
+    arguments = ["eval", "linear", str(trained), "--cached", "--epochs", "3", "--lr", "1"]
+    assert texgen([*arguments, *COMMON, "--quiet", "--out", str(out)]) == 0
+    return out
+
+
+COMMON = ["--workers", "0", "--device", "cpu"]
+
+
+@pytest.fixture(scope="session")
+def tiny_run(trained: Path) -> Run:
+    return open_run(str(trained), "cpu")
+
+
+@pytest.fixture
+def run_of(tiny_run: Run) -> Callable[[nn.Module], Run]:
+    """The run with another encoder."""
+
+    def make(encoder: nn.Module) -> Run:
+        return Run("made", tiny_run.config, 0, encoder, torch.device("cpu"), 0)
+
+    return make
+
+
+@pytest.fixture
+def encoder(tiny_run: Run) -> nn.Module:
+    """A copy that a test may spoil."""
+    return copy.deepcopy(tiny_run.encoder)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums in one order, and no fight for the processors with other tests."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+def read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text())
+
+
+class Pixels(nn.Module):
+    """The pixels themselves as features: cosines that can be known."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1)
+
+
+class Answers:
+    """A classifier that gives each image's scores from a list, in order."""
+
+    name = "answers"
+
+    def __init__(self, classes: tuple[str, ...], scores: torch.Tensor) -> None:
+        self.classes, self.scores = classes, scores
+
+    def __call__(self, found: torch.Tensor) -> torch.Tensor:
+        return self.scores[: len(found)].log_softmax(1)

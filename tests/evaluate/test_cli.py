@@ -1,0 +1,185 @@
+"""The commands, end to end on a tiny run."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.conftest import make_source, photograph
+from tests.evaluate.conftest import COMMON, read
+from texgen.analyze.paper import table_for
+from texgen.cli.main import run
+from texgen.source import read_classes
+
+
+def plotted(out: Path) -> bool:
+    """Whether the PNG shows more than white, and the PDF is one."""
+    with Image.open(io.BytesIO(out.with_suffix(".png").read_bytes())) as image:
+        pixels = np.asarray(image.convert("L"))
+    assert out.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    return 0.01 < (pixels < 200).mean() < 0.6
+
+
+def call(*arguments: object) -> int:
+    return run([str(one) for one in (*arguments, *COMMON)])
+
+
+@pytest.fixture(scope="session")
+def results(trained, linear, photographs, textures, tmp_path_factory) -> Path:
+    """A folder with a result of every command."""
+    out = tmp_path_factory.mktemp("results")
+    (out / "linear.json").write_bytes(linear.read_bytes())
+    (out / "linear.png").write_bytes(linear.with_suffix(".png").read_bytes())
+    for shape, texture in (("ant", "bee"), ("bee", "cat"), ("cat", "cat")):
+        folder = out / "stimuli" / shape
+        folder.mkdir(parents=True)
+        photograph(2, (32, 32)).save(folder / f"{shape}1-{texture}2.png")
+    make_source(out / "sketch", {"ant": 2, "bee": 2}, (40, 40))
+    (out / "coarse.csv").write_text("ant,insect\nbee,insect\ncat,mammal\n")
+    answer = ["--linear", linear]
+    for name, command in {
+        "knn": ["eval", "knn", trained, "--k", 5],
+        "ood": [
+            "eval",
+            "ood",
+            trained,
+            *answer,
+            "--set",
+            f"sketch={out / 'sketch'}",
+            "--val-split",
+            "val",
+        ],
+        "similarity": ["analyze", "similarity", trained, "--textures", textures, "--images", 16],
+        "shape": ["analyze", "shape-bias", trained, *answer, "--stimuli", out / "stimuli"],
+        "textures": [
+            "analyze",
+            "texture-accuracy",
+            trained,
+            "--knn",
+            "--k",
+            3,
+            "--textures",
+            textures,
+        ],
+        "fine": ["analyze", "fine-coarse", trained, *answer, "--mapping", out / "coarse.csv"],
+    }.items():
+        assert call(*command, "--out", out / f"{name}.json") == 0, name
+    metrics = ["--metric", "linear", "--metric", "rel-patch"]
+    assert run(["analyze", "sweep", str(out), *metrics, "--out", str(out / "sweep.json")]) == 0
+    return out
+
+
+NAMES = ["knn", "ood", "similarity", "shape", "textures", "fine", "sweep"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_command_writes_a_result_and_a_plot(name, results):
+    assert read(results / f"{name}.json")["kind"]
+    assert plotted(results / f"{name}.json")
+
+
+def test_a_result_says_what_run_it_is_of(results, trained):
+    found = read(results / "ood.json")
+    assert (found["run"], found["step"]) == (str(trained), 4)
+    assert found["config"]["method"] == "simclr"
+    assert set(found["sets"]) == {"val", "sketch"}
+    assert found["sets"]["sketch"]["classes"] == 2
+
+
+def test_the_classifier_beside_the_result_is_data_alone(linear):
+    state = torch.load(linear.with_suffix(".pt"), weights_only=True)
+    assert state["classes"] == ["ant", "bee", "cat"]
+
+
+def test_accuracy_on_the_validation_split_is_the_last_epochs(results, linear):
+    assert read(results / "ood.json")["sets"]["val"]["accuracy"] == read(linear)["last"]["top1"]
+
+
+def test_the_report_joins_them_and_loads_nothing(results, tmp_path, capsys):
+    page = tmp_path / "f.html"
+    assert run(["analyze", "report", str(results), "--html", str(page)]) == 0
+    assert "8 results" in capsys.readouterr().out
+    text = page.read_text()
+    assert text.count("data:image/png;base64,") == 8
+    assert "http" not in text.replace("http-equiv", "")
+    for title in ("Linear evaluation", "Other domains", "Similarities", "Fig. 7", "Sweeps"):
+        assert title in text
+    # The paper's, of Fig. 2.
+    assert "0.9426" in text
+
+
+def test_a_result_is_printed_as_json(trained, tmp_path, capsys):
+    out = tmp_path / "knn.json"
+    assert call("eval", "knn", trained, "--k", 5, "--out", out, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == read(out)
+
+
+def test_other_runs_textures_are_drawn_beside(results, trained, textures, tmp_path):
+    out = tmp_path / "both.json"
+    more = ["--textures", textures, "--beside", results / "textures.json"]
+    assert call("analyze", "texture-accuracy", trained, "--knn", "--k", 3, *more, "--out", out) == 0
+    assert out.with_suffix(".png").read_bytes() != (results / "textures.png").read_bytes()
+
+
+WRONG = {
+    "no run": (["eval", "knn", "{tmp}"], "neither a checkpoint nor a run"),
+    "large k": (["eval", "knn", "{run}", "--k", "99"], "--k 99: .* has only 28 photographs"),
+    "no split": (
+        ["eval", "linear", "{run}", "--val-split", "x", "--cached"],
+        "--split x: SRC has only train, val",
+    ),
+    "no classifier": (["eval", "ood", "{run}", "--set", "a={tmp}"], "name one classifier"),
+    "no set": (["eval", "ood", "{run}", "--knn"], "name what to evaluate on"),
+    "no name": (["eval", "ood", "{run}", "--knn", "--set", "{tmp}"], "expected NAME=PATH"),
+    "no images": (["eval", "ood", "{run}", "--knn", "--set", "a={tmp}"], "no image"),
+    "stray mapping": (
+        ["eval", "ood", "{run}", "--knn", "--set", "a={tmp}", "--mapping", "b=x"],
+        "no --set is called b",
+    ),
+    "other classes": (
+        ["eval", "ood", "{run}", "--knn", "--k", "3", "--set", "a={emus}"],
+        "none of its classes",
+    ),
+    "no linear": (
+        ["eval", "ood", "{run}", "--linear", "{tmp}/x.json", "--set", "a={emus}"],
+        "no classifier of",
+    ),
+    "no dogs": (["analyze", "fine-coarse", "{run}", "--knn", "--k", "3"], "no class is a breed"),
+    "no results": (["analyze", "sweep", "{tmp}"], "no JSON of texgen eval"),
+    "not a result": (["analyze", "sweep", "{run}/config.json"], "no result of texgen"),
+    "no textures": (
+        ["analyze", "similarity", "{run}", "--textures", "{tmp}"],
+        "index.json|no finished",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_one_line(what, trained, tmp_path, capsys):
+    arguments, expected = WRONG[what]
+    make_source(tmp_path / "more" / "emus", {"emu": 1}, (40, 40))
+    (tmp_path / "empty").mkdir()
+    places = {"tmp": tmp_path / "empty", "run": trained, "emus": tmp_path / "more" / "emus"}
+    filled = [one.format(**places) for one in arguments]
+    common = [] if "sweep" in filled else COMMON
+    code = run([*filled, "--out", str(tmp_path / "f.json"), *common])
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert re.search(expected, said), said
+    # As `texgen train` ends where there is no data set.
+    assert code == (1 if what == "no textures" else 2)
+    assert not (tmp_path / "f.json").exists()
+
+
+def test_the_papers_table_is_that_of_the_classes():
+    assert table_for(read_classes("imagenet100"))["name"].startswith("Table 1")
+    assert table_for([f"n{number:08d}" for number in range(1000)])["name"].startswith("Table 2")
+    # PACS has sketches too, which are not ImageNet-Sketch.
+    assert table_for(("dog", "horse")) is None

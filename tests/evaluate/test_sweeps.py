@@ -1,0 +1,64 @@
+"""Figures over many runs."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from texgen.analyze.sweeps import sweep
+from texgen.errors import ConfigError
+from texgen.train.config import TrainConfig
+
+_NUMBER = itertools.count()
+
+
+def result(top1, **options):
+    config = TrainConfig(src="s", out="o", **{"method": "moco", "negatives": "patch", **options})
+    place = f"runs/{next(_NUMBER)}"
+    return {"kind": "linear", "run": place, "config": config.to_dict(), "last": {"top1": top1}}
+
+
+def test_seeds_are_averaged_with_their_standard_error():
+    runs = [result(70.0, alpha=2, seed=0), result(74.0, alpha=2, seed=1), result(60.0, alpha=3)]
+    runs += [result(65.0, negatives="none"), {"kind": "knn"} | result(1.0)]
+    found = sweep(runs[:4], "alpha", ["linear"])
+    assert found["metrics"]["linear"] == {
+        # Without NS there is no alpha, whatever the config says.
+        "moco, no NS": [{"x": None, "mean": 65.0, "se": None, "runs": 1}],
+        "moco, patch": [
+            {"x": 2, "mean": 72.0, "se": pytest.approx(2.0), "runs": 2},
+            {"x": 3, "mean": 60.0, "se": None, "runs": 1},
+        ],
+    }
+    assert found["differ"] == []
+
+
+def test_over_the_queue_each_alpha_is_a_line_and_only_moco_counts():
+    runs = [
+        result(1.0, queue_size=16),
+        result(2.0, queue_size=32),
+        result(3.0, queue_size=16, alpha=3),
+    ]
+    runs.append(result(4.0, method="simclr"))
+    found = sweep(runs, "queue_size", ["linear"])["metrics"]["linear"]
+    assert {name: [p["x"] for p in points] for name, points in found.items()} == {
+        "moco, patch, alpha = 2": [16, 32],
+        "moco, patch, alpha = 3": [16],
+    }
+
+
+def test_other_options_that_differ_are_told():
+    found = sweep([result(1.0, epochs=2), result(2.0, epochs=3)], "alpha", ["linear"])
+    assert found["differ"] == ["epochs"]
+
+
+def test_two_results_of_one_run_are_not_two_runs():
+    one = result(1.0)
+    with pytest.raises(ConfigError, match="two results of linear are of runs/"):
+        sweep([one, one], "alpha", ["linear"])
+
+
+def test_a_metric_that_no_result_has_is_named():
+    with pytest.raises(ConfigError, match="--metric knn: no result of knn"):
+        sweep([result(1.0)], "alpha", ["knn"])

@@ -1,0 +1,216 @@
+"""What the commands of `texgen eval` and `texgen analyze` share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from texgen.cli.extra import need_train_extra
+from texgen.cli.files import check_target, write_file
+from texgen.cli.options import Place
+from texgen.cli.output import print_result
+from texgen.cpus import available_cpus
+from texgen.errors import ConfigError
+from texgen.words import plain
+
+if TYPE_CHECKING:
+    from texgen.evaluate.images import Labelled
+    from texgen.evaluate.knn import Classifier
+    from texgen.evaluate.run import Run
+
+Command = Callable[..., Any]
+POSITIVE = click.IntRange(min=1)
+ABOVE_0 = click.FloatRange(min=0, min_open=True)
+
+_RUN = [
+    click.argument("place", type=Place(), metavar="RUN"),
+    click.option("--device", type=click.Choice(["cpu", "cuda"]), help="CUDA where it is."),
+    click.option(
+        "--workers",
+        type=click.IntRange(0),
+        default=lambda: min(4, available_cpus()),
+        show_default="processors, 4 at most",
+        help="Loaders.",
+    ),
+]
+_OUT = [
+    click.option(
+        "--out", type=Place(utf8=False), required=True, metavar="F.json", help="And F.png, F.pdf."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+]
+_NEIGHBOURS = [
+    click.option("--k", type=POSITIVE, default=200, show_default=True, help="Neighbours."),
+    click.option(
+        "--temperature", type=ABOVE_0, default=0.1, show_default=True, help="Of their votes."
+    ),
+]
+_SRC = [
+    click.option("--src", type=Place(), help="Photographs.  [default: the run's]"),
+    click.option("--src-format", help="See texgen build; found by looking."),
+]
+_TRAIN = click.option(
+    "--train-split", default="train", show_default=True, help="Split of SRC to learn from."
+)
+_CLASSIFIER = [
+    click.option(
+        "--linear", type=Place(utf8=False), metavar="F.json", help="Written by texgen eval linear."
+    ),
+    click.option("--knn", is_flag=True, help="Neighbours in SRC's --train-split."),
+    *_NEIGHBOURS,
+    *_SRC,
+    _TRAIN,
+]
+
+
+def with_options(command: Command, options: Sequence[Any]) -> Command:
+    """Adds options in the order in which help shows them."""
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def run_options(command: Command) -> Command:
+    """RUN, ``--device``, ``--workers``, ``--out`` and ``--json``."""
+    return with_options(command, [*_RUN, *_OUT])
+
+
+def out_options(command: Command) -> Command:
+    """``--out`` and ``--json``."""
+    return with_options(command, _OUT)
+
+
+def source_options(command: Command) -> Command:
+    """``--src`` and ``--src-format``."""
+    return with_options(command, _SRC)
+
+
+def train_split_option(command: Command) -> Command:
+    """``--train-split``."""
+    decorated: Command = _TRAIN(command)
+    return decorated
+
+
+def neighbour_options(command: Command) -> Command:
+    """``--k`` and ``--temperature``."""
+    return with_options(command, _NEIGHBOURS)
+
+
+def classifier_options(command: Command) -> Command:
+    """``--linear`` or ``--knn``, and what the latter takes."""
+    return with_options(command, _CLASSIFIER)
+
+
+def begin(command: str, options: Mapping[str, Any]) -> None:
+    """Checks what can be checked before any work.
+
+    Raises:
+        ConfigError: If the extra is missing, OUT cannot be written, or not one classifier is named.
+    """
+    need_train_extra(command, "matplotlib")
+    check_target("--out", Path(options["out"]), [".json"])
+    if "knn" in options and options["knn"] == (options["linear"] is not None):
+        raise ConfigError("name one classifier: --linear F.json (texgen eval linear) or --knn")
+
+
+@contextlib.contextmanager
+def frozen_run(options: Mapping[str, Any]) -> Iterator[Run]:
+    """A run's encoder without its head, which is checked to be unchanged at the end.
+
+    Raises:
+        ConfigError: If there is no checkpoint.
+        ChangedEncoderError: If it was changed.
+    """
+    from texgen.evaluate.run import open_run, unchanged
+
+    run = open_run(options["place"], options["device"], options["workers"])
+    with unchanged(run.encoder):
+        yield run
+
+
+def photographs(run: Run, options: Mapping[str, Any], split: str) -> Labelled:
+    """The photographs with a class of a split of ``--src``, by default the run's.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    from texgen.evaluate.images import open_labelled
+
+    own = options["src"] is None
+    kind = run.config.src_format if own else options["src_format"]
+    return open_labelled(run.config.src if own else options["src"], split, kind)
+
+
+def open_classifier(run: Run, options: Mapping[str, Any]) -> Classifier:
+    """The classifier that `classifier_options` name.
+
+    Raises:
+        ConfigError: If there is none, or it does not belong to the run.
+    """
+    from texgen.evaluate.knn import KnnClassifier
+    from texgen.evaluate.linear import load_linear
+
+    if options["linear"] is not None:
+        return load_linear(options["linear"], run)
+    train = photographs(run, options, options["train_split"])
+    return KnnClassifier(run, train, options["k"], options["temperature"])
+
+
+def named(option: str, given: Sequence[str]) -> dict[str, str]:
+    """``NAME=PATH``, given several times.
+
+    Raises:
+        ConfigError: If one has no name or no path, or two have one name.
+    """
+    found: dict[str, str] = {}
+    for one in given:
+        name, _, path = one.partition("=")
+        if not name or not path:
+            message = f"{option} {one}: expected NAME=PATH, such as sketch=imagenet-sketch/"
+            raise ConfigError(message)
+        if name in found:
+            message = f"{option} {one}: {name} is named twice"
+            raise ConfigError(message)
+        found[name] = path
+    return found
+
+
+def finish(
+    options: Mapping[str, Any],
+    result: dict[str, Any],
+    words: str,
+    *,
+    more: Mapping[str, bytes] | None = None,
+    beside: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Writes a result and its plot, and prints what was found.
+
+    Args:
+        options: Of the command: ``out``, ``as_json``.
+        result: What is written as JSON.
+        words: What people are told.
+        more: Further files by suffix.
+        beside: Other runs' results that are drawn too.
+
+    Raises:
+        StorageError: If a file cannot be written.
+    """
+    from texgen.analyze.plots import draw
+    from texgen.evaluate.results import to_json
+
+    out = Path(options["out"])
+    for suffix, data in {**(more or {}), **draw(result, beside)}.items():
+        write_file(out.with_suffix(suffix), data)
+    # Last: a result that is there has its plot.
+    write_file(out, to_json(result).encode())
+    print_result(json.dumps(result) if options["as_json"] else f"{words}: {plain(str(out))}")
+
+
+def accuracy_words(found: Mapping[str, Any], key: str = "accuracy") -> str:
+    """``58.4 ± 3.2 %``."""
+    return f"{found[key]:.1f} ± {found['se']:.1f} %"

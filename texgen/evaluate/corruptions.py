@@ -1,0 +1,129 @@
+"""ImageNet-C (Hendrycks & Dietterich 2019): its folders, its corruptions, its mean error."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from texgen.errors import ConfigError
+from texgen.evaluate.images import Labelled, open_folder
+from texgen.train.augment import centre, normalised
+from texgen.train.pairs import Draw
+
+ALEXNET = {
+    "gaussian_noise": 0.886428,
+    "shot_noise": 0.894468,
+    "impulse_noise": 0.922640,
+    "defocus_blur": 0.819880,
+    "glass_blur": 0.826268,
+    "motion_blur": 0.785948,
+    "zoom_blur": 0.798360,
+    "snow": 0.866816,
+    "frost": 0.826572,
+    "fog": 0.819324,
+    "brightness": 0.564592,
+    "contrast": 0.853204,
+    "elastic_transform": 0.646056,
+    "pixelate": 0.717840,
+    "jpeg_compression": 0.606500,
+}
+"""Its share of errors with each of the 15 corruptions, mean of the five severities, IN-1K."""
+
+SEVERITIES = (1, 2, 3, 4, 5)
+_LIBRARY = "imagecorruptions"
+_PACKAGE = "imagecorruptions-imaug"
+_LEAST = 32
+_SEEDED = ("impulse_noise", "glass_blur")
+
+
+def mean_corruption_error(errors: Mapping[str, Sequence[float]]) -> float:
+    """The mCE in percent: each corruption's errors over AlexNet's, and the mean of those.
+
+    Args:
+        errors: Share of errors at the five severities, of all 15 corruptions.
+
+    Raises:
+        ConfigError: If some are missing.
+    """
+    missing = [name for name in ALEXNET if len(errors.get(name, ())) != len(SEVERITIES)]
+    if missing:
+        message = f"mCE takes all 15 corruptions at 5 severities; missing: {', '.join(missing)}"
+        raise ConfigError(message)
+    return 100 * fmean(fmean(errors[name]) / ALEXNET[name] for name in ALEXNET)
+
+
+@dataclass(frozen=True, slots=True)
+class CorruptedLook:
+    """The middle of a photograph, corrupted as ImageNet-C's, though with other random numbers.
+
+    Attributes:
+        size: Side, px; 32 at least.
+        name: Of the corruption.
+        severity: 1 to 5.
+        seed: Of its random numbers.
+    """
+
+    size: int
+    name: str
+    severity: int
+    seed: int = 0
+
+    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
+        """See `texgen.evaluate.images.Look`."""
+        corrupt = importlib.import_module(_LIBRARY).corrupt
+        rng = random.Random(f"{self.seed}/{self.name}/{self.severity}/{draw[1]}")  # noqa: S311
+        np.random.seed(rng.getrandbits(32))  # noqa: NPY002 - what the library uses
+        # Two take none of numpy's common numbers.
+        own = {"seed": rng.getrandbits(31)} if self.name in _SEEDED else {}
+        pixels = np.array(centre(image, self.size))
+        pixels = corrupt(pixels, severity=self.severity, corruption_name=self.name, **own)
+        return normalised(Image.fromarray(pixels))
+
+
+def check_library(size: int) -> None:
+    """Checks that corruptions can be made here.
+
+    Raises:
+        ConfigError: If the library is missing, or images are too small for it.
+    """
+    if importlib.util.find_spec(_LIBRARY) is None:
+        message = (
+            f"--corrupt needs {_PACKAGE}: run pip install {_PACKAGE}, or name a folder of "
+            "ImageNet-C by --corrupted"
+        )
+        raise ConfigError(message)
+    if size < _LEAST:
+        message = f"--corrupt: corruptions take {_LEAST} px at least, and the run has {size} px"
+        raise ConfigError(message)
+
+
+def open_corrupted(folder: str, names: Sequence[str]) -> dict[str, dict[int, Labelled]]:
+    """The sets of ``folder/corruption/severity/class``, or with a group between, as published.
+
+    Raises:
+        ConfigError: If a corruption or a severity is not there.
+    """
+    root = Path(folder)
+    sets: dict[str, dict[int, Labelled]] = {}
+    for name in names:
+        found = [
+            place for place in (root / name, *sorted(root.glob(f"*/{name}"))) if place.is_dir()
+        ]
+        missing = [one for one in SEVERITIES if not (found and (found[0] / str(one)).is_dir())]
+        if missing:
+            message = (
+                f"--corrupted {folder}: there is no {name}/{missing[0]}; name the folder of "
+                "corruption/severity/class, or fewer --corruption"
+            )
+            raise ConfigError(message)
+        sets[name] = {one: open_folder(str(found[0] / str(one))) for one in SEVERITIES}
+    return sets

@@ -1,0 +1,196 @@
+"""Images for a frozen encoder: where they come from, and how they are looked at."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms import functional as F
+
+from texgen.dataset import open_split
+from texgen.errors import ConfigError, TexgenError
+from texgen.evaluate.run import Run
+from texgen.store import TextureStore
+from texgen.train.augment import Augmentation, centre_view, normalised
+from texgen.train.data import SeededWorker, collate
+from texgen.train.pairs import Draw, Sample
+from texgen.train.photographs import Photographs, open_photographs
+
+_SPLIT_NAMES = ("train", "val", "validation", "test")
+
+
+class Look(Protocol):
+    """Makes of an image what the encoder gets; is pickled to loaders' workers."""
+
+    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
+        """(3, size, size) float32, normalised, of an RGB image at (epoch, position)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CentreLook:
+    """The middle of a photograph, see `centre_view`."""
+
+    size: int
+
+    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
+        """See `Look`."""
+        return centre_view(image, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeLook:
+    """All of an image that was cut already: ImageNet-C, cue-conflict stimuli, textures."""
+
+    size: int
+
+    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
+        """See `Look`."""
+        return normalised(F.center_crop(F.resize(image, self.size, antialias=True), [self.size]))
+
+
+@dataclass(frozen=True, slots=True)
+class RandomLook:
+    """A random view, its numbers from (seed, epoch, position)."""
+
+    augmentation: Augmentation
+    seed: int
+
+    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
+        """See `Look`."""
+        rng = random.Random(f"{self.seed}/{draw[0]}/{draw[1]}")  # noqa: S311
+        return self.augmentation.draw(rng)(image)
+
+
+class _Looks(Dataset[Sample]):
+    def __init__(self, photographs: Photographs, look: Look) -> None:
+        self._photographs = photographs
+        self._look = look
+
+    def __getitem__(self, draw: Draw) -> Sample:
+        position = draw[1]
+        try:
+            image = self._look(self._photographs.image(position), draw)
+        except TexgenError as error:
+            return error
+        return {"image": image, "label": torch.tensor(int(self._photographs.labels[position]))}
+
+
+def make_loader(
+    run: Run,
+    photographs: Photographs,
+    look: Look,
+    draws: Sampler[Draw] | Sequence[Draw],
+    batch: int,
+) -> DataLoader[Sample]:
+    """Loads images in the order of ``draws``, in ``run.workers`` processes."""
+    return DataLoader(
+        _Looks(photographs, look),
+        batch,
+        sampler=draws,
+        num_workers=run.workers,
+        collate_fn=collate,
+        # Its own, so that torch's random numbers are left alone.
+        generator=torch.Generator(),
+        worker_init_fn=SeededWorker(0, 0),
+        pin_memory=run.device.type == "cuda",
+    )
+
+
+def batches(loader: Iterable[Sample], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images (B, 3, size, size) and labels (B,) of a loader.
+
+    Raises:
+        TexgenError: If an image cannot be read.
+    """
+    for batch in loader:
+        if isinstance(batch, TexgenError):
+            raise batch
+        yield batch["image"].to(device, non_blocking=True), batch["label"].to(device)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Photographs with a class.
+
+    Attributes:
+        name: Of the set, for people.
+        photographs: Among them those without a class.
+        positions: (n,) int64, those with one.
+        classes: Their names, by label.
+    """
+
+    name: str
+    photographs: Photographs
+    positions: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+
+def labelled(name: str, photographs: Photographs) -> Labelled:
+    """Those of the photographs that have a class.
+
+    Raises:
+        ConfigError: If none has.
+    """
+    labels = photographs.labels
+    positions = np.flatnonzero(labels >= 0)
+    if not len(positions):
+        message = f"{name}: no image has a class; name a folder of class folders"
+        raise ConfigError(message)
+    numbers = tuple(str(number) for number in range(int(labels.max()) + 1))
+    return Labelled(name, photographs, positions, tuple(photographs.classes) or numbers)
+
+
+def open_labelled(location: str, split: str, src_format: str | None = None) -> Labelled:
+    """The photographs of a split that have a class.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    return labelled(
+        f"{location} ({split})", open_photographs(location, split, src_format=src_format)
+    )
+
+
+def open_folder(folder: str) -> Labelled:
+    """A set that is one folder of class folders, whatever its name.
+
+    Raises:
+        ConfigError: If it is none.
+    """
+    own = Path(folder).name
+    split = own if own in _SPLIT_NAMES else "val"
+    return labelled(folder, open_photographs(folder, split))
+
+
+class Textures:
+    """The textures of a finished build as `Photographs`.
+
+    Args:
+        location: OUT of the build.
+        split: Its split.
+
+    Raises:
+        DatasetError: If there is no finished data set, or none with that split.
+    """
+
+    def __init__(self, location: str, split: str) -> None:
+        self._store = TextureStore(location, split)
+        _, index = open_split(location, split)
+        self.classes = tuple(index.classes)
+        self.labels = self._store.labels
+        self.keys = pa.array(self._store.keys(), pa.string())
+
+    def image(self, position: int) -> Image.Image:
+        """See `Photographs.image`."""
+        return self._store.image(position)

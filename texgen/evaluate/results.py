@@ -1,0 +1,80 @@
+"""Results as JSON: what each says of its run, and how they are read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from texgen.errors import ConfigError
+from texgen.evaluate.run import Run
+
+Result = dict[str, Any]
+"""``kind``, ``run``, ``step``, ``config`` of the training, and what was found."""
+
+
+def make_result(kind: str, run: Run, found: dict[str, Any]) -> Result:
+    """What a command writes."""
+    return {"kind": kind, **run.about(), **found}
+
+
+def to_json(result: Result) -> str:
+    """As it is written: plain JSON, which knows no NaN."""
+    return json.dumps(result, indent=1, allow_nan=False)
+
+
+def describe(config: dict[str, Any], *, alpha: bool = True) -> str:
+    """``simclr, patch, alpha = 2``: a run's method and negatives."""
+    negatives = config["negatives"]
+    if negatives == "none":
+        return f"{config['method']}, no NS"
+    return f"{config['method']}, {negatives}" + (f", alpha = {config['alpha']:g}" if alpha else "")
+
+
+def read_result(path: Path, kind: str | None = None) -> Result:
+    """A result that was written.
+
+    Args:
+        path: Its file.
+        kind: What it must be; None takes any.
+
+    Raises:
+        ConfigError: If it is none, or of another kind.
+    """
+    result = _read(path)
+    if result is None:
+        message = f"{path}: no result of texgen eval or analyze; name the F.json that one wrote"
+        raise ConfigError(message)
+    if kind is not None and result["kind"] != kind:
+        message = f"{path}: a result of {result['kind']}, not of {kind}"
+        raise ConfigError(message)
+    return result
+
+
+def _read(path: Path) -> Result | None:
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result if isinstance(result, dict) and "kind" in result else None
+
+
+def find_results(places: Sequence[str]) -> dict[Path, Result]:
+    """The results in files, and in folders with all that is below them, in order of path.
+
+    Raises:
+        ConfigError: If a file is no result, or there is none at all.
+    """
+    found: dict[Path, Result] = {}
+    for place in map(Path, places):
+        if not place.is_dir():
+            found[place] = read_result(place)
+            continue
+        # Other JSON may lie there, such as a run's config.
+        below = {path: _read(path) for path in sorted(place.rglob("*.json"))}
+        found |= {path: result for path, result in below.items() if result is not None}
+    if not found:
+        message = f"{places[0]}: no JSON of texgen eval or analyze there"
+        raise ConfigError(message)
+    return found
