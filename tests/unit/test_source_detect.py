@@ -161,5 +161,5 @@ def test_a_file_that_a_pattern_names_and_is_not_there_is_a_problem(tmp_path):
 def test_a_pattern_is_built_from_the_command_line(tmp_path: Path, capsys):
     write_tar(tmp_path / "src" / "val-0.tar", [("x.jpg", b"")])
     arguments = ["plan", "--src", f"{tmp_path}/src/val-{{0..0}}.tar", "--engine", "stub"]
-    assert run(arguments) == 0
+    assert run([*arguments, "--max-failures", "1"]) == 0
     assert "val: 1 image, flat" in capsys.readouterr().out
