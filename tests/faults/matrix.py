@@ -249,7 +249,8 @@ class Matrix:
         there = tree(out)
         assert there.keys() == self.whole.keys()
         assert there == self.whole
-        assert not list(out.glob("_build/tmp/*")), "scratch was left"
+        left = sorted(path.name for path in out.glob("_build/tmp/*"))
+        assert not left, f"scratch was left: {', '.join(left)}"
 
     def strike_all(
         self,

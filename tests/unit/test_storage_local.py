@@ -49,7 +49,7 @@ def test_a_write_replaces_what_is_there(sink):
     assert names(sink) == {"index.json"}
 
 
-def test_a_write_that_fails_leaves_the_old_file(sink, monkeypatch):
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(sink, monkeypatch):
     sink.write("index.json", b"old")
 
     def full(_: int) -> None:
@@ -59,6 +59,7 @@ def test_a_write_that_fails_leaves_the_old_file(sink, monkeypatch):
     with pytest.raises(StorageError, match=r"index\.json.*No space left"):
         sink.write("index.json", b"new")
     assert sink.open("index.json").read() == b"old"
+    assert not list(sink.scratch().iterdir())
 
 
 def test_a_commit_moves_the_draft_to_its_name(sink):

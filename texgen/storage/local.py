@@ -141,10 +141,16 @@ class LocalSink:
         """See `Sink.write`."""
         part = self._beside(Path(path).name)
         with storage_errors("write", self._root / path):
-            with part.open("wb") as file:
-                file.write(data)
-                os.fsync(file.fileno())
-            self._place(part, path)
+            try:
+                with part.open("wb") as file:
+                    file.write(data)
+                    os.fsync(file.fileno())
+                self._place(part, path)
+            except OSError:
+                # The last thing that is written may be what fails.
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+                raise
 
     def commit(self, file: Path, path: str, sha256: str, *, replace: bool = False) -> None:
         """See `Sink.commit`."""
