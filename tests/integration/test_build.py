@@ -264,7 +264,7 @@ def test_failures_within_the_budget_are_exit_code_0(tmp_path: Path, texgen: Texg
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--src", "s3://bucket/x"), "only files and folders can be read"),
+        (("--src", "gs://bucket/x"), "name a folder, or s3://bucket/prefix"),
         (("--out", "gs://bucket/x"), "name a folder, or s3://bucket/prefix"),
         (("--src", "/missing"), "no such file or folder"),
         (("--src", "/dev/null/missing"), "Not a directory"),
