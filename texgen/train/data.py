@@ -62,8 +62,9 @@ class Data:
             store = TextureStore(str(config.textures), config.textures_split or config.split)
             patches = negatives if config.missing_texture == "patch" else None
             negatives = TextureNegatives(config.num_negatives, photographs, store, patches)
-            positions = check_textures(photographs, store, config.missing_texture)
-            self.without_texture = int((~store.textured(photographs.keys)).sum())
+            positions, self.without_texture = check_textures(
+                photographs, store, config.missing_texture
+            )
         self._photographs = photographs
         _, ranks = world()
         if config.batch_size % (ranks * config.accumulate):

@@ -121,8 +121,8 @@ class TextureNegatives:
 
 def check_textures(
     photographs: Photographs, store: TextureStore, missing: str
-) -> NDArray[np.int64]:
-    """The positions of the photographs to train on.
+) -> tuple[NDArray[np.int64], int]:
+    """The positions of the photographs to train on, and how many of all have no texture.
 
     Args:
         photographs: Those there are.
@@ -130,7 +130,7 @@ def check_textures(
         missing: What to do about a photograph without a texture: ``error``, ``skip``, ``patch``.
 
     Returns:
-        (n,) int64, all of them unless some are skipped.
+        (n,) int64, all of them unless some are skipped; and the number without a texture.
 
     Raises:
         DatasetError: If no photograph has a texture, or one has none and that is an error.
@@ -149,7 +149,8 @@ def check_textures(
             f"{store.location}, the first is {first}; --missing-texture skip or patch goes on"
         )
         raise DatasetError(message)
-    return np.flatnonzero(there) if missing == "skip" else np.arange(len(there))
+    positions = np.flatnonzero(there) if missing == "skip" else np.arange(len(there))
+    return positions, int((~there).sum())
 
 
 class Pairs(Dataset[Sample]):

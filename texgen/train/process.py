@@ -18,7 +18,6 @@ class Clock:
     """Images a second, and the part of the time that is spent waiting for data."""
 
     def __init__(self) -> None:
-        self._images = 0
         self._begin = time.perf_counter()
         self._waited = 0.0
         self._steps = 0
