@@ -89,7 +89,7 @@ def similarity(
     positions = np.arange(len(photographs.keys))
     makers: dict[str, Negatives] = {"patch": PatchNegatives(1, config.patch_range)}
     if store is not None:
-        positions = check_textures(photographs, store, "skip")
+        positions, _ = check_textures(photographs, store, "skip")
         makers["texture"] = TextureNegatives(1, photographs, store)
     chosen = np.random.default_rng(config.seed).permutation(positions)[: config.images]
     batch = min(config.batch, len(chosen))
