@@ -20,13 +20,12 @@ from torchvision.transforms import functional as F
 from texgen.dataset import open_split
 from texgen.errors import ConfigError, TexgenError
 from texgen.evaluate.run import Run
+from texgen.source import SPLIT_NAMES
 from texgen.store import TextureStore
 from texgen.train.augment import Augmentation, centre_view, normalised
 from texgen.train.data import SeededWorker, collate
 from texgen.train.pairs import Draw, Sample
 from texgen.train.photographs import Photographs, open_photographs
-
-_SPLIT_NAMES = ("train", "val", "validation", "test")
 
 
 class Look(Protocol):
@@ -169,7 +168,7 @@ def open_folder(folder: str) -> Labelled:
         ConfigError: If it is none.
     """
     own = Path(folder).name
-    split = own if own in _SPLIT_NAMES else "val"
+    split = own if own in SPLIT_NAMES else "val"
     return labelled(folder, open_photographs(folder, split))
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from texgen.errors import ConfigError, TexgenError
+from texgen.errors import TexgenError
 from texgen.train.config import TrainConfig
 from texgen.train.models import load_method
+from texgen.train.process import choose_device
 
 
 class ChangedEncoderError(TexgenError):
@@ -58,14 +59,11 @@ def open_run(place: str, device: str | None = None, workers: int = 0, *, head: b
     Raises:
         ConfigError: If there is no checkpoint, it is damaged, or there is no such device.
     """
-    cuda = torch.cuda.is_available()
-    if device == "cuda" and not cuda:
-        raise ConfigError("--device cuda: torch finds no CUDA here; leave it out")
+    where = choose_device(device)
     method, config, step = load_method(place)
     encoder = method.encoder
     if not head:
         encoder.fc = nn.Identity()
-    where = torch.device(device or ("cuda" if cuda else "cpu"))
     encoder = encoder.to(where).eval().requires_grad_(requires_grad=False)
     return Run(place, config, step, encoder, where, workers)
 

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from texgen import signals
+from texgen.errors import ConfigError
 from texgen.train.distributed import world
 
 
@@ -61,25 +62,39 @@ class Stop:
         self.number = number
 
 
+def choose_device(wanted: str | None) -> torch.device:
+    """``cpu`` or ``cuda``; None takes CUDA where it is.
+
+    Raises:
+        ConfigError: If there is no such device.
+    """
+    cuda = torch.cuda.is_available()
+    if wanted == "cuda" and not cuda:
+        raise ConfigError("--device cuda: torch finds no CUDA here; leave it out")
+    return torch.device(wanted or ("cuda" if cuda else "cpu"))
+
+
 @contextlib.contextmanager
 def ranks(wanted: str | None) -> Iterator[torch.device]:
     """Joins the other ranks, where `torchrun` has started several.
 
     Args:
-        wanted: ``cpu`` or ``cuda``; None takes CUDA where it is.
+        wanted: See `choose_device`.
 
     Yields:
         Where this process computes.
+
+    Raises:
+        ConfigError: If there is no such device.
     """
-    cuda = torch.cuda.is_available() if wanted is None else wanted == "cuda"
+    device = choose_device(wanted)
     if "RANK" not in os.environ:
-        yield torch.device("cuda" if cuda else "cpu")
+        yield device
         return
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    device = torch.device("cuda", local) if cuda else torch.device("cpu")
-    if cuda:
+    if device.type == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if cuda else "gloo")
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device
     finally:
