@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from texgen.cli.evaluation import (
-    POSITIVE,
     accuracy_words,
     begin,
     classifier_options,
@@ -20,7 +19,7 @@ from texgen.cli.evaluation import (
     run_options,
     source_options,
 )
-from texgen.cli.extra import need_train_extra
+from texgen.cli.extra import POSITIVE, need_train_extra
 from texgen.cli.files import check_target, write_file
 from texgen.cli.options import Place
 from texgen.cli.output import print_result

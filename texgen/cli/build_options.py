@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from texgen.cli.config_file import config_option
+from texgen.cli.decorate import Command, with_options
 from texgen.cli.options import (
     WORKERS,
     Budget,
@@ -36,8 +36,6 @@ from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.s3.address import endpoint_from_environment, parse
 from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.synthesize import EngineSpec, identify
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _SOURCE = [
     click.option(
@@ -174,7 +172,7 @@ _RUN = [
 ]
 
 
-def build_options(*, out_required: bool) -> Callable[[_Command], _Command]:
+def build_options(*, out_required: bool) -> Callable[[Command], Command]:
     """Every option that says what is built and how.
 
     Args:
@@ -188,10 +186,8 @@ def build_options(*, out_required: bool) -> Callable[[_Command], _Command]:
         help="Folder for the data set, or s3://bucket/prefix.",
     )
 
-    def decorate(command: _Command) -> _Command:
-        # The last to be applied is the first that `--help` shows.
-        options = [*_SOURCE, out, *_DATASET, *_RUN]
-        return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+    def decorate(command: Command) -> Command:
+        return with_options(command, [*_SOURCE, out, *_DATASET, *_RUN])
 
     return decorate
 

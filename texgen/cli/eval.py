@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from texgen.cli.bar import metrics_bar
+from texgen.cli.decorate import with_options
 from texgen.cli.evaluation import (
-    ABOVE_0,
-    POSITIVE,
     accuracy_words,
     begin,
     classifier_options,
@@ -22,8 +21,8 @@ from texgen.cli.evaluation import (
     run_options,
     source_options,
     train_split_option,
-    with_options,
 )
+from texgen.cli.extra import ABOVE_0, POSITIVE
 from texgen.cli.options import Place
 from texgen.errors import ConfigError
 

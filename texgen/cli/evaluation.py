@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from texgen.cli.extra import need_train_extra
+from texgen.cli.decorate import Command, with_options
+from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
 from texgen.cli.files import check_target, write_file
 from texgen.cli.options import Place
 from texgen.cli.output import print_result
-from texgen.cpus import available_cpus
 from texgen.errors import ConfigError
 from texgen.words import plain
 
@@ -23,20 +23,10 @@ if TYPE_CHECKING:
     from texgen.evaluate.knn import Classifier
     from texgen.evaluate.run import Run
 
-Command = Callable[..., Any]
-POSITIVE = click.IntRange(min=1)
-ABOVE_0 = click.FloatRange(min=0, min_open=True)
-
 _RUN = [
     click.argument("place", type=Place(), metavar="RUN"),
-    click.option("--device", type=click.Choice(["cpu", "cuda"]), help="CUDA where it is."),
-    click.option(
-        "--workers",
-        type=click.IntRange(0),
-        default=lambda: min(4, available_cpus()),
-        show_default="processors, 4 at most",
-        help="Loaders.",
-    ),
+    device_option,
+    workers_option,
 ]
 _OUT = [
     click.option(
@@ -68,13 +58,6 @@ _CLASSIFIER = [
 ]
 
 
-def with_options(command: Command, options: Sequence[Any]) -> Command:
-    """Adds options in the order in which help shows them."""
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 def run_options(command: Command) -> Command:
     """RUN, ``--device``, ``--workers``, ``--out`` and ``--json``."""
     return with_options(command, [*_RUN, *_OUT])
@@ -92,8 +75,7 @@ def source_options(command: Command) -> Command:
 
 def train_split_option(command: Command) -> Command:
     """``--train-split``."""
-    decorated: Command = _TRAIN(command)
-    return decorated
+    return with_options(command, [_TRAIN])
 
 
 def neighbour_options(command: Command) -> Command:

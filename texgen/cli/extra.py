@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 
+import click
+
+from texgen.cpus import available_cpus
 from texgen.errors import ConfigError
+
+POSITIVE = click.IntRange(min=1)
+ABOVE_0 = click.FloatRange(min=0, min_open=True)
+
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="CUDA where it is."
+)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=lambda: min(4, available_cpus()),
+    show_default="processors, 4 at most",
+    help="Processes that load images (of each rank).",
+)
 
 
 def need_train_extra(command: str, *more: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,11 @@ import click
 
 from texgen.cli.bar import metrics_bar
 from texgen.cli.config_file import config_option
-from texgen.cli.extra import need_train_extra
+from texgen.cli.decorate import Command, with_options
+from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
 from texgen.cli.options import Place
 from texgen.cli.output import print_result
-from texgen.cpus import available_cpus
 from texgen.words import count_of
-
-Command = Callable[..., Any]
-
-_POSITIVE = click.IntRange(min=1)
-_ABOVE_0 = click.FloatRange(min=0, min_open=True)
 
 
 def _photographs(command: Command) -> Command:
@@ -44,7 +38,7 @@ def _photographs(command: Command) -> Command:
             help="A photograph without a texture: end, leave it out, or take patches.",
         ),
     ]
-    return _with(command, options)
+    return with_options(command, options)
 
 
 def _negatives(command: Command) -> Command:
@@ -62,21 +56,19 @@ def _negatives(command: Command) -> Command:
             show_default=True,
             help="Non-semantic negatives.",
         ),
-        click.option("--num-negatives", type=_POSITIVE, default=1, show_default=True, metavar="M"),
+        click.option("--num-negatives", type=POSITIVE, default=1, show_default=True, metavar="M"),
         click.option("--alpha", type=float, default=2.0, show_default=True, help="Their weight."),
         click.option(
             "--patch-range",
-            type=_POSITIVE,
+            type=POSITIVE,
             nargs=2,
             default=(16, 72),
             show_default=True,
             help="Least and greatest side of a patch, px.",
         ),
         click.option("--non-overlapping", is_flag=True, help="Patches from a grid."),
-        click.option("--temperature", type=_ABOVE_0, default=0.2, show_default=True),
-        click.option(
-            "--queue-size", type=_POSITIVE, default=65536, show_default=True, help="MoCo."
-        ),
+        click.option("--temperature", type=ABOVE_0, default=0.2, show_default=True),
+        click.option("--queue-size", type=POSITIVE, default=65536, show_default=True, help="MoCo."),
         click.option(
             "--momentum",
             type=click.FloatRange(0, 1),
@@ -86,13 +78,13 @@ def _negatives(command: Command) -> Command:
         ),
         click.option(
             "--bn-splits",
-            type=_POSITIVE,
+            type=POSITIVE,
             default=1,
             show_default=True,
             help="Normalise so many parts of a batch apart (MoCo on one device).",
         ),
     ]
-    return _with(command, options)
+    return with_options(command, options)
 
 
 def _training(command: Command) -> Command:
@@ -104,9 +96,9 @@ def _training(command: Command) -> Command:
             help="Its first layers; by default what suits --size.",
         ),
         click.option(
-            "--width", type=_ABOVE_0, default=1.0, show_default=True, help="Of its stages."
+            "--width", type=ABOVE_0, default=1.0, show_default=True, help="Of its stages."
         ),
-        click.option("--dim", type=_POSITIVE, help="Of the embeddings; 128, BYOL's 256."),
+        click.option("--dim", type=POSITIVE, help="Of the embeddings; 128, BYOL's 256."),
         click.option("--size", type=click.IntRange(8), default=224, show_default=True, help="px."),
         click.option(
             "--crop-scale",
@@ -124,12 +116,10 @@ def _training(command: Command) -> Command:
             show_default=True,
             help="Of all ranks and accumulated parts together.",
         ),
-        click.option("--accumulate", type=_POSITIVE, default=1, show_default=True, help="Parts."),
-        click.option("--epochs", type=_POSITIVE, default=200, show_default=True),
-        click.option(
-            "--max-steps", type=_POSITIVE, help="End early; rates stay those of --epochs."
-        ),
-        click.option("--lr", type=_ABOVE_0, default=0.03, show_default=True),
+        click.option("--accumulate", type=POSITIVE, default=1, show_default=True, help="Parts."),
+        click.option("--epochs", type=POSITIVE, default=200, show_default=True),
+        click.option("--max-steps", type=POSITIVE, help="End early; rates stay those of --epochs."),
+        click.option("--lr", type=ABOVE_0, default=0.03, show_default=True),
         click.option("--warmup-epochs", type=click.IntRange(0), default=0, show_default=True),
         click.option(
             "--optimizer", type=click.Choice(["sgd", "lars"]), default="sgd", show_default=True
@@ -137,36 +127,24 @@ def _training(command: Command) -> Command:
         click.option("--weight-decay", type=click.FloatRange(0), default=1e-4, show_default=True),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
     ]
-    return _with(command, options)
+    return with_options(command, options)
 
 
 def _running(command: Command) -> Command:
     options = [
-        click.option("--device", type=click.Choice(["cpu", "cuda"]), help="CUDA where it is."),
+        device_option,
         click.option("--amp", is_flag=True, help="Networks in bfloat16; losses stay in 32 bits."),
         click.option("--compile", is_flag=True, help="torch.compile."),
+        workers_option,
+        click.option("--log-every", type=POSITIVE, default=10, show_default=True, help="Steps."),
         click.option(
-            "--workers",
-            type=click.IntRange(0),
-            default=lambda: min(4, available_cpus()),
-            show_default="processors, 4 at most",
-            help="Loaders a rank.",
+            "--checkpoint-every", type=POSITIVE, default=1, show_default=True, help="Epochs."
         ),
-        click.option("--log-every", type=_POSITIVE, default=10, show_default=True, help="Steps."),
-        click.option(
-            "--checkpoint-every", type=_POSITIVE, default=1, show_default=True, help="Epochs."
-        ),
-        click.option("--keep", type=_POSITIVE, default=2, show_default=True, help="Checkpoints."),
+        click.option("--keep", type=POSITIVE, default=2, show_default=True, help="Checkpoints."),
         click.option("--quiet", is_flag=True, help="No progress."),
         click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
     ]
-    return _with(command, options)
-
-
-def _with(command: Command, options: list[Any]) -> Command:
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, options)
 
 
 @click.command(name="train", short_help="contrastive learning with textures as negatives")
