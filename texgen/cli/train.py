@@ -16,6 +16,7 @@ from texgen.cli.decorate import Command, with_options
 from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
 from texgen.cli.options import Place
 from texgen.cli.output import print_result
+from texgen.train.config import METHODS, MISSING, NEGATIVES, OPTIMIZERS, STEMS, TrainConfig
 from texgen.words import count_of
 
 
@@ -32,7 +33,7 @@ def _photographs(command: Command) -> Command:
         click.option("--stream", is_flag=True, help="Read textures in order, for far-away shards."),
         click.option(
             "--missing-texture",
-            type=click.Choice(["error", "skip", "patch"]),
+            type=click.Choice(MISSING),
             default="error",
             show_default=True,
             help="A photograph without a texture: end, leave it out, or take patches.",
@@ -45,13 +46,13 @@ def _negatives(command: Command) -> Command:
     options = [
         click.option(
             "--method",
-            type=click.Choice(["moco", "simclr", "byol"]),
+            type=click.Choice(METHODS),
             default="moco",
             show_default=True,
         ),
         click.option(
             "--negatives",
-            type=click.Choice(["none", "texture", "patch"]),
+            type=click.Choice(NEGATIVES),
             default="none",
             show_default=True,
             help="Non-semantic negatives.",
@@ -92,7 +93,7 @@ def _training(command: Command) -> Command:
         click.option("--arch", default="resnet50", show_default=True, help="A torchvision ResNet."),
         click.option(
             "--stem",
-            type=click.Choice(["imagenet", "small", "cifar"]),
+            type=click.Choice(STEMS),
             help="Its first layers; by default what suits --size.",
         ),
         click.option(
@@ -122,7 +123,7 @@ def _training(command: Command) -> Command:
         click.option("--lr", type=ABOVE_0, default=0.03, show_default=True),
         click.option("--warmup-epochs", type=click.IntRange(0), default=0, show_default=True),
         click.option(
-            "--optimizer", type=click.Choice(["sgd", "lars"]), default="sgd", show_default=True
+            "--optimizer", type=click.Choice(OPTIMIZERS), default="sgd", show_default=True
         ),
         click.option("--weight-decay", type=click.FloatRange(0), default=1e-4, show_default=True),
         click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
@@ -160,7 +161,6 @@ def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     It goes on by itself from the last checkpoint in OUT.
     """
     need_train_extra("train")
-    from texgen.train.config import TrainConfig
     from texgen.train.loop import train
 
     config = TrainConfig(**options)

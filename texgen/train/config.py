@@ -10,6 +10,9 @@ from texgen.errors import ConfigError
 METHODS = ("moco", "simclr", "byol")
 NEGATIVES = ("none", "texture", "patch")
 MISSING = ("error", "skip", "patch")
+STEMS = ("imagenet", "small", "cifar")
+"""ResNet's own (each side / 4); one 3x3 convolution of stride 2 (/ 2); the same of stride 1."""
+OPTIMIZERS = ("sgd", "lars")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,6 @@ from torchvision.models.resnet import ResNet
 
 from texgen.errors import ConfigError
 
-STEMS = ("imagenet", "small", "cifar")
-"""ResNet's own (each side / 4); one 3x3 convolution of stride 2 (/ 2); the same of stride 1."""
-
 
 def resnet(
     arch: str,
@@ -31,7 +28,7 @@ def resnet(
 
     Args:
         arch: Its name there, such as ``resnet50``.
-        stem: One of `STEMS`; the small ones leave something of small images.
+        stem: One of `texgen.train.config.STEMS`; the small ones leave something of small images.
         head: Makes what stands for ``fc``, given the number of features.
         width: Factor on the channels of the four stages, for small experiments.
         splits: Parts of a batch that are normalised apart, see `SplitBatchNorm2d`.

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from texgen.errors import ConfigError
-
-OPTIMIZERS = ("sgd", "lars")
+from texgen.train.config import OPTIMIZERS
 
 
 class Lars(torch.optim.Optimizer):
