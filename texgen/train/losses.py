@@ -42,7 +42,7 @@ def contrastive_logits(
     with _no_autocast(query):
         columns = [(query * positive).sum(1, keepdim=True), query @ negatives.T]
         if nonsemantic is not None:
-            columns.append(alpha * _own_cosines(query, nonsemantic))
+            columns.append(alpha * own_cosines(query, nonsemantic))
         return torch.cat(columns, 1) / _checked(temperature)
 
 
@@ -95,7 +95,7 @@ def pair_logits(
             cosines[~own].view(2 * count, 2 * total - 2),
         ]
         if nonsemantic is not None:
-            columns.append(alpha * _own_cosines(queries, torch.cat(nonsemantic.unbind(1))))
+            columns.append(alpha * own_cosines(queries, torch.cat(nonsemantic.unbind(1))))
         return torch.cat(columns, 1) / _checked(temperature)
 
 
@@ -121,7 +121,7 @@ def byol_loss(
     with _no_autocast(prediction):
         loss = 2 - 2 * (prediction * widened(positive)).sum(1)
         if nonsemantic is not None:
-            loss = loss - alpha * (2 - 2 * _own_cosines(prediction, nonsemantic)).mean(1)
+            loss = loss - alpha * (2 - 2 * own_cosines(prediction, nonsemantic)).mean(1)
         return loss.mean()
 
 
@@ -146,7 +146,7 @@ def widened(embeddings: Tensor) -> Tensor:
     return embeddings.float() if narrow else embeddings
 
 
-def _own_cosines(queries: Tensor, nonsemantic: Tensor) -> Tensor:
+def own_cosines(queries: Tensor, nonsemantic: Tensor) -> Tensor:
     """(N, C) and (N, M, C) to (N, M)."""
     if nonsemantic.ndim != 3 or len(nonsemantic) != len(queries):
         # Einsum would take one image's NS for all.

@@ -22,6 +22,7 @@ from texgen.train.losses import (
     contrastive_logits,
     contrastive_loss,
     nonsemantic_share,
+    own_cosines,
     pair_logits,
     widened,
 )
@@ -113,10 +114,10 @@ class MoCo(Method):
             query, key, self.queue.clone(), ns, temperature=self.temperature, alpha=self.alpha
         )
         self._enqueue(gather(key))
-        return {"loss": contrastive_loss(logits), **self._looks(logits, ns)}
-
-    def _looks(self, logits: Tensor, ns: Tensor | None) -> dict[str, Tensor]:
-        return looks(logits, 0 if ns is None else ns.shape[1], self.temperature, self.alpha)
+        return {
+            "loss": contrastive_loss(logits),
+            **looks(logits, ns, self.temperature, self.alpha),
+        }
 
     def _shuffled(self, images: Tensor) -> Tensor:
         shuffle = Shuffle(len(images), images.device)
@@ -167,10 +168,9 @@ class SimCLR(Method):
             others=(gather_with_gradient(z_first), gather_with_gradient(z_second)),
             offset=rank * len(first),
         )
-        number = 0 if ns is None else ns.shape[2]
         return {
             "loss": contrastive_loss(logits),
-            **looks(logits, number, self.temperature, self.alpha),
+            **looks(logits, ns, self.temperature, self.alpha),
         }
 
 
@@ -225,9 +225,7 @@ class BYOL(Method):
         ]
         seen = {"positive": (predictions[0] * targets[0]).sum(1).mean().detach()}
         if ns is not None:
-            seen["nonsemantic"] = (
-                torch.einsum("nc,nmc->nm", predictions[0], ns[:, 0]).mean().detach()
-            )
+            seen["nonsemantic"] = own_cosines(predictions[0], ns[:, 0]).mean().detach()
         return {"loss": losses[0] + losses[1], **seen}
 
 
@@ -257,16 +255,17 @@ def embed_views(encoder: nn.Module, images: Tensor | None) -> Tensor | None:
 
 
 @torch.no_grad()
-def looks(logits: Tensor, number: int, temperature: float, alpha: float) -> dict[str, Tensor]:
+def looks(logits: Tensor, ns: Tensor | None, temperature: float, alpha: float) -> dict[str, Tensor]:
     """Mean cosines, and the share of NS in the denominator, of Eq. 1's logits.
 
     Args:
         logits: (N, 1 + K + M), the positive first, NS last.
-        number: M.
+        ns: (N, …, M, C), the embeddings that the last M columns are of; None for none.
         temperature: Of the logits.
         alpha: Of the logits.
     """
     logits = logits.detach()
+    number = 0 if ns is None else ns.shape[-2]
     seen = {
         "positive": logits[:, 0].mean() * temperature,
         "negative": logits[:, 1 : logits.shape[1] - number].mean() * temperature,
