@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from texgen.errors import ConfigError, TexgenError
+from texgen.errors import ConfigError
 from texgen.evaluate.run import Run, unchanged
 from texgen.store import TextureStore
-from texgen.train.augment import Augmentation, View
-from texgen.train.data import SeededWorker, collate
+from texgen.train.augment import View
+from texgen.train.data import SeededWorker, augmentation_of, collate, whole
 from texgen.train.networks import untracked
 from texgen.train.pairs import (
     Negatives,
@@ -235,9 +235,7 @@ def _sets(
     seed: int,
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of both views and each kind of NS, (B, 3, S, S) each."""
-    colours = (0.4, 0.4, 0.4, 0.1) if run.config.colour_jitter else None
-    augmentation = Augmentation(run.config.size, run.config.crop_scale, colours)
-    pairs = Pairs(photographs, augmentation, _All(list(makers.values())), 1, seed)
+    pairs = Pairs(photographs, augmentation_of(run.config), _All(list(makers.values())), 1, seed)
     loader: DataLoader[Sample] = DataLoader(
         _Chosen(pairs, chosen),
         batch,
@@ -246,9 +244,7 @@ def _sets(
         generator=torch.Generator(),
         worker_init_fn=SeededWorker(seed, 0),
     )
-    for sample in loader:
-        if isinstance(sample, TexgenError):
-            raise sample
+    for sample in whole(loader):
         ns = dict(zip(makers, sample["nonsemantic"][:, 0].unbind(1), strict=True))
         views = {"first": sample["first"], "second": sample["second"]}
         yield {name: images.to(run.device) for name, images in {**views, **ns}.items()}

@@ -23,7 +23,7 @@ from texgen.evaluate.run import Run
 from texgen.source import SPLIT_NAMES
 from texgen.store import TextureStore
 from texgen.train.augment import Augmentation, centre_view, normalised
-from texgen.train.data import SeededWorker, collate
+from texgen.train.data import SeededWorker, collate, whole
 from texgen.train.pairs import Draw, Sample
 from texgen.train.photographs import Photographs, open_photographs
 
@@ -112,9 +112,7 @@ def batches(loader: Iterable[Sample], device: torch.device) -> Iterator[tuple[Te
     Raises:
         TexgenError: If an image cannot be read.
     """
-    for batch in loader:
-        if isinstance(batch, TexgenError):
-            raise batch
+    for batch in whole(loader):
         yield batch["image"].to(device, non_blocking=True), batch["label"].to(device)
 
 

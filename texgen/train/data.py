@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,7 @@ class Data:
             raise ConfigError(message)
         self._part = config.batch_size // (ranks * config.accumulate)
         self.draws = Draws(positions, config.batch_size, config.seed)
-        colours = (0.4, 0.4, 0.4, 0.1) if config.colour_jitter else None
-        augmentation = Augmentation(config.size, config.crop_scale, colours)
+        augmentation = augmentation_of(config)
         self._pairs = Pairs(photographs, augmentation, negatives, ns_views, config.seed)
         self._loader: DataLoader[Sample] | None = None
 
@@ -85,10 +85,7 @@ class Data:
         self.draws.begin(epoch, steps)
         if self._loader is None:
             self._loader = self._make_loader(epoch * self.draws.steps + steps)
-        for batch in self._loader:
-            if isinstance(batch, TexgenError):
-                raise batch
-            yield batch
+        yield from whole(self._loader)
 
     def _make_loader(self, begin: int) -> DataLoader[Sample]:
         config = self._config
@@ -111,6 +108,24 @@ class Data:
             pin_memory=torch.cuda.is_available(),
             drop_last=True,
         )
+
+
+def augmentation_of(config: TrainConfig) -> Augmentation:
+    """What the views of a run are made by."""
+    augmentation = Augmentation(config.size, config.crop_scale)
+    return augmentation if config.colour_jitter else replace(augmentation, jitter=None)
+
+
+def whole(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]:
+    """The batches of a loader.
+
+    Raises:
+        TexgenError: The first that stands in the place of a sample.
+    """
+    for batch in loader:
+        if isinstance(batch, TexgenError):
+            raise batch
+        yield batch
 
 
 def collate(samples: list[Sample]) -> Sample:
