@@ -220,3 +220,12 @@ def test_keys_are_those_of_texgen(photographs):
     files = (photographs / "train").rglob("*.*")
     names = {image_key(str(f.relative_to(photographs / "train")).encode()) for f in files}
     assert set(listed.keys.to_pylist()) == names
+
+
+def test_photographs_have_the_pixels_of_a_build(tmp_path):
+    """Of 16-bit grey the high byte, where Pillow clips."""
+    (tmp_path / "train" / "x").mkdir(parents=True)
+    grey = np.linspace(0, 65535, 1024, dtype=np.uint16).reshape(32, 32)
+    Image.fromarray(grey).save(tmp_path / "train" / "x" / "grey.png")
+    found = np.asarray(open_photographs(str(tmp_path), "train").image(0))
+    assert (found == (grey >> 8)[:, :, None]).all()

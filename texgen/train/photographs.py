@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texgen.errors import ConfigError, ImageError, SourceReadError
+from texgen.images import decode
 from texgen.source import SourceSpec, open_source
 from texgen.types import ArrowTable, ImageEntry
 
@@ -81,10 +81,8 @@ class SourcePhotographs:
             class_name=None,
         )
         try:
-            data = self._source.read(entry)
-            with Image.open(io.BytesIO(data)) as file:
-                image: Image.Image = file.convert("RGB")
-        except (ImageError, SourceReadError, OSError, ValueError) as error:
+            image = Image.fromarray(decode(self._source.read(entry)))
+        except (ImageError, SourceReadError) as error:
             message = f"{source}: {error}; take it out of SRC, or put a whole one there"
             raise ConfigError(message) from error
         return image
