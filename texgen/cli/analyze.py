@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from texgen.analyze.sweeps import METRICS
+from texgen.analyze.sweeps import sweep as measure_sweep
 from texgen.cli.evaluation import (
     accuracy_words,
     begin,
@@ -24,11 +26,6 @@ from texgen.cli.files import check_target, write_file
 from texgen.cli.options import Place
 from texgen.cli.output import print_result
 from texgen.words import count_of, plain, size_text
-
-_METRICS = (
-    *("linear", "knn", "ood", "corrupted", "mce", "shape-bias", "texture-accuracy", "fine"),
-    *("coarse", "positive", "rel-patch", "rel-texture"),
-)
 
 
 @click.group(name="analyze", short_help="similarities, biases, sweeps; one page of all")
@@ -185,7 +182,7 @@ def fine_coarse(**options: Any) -> None:  # noqa: ANN401 - click checks them
 @click.option(
     "--metric",
     "metrics",
-    type=click.Choice(_METRICS),
+    type=click.Choice(tuple(METRICS)),
     multiple=True,
     default=("linear",),
     show_default=True,
@@ -198,12 +195,11 @@ def sweep(**options: Any) -> None:  # noqa: ANN401 - click checks them
     RESULTS are JSON of texgen eval and analyze, or folders of them. Seeds are averaged.
     """
     begin("analyze sweep", options)
-    from texgen.analyze.sweeps import sweep as measure
     from texgen.evaluate.results import find_results
 
     results = list(find_results(options["places"]).values())
     over = options["over"].replace("-", "_")
-    result = measure(results, over, options["metrics"])
+    result = measure_sweep(results, over, options["metrics"])
     series = sum(len(one) for one in result["metrics"].values())
     note = f" (they also differ in {', '.join(result['differ'])})" if result["differ"] else ""
     finish(options, result, f"{count_of(series, 'line')} over {options['over']}{note}")

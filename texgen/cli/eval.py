@@ -25,12 +25,7 @@ from texgen.cli.evaluation import (
 from texgen.cli.extra import ABOVE_0, POSITIVE
 from texgen.cli.options import Place
 from texgen.errors import ConfigError
-
-_CORRUPTIONS = (
-    *("gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur"),
-    *("motion_blur", "zoom_blur", "snow", "frost", "fog", "brightness", "contrast"),
-    *("elastic_transform", "pixelate", "jpeg_compression"),
-)
+from texgen.evaluate.mce import ALEXNET
 
 _LINEAR = [
     click.option("--val-split", default="val", show_default=True, help="Split to evaluate on."),
@@ -146,7 +141,7 @@ def knn(**options: Any) -> None:  # noqa: ANN401 - click checks them
 @click.option(
     "--corruption",
     "corruptions",
-    type=click.Choice(_CORRUPTIONS),
+    type=click.Choice(tuple(ALEXNET)),
     multiple=True,
     help="Only this one; may be given several times.  [default: all 15]",
 )
@@ -218,5 +213,5 @@ def _corrupted_source(run: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401
 def _evaluate_corrupted(run: Any, classifier: Any, source: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_domains`
     from texgen.evaluate.ood import evaluate_corrupted
 
-    names = tuple(dict.fromkeys(options["corruptions"])) or _CORRUPTIONS
+    names = tuple(dict.fromkeys(options["corruptions"])) or tuple(ALEXNET)
     return evaluate_corrupted(run, classifier, source, names)

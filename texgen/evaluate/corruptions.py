@@ -1,14 +1,13 @@
-"""ImageNet-C (Hendrycks & Dietterich 2019): its folders, its corruptions, its mean error."""
+"""ImageNet-C (Hendrycks & Dietterich 2019): its folders and its corruptions."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 from PIL import Image
@@ -16,49 +15,14 @@ from torch import Tensor
 
 from texgen.errors import ConfigError
 from texgen.evaluate.images import Labelled, open_folder
+from texgen.evaluate.mce import SEVERITIES
 from texgen.train.augment import centre, normalised
 from texgen.train.pairs import Draw
 
-ALEXNET = {
-    "gaussian_noise": 0.886428,
-    "shot_noise": 0.894468,
-    "impulse_noise": 0.922640,
-    "defocus_blur": 0.819880,
-    "glass_blur": 0.826268,
-    "motion_blur": 0.785948,
-    "zoom_blur": 0.798360,
-    "snow": 0.866816,
-    "frost": 0.826572,
-    "fog": 0.819324,
-    "brightness": 0.564592,
-    "contrast": 0.853204,
-    "elastic_transform": 0.646056,
-    "pixelate": 0.717840,
-    "jpeg_compression": 0.606500,
-}
-"""Its share of errors with each of the 15 corruptions, mean of the five severities, IN-1K."""
-
-SEVERITIES = (1, 2, 3, 4, 5)
 _LIBRARY = "imagecorruptions"
 _PACKAGE = "imagecorruptions-imaug"
 _LEAST = 32
 _SEEDED = ("impulse_noise", "glass_blur")
-
-
-def mean_corruption_error(errors: Mapping[str, Sequence[float]]) -> float:
-    """The mCE in percent: each corruption's errors over AlexNet's, and the mean of those.
-
-    Args:
-        errors: Share of errors at the five severities, of all 15 corruptions.
-
-    Raises:
-        ConfigError: If some are missing.
-    """
-    missing = [name for name in ALEXNET if len(errors.get(name, ())) != len(SEVERITIES)]
-    if missing:
-        message = f"mCE takes all 15 corruptions at 5 severities; missing: {', '.join(missing)}"
-        raise ConfigError(message)
-    return 100 * fmean(fmean(errors[name]) / ALEXNET[name] for name in ALEXNET)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from texgen.errors import ConfigError
-from texgen.evaluate.run import Run
+
+if TYPE_CHECKING:
+    from texgen.evaluate.run import Run
 
 Result = dict[str, Any]
 """``kind``, ``run``, ``step``, ``config`` of the training, and what was found."""
