@@ -33,8 +33,8 @@ from torchvision.datasets import ImageFolder
 import texgen
 from texgen.train.augment import MEAN, STD, Augmentation
 from texgen.train.methods import SimCLR
+from texgen.train.negatives import TextureNegatives
 from texgen.train.networks import mlp, resnet
-from texgen.train.pairs import TextureNegatives
 from texgen.train.photographs import open_photographs
 
 Work = Callable[[], object]

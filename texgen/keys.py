@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+
+from texgen.types import ArrowTable
 
 _UNPLAIN = re.compile(rb"[^A-Za-z0-9_/-]")
 
@@ -33,3 +36,19 @@ def texture_key(key: str, index: int) -> str:
     textures are adjacent in byte order.
     """
     return key if index == 0 else f"{key}+{index:03d}"
+
+
+def photograph_key(key: str) -> str:
+    """Key of the photograph that a texture with ``key`` is of."""
+    return key.partition("+")[0]
+
+
+def lower_bound(keys: ArrowTable, key: str) -> int:
+    """Where ``key`` is, or would be, in an Arrow array of keys in order."""
+    return bisect_left(range(len(keys)), key, key=lambda place: keys[place].as_py())
+
+
+def find_key(keys: ArrowTable, key: str) -> int | None:
+    """Where ``key`` is in an Arrow array of keys in order; None where it is not."""
+    place = lower_bound(keys, key)
+    return place if place < len(keys) and keys[place].as_py() == key else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from texgen.keys import texture_key
+from texgen.keys import photograph_key, texture_key
 from texgen.patches import patch_geometry
 from texgen.seeds import texture_seed
 
@@ -51,7 +51,7 @@ def _labelled(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
 
 def _seeded(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     number = row["texture_index"]
-    image = row["key"].partition("+")[0]
+    image = photograph_key(row["key"])
     seed = texture_seed(config["seed"], image, number)
     return bool(row["key"] == texture_key(image, number) and row["seed"] == seed)
 

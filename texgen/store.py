@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from PIL import Image
 
 from texgen.dataset import Dataset, open_split
 from texgen.errors import DatasetError, StorageError
+from texgen.keys import find_key, lower_bound
 from texgen.members import open_shards
 from texgen.storage import open_sink
 from texgen.types import ArrowTable, Pixels
@@ -94,7 +94,7 @@ class TextureStore:
         return key
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._find(key) is not None
+        return isinstance(key, str) and find_key(self._keys, key) is not None
 
     def position(self, key: str) -> int:
         """The position of a key.
@@ -102,7 +102,7 @@ class TextureStore:
         Raises:
             MissingTextureError: If it has no texture; says why, where the manifest does.
         """
-        found = self._find(key)
+        found = find_key(self._keys, key)
         if found is None:
             raise MissingTextureError(self._why_not(key))
         return found
@@ -114,7 +114,7 @@ class TextureStore:
             image_key: The photograph's key, which is that of its first texture.
         """
         # "+" begins the rest of a further texture's key and "," follows it; no key holds that.
-        return range(self._lower(image_key), self._lower(f"{image_key},"))
+        return range(lower_bound(self._keys, image_key), lower_bound(self._keys, f"{image_key},"))
 
     def textured(self, image_keys: ArrowTable) -> NDArray[np.bool_]:
         """Which photographs have a texture, all at once.
@@ -151,13 +151,6 @@ class TextureStore:
         start = int(self._offsets[position])
         end = start + int(self._lengths[position])
         return self._files.read(self._shards[self._shard_of[position]], start, end)
-
-    def _lower(self, key: str) -> int:
-        return bisect_left(range(len(self)), key, key=lambda place: self._keys[place].as_py())
-
-    def _find(self, key: str) -> int | None:
-        place = self._lower(key)
-        return place if place < len(self) and self._keys[place].as_py() == key else None
 
     def _checked(self, position: int) -> int:
         if not -len(self) <= position < len(self):

@@ -20,15 +20,14 @@ from texgen.evaluate.run import Run, unchanged
 from texgen.store import TextureStore
 from texgen.train.augment import View
 from texgen.train.data import SeededWorker, augmentation_of, collate, whole
-from texgen.train.networks import untracked
-from texgen.train.pairs import (
+from texgen.train.negatives import (
     Negatives,
-    Pairs,
     PatchNegatives,
-    Sample,
     TextureNegatives,
     check_textures,
 )
+from texgen.train.networks import untracked
+from texgen.train.pairs import Pairs, Sample
 from texgen.train.photographs import Photographs
 
 BINS = 50

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from texgen.keys import photograph_key
 from texgen.report.uniform import Positions
 
 # pyarrow ships no types.
@@ -70,7 +71,7 @@ class Tally:
             self.failures[reason] += 1
             kept = self.examples.setdefault(reason, [])
             # The textures of one photograph mostly fail for one reason.
-            image = (split, key.partition("+")[0])
+            image = (split, photograph_key(key))
             if len(kept) < EXAMPLES and image not in kept:
                 kept.append(image)
 

@@ -6,6 +6,7 @@ import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from texgen.errors import SourceError
+from texgen.keys import photograph_key
 from texgen.source.archive import ArchiveSplit
 from texgen.source.base import Problem, SourceSpec, SplitListing, throw
 from texgen.source.files import missing_parts, root_of
@@ -67,7 +68,7 @@ class ArchiveSource(abc.ABC):
 def _find(splits: Iterable[ArchiveSplit], key: str, source: str) -> ImageEntry:
     # Of a further texture it is the key of the first; and without the labels that gave a flat
     # split its classes, the key has none of them.
-    image = key.partition("+")[0]
+    image = photograph_key(key)
     names = dict.fromkeys((image, image.partition("/")[2]))
     for split in splits:
         for entry in (entry for name in names for entry in split.of_key(name)):

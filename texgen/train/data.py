@@ -19,16 +19,13 @@ from texgen.store import TextureStore
 from texgen.train.augment import Augmentation
 from texgen.train.config import TrainConfig
 from texgen.train.distributed import world
-from texgen.train.pairs import (
-    Draws,
+from texgen.train.negatives import (
     Negatives,
-    Pairs,
     PatchNegatives,
-    Sample,
-    StreamedPairs,
     TextureNegatives,
     check_textures,
 )
+from texgen.train.pairs import Draws, Pairs, Sample, StreamedPairs
 from texgen.train.photographs import open_photographs
 from texgen.words import count_of
 

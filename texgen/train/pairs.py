@@ -9,10 +9,8 @@ from __future__ import annotations
 import io
 import itertools
 import random
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,12 +19,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Sampler
 
+from texgen.config import FORMATS
 from texgen.errors import ConfigError, DatasetError, TexgenError
-from texgen.store import TextureStore
+from texgen.keys import find_key, photograph_key
 from texgen.streaming import webdataset
 from texgen.train.augment import Augmentation, View
 from texgen.train.distributed import world
-from texgen.train.patchnegative import PatchNegative
+from texgen.train.negatives import Negatives
 from texgen.train.photographs import Photographs
 from texgen.words import count_of
 
@@ -36,121 +35,6 @@ Draw = tuple[int, int]
 
 Sample = dict[str, Tensor] | TexgenError
 """An error is handed on as it is: a loader's worker would raise it as the text of a traceback."""
-
-
-class Negatives(Protocol):
-    """Makes the NS of one view."""
-
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
-        """(M, 3, S, S) float32, normalised.
-
-        Args:
-            position: Of the photograph.
-            view: What the query was made by.
-            image: The query, (3, S, S) float32, normalised.
-            rng: Of this sample.
-        """
-        ...
-
-
-class PatchNegatives:
-    """NS made of the query's own patches.
-
-    Args:
-        number: M.
-        size_range: See `PatchNegative`.
-        non_overlapping: See `PatchNegative`.
-    """
-
-    def __init__(
-        self, number: int, size_range: tuple[int, int], *, non_overlapping: bool = False
-    ) -> None:
-        self._number = number
-        self._generator = torch.Generator()
-        self._make = PatchNegative(
-            size_range, non_overlapping=non_overlapping, generator=self._generator
-        )
-
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
-        """See `Negatives`."""
-        self._generator.manual_seed(rng.getrandbits(63))
-        return torch.stack([self._make(image) for _ in range(self._number)])
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A generator does not pickle, and is seeded before each use.
-        made = self._make
-        return {"number": self._number, "size": made.size_range, "whole": made.non_overlapping}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
-            state["number"], state["size"], non_overlapping=state["whole"]
-        )
-
-
-class TextureNegatives:
-    """NS that are textures of the same photograph, cropped and coloured as the query.
-
-    Args:
-        number: M; where a photograph has fewer textures, some are taken twice.
-        photographs: Those that are trained on.
-        store: Their textures.
-        without: What stands in where there is none, None where that does not happen.
-    """
-
-    def __init__(
-        self,
-        number: int,
-        photographs: Photographs,
-        store: TextureStore,
-        without: Negatives | None = None,
-    ) -> None:
-        self._number = number
-        self._keys = photographs.keys
-        self._store = store
-        self._without = without
-
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
-        """See `Negatives`."""
-        found = self._store.positions(self._keys[position].as_py())
-        if not found and self._without is not None:
-            return self._without(position, view, image, rng)
-        enough = len(found) >= self._number
-        chosen = rng.sample(found, self._number) if enough else rng.choices(found, k=self._number)
-        return torch.stack([view(self._store.image(one)) for one in chosen])
-
-
-def check_textures(
-    photographs: Photographs, store: TextureStore, missing: str
-) -> tuple[NDArray[np.int64], int]:
-    """The positions of the photographs to train on, and how many of all have no texture.
-
-    Args:
-        photographs: Those there are.
-        store: Textures.
-        missing: What to do about a photograph without a texture: ``error``, ``skip``, ``patch``.
-
-    Returns:
-        (n,) int64, all of them unless some are skipped; and the number without a texture.
-
-    Raises:
-        DatasetError: If no photograph has a texture, or one has none and that is an error.
-    """
-    there = store.textured(photographs.keys)
-    if not there.any():
-        message = (
-            f"none of {count_of(len(there), 'photograph')} has a texture in {store.location}: "
-            "name the SRC that it was built from"
-        )
-        raise DatasetError(message)
-    if missing == "error" and not there.all():
-        first = photographs.keys[int(np.argmin(there))].as_py()
-        message = (
-            f"{count_of(int((~there).sum()), 'photograph')} without a texture in "
-            f"{store.location}, the first is {first}; --missing-texture skip or patch goes on"
-        )
-        raise DatasetError(message)
-    positions = np.flatnonzero(there) if missing == "skip" else np.arange(len(there))
-    return positions, int((~there).sum())
 
 
 class Pairs(Dataset[Sample]):
@@ -245,14 +129,12 @@ class StreamedPairs(IterableDataset[Sample]):
         seen: Counter[str] = Counter()
         for found in self._stream:
             key = found["__key__"]
-            image_key = key.partition("+")[0]
-            position = bisect_left(
-                range(len(self._keys)), image_key, key=lambda place: self._keys[place].as_py()
-            )
-            if position == len(self._keys) or self._keys[position].as_py() != image_key:
+            image_key = photograph_key(key)
+            position = find_key(self._keys, image_key)
+            if position is None:
                 message = f"no photograph has the key {image_key!r}; name the SRC of the build"
                 raise DatasetError(message)
-            data = next(found[suffix] for suffix in ("png", "webp", "jpg") if suffix in found)
+            data = next(found[suffix] for suffix in FORMATS if suffix in found)
             seen[key] += 1
             rng = random.Random(f"{self._seed}/{seen[key]}/{key}")  # noqa: S311
             yield self._pairs.sample(position, rng, _OneTexture(data))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from texgen.errors import ImageError
 from texgen.images import decode
+from texgen.keys import photograph_key
 from texgen.patches import Patches, cut_patches, patch_geometry
 from texgen.source import Source
 from texgen.types import ImageEntry, Pixels
@@ -48,7 +49,7 @@ class Photographs:
         # No patches follow from a seed that none can have; it is a fault of the manifest.
         if row["seed"] < 0:
             return None
-        return self._entries.get(row["key"].partition("+")[0])
+        return self._entries.get(photograph_key(row["key"]))
 
     def pixels(self, entry: ImageEntry) -> Pixels | ImageError:
         """A photograph, or why it is none.

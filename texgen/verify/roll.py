@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from texgen.config import SourceDigest
 from texgen.errors import StorageError
+from texgen.keys import photograph_key
 from texgen.plan import entries_path, photograph_size
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
@@ -59,7 +60,7 @@ class Roll:
         Args:
             row: Its key not before that of the last one.
         """
-        key = row["key"].partition("+")[0]
+        key = photograph_key(row["key"])
         # Further textures of a photograph follow at once.
         if key > self._key:
             self._key = key
