@@ -99,28 +99,34 @@ class _Run:
             for batches in self._parts(clock):
                 result = self._step(batches)
                 self.step += 1
-                last = self.step == self.end
-                if self.step % self.config.log_every == 0 or last:
+                if self._due(self.config.log_every):
                     row = self._row(result, clock.read(len(batches) * _images(batches[0])))
-                    # All ranks know it at the same step, so none waits for another in vain.
-                    halt = mean_over_ranks(torch.tensor(float(stopped.number), device=self.device))
                     if first:
                         metrics.add(row)
                         tell(self.step, self.end, row)
                     self._check(row["loss"])
-                    if halt > 0:
-                        self._save()
-                        raise InterruptedBuildError(
-                            f"stopped after step {self.step}; the same command goes on from there",
-                            signals.exit_code(stopped.number or signal.SIGTERM),
-                        )
-                every = self.config.checkpoint_every * self.epoch_steps
-                if self.step % every == 0 or last:
+                    self._heed(stopped)
+                if self._due(self.config.checkpoint_every * self.epoch_steps):
                     self._check(float(result["loss"].detach()))
                     self._save()
         path = checkpoints(self.folder)[-1] if first else self.folder
         loss = row.get("loss", math.nan)
         return Summary(self.step, loss, str(path), self.data.without_texture)
+
+    def _due(self, every: int) -> bool:
+        """Whether it is the step for what is done every so many steps, and after the last."""
+        return self.step % every == 0 or self.step == self.end
+
+    def _heed(self, stopped: Stop) -> None:
+        """Saves and ends where any rank was told to stop."""
+        # All know it at the same step, so none waits for another in vain.
+        told = torch.tensor(float(stopped.number), device=self.device)
+        if mean_over_ranks(told) > 0:
+            self._save()
+            raise InterruptedBuildError(
+                f"stopped after step {self.step}; the same command goes on from there",
+                signals.exit_code(stopped.number or signal.SIGTERM),
+            )
 
     def _parts(self, clock: Clock) -> Iterator[list[dict[str, Tensor]]]:
         """The batches of each step, as many as gradients are accumulated over."""
