@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tests.conftest import make_source
+from tests.train.conftest import one_thread as one_thread  # a fixture of all tests here
 from texgen.cli.main import run as texgen
 from texgen.evaluate.run import Run, open_run
 
@@ -80,16 +81,6 @@ def run_of(tiny_run: Run) -> Callable[[nn.Module], Run]:
 def encoder(tiny_run: Run) -> nn.Module:
     """A copy that a test may spoil."""
     return copy.deepcopy(tiny_run.encoder)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums in one order, and no fight for the processors with other tests."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
 
 
 def read(path: Path) -> dict[str, Any]:

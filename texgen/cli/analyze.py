@@ -18,6 +18,7 @@ from texgen.cli.evaluation import (
     open_classifier,
     out_options,
     photographs,
+    place_of_photographs,
     run_options,
     source_options,
 )
@@ -61,9 +62,8 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
     from texgen.train.photographs import open_photographs
 
     run = open_run(options["place"], options["device"], options["workers"], head=True)
-    own = options["src"] is None
-    kind = run.config.src_format if own else options["src_format"]
-    src, split = run.config.src if own else options["src"], options["split"]
+    src, kind = place_of_photographs(run, options)
+    split = options["split"]
     textures = options["textures"] or run.config.textures
     store = TextureStore(textures, options["textures_split"] or split) if textures else None
     config = SimilarityConfig(

@@ -123,9 +123,15 @@ def photographs(run: Run, options: Mapping[str, Any], split: str) -> Labelled:
     """
     from texgen.evaluate.images import open_labelled
 
-    own = options["src"] is None
-    kind = run.config.src_format if own else options["src_format"]
-    return open_labelled(run.config.src if own else options["src"], split, kind)
+    location, kind = place_of_photographs(run, options)
+    return open_labelled(location, split, kind)
+
+
+def place_of_photographs(run: Run, options: Mapping[str, Any]) -> tuple[str, str | None]:
+    """``--src`` and ``--src-format``, by default the run's."""
+    if options["src"] is None:
+        return run.config.src, run.config.src_format
+    return options["src"], options["src_format"]
 
 
 def open_classifier(run: Run, options: Mapping[str, Any]) -> Classifier:
