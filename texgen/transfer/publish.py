@@ -25,6 +25,10 @@ from texgen.transfer.sidebyside import Counter, Tell, side_by_side
 from texgen.transfer.target import Target
 from texgen.transfer.trust import check_index
 
+_PATIENCE = 5.0
+"""Seconds in which files on their way may arrive after another's error: what has begun by then is
+thrown away, and nothing begins later."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishSummary:
@@ -128,4 +132,4 @@ def _send_all(
                 raise damaged(origin.location, file.path) from error
         counter.add(file.bytes)
 
-    side_by_side(send, missing, workers, counter)
+    side_by_side(send, missing, workers, counter, patience=_PATIENCE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from typing import TypeVar
 
 _Item = TypeVar("_Item")
@@ -46,6 +46,16 @@ class Counter:
             self.done += count
             self._tell(self.done, self.total)
 
+    def check(self) -> None:
+        """Called before the next file.
+
+        Raises:
+            StoppedError: Once the transfer has ended.
+        """
+        with self._guard:
+            if self._stopped:
+                raise StoppedError
+
     def stop(self) -> None:
         """Ends the threads that still run."""
         with self._guard:
@@ -57,16 +67,35 @@ class StoppedError(Exception):
 
 
 def side_by_side(
-    transfer: Callable[[_Item], object], items: Iterable[_Item], workers: int, counter: Counter
+    transfer: Callable[[_Item], object],
+    items: Iterable[_Item],
+    workers: int,
+    counter: Counter,
+    *,
+    patience: float = 0,
 ) -> None:
     """Calls ``transfer`` for every item, some at once; the first error ends it.
 
-    Threads that still run then are not waited for: they end when they next tell the counter.
+    Args:
+        transfer: Brings one file.
+        items: What is brought.
+        workers: Files at once.
+        counter: Threads that still run after an error end when they next tell it.
+        patience: Seconds that such threads are waited for.
     """
+
+    def brought(item: _Item) -> None:
+        # A thread takes its next file before it can be known that another's has failed.
+        counter.check()
+        transfer(item)
+
     threads = ThreadPoolExecutor(workers)
+    futures = [threads.submit(brought, item) for item in items]
     try:
-        for future in as_completed([threads.submit(transfer, item) for item in items]):
+        for future in as_completed(futures):
             future.result()
     finally:
         counter.stop()
         threads.shutdown(wait=False, cancel_futures=True)
+        # Of those that were cancelled no thread says that they are done.
+        wait([future for future in futures if not future.cancelled()], patience)
