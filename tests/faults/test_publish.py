@@ -67,6 +67,7 @@ def test_a_publication_that_is_stopped_ends_at_once_and_gives_its_lock_up(
 ):
     with Proxy(s3.endpoint, lambda _, path: "slow" if path.endswith(".tar") else None) as proxy:
         line = ["publish", undisturbed, f"s3://{s3.bucket}/set", "--s3-endpoint", proxy.url]
+        line += ["--workers", "1"]
         code, said = killed_when(lambda: len(s3.keys("set/train/")) > 1, *line, stop=stop)
     assert (code, said) == (128 + stop, "texgen: stopped\n")
     assert json.loads(s3.get("set/_build/lock.json"))["released"]

@@ -81,7 +81,7 @@ def side_by_side(
         items: What is brought.
         workers: Files at once.
         counter: Threads that still run after an error end when they next tell it.
-        patience: Seconds that such threads are waited for.
+        patience: Seconds that such threads are waited for; whoever stops the program does not wait.
     """
 
     def brought(item: _Item) -> None:
@@ -94,8 +94,15 @@ def side_by_side(
     try:
         for future in as_completed(futures):
             future.result()
-    finally:
-        counter.stop()
-        threads.shutdown(wait=False, cancel_futures=True)
+    except Exception:
+        _end(threads, counter)
         # Of those that were cancelled no thread says that they are done.
         wait([future for future in futures if not future.cancelled()], patience)
+        raise
+    finally:
+        _end(threads, counter)
+
+
+def _end(threads: ThreadPoolExecutor, counter: Counter) -> None:
+    counter.stop()
+    threads.shutdown(wait=False, cancel_futures=True)
