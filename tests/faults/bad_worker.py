@@ -3,9 +3,11 @@
 Run in place of the worker (``TEXGEN_WORKER``). ``BAD_WORKER`` is JSON:
 
 - ``mode``: what happens to a chosen sample: ``exit``, ``hang``, ``garbage``, ``half``,
-  ``flood`` or ``slow``, or, by its seed, one of several that a comma parts; or, for the
-  handshake, ``version``, ``silent`` or ``dead``.
+  ``flood``, ``slow`` or ``meet`` (its answer waits in ``folder`` for another engine's), or,
+  by its seed, one of several that a comma parts; or, for the handshake, ``version``,
+  ``silent`` or ``dead``.
 - ``one_in``: a sample is chosen where its seed is divisible by this.
+- ``seed``: only the sample of this seed is chosen.
 - ``once``: a folder; with it only the first try of a chosen sample misbehaves.
 - ``starts``: a folder, ``first`` and ``last``: only these starts, counted over all processes,
   misbehave in the handshake.
@@ -43,7 +45,7 @@ def write_frame(stream, frame: bytes) -> None:
 
 def chosen(frame: bytes) -> bool:
     seed = struct.unpack_from("<Q", frame, 9)[0]
-    if seed % SETTINGS.get("one_in", 1):
+    if seed % SETTINGS.get("one_in", 1) or seed != SETTINGS.get("seed", seed):
         return False
     if "once" not in SETTINGS:
         return True
@@ -89,6 +91,11 @@ def misbehave(job: bytes, answer: bytes) -> None:
         os._exit(0)
     elif mode == "slow":
         time.sleep(SETTINGS["seconds"])
+        write_frame(out, answer)
+    elif mode == "meet":
+        (Path(SETTINGS["folder"]) / str(os.getpid())).touch()
+        while len([*Path(SETTINGS["folder"]).iterdir()]) < 2:
+            time.sleep(0.002)
         write_frame(out, answer)
     else:
         raise ValueError(mode)

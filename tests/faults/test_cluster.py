@@ -12,9 +12,7 @@ import pytest
 
 from tests.conftest import Texgen, command, tree
 from tests.faults.conftest import BadWorker, in_the_middle, wait_until
-
-ray = pytest.importorskip("ray")
-cluster_utils = pytest.importorskip("ray.cluster_utils")
+from tests.faults.nodes import Nodes, engines
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_orphans")]
 
@@ -22,30 +20,20 @@ OPTIONS = ("--engine", "stub", "--size", 64, "--samples-per-shard", 2)
 
 
 @pytest.fixture
-def cluster(bad_worker: BadWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def cluster(bad_worker: BadWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     """A head without processors and two nodes with one each, whose engines are slow."""
     for name, value in bad_worker("slow", seconds=0.2).items():
         monkeypatch.setenv(name, value)
-    store = 80 << 20
-    started = cluster_utils.Cluster(
-        initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": store},
-    )
-    started.nodes_with_cpus = [
-        started.add_node(num_cpus=1, object_store_memory=store) for _ in range(2)
-    ]
+    started = Nodes()
+    for _ in range(2):
+        started.add()
     yield started
-    started.shutdown()
+    started.close()
 
 
-def engines(cluster: object) -> list[tuple[object, psutil.Process]]:
+def at_work(cluster: Nodes) -> list[tuple[object, psutil.Process]]:
     """The nodes with an engine process, and these."""
-    found = []
-    for node in cluster.nodes_with_cpus:
-        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-        below = raylet.children(recursive=True)
-        found += [(node, process) for process in below if process.name() == "texgen-worker"]
-    return found
+    return [(node, process) for node in cluster.there for process in engines(node)]
 
 
 def held_up(out: Path) -> bool:
@@ -55,7 +43,7 @@ def held_up(out: Path) -> bool:
 
 
 def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
-    cluster: object, photographs: Path, tmp_path: Path, texgen: Texgen
+    cluster: Nodes, photographs: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     arguments = ("build", "--src", photographs, *OPTIONS)
     assert texgen(*arguments, "--out", tmp_path / "plain", "--no-ray").returncode == 0
@@ -67,12 +55,12 @@ def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: in_the_middle(out) and engines(cluster), process)
-    node, engine = engines(cluster)[0]
+    wait_until(lambda: in_the_middle(out) and at_work(cluster), process)
+    node, engine = at_work(cluster)[0]
     # Frozen first: else the shard might be finished in the moment before the node is gone.
     engine.suspend()
     wait_until(lambda: held_up(out), process)
-    cluster.remove_node(node, allow_graceful=False)
+    cluster.lose(node)
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     assert json.loads(output)["textures"] == 26

@@ -255,7 +255,9 @@ def test_two_processes_equal_one(name, tmp_path):
     context = mp.get_context("spawn")
     answers = context.Queue()
     ranks = [
-        context.Process(target=both_ranks, args=(rank, name, str(tmp_path / "meet"), answers))
+        context.Process(
+            target=both_ranks, args=(rank, name, str(tmp_path / "meet"), answers), daemon=True
+        )
         for rank in range(2)
     ]
     for process in ranks:

@@ -155,6 +155,13 @@ def test_the_pulse_counts_what_is_in_flight():
 def test_lines_of_other_processes_go_to_the_log():
     seen = run(FakeExecutor(1, lambda t: [(0.0, Logged("WARNING ant")), *makes(t)]), 1, PLAIN)
     assert "WARNING ant" in seen.lines
+    assert seen.warnings == []
+
+
+def test_a_warning_is_shown():
+    event = Logged("node b has a full disk", warning=True)
+    seen = run(FakeExecutor(1, lambda t: [(0.0, event), *makes(t)]), 1, PLAIN)
+    assert "node b has a full disk" in seen.warnings
 
 
 DUPLICATE = Policy(attempts=3, stall_s=1000.0, duplicate=True)

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 from types import SimpleNamespace
 
 import pytest
 
-from texgen.errors import SourceReadError, StorageError
+from texgen.errors import ScratchError, SourceReadError, StorageError
 from texgen.executors import task
 from texgen.executors.task import TaskError, run_task
 from texgen.types import ShardPlan
@@ -32,6 +33,17 @@ def test_an_error_of_the_system_names_the_shard_and_the_mend(monkeypatch, number
     assert isinstance(error, StorageError)
     shard = "cannot write /out/train/train-000003.tar: "
     assert str(error).startswith(f"{shard}{os.strerror(number)}; {mend}")
+
+
+def test_where_out_is_a_bucket_a_full_disk_is_one_machine_s(monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(task, "_run", fail)
+    with pytest.raises(ScratchError, match="No space left on device; .* set TMPDIR") as caught:
+        run_task(SimpleNamespace(out="s3://bucket/out", shard=TASK.shard), lambda _: None)
+    named = pickle.loads(pickle.dumps(ScratchError(str(caught.value), "abc")))  # noqa: S301
+    assert (str(named), named.node) == (str(caught.value), "abc")
 
 
 def test_an_error_of_texgen_stays_what_it_is(monkeypatch):

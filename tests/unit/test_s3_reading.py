@@ -146,7 +146,7 @@ def test_a_store_is_handed_to_processes(uploaded, finished, method):
     store.read(0)
     context = multiprocessing.get_context(method)
     here, there = context.Pipe()
-    process = context.Process(target=_read, args=(store, there))
+    process = context.Process(target=_read, args=(store, there), daemon=True)
     process.start()
     assert here.poll(120)
     assert here.recv() == TextureStore(finished).read(1)

@@ -115,7 +115,10 @@ def test_workers_that_are_forked_or_spawned_read_the_same(method, finished):
     mine = [store.read(position) for position in range(len(store))]
     context = multiprocessing.get_context(method)
     answers = context.SimpleQueue()
-    workers = [context.Process(target=read_all, args=(store, answers)) for _ in range(2)]
+    # Daemons: one that hangs in its end must not hang the tests in theirs.
+    workers = [
+        context.Process(target=read_all, args=(store, answers), daemon=True) for _ in range(2)
+    ]
     for worker in workers:
         worker.start()
     assert [answers.get() for _ in workers] == [mine, mine]

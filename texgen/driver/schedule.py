@@ -171,7 +171,7 @@ class Scheduler:
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Logged):
-            self._say(event.line)
+            (self._warn if event.warning else self._say)(event.line)
         elif event.ticket in self._running:
             if isinstance(event, Progressed):
                 self._progressed(event, self._running[event.ticket])

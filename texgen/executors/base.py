@@ -42,9 +42,15 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A line for the build's log, from a process that makes shards."""
+    """A line for the build's log.
+
+    Attributes:
+        line: As it stands there.
+        warning: Whether the person who watches sees it too.
+    """
 
     line: str
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

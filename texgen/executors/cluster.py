@@ -6,7 +6,9 @@ import contextlib
 import io
 import logging
 import math
+import socket
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,8 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from texgen.errors import TexgenError
-from texgen.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
+from texgen.errors import ScratchError, TexgenError
+from texgen.executors.base import Event, Failed, Finished, Logged, Progressed, Ticket, ticket_of
 from texgen.executors.metrics import BuildMetrics
 from texgen.executors.session import RaySession
 from texgen.executors.task import run_task
@@ -25,6 +27,8 @@ from texgen.types import ShardRecord
 _log = logging.getLogger(__name__)
 
 _BOARD_EVERY_S = 1.0
+_COUNT_EVERY_S = 1.0
+"""Between two looks at the nodes of a cluster, each of which asks its head for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Capacity:
     nodes: int
     cpus: float
     smallest: float
+
+
+_SOMETHING = Capacity(1, 1.0, 1.0)
+"""Of a cluster that has no worker yet: what waits shows its autoscaler the need."""
 
 
 class RayExecutor:
@@ -67,12 +75,14 @@ class RayExecutor:
         except BaseException:
             self._stdout.__exit__(None, None, None)
             raise
-        self.capacity = _capacity()
+        self.capacity = _capacity() or _SOMETHING
+        self._counted = time.monotonic()
         self.workers = max(1, int(min(workers or math.inf, self.capacity.smallest)))
         self._engines = 1
         self._cpus_per_task = 1.0
         self._running: dict[Any, Ticket] = {}
         self._begun: list[Event] = []
+        self._avoided: set[str] = set()
         self._function: Any = ray.remote(_run_on_ray)
         self._board = _open_board()
         self._board_answer: Any = None
@@ -96,14 +106,18 @@ class RayExecutor:
         return max(0, self._slots() - len(self._running))
 
     def _slots(self) -> int:
-        if not self._local:
-            self.capacity = _capacity()
+        if not self._local and time.monotonic() - self._counted > _COUNT_EVERY_S:
+            self._counted = time.monotonic()
+            self.capacity = _capacity(self._avoided) or _SOMETHING
         return max(1, int(self.capacity.cpus // self._cpus_per_task))
 
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
         options = self._function.options(
-            num_cpus=self._cpus_per_task, max_retries=0, name=f"texgen {task.shard.name}"
+            num_cpus=self._cpus_per_task,
+            max_retries=0,
+            name=f"texgen {task.shard.name}",
+            label_selector=_all_but(self._avoided),
         )
         self._running[options.remote(task, self._board)] = ticket_of(task)
         if self._local:
@@ -116,20 +130,37 @@ class RayExecutor:
         self._begun = []
         if self._running:
             ready, _ = ray.wait(list(self._running), timeout=timeout_s)
-            events += [self._outcome(reference) for reference in ready]
+            for reference in ready:
+                events += self._outcome(reference)
         else:
             time.sleep(timeout_s)
         return events
 
-    def _outcome(self, reference: Any) -> Event:  # noqa: ANN401 - Ray's references have no type
+    def _outcome(self, reference: Any) -> list[Event]:  # noqa: ANN401 - Ray's references have no type
         ticket = self._running.pop(reference)
         try:
-            return Finished(ticket, ray.get(reference))
+            return [Finished(ticket, ray.get(reference))]
         except RayTaskError as error:
-            return Failed(ticket, error.cause, lost=False)
+            if isinstance(error.cause, ScratchError) and not self._local:
+                return self._without_node(ticket, error.cause)
+            return [Failed(ticket, error.cause, lost=False)]
         except RayError as error:
             reason = str(error).strip().splitlines()[0]
-            return Failed(ticket, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)
+            return [Failed(ticket, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)]
+
+    def _without_node(self, ticket: Ticket, error: ScratchError) -> list[Event]:
+        """Gives nothing more to a node whose disk fails, while there is another.
+
+        It would fail shards faster than others make them, and so be given most of them.
+        """
+        first = error.node not in self._avoided
+        self._avoided.add(error.node)
+        others = _capacity(self._avoided)
+        if not others:
+            return [Failed(ticket, error, lost=False)]
+        self.capacity = others
+        warning = [Logged(f"{error}; this node gets no more shards", warning=True)] if first else []
+        return [*warning, Failed(ticket, TexgenError(str(error)), lost=True)]
 
     def _read_board(self) -> list[Event]:
         """What tasks have reported; a lost board costs the display, never the build."""
@@ -211,14 +242,23 @@ def _open_board() -> Any:  # noqa: ANN401 - an actor handle
 
 
 def _run_on_ray(task: ShardTask, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
-    return run_task(task, lambda event: board.post.remote(event))
+    try:
+        return run_task(task, lambda event: board.post.remote(event))
+    except ScratchError as error:
+        message = f"node {socket.gethostname()}: {error}"
+        raise ScratchError(message, ray.get_runtime_context().get_node_id()) from None
 
 
-def _capacity() -> Capacity:
+def _all_but(nodes: Collection[str]) -> dict[str, str] | None:
+    return {"ray.io/node-id": f"!in({','.join(sorted(nodes))})"} if nodes else None
+
+
+def _capacity(without: Collection[str] = ()) -> Capacity | None:
+    """What the cluster offers now, some nodes aside; None if that is nothing."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     cpus = [
         node["Resources"].get("CPU", 0.0)
         for node in nodes
-        if node["Alive"] and node["Resources"].get("CPU", 0.0) > 0
+        if node["Alive"] and node["NodeID"] not in without and node["Resources"].get("CPU", 0.0) > 0
     ]
-    return Capacity(len(cpus), sum(cpus), min(cpus)) if cpus else Capacity(1, 1.0, 1.0)
+    return Capacity(len(cpus), sum(cpus), min(cpus)) if cpus else None

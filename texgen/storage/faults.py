@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from texgen.errors import StorageError
+from texgen.errors import ScratchError, StorageError
 
 _DENIED = "change its permissions, or name another OUT"
 _NO_PLACE = "name another OUT"
@@ -41,6 +41,8 @@ def scratch_root() -> Path:
 def storage_errors(verb: str, path: Path) -> Iterator[None]:
     """Turns the system's errors into a `StorageError`: ``cannot write PATH: why; mend``.
 
+    A `ScratchError` where the file is on its way to a bucket.
+
     Args:
         verb: What is done to ``path``.
         path: In OUT, or of a file on its way there.
@@ -54,9 +56,10 @@ def storage_errors(verb: str, path: Path) -> Iterator[None]:
         where = (error.errno == errno.EEXIST and error.filename) or path
         message = f"cannot {verb} {where}: {why}"
         mend = _MENDS.get(error.errno or 0)
+        kind: type[StorageError] = StorageError
         if path.is_relative_to(scratch_root()):
-            mend = _SCRATCH_MENDS.get(error.errno or 0, mend)
-        raise StorageError(f"{message}; {mend}" if mend else message) from error
+            mend, kind = _SCRATCH_MENDS.get(error.errno or 0, mend), ScratchError
+        raise kind(f"{message}; {mend}" if mend else message) from error
 
 
 @contextlib.contextmanager

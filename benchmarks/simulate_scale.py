@@ -1,0 +1,186 @@
+"""What a whole data set takes on so many cores, from what its steps were measured to take.
+
+    python benchmarks/simulate_scale.py                 the tables of docs/scale.md
+    python benchmarks/simulate_scale.py --shards OUT    notes what the shards of a build took
+
+``scale_costs.json`` holds the measurements, each with where it comes from. A shard takes what a
+measured one, drawn at random, took a texture, times its textures, divided by its engines, times
+a factor of its node; nodes come when they come, are lost, and are replaced, and what was in the
+making on a lost one is begun again. Shards are given out by texgen's own rules. What is before
+and after (planning, manifest and index) runs on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import math
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from texgen.driver.workforce import engines_per_shard
+from texgen.records import FOLDER, read_header
+from texgen.storage import LocalSink
+
+COSTS = Path(__file__).with_name("scale_costs.json")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was measured, seconds unless it says otherwise; see ``scale_costs.json``."""
+
+    texture_s: list[float]
+    task_s: float
+    idle: float
+    connect_s: float
+    list_s: float
+    finish_s: float
+    shard_bytes: float
+    photograph_bytes: float
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a data set is made on.
+
+    Attributes:
+        cores: Of all nodes.
+        node: Of one.
+        spread: Standard deviation of the logarithm of the nodes' speed.
+        arrive_s: Until the last node is there; they come evenly.
+        lost_per_hour: Chance that a node is lost in an hour.
+        replace_s: Until another has taken its place.
+    """
+
+    cores: int
+    node: int = 64
+    spread: float = 0.05
+    arrive_s: float = 0.0
+    lost_per_hour: float = 0.0
+    replace_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a simulation.
+
+    Attributes:
+        engines: Of each shard.
+        making_s: From the first shard's begin to the last one's end.
+        whole_s: With planning and ending.
+        efficiency: Engine time of the textures over that of all cores in all that time.
+        again: Part of the engine time that was lost with nodes.
+    """
+
+    engines: int
+    making_s: float
+    whole_s: float
+    efficiency: float
+    again: float
+
+
+def simulate(images: int, rows: int, cluster: Cluster, costs: Costs, seed: int) -> Result:
+    """Makes a data set, event by event."""
+    rng = random.Random(seed)
+    shards = [rows] * (images // rows) + ([images % rows] if images % rows else [])
+    size = min(cluster.node, cluster.cores)
+    nodes = max(1, cluster.cores // size)
+    engines = engines_per_shard(shards, nodes, size)
+    # When a slot is free, and its node.
+    comes = [cluster.arrive_s * node / nodes for node in range(nodes)]
+    slots = [(comes[node], node) for node in range(nodes) for _ in range(size // engines)]
+    heapq.heapify(slots)
+    speed = [math.exp(rng.gauss(0, cluster.spread)) for _ in range(nodes)]
+    rate = -math.log1p(-cluster.lost_per_hour) / 3600
+    dies = [rng.expovariate(rate) if rate else math.inf for _ in range(nodes)]
+    waiting, given, useful, wasted, end = list(reversed(shards)), 0, 0.0, 0.0, 0.0
+    while waiting:
+        free, node = heapq.heappop(slots)
+        while free >= dies[node]:
+            # Its slots come back with the node that replaces it.
+            dies[node] += cluster.replace_s + rng.expovariate(rate)
+        given += 1
+        begin = max(free, given * costs.task_s) + costs.idle
+        textures = waiting.pop()
+        takes = rng.choice(costs.texture_s) * speed[node] * math.ceil(textures / engines)
+        if begin + takes > dies[node]:
+            wasted += max(0.0, dies[node] - begin) * engines
+            waiting.append(textures)
+            heapq.heappush(slots, (dies[node] + cluster.replace_s, node))
+            continue
+        useful += takes * engines
+        end = max(end, begin + takes)
+        heapq.heappush(slots, (begin + takes, node))
+    whole = costs.list_s * images + costs.connect_s + end + costs.finish_s * images
+    return Result(engines, end, whole, useful / (whole * cluster.cores), wasted / (useful + wasted))
+
+
+def main() -> None:
+    """Reads the command line; prints tables, or notes a build's shards."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shards", type=Path, metavar="OUT", help="note what its shards took")
+    given = parser.parse_args()
+    if given.shards:
+        note(given.shards)
+        return
+    costs = read_costs()
+    images = 1_331_167  # ImageNet's train and val
+    print(f"{images:,} images, shards of 512")
+    rows(images, 512, costs, [Cluster(cores) for cores in (1, 8, 64, 512, 4096)])
+    print("\nnodes come within 10 minutes, and 20 % an hour are lost")
+    lossy = [Cluster(n, arrive_s=600, lost_per_hour=0.2) for n in (64, 512, 4096)]
+    rows(images, 512, costs, lossy)
+    print("\nshards of 128")
+    rows(images, 128, costs, [Cluster(cores) for cores in (512, 4096)])
+    print("\n2,000,000,000 images, 4,096 cores")
+    for size in (512, 4096, 16384):
+        rows(2_000_000_000, size, costs, [Cluster(4096)], largest=5_000_000)
+
+
+def rows(
+    images: int, size: int, costs: Costs, clusters: list[Cluster], largest: int = 10**9
+) -> None:
+    """A line for each cluster; of more shards than ``largest`` a part is simulated."""
+    print("| cores | shards | engines a shard | making | all | efficiency | made again |")
+    print("|---|---|---|---|---|---|---|")
+    for cluster in clusters:
+        found = simulate(images, size, cluster, costs, seed=0)
+        print(
+            f"| {cluster.cores:,} | {math.ceil(images / size):,} of {size} | {found.engines} "
+            f"| {words(found.making_s)} | {words(found.whole_s)} "
+            f"| {found.efficiency:.0%} | {found.again:.1%} |"
+        )
+
+
+def words(seconds: float) -> str:
+    """A duration as people say it."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 200_000 else f"{seconds / 86400:.1f} days"
+
+
+def read_costs() -> Costs:
+    """The measurements."""
+    found = json.loads(COSTS.read_text())
+    return Costs(**{name: entry["value"] for name, entry in found.items()})
+
+
+def note(out: Path) -> None:
+    """Puts seconds of engine time a texture, of each whole shard of a build, into the file."""
+    sink = LocalSink(out)
+    records = [read_header(sink.open(path)) for path in sink.list(FOLDER)]
+    largest = max(record.samples for record in records)
+    whole = [record for record in records if record.samples == largest]
+    found = json.loads(COSTS.read_text())
+    found["texture_s"]["value"] = [round(r.timings.total_s / r.samples, 5) for r in whole]
+    found["shard_bytes"]["value"] = sum(r.bytes for r in whole) / sum(r.samples for r in whole)
+    COSTS.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{len(whole)} shards of {largest} textures")
+
+
+if __name__ == "__main__":
+    main()
