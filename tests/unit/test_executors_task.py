@@ -40,7 +40,7 @@ def test_where_out_is_a_bucket_a_full_disk_is_one_machine_s(monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(task, "_run", fail)
-    with pytest.raises(ScratchError, match="No space left on device; .* set TMPDIR") as caught:
+    with pytest.raises(ScratchError, match=r"No space left on device; .* set TMPDIR") as caught:
         run_task(SimpleNamespace(out="s3://bucket/out", shard=TASK.shard), lambda _: None)
     named = pickle.loads(pickle.dumps(ScratchError(str(caught.value), "abc")))  # noqa: S301
     assert (str(named), named.node) == (str(caught.value), "abc")
