@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -47,10 +48,11 @@ def main() -> None:
         os.environ.update(sleeping_engine(place, given.seconds))
         cluster = start(given.nodes, given.slots)
         try:
-            memory = build(place, cluster.address)
+            memory, busy_s = build(place, cluster.address)
         finally:
             cluster.shutdown()
         tell(place / "out", given.nodes * given.slots / given.seconds, memory)
+        print(f"driver: {1000 * busy_s / given.tasks:.2f} core-ms a task")
 
 
 def make_photographs(src: Path, count: int) -> None:
@@ -84,19 +86,21 @@ def start(nodes: int, slots: int) -> Cluster:
     return cluster
 
 
-def build(place: Path, address: str) -> list[float]:
-    """Runs the build; the driver's memory, MB, once a second."""
+def build(place: Path, address: str) -> tuple[list[float], float]:
+    """Runs the build; the driver's memory, MB, once a second, and its processor time, s."""
     command = [sys.executable, "-m", "texgen", "build", "--src", str(place / "src")]
     command += ["--out", str(place / "out"), "--ray-address", address, "--quiet"]
     command += ["--engine", "stub", "--size", "32", "--samples-per-shard", "1"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     memory: list[float] = []
+    busy = [0.0]
 
     def watch() -> None:
         driver = psutil.Process(process.pid)
         while process.poll() is None:
             try:
                 memory.append(driver.memory_info().rss / 1e6)
+                busy[0] = sum(driver.cpu_times()[:2])
             except psutil.Error:
                 return
             time.sleep(1)
@@ -105,16 +109,18 @@ def build(place: Path, address: str) -> list[float]:
     if process.wait() != 0:
         message = f"the build ended with {process.returncode}"
         raise RuntimeError(message)
-    return memory
+    return memory, busy[0]
 
 
 def tell(out: Path, ideal: float, memory: list[float]) -> None:
     """Prints the rate in the steady state beside the ideal one, and the driver's memory."""
     sink = LocalSink(out)
-    ended = []
+    ended, took = [], []
     for path in (out / "_build" / "records").iterdir():
         with sink.open(f"_build/records/{path.name}") as file:
-            ended.append(read_header(file).timings.ended)
+            timings = read_header(file).timings
+        ended.append(timings.ended)
+        took.append(timings.total_s)
     ended.sort()
     tenth = len(ended) // 10
     span = ended[-tenth] - ended[tenth]
@@ -123,6 +129,7 @@ def tell(out: Path, ideal: float, memory: list[float]) -> None:
         f"{len(ended)} tasks: {rate:.2f} a second in the steady state ({span:.0f} s), "
         f"{rate / ideal:.1%} of {ideal:.0f}; from first to last {ended[-1] - ended[0]:.0f} s"
     )
+    print(f"a shard, from its begin to its record: {statistics.median(took):.3f} s, median")
     parts = [memory[len(memory) * part // 10] for part in range(2, 10)]
     print("driver, MB, at 20 % to 90 % of its time: " + " ".join(f"{one:.0f}" for one in parts))
     print(f"driver, peak: {max(memory):.0f} MB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -35,6 +36,17 @@ os.environ[RUN] = uuid.uuid4().hex
 # Indexes of archives that tests make are nobody's business later.
 _CACHE = tempfile.TemporaryDirectory(prefix="texgen-test-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
+
+def pytest_unconfigure() -> None:
+    """Ends processes that tests have forked and that hang.
+
+    A fork of a process with threads may find a lock taken for good. Python waits for its children
+    at its end, and the whole run would not end.
+    """
+    for child in multiprocessing.active_children():
+        print(f"killed at the end of the tests: {child}", file=sys.stderr)
+        child.kill()
 
 
 @pytest.fixture(scope="session")

@@ -129,6 +129,10 @@ def write_manifest(
     yield path, rows
 
 
+_MOST_TABLES = 256
+"""Kept apart: each takes 25 kB beside its rows, and shards may have but one."""
+
+
 def _open(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
     return pq.ParquetWriter(path, SCHEMA, compression="zstd")
 
@@ -139,6 +143,8 @@ def _groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
     for table in tables:
         pending.append(table)
         count += table.num_rows
+        if len(pending) == _MOST_TABLES:
+            pending = [pa.concat_tables(pending).combine_chunks()]
         while count >= ROWS_PER_GROUP:
             joined = pa.concat_tables(pending)
             yield joined.slice(0, ROWS_PER_GROUP).combine_chunks()

@@ -250,3 +250,19 @@ def test_a_node_is_cut_off(seconds, slow, forty, tmp_path, same, table, after):
         same(out, build)
     moment = f"for {seconds} s" if seconds else "for good"
     table.add("cluster: a node's network is cut", f"{moment}, {AFTER}", SAME)
+
+
+@pytest.mark.parametrize("kernel", ["scalar", "avx2"])
+def test_nodes_have_other_processors(kernel, nodes, forty, tmp_path, texgen: Texgen, table):
+    options = ("--engine", "fast", "--size", 64, "--patch-size", 48, "--samples-per-shard", 2)
+    line = ("build", "--src", forty, "--out", tmp_path / "plain", *options, "--no-ray", "--quiet")
+    assert texgen(*line).returncode == 0
+    nodes.add()
+    other = nodes.add({"TEXGEN_KERNEL": kernel})
+    out = tmp_path / "out"
+    build = Build(forty, out, *options, "--ray-address", nodes.address)
+    build.until(lambda: engines(other))
+    code, _, errors = build.end()
+    assert code == 0, errors
+    assert tree(out) == tree(tmp_path / "plain")
+    table.add("cluster: a node's processor has another kernel", "scalar and avx2, of 2 nodes", SAME)

@@ -107,6 +107,12 @@ def test_files_are_filled_one_after_the_other(tmp_path, monkeypatch, count, file
     assert found == table.to_pylist()
 
 
+def test_tables_of_one_row_each_give_the_same_file(tmp_path):
+    table = to_table(rows(700))
+    single = cut(table, list(range(1, 700)))
+    assert written(single, tmp_path / "single") == written([table], tmp_path / "whole")
+
+
 def test_a_split_without_tables_gets_one_file_without_rows(tmp_path):
     ((data, count),) = written([], tmp_path)
     assert (count, data) == (0, written([to_table([])], tmp_path / "other")[0][0])

@@ -113,13 +113,14 @@ class RayExecutor:
 
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
-        options = self._function.options(
+        function = self._function.options(
             num_cpus=self._cpus_per_task,
             max_retries=0,
-            name=f"texgen {task.shard.name}",
+            # One for all: Ray counts by name, and the counters of a shard's own would never go.
+            name="texgen shard",
             label_selector=_all_but(self._avoided),
         )
-        self._running[options.remote(task, self._board)] = ticket_of(task)
+        self._running[function.remote(task, self._board)] = ticket_of(task)
         if self._local:
             # Nothing queues there, so one that never reports is stuck, and is not waiting.
             self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
