@@ -25,6 +25,14 @@ from texgen.records import FOLDER, read_header
 from texgen.storage import LocalSink
 
 COSTS = Path(__file__).with_name("scale_costs.json")
+LARGE = 2_000_000_000
+"""Photographs of a large data set of the web."""
+PUT_PRICE, GET_PRICE = 0.005, 0.0004
+"""Dollars for 1,000 PUT, POST and LIST, and for 1,000 GET: Amazon's in its oldest region."""
+INDEX_BYTES = 145
+"""Of a shard in index.json."""
+MULTIPART_BYTES, PART_BYTES = 64 << 20, 16 << 20
+"""See `texgen.s3.upload`."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class Result:
         engines: Of each shard.
         making_s: From the first shard's begin to the last one's end.
         whole_s: With planning and ending.
-        efficiency: Engine time of the textures over that of all cores in all that time.
+        efficiency: Engine time of the textures over that of all cores while they were there.
         again: Part of the engine time that was lost with nodes.
     """
 
@@ -114,7 +122,8 @@ def simulate(images: int, rows: int, cluster: Cluster, costs: Costs, seed: int) 
         end = max(end, begin + takes)
         heapq.heappush(slots, (begin + takes, node))
     whole = costs.list_s * images + costs.connect_s + end + costs.finish_s * images
-    return Result(engines, end, whole, useful / (whole * cluster.cores), wasted / (useful + wasted))
+    paid = sum(max(0.0, whole - come) * size for come in comes)
+    return Result(engines, end, whole, useful / paid, wasted / (useful + wasted))
 
 
 def main() -> None:
@@ -134,23 +143,46 @@ def main() -> None:
     rows(images, 512, costs, lossy)
     print("\nshards of 128")
     rows(images, 128, costs, [Cluster(cores) for cores in (512, 4096)])
-    print("\n2,000,000,000 images, 4,096 cores")
-    for size in (512, 4096, 16384):
-        rows(2_000_000_000, size, costs, [Cluster(4096)], largest=5_000_000)
+    print(f"\n{LARGE:,} images")
+    rows(LARGE, 512, costs, [Cluster(4096)])
+    rows(LARGE, 8192, costs, [Cluster(4096)], head=False)
+    print("\nrequests and bytes of a bucket")
+    bucket(images, 512, costs)
+    bucket(LARGE, 8192, costs, head=False)
+
+
+def bucket(images: int, size: int, costs: Costs, *, head: bool = True) -> None:
+    """A line of what a build with SRC and OUT in buckets asks for; see ``s3_requests.py``."""
+    shards = math.ceil(images / size)
+    tar = size * costs.shard_bytes
+    parts = 1 if tar <= MULTIPART_BYTES else 2 + math.ceil(tar / PART_BYTES)
+    puts, gets = shards * (parts + 1), images + shards
+    lists = images // 1000 + 2 * shards
+    price = (puts + lists) / 1000 * PUT_PRICE + gets / 1000 * GET_PRICE
+    if head:
+        print("| images | PUT and POST | GET | LIST | price | read | written | index.json |")
+        print("|---|---|---|---|---|---|---|---|")
+    read, written = images * costs.photograph_bytes, images * costs.shard_bytes
+    index = shards * INDEX_BYTES
+    print(
+        f"| {images:,} | {puts:,} | {gets:,} | {lists:,} | {price:,.2f} $ | {read / 1e12:,.2f} TB "
+        f"| {written / 1e12:,.2f} TB | {index / 1e6:,.1f} MB |"
+    )
 
 
 def rows(
-    images: int, size: int, costs: Costs, clusters: list[Cluster], largest: int = 10**9
+    images: int, size: int, costs: Costs, clusters: list[Cluster], *, head: bool = True
 ) -> None:
-    """A line for each cluster; of more shards than ``largest`` a part is simulated."""
-    print("| cores | shards | engines a shard | making | all | efficiency | made again |")
-    print("|---|---|---|---|---|---|---|")
+    """A line for each cluster."""
+    if head:
+        print("| cores | shards | engines a shard | making | all | efficiency | made again |")
+        print("|---|---|---|---|---|---|---|")
     for cluster in clusters:
         found = simulate(images, size, cluster, costs, seed=0)
         print(
             f"| {cluster.cores:,} | {math.ceil(images / size):,} of {size} | {found.engines} "
             f"| {words(found.making_s)} | {words(found.whole_s)} "
-            f"| {found.efficiency:.0%} | {found.again:.1%} |"
+            f"| {found.efficiency:.0%} | {found.again:.2%} |"
         )
 
 
@@ -177,7 +209,7 @@ def note(out: Path) -> None:
     whole = [record for record in records if record.samples == largest]
     found = json.loads(COSTS.read_text())
     found["texture_s"]["value"] = [round(r.timings.total_s / r.samples, 5) for r in whole]
-    found["shard_bytes"]["value"] = sum(r.bytes for r in whole) / sum(r.samples for r in whole)
+    found["shard_bytes"]["value"] = sum(r.size for r in whole) / sum(r.samples for r in whole)
     COSTS.write_text(json.dumps(found, indent=1) + "\n")
     print(f"{len(whole)} shards of {largest} textures")
 
