@@ -16,10 +16,10 @@ from texgen.plan import (
     PlannedShards,
     entries_path,
     load_plan,
-    make_plan,
     save_plan,
-    source_differences,
 )
+from texgen.planned import source_differences
+from texgen.planning import make_plan
 from texgen.source import SplitListing
 from texgen.storage import LocalSink
 from texgen.types import ImageEntry, ShardPlan

@@ -14,7 +14,9 @@ from texgen.driver.discard import discard
 from texgen.driver.retry import set_aside, set_aside_failed
 from texgen.errors import ConfigError, DatasetError, StorageError
 from texgen.index import DOWNLOADING, FINISH_DOWNLOAD, INDEX, Index, read_index
-from texgen.plan import PLAN, Plan, load_plan, make_plan, save_plan, source_differences
+from texgen.plan import PLAN, Plan, load_plan, save_plan
+from texgen.planned import source_differences
+from texgen.planning import make_plan
 from texgen.records import FOLDER, earlier_path, find_header, record_path
 from texgen.source import Source
 from texgen.storage import Sink, scratch_folder

@@ -19,7 +19,9 @@ from texgen.driver.prepare import (
 from texgen.driver.request import BuildRequest
 from texgen.errors import ConfigError, SourceError, StorageError
 from texgen.estimate import Estimate, estimate
-from texgen.plan import Plan, make_plan, sample_entries, source_bytes
+from texgen.plan import Plan
+from texgen.planned import sample_entries, source_bytes
+from texgen.planning import make_plan
 from texgen.source import open_source
 from texgen.storage import Sink, open_sink
 from texgen.synthesize import EngineSpec

@@ -9,7 +9,8 @@ import pyarrow as pa
 from texgen.config import SourceDigest
 from texgen.errors import StorageError
 from texgen.keys import photograph_key
-from texgen.plan import entries_path, photograph_size
+from texgen.plan import entries_path
+from texgen.planned import photograph_size
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
 from texgen.types import ImageEntry
