@@ -39,8 +39,8 @@ def held_elsewhere(s3: Store, **about: object) -> None:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leases that end after two seconds, and are renewed every tenth of one."""
-    monkeypatch.setattr(lease, "LEASE_S", 2.0)
+    """Leases that end after four seconds, and are renewed every tenth of one."""
+    monkeypatch.setattr(lease, "LEASE_S", 4.0)
     monkeypatch.setattr(lease, "RENEW_S", 0.1)
     return
 
@@ -64,14 +64,15 @@ def test_a_lock_is_free_again_after_an_error(s3):
 def test_a_lease_that_was_not_renewed_is_taken(s3, short):
     held_elsewhere(s3)
     assert "process 7 on far since" in refused(sink(s3))
-    time.sleep(3.1)
+    # Ages are those of the store's clock, in whole seconds.
+    time.sleep(5.1)
     with sink(s3).lock():
         pass
 
 
 def test_a_lease_is_renewed_while_it_is_held(s3, short):
     with sink(s3).lock():
-        time.sleep(3.1)
+        time.sleep(5.1)
         refused(sink(s3))
 
 
