@@ -59,19 +59,7 @@ class StorageError(TexgenError):
 
 
 class ScratchError(StorageError):
-    """Files on their way to OUT cannot be written on this machine; on another they may.
-
-    Args:
-        message: As of every error.
-        node: Ray's id of the machine, hex; empty outside a cluster.
-    """
-
-    def __init__(self, message: str, node: str = "") -> None:
-        super().__init__(message, node)
-        self.node = node
-
-    def __str__(self) -> str:
-        return str(self.args[0])
+    """Files on their way to OUT cannot be written on this machine; on another they may."""
 
 
 class OutputError(TexgenError):

@@ -231,12 +231,21 @@ def test_a_node_has_a_full_disk(
     code, summary, errors = build.end()
     assert code == 0, errors
     (log,) = (s3.get(key).decode() for key in s3.keys("out/_build/logs/"))
-    assert log.count("this node gets no more shards") == 1
+    assert log.count("it gets no more shards") == 1
     assert "No space left on device" in log
     assert (summary["textures"], summary["failed"]) == (TEXTURES, 0)
     assert s3.tree("out") == plain
     assert len(s3.keys("out/_build/records/")) == SHARDS
     table.add("cluster: a node's disk is full", AFTER, f"it gets no more shards, {SAME}")
+
+
+def test_a_node_has_no_engine(nodes, slow, forty, tmp_path, same, table, after):
+    nodes.add(slow(0.2))
+    nodes.add({"TEXGEN_WORKER": str(tmp_path / "gone")})
+    out = tmp_path / "out"
+    log = same(out, Build(forty, out, *OPTIONS, "--ray-address", nodes.address))
+    assert log.count("it gets no more shards") == 1
+    table.add("cluster: a node has no engine", "from its start", f"it gets no more shards, {SAME}")
 
 
 @pytest.mark.skipif(not can_unplug(), reason="no network namespaces can be made here")

@@ -16,7 +16,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from texgen.errors import ScratchError, TexgenError
+from texgen.errors import EngineStartError, ScratchError, TexgenError
 from texgen.executors.base import Event, Failed, Finished, Logged, Progressed, Ticket, ticket_of
 from texgen.executors.metrics import BuildMetrics
 from texgen.executors.session import RaySession
@@ -142,26 +142,30 @@ class RayExecutor:
         try:
             return [Finished(ticket, ray.get(reference))]
         except RayTaskError as error:
-            if isinstance(error.cause, ScratchError) and not self._local:
+            if isinstance(error.cause, _NodeError):
                 return self._without_node(ticket, error.cause)
             return [Failed(ticket, error.cause, lost=False)]
         except RayError as error:
             reason = str(error).strip().splitlines()[0]
             return [Failed(ticket, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)]
 
-    def _without_node(self, ticket: Ticket, error: ScratchError) -> list[Event]:
-        """Gives nothing more to a node whose disk fails, while there is another.
+    def _without_node(self, ticket: Ticket, failed: _NodeError) -> list[Event]:
+        """Gives nothing more to a node that cannot make any shard, while there is another.
 
         It would fail shards faster than others make them, and so be given most of them.
         """
-        first = error.node not in self._avoided
-        self._avoided.add(error.node)
-        others = _capacity(self._avoided)
+        first = failed.node not in self._avoided
+        self._avoided.add(failed.node)
+        others = None if self._local else _capacity(self._avoided)
         if not others:
-            return [Failed(ticket, error, lost=False)]
+            return [Failed(ticket, failed.error, lost=False)]
         self.capacity = others
-        warning = [Logged(f"{error}; this node gets no more shards", warning=True)] if first else []
-        return [*warning, Failed(ticket, TexgenError(str(error)), lost=True)]
+        line = f"node {failed.host}: {failed.error}; it gets no more shards"
+        warning = [Logged(line, warning=True)] if first else []
+        return [
+            *warning,
+            Failed(ticket, TexgenError(f"node {failed.host}: {failed.error}"), lost=True),
+        ]
 
     def _read_board(self) -> list[Event]:
         """What tasks have reported; a lost board costs the display, never the build."""
@@ -221,6 +225,22 @@ class _ToLog(io.TextIOBase):
         return len(text)
 
 
+class _NodeError(TexgenError):
+    """What would meet every shard on one node, and perhaps on no other.
+
+    Args:
+        error: What it is.
+        node: Ray's id of the node, hex.
+        host: Its name.
+    """
+
+    def __init__(self, error: TexgenError, node: str, host: str) -> None:
+        super().__init__(error, node, host)
+        self.error = error
+        self.node = node
+        self.host = host
+
+
 class _Board:
     """An actor on which tasks leave events for the driver."""
 
@@ -245,9 +265,9 @@ def _open_board() -> Any:  # noqa: ANN401 - an actor handle
 def _run_on_ray(task: ShardTask, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
     try:
         return run_task(task, lambda event: board.post.remote(event))
-    except ScratchError as error:
-        message = f"node {socket.gethostname()}: {error}"
-        raise ScratchError(message, ray.get_runtime_context().get_node_id()) from None
+    except (EngineStartError, ScratchError) as error:
+        node = ray.get_runtime_context().get_node_id()
+        raise _NodeError(error, node, socket.gethostname()) from None
 
 
 def _all_but(nodes: Collection[str]) -> dict[str, str] | None:
