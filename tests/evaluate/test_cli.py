@@ -152,6 +152,9 @@ WRONG = {
         "no classifier of",
     ),
     "no dogs": (["analyze", "fine-coarse", "{run}", "--knn", "--k", "3"], "no class is a breed"),
+    "no splits": (["eval", "knn", "{run}", "--src", "{more}"], "has no train and val in it"),
+    "one split": (["eval", "linear", "{run}", "--val-split", "train"], "are both train: name two"),
+    "large patches": (["analyze", "similarity", "{run}", "--patch-range", "16", "72"], "end at"),
     "no results": (["analyze", "sweep", "{tmp}"], "no JSON of texgen eval"),
     "not a result": (["analyze", "sweep", "{run}/config.json"], "no result of texgen"),
     "no textures": (
@@ -167,6 +170,7 @@ def test_what_is_wrong_is_one_line(what, trained, tmp_path, capsys):
     make_source(tmp_path / "more" / "emus", {"emu": 1}, (40, 40))
     (tmp_path / "empty").mkdir()
     places = {"tmp": tmp_path / "empty", "run": trained, "emus": tmp_path / "more" / "emus"}
+    places["more"] = tmp_path / "more"
     filled = [one.format(**places) for one in arguments]
     common = [] if "sweep" in filled else COMMON
     code = run([*filled, "--out", str(tmp_path / "f.json"), *common])

@@ -14,7 +14,9 @@ _NUMBER = itertools.count()
 
 
 def result(top1, **options):
-    config = TrainConfig(src="s", out="o", **{"method": "moco", "negatives": "patch", **options})
+    config = TrainConfig(
+        src="s", out="o", **{"method": "moco", "negatives": "patch", **options}, batch_size=8
+    )
     place = f"runs/{next(_NUMBER)}"
     return {"kind": "linear", "run": place, "config": config.to_dict(), "last": {"top1": top1}}
 
@@ -62,3 +64,26 @@ def test_two_results_of_one_run_are_not_two_runs():
 def test_a_metric_that_no_result_has_is_named():
     with pytest.raises(ConfigError, match="--metric knn: no result of knn"):
         sweep([result(1.0)], "alpha", ["knn"])
+
+
+def test_a_series_has_one_colour_wherever_it_is_drawn():
+    """Also where a metric is there for some of the runs only."""
+    from texgen.analyze.plots import _sweep
+
+    point = [{"x": 1.0, "mean": 1.0, "se": None, "runs": 1}]
+    metrics = {"linear": {"b": point}, "knn": {"a": point, "b": point, "c": point}}
+    figure = _sweep({"over": "alpha", "metrics": metrics})
+    colours = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            colours.setdefault(label, set()).add(handle.lines[0].get_color())
+    assert [len(colours[label]) for label in "abc"] == [1, 1, 1]
+    assert len(set.union(*colours.values())) == 3
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b", "c"]
+
+
+def test_joined_results_are_no_runs():
+    joined = {"kind": "sweep", "over": "alpha", "metrics": {}}
+    found = sweep([joined, result(1.0, queue_size=16)], "queue_size", ["linear"])
+    assert found["metrics"]["linear"]

@@ -23,6 +23,10 @@ def parsed(words: list[str]) -> click.Context:
     assert words[0] == "texgen"
     command = texgen.get_command(click.Context(texgen), words[1])
     assert command is not None, words
+    if isinstance(command, click.Group):
+        inner = command.get_command(click.Context(command), words[2])
+        assert inner is not None, words
+        return inner.make_context(words[2], words[3:])
     context = command.make_context(words[1], words[2:])
     if words[1] == "build":
         # Looks for contradictions too; what SRC is cannot be found out here.
@@ -35,6 +39,24 @@ def texgen_calls(script: str, folder: Path, *arguments: str, **more: str) -> lis
     found = calls(script, folder, *arguments, **{**SLURM, **more})
     jobs = [call[call.index("--") + 1 :] for call in found if call[:3] == ["ray", "job", "submit"]]
     return jobs + [call for call in found if call[0] == "texgen"]
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES.remove(ROOT / "docs" / "architecture.md")  # draws, and shows no commands
+
+
+def shown(page: Path) -> list[list[str]]:
+    """The commands of texgen in a page's blocks, without those that leave something out."""
+    blocks = re.findall(r"^```\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    found = [shlex.split(line, comments=True) for line in lines if line.startswith("texgen ")]
+    return [words for words in found if "…" not in " ".join(words) and "OUT" not in words]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_shows_is_what_texgen_takes(page: Path) -> None:
+    for words in shown(page):
+        parsed(words)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

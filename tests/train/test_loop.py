@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.conftest import command
 from texgen.cli.main import run
 from texgen.train.checkpoint import checkpoints, load_checkpoint
 from texgen.train.metrics import read_metrics
@@ -172,7 +175,10 @@ class Evil:
         (["--negatives", "texture"], "add --textures OUT"),
         (["--batch-size", "6"], "--queue-size 16 is not a multiple"),
         (["--batch-size", "5", "--accumulate", "2"], "is not a multiple of 1 rank x 2"),
-        (["--batch-size", "64"], "20 photographs are less than a batch of 64"),
+        (
+            ["--batch-size", "64", "--queue-size", "64"],
+            "20 photographs are less than a batch of 64",
+        ),
         (["--arch", "vgg16"], "no such ResNet"),
         (["--negatives", "patch", "--patch-range", "16", "72"], "patches end at --size 32 px"),
         (["--negatives", "patch", "--patch-range", "16", "8"], "--patch-range 16 8: the least"),
@@ -274,3 +280,103 @@ def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(value, photographs
     assert run([*given, "--config", str(config), *TINY]) == 0
     saved = json.loads((tmp_path / "run" / "config.json").read_text())
     assert saved["patch_range"] == [8, 16]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--alpha", "nan"], "--alpha nan: take a finite number"),
+        (["--alpha", "-1"], "--alpha -1: would draw NS near"),
+        (["--lr", "inf"], "--lr inf: take a finite number"),
+        (["--crop-scale", "1", "0.2"], "--crop-scale 1 0.2: the least comes first"),
+        (["--method", "simclr", "--bn-splits", "2"], "--bn-splits 2: is MoCo's"),
+        (["--batch-size", "4", "--accumulate", "4"], "leaves parts of 1 of a batch of 4"),
+        (["--negatives", "patch", "--non-overlapping", "--patch-range", "5", "7"], "divides 32 px"),
+        (
+            [
+                *("--negatives", "texture", "--textures", "t", "--missing-texture", "patch"),
+                *("--patch-range", "16", "72"),
+            ],
+            "patches end at --size 32 px; the paper's 16 to 72 of 224 px are 2 10 here",
+        ),
+    ],
+)
+def test_numbers_that_cannot_be_are_told_before_anything_is_made(
+    options, said, photographs, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    assert run(arguments(photographs, out, *options)) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not out.exists()
+
+
+def test_byol_has_weights_of_its_own(photographs, tmp_path):
+    options = ["--method", "byol", "--negatives", "patch", "--patch-range", "3", "10"]
+    assert run(arguments(photographs, tmp_path / "run", *options, "--max-steps", "1")) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["alpha"], config["momentum"]) == (0.05, 0.99)
+
+
+def test_a_folder_of_something_else_is_left_alone(photographs, tmp_path, capsys):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "config.json").write_text('{"mine": 1}')
+    (tmp_path / "file").touch()
+    places = {
+        tmp_path / "project": "holds config.json, which is no run's",
+        tmp_path / "file": "name a folder that can be written",
+        photographs / "run": "lies in --src",
+    }
+    for out, said in places.items():
+        assert run(arguments(photographs, out)) == 2
+        assert said in capsys.readouterr().err
+    assert (tmp_path / "project" / "config.json").read_text() == '{"mine": 1}'
+
+
+def test_two_trainers_do_not_write_to_one_folder(photographs, tmp_path, capsys):
+    out = tmp_path / "run"
+    out.mkdir()
+    with (out / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert run(arguments(photographs, out)) == 2
+    assert "another texgen train is at work in it" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_photographs_only(photographs, tmp_path, capsys):
+    source = tmp_path / "source"
+    shutil.copytree(photographs, source)
+    assert run(arguments(source, tmp_path / "run", "--max-steps", "1")) == 0
+    capsys.readouterr()
+    next(source.rglob("*.JPEG")).unlink()
+    assert run(arguments(source, tmp_path / "run", "--max-steps", "2")) == 2
+    assert "was trained on other photographs" in capsys.readouterr().err
+    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "2")) == 0
+
+
+def test_a_stop_is_heeded_at_the_next_step(photographs, tmp_path):
+    """Whatever is logged, and however far the next checkpoint is."""
+    options = ["--log-every", "1000", "--checkpoint-every", "1000", "--epochs", "1000"]
+    line = arguments(photographs, tmp_path / "run", *options)
+    process = subprocess.Popen(command(*line), stderr=subprocess.PIPE, text=True)
+    config = tmp_path / "run" / "config.json"
+    while not config.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "the same command goes on from there" in errors
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+
+
+def test_a_narrow_resnext_keeps_its_groups():
+    from texgen.train.networks import resnet
+
+    def parameters(arch):
+        encoder = resnet(arch, "cifar", lambda features: torch.nn.Linear(features, 4), width=0.5)
+        return sum(p.numel() for p in encoder.parameters())
+
+    counts = {parameters(arch) for arch in ("resnet50", "resnext50_32x4d", "wide_resnet50_2")}
+    assert len(counts) == 3

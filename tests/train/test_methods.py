@@ -308,4 +308,4 @@ def test_an_architecture_that_torchvision_does_not_have_is_refused(arch):
 
 
 def made(**options: Any) -> Method:
-    return make_method(TrainConfig(src="", out="", queue_size=64, **options))
+    return make_method(TrainConfig(src="", out="", queue_size=64, batch_size=8, **options))

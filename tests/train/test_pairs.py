@@ -135,7 +135,7 @@ def test_a_photograph_without_a_texture_is_an_error_unless_told_otherwise(more, 
 def test_patches_stand_in_for_a_missing_texture(more, textures):
     config = TrainConfig(
         src=str(more), out="", textures=str(textures), negatives="texture", patch_range=(8, 16),
-        missing_texture="patch", size=32, batch_size=7, workers=0,
+        missing_texture="patch", size=32, batch_size=7, queue_size=7, workers=0,
     )  # fmt: skip
     data = Data(config, 1)
     assert data.without_texture == 1
@@ -154,7 +154,7 @@ def test_a_photograph_that_cannot_be_read_is_named_by_whichever_process(photogra
     shutil.copytree(photographs, tmp_path / "some")
     bad = next((tmp_path / "some" / "train" / "ant").iterdir())
     bad.write_bytes(bad.read_bytes()[:100])
-    config = TrainConfig(src=str(tmp_path / "some"), out="", size=32, batch_size=20)
+    config = TrainConfig(src=str(tmp_path / "some"), out="", size=32, batch_size=20, queue_size=20)
     for workers in (0, 2):
         data = Data(TrainConfig.from_dict({**config.to_dict(), "workers": workers}), 1)
         with pytest.raises(ConfigError, match=rf"^train/ant/{bad.name}: .*; take it out of SRC"):
@@ -164,7 +164,7 @@ def test_a_photograph_that_cannot_be_read_is_named_by_whichever_process(photogra
 def test_streamed_textures_find_their_photographs(photographs, textures):
     config = TrainConfig(
         src=str(photographs), out="", textures=str(textures), negatives="texture", stream=True,
-        size=32, batch_size=10, workers=2,
+        size=32, batch_size=10, queue_size=10, workers=2,
     )  # fmt: skip
     data = Data(config, 1)
     batches = data.epoch(0, 0)

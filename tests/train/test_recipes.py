@@ -39,7 +39,7 @@ def test_there_is_one_for_every_row_of_the_papers_tables_and_for_pacs():
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_runs(path, photographs, textures, tmp_path):
     settings = tomllib.loads(path.read_text())
-    source = stl10(tmp_path) if "stl10" in path.stem else photographs
+    source = stl10(tmp_path / "src") if "stl10" in path.stem else photographs
     more = ["--textures", str(textures)] if settings.get("negatives") == "texture" else []
     if settings.get("negatives") == "patch":
         more += ["--patch-range", "8", "16"]
@@ -54,6 +54,7 @@ def test_a_recipe_runs(path, photographs, textures, tmp_path):
 
 
 def stl10(folder: Path) -> Path:
+    folder.mkdir()
     for part, count in (("unlabeled", 6), ("train", 4)):
         pixels = np.random.default_rng(count).integers(0, 256, (count, 3, 96, 96), np.uint8)
         (folder / f"{part}_X.bin").write_bytes(pixels.tobytes())

@@ -122,8 +122,12 @@ def _sweep(result: Result) -> Figure:
     names = list(result["metrics"])
     figure, axes = new_figure(max(NARROW, 2.5 * len(names)), 2.7, len(names))
     label = {"alpha": r"weight of NS, $\alpha$", "queue_size": "keys in the queue"}[result["over"]]
+    # A metric may be there for some of the runs only: one colour and one mark a series.
+    known = sorted({series for one in result["metrics"].values() for series in one})
+    shown: dict[str, Any] = {}
     for ax, name in zip(axes, names, strict=True):
-        for number, (series, points) in enumerate(result["metrics"][name].items()):
+        for series, points in result["metrics"][name].items():
+            number = known.index(series)
             style: dict[str, Any] = {
                 "color": SERIES[number % len(SERIES)],
                 "marker": MARKERS[number % len(MARKERS)],
@@ -137,8 +141,10 @@ def _sweep(result: Result) -> Figure:
         ):
             ax.set_xticks(tried, [f"{x:g}" for x in tried])
         ax.set(xlabel=label, ylabel=METRICS[name].label)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+        handles, labels = ax.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    shown = {series: shown[series] for series in known}
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=min(4, len(shown)))
     return figure
 
 

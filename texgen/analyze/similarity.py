@@ -19,6 +19,7 @@ from texgen.errors import ConfigError
 from texgen.evaluate.run import Run, unchanged
 from texgen.store import TextureStore
 from texgen.train.augment import View
+from texgen.train.checks import check_patches
 from texgen.train.data import SeededWorker, augmentation_of, collate, whole
 from texgen.train.negatives import (
     Negatives,
@@ -86,6 +87,7 @@ def similarity(
         DatasetError: If no photograph has a texture.
     """
     positions = np.arange(len(photographs.keys))
+    check_patches(config.patch_range, run.config.size)
     makers: dict[str, Negatives] = {"patch": PatchNegatives(1, config.patch_range)}
     if store is not None:
         positions, _ = check_textures(photographs, store, "skip")

@@ -81,8 +81,11 @@ def sweep(results: Iterable[Result], over: str, metrics: Sequence[str]) -> dict[
     Raises:
         ConfigError: If no result has one of the metrics, or two are of one run.
     """
-    # Others have the option, and no queue.
-    results = [r for r in results if over == "alpha" or r["config"]["method"] == "moco"]
+    # Joined results are of no run.
+    results = [one for one in results if "config" in one]
+    if over == "queue_size":
+        # Others have the option, and no queue.
+        results = [one for one in results if one["config"]["method"] == "moco"]
     found: dict[str, Any] = {}
     used: list[Result] = []
     for name in metrics:

@@ -11,6 +11,7 @@ from texgen.cli.decorate import with_options
 from texgen.cli.evaluation import (
     accuracy_words,
     begin,
+    check_splits,
     classifier_options,
     finish,
     frozen_run,
@@ -84,6 +85,7 @@ def linear(**options: Any) -> None:  # noqa: ANN401 - click checks them
     names = ("lr", "batch_size", "epochs", "milestones", "weight_decay", "momentum")
     config = LinearConfig(**{n: options[n] for n in (*names, "crop_scale", "cached", "seed")})
     with frozen_run(options) as run, metrics_bar(quiet=options["quiet"], unit="epoch") as tell:
+        check_splits(run, options)
         train = photographs(run, options, options["train_split"])
         val = photographs(run, options, options["val_split"])
         classifier, found = train_linear(run, train, val, config, tell)
@@ -109,6 +111,7 @@ def knn(**options: Any) -> None:  # noqa: ANN401 - click checks them
     from texgen.evaluate.results import make_result
 
     with frozen_run(options) as run:
+        check_splits(run, options)
         val = photographs(run, options, options["val_split"])
         train = photographs(run, options, options["train_split"])
         classifier = KnnClassifier(run, train, options["k"], options["temperature"])

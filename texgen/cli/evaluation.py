@@ -115,6 +115,27 @@ def frozen_run(options: Mapping[str, Any]) -> Iterator[Run]:
         yield run
 
 
+def check_splits(run: Run, options: Mapping[str, Any]) -> None:
+    """Checks that a classifier is not judged by what it has seen.
+
+    Raises:
+        ConfigError: If both splits are the same photographs.
+    """
+    from texgen.train.photographs import has_splits
+
+    train, val = options["train_split"], options["val_split"]
+    if train == val:
+        message = f"--train-split and --val-split are both {train}: name two"
+        raise ConfigError(message)
+    location, kind = place_of_photographs(run, options)
+    if not has_splits(location, kind):
+        message = (
+            f"--src {location} has no {train} and {val} in it, and would be both: name a folder "
+            "of splits, and them by --train-split and --val-split"
+        )
+        raise ConfigError(message)
+
+
 def photographs(run: Run, options: Mapping[str, Any], split: str) -> Labelled:
     """The photographs with a class of a split of ``--src``, by default the run's.
 

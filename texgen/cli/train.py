@@ -58,7 +58,7 @@ def _negatives(command: Command) -> Command:
             help="Non-semantic negatives.",
         ),
         click.option("--num-negatives", type=POSITIVE, default=1, show_default=True, metavar="M"),
-        click.option("--alpha", type=float, default=2.0, show_default=True, help="Their weight."),
+        click.option("--alpha", type=float, help="Their weight; 2, BYOL's 0.05."),
         click.option(
             "--patch-range",
             type=POSITIVE,
@@ -73,9 +73,7 @@ def _negatives(command: Command) -> Command:
         click.option(
             "--momentum",
             type=click.FloatRange(0, 1),
-            default=0.999,
-            show_default=True,
-            help="Of the encoder that follows (MoCo, BYOL).",
+            help="Of the encoder that follows; MoCo's 0.999, BYOL's 0.99.",
         ),
         click.option(
             "--bn-splits",
@@ -148,6 +146,15 @@ def _running(command: Command) -> Command:
     return with_options(command, options)
 
 
+_PLAIN = {"alpha": 2.0, "momentum": 0.999}
+_DEFAULTS = {"moco": _PLAIN, "simclr": _PLAIN, "byol": {"alpha": 0.05, "momentum": 0.99}}
+"""Of options whose default is the method's own."""
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
 @click.command(name="train", short_help="contrastive learning with textures as negatives")
 @config_option
 @_photographs
@@ -163,7 +170,7 @@ def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     need_train_extra("train")
     from texgen.train.loop import train
 
-    config = TrainConfig(**options)
+    config = TrainConfig(**{**_DEFAULTS[options["method"]], **_given(options)})
     first = os.environ.get("RANK", "0") == "0"
     with metrics_bar(quiet=quiet or not first) as tell:
         summary = train(config, tell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from texgen.errors import ConfigError
 from texgen.evaluate.images import Labelled, Look, batches, make_loader
 from texgen.evaluate.run import Run
 
@@ -27,4 +28,8 @@ def features(run: Run, images: Labelled, look: Look) -> tuple[Tensor, Tensor]:
         (run.encoder(pixels).float().cpu(), labels.cpu())
         for pixels, labels in batches(loader, run.device)
     ]
-    return torch.cat([one for one, _ in found]), torch.cat([labels for _, labels in found])
+    whole = torch.cat([one for one, _ in found])
+    if not torch.isfinite(whole).all():
+        message = f"{run.place}: its features are no finite numbers: the run had diverged"
+        raise ConfigError(message)
+    return whole, torch.cat([labels for _, labels in found])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,30 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        message = f"{path}: not a checkpoint that can be read ({type(error).__name__}); remove it"
+        message = (
+            f"{path}: not a checkpoint that can be read ({type(error).__name__}); name a run of "
+            "texgen train, or remove it"
+        )
         raise ConfigError(message) from error
     if not isinstance(state, dict) or not {"config", "method", "step"} <= state.keys():
         message = f"{path}: not a checkpoint of texgen train"
         raise ConfigError(message)
     return state
+
+
+@contextlib.contextmanager
+def whole_checkpoint(path: Path) -> Iterator[None]:
+    """Says of a checkpoint that can be read, and does not hold what it must, that it is damaged.
+
+    Raises:
+        ConfigError: If so.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = (str(error).strip().splitlines() or [""])[0]
+        message = f"{path}: damaged, or of another texgen ({reason}); remove it"
+        raise ConfigError(message) from error
 
 
 def find_checkpoint(place: str) -> Path:

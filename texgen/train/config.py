@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from texgen.errors import ConfigError
+from texgen.train.checks import check_config
 
 METHODS = ("moco", "simclr", "byol")
 NEGATIVES = ("none", "texture", "patch")
@@ -69,17 +70,7 @@ class TrainConfig:
     device: str | None = None
 
     def __post_init__(self) -> None:
-        if self.negatives == "texture" and self.textures is None:
-            raise ConfigError("--negatives texture: add --textures OUT, a finished texgen build")
-        if self.stream and (self.negatives != "texture" or self.num_negatives != 1):
-            raise ConfigError("--stream: takes --negatives texture and --num-negatives 1")
-        least, most = self.patch_range
-        if least > most:
-            message = f"--patch-range {least} {most}: the least comes first"
-            raise ConfigError(message)
-        if self.negatives == "patch" and most > self.size:
-            message = f"--patch-range {least} {most}: patches end at --size {self.size} px"
-            raise ConfigError(message)
+        check_config(self)
 
     @property
     def embedding(self) -> int:

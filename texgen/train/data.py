@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import signal
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
@@ -27,6 +29,7 @@ from texgen.train.negatives import (
 )
 from texgen.train.pairs import Draws, Pairs, Sample, StreamedPairs
 from texgen.train.photographs import open_photographs
+from texgen.types import ArrowTable
 from texgen.words import count_of
 
 
@@ -40,6 +43,7 @@ class Data:
     Attributes:
         draws: The order of photographs.
         without_texture: Photographs that have none.
+        photographs_sha256: Of the keys of those that are trained on, hex.
 
     Raises:
         ConfigError: If photographs or textures are not there, or do not fit the batch.
@@ -64,6 +68,7 @@ class Data:
                 photographs, store, config.missing_texture
             )
         self._photographs = photographs
+        self.photographs_sha256 = _sha256(photographs.keys.take(pa.array(positions)))
         _, ranks = world()
         if config.batch_size % (ranks * config.accumulate):
             message = (
@@ -107,6 +112,13 @@ class Data:
         )
 
 
+def _sha256(keys: ArrowTable) -> str:
+    digest = hashlib.sha256()
+    for key in keys:
+        digest.update(f"{key.as_py()}\n".encode())
+    return digest.hexdigest()
+
+
 def augmentation_of(config: TrainConfig) -> Augmentation:
     """What the views of a run are made by."""
     augmentation = Augmentation(config.size, config.crop_scale)
@@ -134,6 +146,17 @@ def collate(samples: list[Sample]) -> Sample:
     return batch
 
 
+_LATER_S = 120
+
+
+def _end_later(number: int, frame: object) -> None:
+    """Where a whole group is told to stop, its parent still makes the step that it is at.
+
+    It also sends SIGTERM at its own end, and then waits.
+    """
+    signal.alarm(_LATER_S)
+
+
 class SeededWorker:
     """Seeds a loader's worker by (seed, rank, worker), for transforms that draw for themselves."""
 
@@ -142,9 +165,8 @@ class SeededWorker:
 
     def __call__(self, worker: int) -> None:
         """Called in the worker, with its number."""
-        # Where a whole group is told to stop, its parent still makes the step that it is at.
         for number in signals.SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+            signal.signal(number, _end_later)
         torch.set_num_threads(1)
         text = f"{self._seed}/{self._rank}/{worker}"
         random.seed(text)

@@ -15,14 +15,15 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from texgen import signals
-from texgen.errors import InterruptedBuildError, TexgenError
-from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from texgen.errors import ConfigError, InterruptedBuildError, TexgenError
+from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint, whole_checkpoint
 from texgen.train.config import TrainConfig, check_same
 from texgen.train.data import Data
 from texgen.train.distributed import mean_over_ranks, world
 from texgen.train.metrics import Metrics, read_metrics
 from texgen.train.models import make_method
 from texgen.train.optim import cosine, make_optimizer
+from texgen.train.place import CONFIG, claimed
 from texgen.train.process import Clock, Stop, ranks
 
 Tell = Callable[[int, int, dict[str, float]], None]
@@ -55,11 +56,14 @@ def train(config: TrainConfig, tell: Tell = lambda done, steps, row: None) -> Su
 
     Raises:
         ConfigError: If the options contradict each other, what is there, or the checkpoint.
+        LockedError: If another process trains into ``config.out``.
         DatasetError: If photographs and textures do not belong together.
         DivergedError: If the loss became infinite or no number; the last checkpoint is good.
         InterruptedBuildError: After Ctrl-C or SIGTERM; a checkpoint of that step is there.
     """
-    with ranks(config.device) as device:
+    with ranks(config.device) as device, contextlib.ExitStack() as stack:
+        if world()[0] == 0:
+            stack.enter_context(claimed(config))
         return _Run(config, device).go(tell)
 
 
@@ -105,6 +109,8 @@ class _Run:
                         metrics.add(row)
                         tell(self.step, self.end, row)
                     self._check(row["loss"])
+                if self._due(self.config.log_every) or world()[1] == 1:
+                    # Ranks must agree on it, for which they would wait at each step.
                     self._heed(stopped)
                 if self._due(self.config.checkpoint_every * self.epoch_steps):
                     self._check(float(result["loss"].detach()))
@@ -120,8 +126,8 @@ class _Run:
     def _heed(self, stopped: Stop) -> None:
         """Saves and ends where any rank was told to stop."""
         # All know it at the same step, so none waits for another in vain.
-        told = torch.tensor(float(stopped.number), device=self.device)
-        if mean_over_ranks(told) > 0:
+        told = torch.tensor(float(stopped.number))
+        if (mean_over_ranks(told.to(self.device)) if world()[1] > 1 else told) > 0:
             self._save()
             raise InterruptedBuildError(
                 f"stopped after step {self.step}; the same command goes on from there",
@@ -191,6 +197,7 @@ class _Run:
             state = {
                 "config": json.dumps(self.config.to_dict()),
                 "step": self.step,
+                "photographs": self.data.photographs_sha256,
                 "method": self.method.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "rng": torch.get_rng_state(),
@@ -201,21 +208,31 @@ class _Run:
             dist.barrier()
 
     def _resume(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
         found = checkpoints(self.folder)
         if not found:
             if world()[0] == 0:
                 text = json.dumps(self.config.to_dict(), indent=2) + "\n"
-                (self.folder / "config.json").write_text(text)
+                (self.folder / CONFIG).write_text(text)
             return
         state = load_checkpoint(found[-1])
-        check_same(json.loads(state["config"]), self.config, str(found[-1]))
-        self.method.load_state_dict(state["method"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"]
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"])
+        with whole_checkpoint(found[-1]):
+            check_same(json.loads(state["config"]), self.config, str(found[-1]))
+            self._check_photographs(state.get("photographs"), found[-1])
+            self.method.load_state_dict(state["method"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step = state["step"]
+            torch.set_rng_state(state["rng"])
+            if state["cuda_rng"] is not None and self.device.type == "cuda":
+                torch.cuda.set_rng_state(state["cuda_rng"])
+
+    def _check_photographs(self, before: str | None, checkpoint: Path) -> None:
+        # SRC may have moved, and its photographs must be the same: epochs are counted in them.
+        if before is not None and before != self.data.photographs_sha256:
+            message = (
+                f"{checkpoint} was trained on other photographs: give it the same --src, or "
+                "name another --out"
+            )
+            raise ConfigError(message)
 
 
 def _images(batch: dict[str, Tensor]) -> int:

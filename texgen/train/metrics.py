@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from texgen.errors import ConfigError
+
 COLUMNS = (
     *("step", "epoch", "lr", "loss", "positive", "negative", "nonsemantic", "ns_share"),
     *("images_per_s", "data_share"),
@@ -74,4 +76,9 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
         return []
     text = path.read_text(encoding="utf-8")
     # Every whole line ends with an end of line.
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        message = f"{path}: a line in it is no JSON ({error}); delete that line"
+        raise ConfigError(message) from error

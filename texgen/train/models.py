@@ -7,7 +7,7 @@ import json
 from torch import nn
 
 from texgen.errors import ConfigError
-from texgen.train.checkpoint import find_checkpoint, load_checkpoint
+from texgen.train.checkpoint import find_checkpoint, load_checkpoint, whole_checkpoint
 from texgen.train.config import METHODS, TrainConfig
 from texgen.train.methods import BYOL, Method, MoCo, SimCLR
 from texgen.train.networks import mlp, resnet, stem_for
@@ -57,7 +57,8 @@ def load_method(place: str) -> tuple[Method, TrainConfig, int]:
     """
     path = find_checkpoint(place)
     state = load_checkpoint(path)
-    config = TrainConfig.from_dict(json.loads(state["config"]))
-    method = make_method(config)
-    method.load_state_dict(state["method"])
-    return method.eval(), config, int(state["step"])
+    with whole_checkpoint(path):
+        config = TrainConfig.from_dict(json.loads(state["config"]))
+        method = make_method(config)
+        method.load_state_dict(state["method"])
+        return method.eval(), config, int(state["step"])

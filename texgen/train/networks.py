@@ -75,7 +75,13 @@ def _narrow(network: Any, width: float, norm: Callable[[int], nn.Module]) -> Any
             return super()._make_layer(block, int(planes * width), *more, **options)
 
     stages = [network.layer1, network.layer2, network.layer3, network.layer4]
-    return Narrow(type(stages[0][0]), [len(stage) for stage in stages], norm_layer=norm)
+    return Narrow(
+        type(stages[0][0]),
+        [len(stage) for stage in stages],
+        groups=network.groups,
+        width_per_group=network.base_width,
+        norm_layer=norm,
+    )
 
 
 def mlp(features: int, hidden: int, dim: int, *, batch_norm: bool) -> nn.Module:

@@ -175,6 +175,17 @@ def _stl10_labels(path: Path, count: int) -> NDArray[np.int32]:
     return labels
 
 
+def has_splits(location: str, src_format: str | None = None) -> bool:
+    """Whether SRC tells splits apart; one that does not answers to every name.
+
+    Raises:
+        ConfigError: If there is nothing that can be read.
+    """
+    if src_format is None and (Path(location) / "train_X.bin").is_file():
+        return True
+    return len(open_source(SourceSpec(location, (), format=src_format)).splits()) > 1
+
+
 def open_photographs(location: str, split: str, src_format: str | None = None) -> Photographs:
     """The photographs of a split of SRC.
 
