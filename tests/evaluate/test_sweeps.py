@@ -8,6 +8,7 @@ import pytest
 
 from texgen.analyze.sweeps import sweep
 from texgen.errors import ConfigError
+from texgen.evaluate.results import find_results, read_result
 from texgen.train.config import TrainConfig
 
 _NUMBER = itertools.count()
@@ -87,3 +88,13 @@ def test_joined_results_are_no_runs():
     joined = {"kind": "sweep", "over": "alpha", "metrics": {}}
     found = sweep([joined, result(1.0, queue_size=16)], "queue_size", ["linear"])
     assert found["metrics"]["linear"]
+
+
+@pytest.mark.parametrize("text", ['{"kind": "linear"}', '{"kind": "other"}', "[1]", "{"])
+def test_json_of_something_else_is_no_result(text, tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.json: no result of texgen eval or analyze"):
+        read_result(path)
+    with pytest.raises(ConfigError, match="no JSON of texgen eval or analyze there"):
+        find_results([str(tmp_path)])

@@ -380,3 +380,16 @@ def test_a_narrow_resnext_keeps_its_groups():
 
     counts = {parameters(arch) for arch in ("resnet50", "resnext50_32x4d", "wide_resnet50_2")}
     assert len(counts) == 3
+
+
+def test_a_damaged_shard_of_a_stream_is_one_line(photographs, textures, tmp_path, capsys):
+    damaged = tmp_path / "textures"
+    shutil.copytree(textures, damaged)
+    for shard in damaged.glob("train/*.tar"):
+        shard.chmod(0o644)
+        os.truncate(shard, shard.stat().st_size // 2 + 100)
+    options = ["--negatives", "texture", "--textures", str(damaged), "--stream"]
+    assert run(arguments(photographs, tmp_path / "run", *options)) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "is damaged" in error or "cut off" in error

@@ -16,6 +16,20 @@ Result = dict[str, Any]
 """``kind``, ``run``, ``step``, ``config`` of the training, and what was found."""
 
 
+_OF_A_RUN = {"run", "step", "config"}
+_HOLDS = {
+    "linear": {*_OF_A_RUN, "last", "best"},
+    "knn": {*_OF_A_RUN, "top1"},
+    "ood": {*_OF_A_RUN, "sets"},
+    "similarity": {*_OF_A_RUN, "eval"},
+    "shape-bias": {*_OF_A_RUN, "shape_bias"},
+    "texture-accuracy": {*_OF_A_RUN, "accuracy"},
+    "fine-coarse": {*_OF_A_RUN, "fine", "coarse"},
+    "sweep": {"over", "metrics"},
+}
+"""What a result of each kind has at least."""
+
+
 def make_result(kind: str, run: Run, found: dict[str, Any]) -> Result:
     """What a command writes."""
     return {"kind": kind, **run.about(), **found}
@@ -59,7 +73,10 @@ def _read(path: Path) -> Result | None:
         result = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return result if isinstance(result, dict) and "kind" in result else None
+    if not isinstance(result, dict):
+        return None
+    needed = _HOLDS.get(result.get("kind", ""))
+    return result if needed is not None and needed <= result.keys() else None
 
 
 def find_results(places: Sequence[str]) -> dict[Path, Result]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import itertools
 import random
+import tarfile
 from collections import Counter
 from collections.abc import Iterator
 
@@ -114,6 +115,7 @@ class StreamedPairs(IterableDataset[Sample]):
     ) -> None:
         self._stream = webdataset(location, split, seed=seed, decode=None, repeat=True)
         self._stream.set_epoch(begin)
+        self._location = location
         self._keys = photographs.keys
         self._pairs = pairs
         self._seed = f"{seed}/{begin}"
@@ -122,8 +124,12 @@ class StreamedPairs(IterableDataset[Sample]):
         try:
             yield from self._samples()
         except TexgenError as error:
-            # As often as it takes: a loader drops a last batch that is not full.
-            yield from itertools.repeat(error)
+            failed = error
+        except (tarfile.TarError, EOFError) as error:
+            message = f"{self._location}: a shard is damaged ({error}); `texgen verify` names it"
+            failed = DatasetError(message)
+        # As often as it takes: a loader drops a last batch that is not full.
+        yield from itertools.repeat(failed)
 
     def _samples(self) -> Iterator[Sample]:
         seen: Counter[str] = Counter()
