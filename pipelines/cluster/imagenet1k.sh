@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of ILSVRC-2012: 1.33 million textures, some 60 GB, 26 core-hours.
+# The whole of ILSVRC-2012: 1.33 million textures, some 70 GB, 27 core-hours.
 # Killed, it goes on where it stopped: run the same line again.
 #
 #   bash pipelines/cluster/imagenet1k.sh
