@@ -359,11 +359,12 @@ def test_a_stop_is_heeded_at_the_next_step(photographs, tmp_path):
     options = ["--log-every", "1000", "--checkpoint-every", "1000", "--epochs", "1000"]
     line = arguments(photographs, tmp_path / "run", *options)
     process = subprocess.Popen(command(*line), stderr=subprocess.PIPE, text=True)
-    config = tmp_path / "run" / "config.json"
-    while not config.exists():
+    begun = tmp_path / "run" / "metrics.jsonl"
+    while not begun.exists():
         assert process.poll() is None
         time.sleep(0.05)
-    time.sleep(3)
+    # Signals are taken right after that.
+    time.sleep(2)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
