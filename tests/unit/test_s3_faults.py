@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from botocore.exceptions import ClientError
+from urllib3.exceptions import ProtocolError
 
 from tests.proxy import Proxy, once
 from tests.store import KEY, SECRET, TOKEN
@@ -270,3 +271,19 @@ def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that takes conditions and heeds none."""
     put = upload.Bucket.put
     monkeypatch.setattr(upload.Bucket, "put", lambda self, p, b, _, s=None: put(self, p, b, {}, s))
+
+
+def test_an_answer_that_breaks_off_outside_botocores_care_is_asked_for_again(hurried):
+    answers = [ProtocolError("Connection broken", ConnectionResetError(104)), b"whole"]
+
+    def call() -> bytes:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert retry.retried(call, "read", "s3://b/a", signed=True) == b"whole"
+    assert len(hurried) == 1
+    answers[:] = [ProtocolError("Connection broken")] * 9
+    with pytest.raises(StorageError, match=r"cannot read s3://b/a: no answer \(ProtocolError\)"):
+        retry.retried(call, "read", "s3://b/a", signed=True, attempts=2)

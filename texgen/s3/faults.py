@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from texgen.errors import StorageError
 
@@ -81,8 +82,9 @@ _PASSING = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
-# A store that is refused or not reached is no HTTPClientError.
-_BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ChecksumError)
+# A store that is refused or not reached is no HTTPClientError; an error's own body that breaks off
+# is not botocore's error at all.
+_BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ChecksumError, HTTPError)
 _PASSING_STATUS = {408, 429, 500, 502, 503, 504, 509}
 
 _RENEW = "renew the credentials"
@@ -199,7 +201,7 @@ def _of_connection(error: Exception) -> tuple[str, str]:
     return f"{type(error).__name__}", _LATER
 
 
-def _from_where(error: BotoCoreError) -> str:
+def _from_where(error: Exception) -> str:
     """The server that was asked, without the rest of its URL, which may hold a secret."""
     url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
     if not url.hostname:

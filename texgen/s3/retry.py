@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from texgen.s3.faults import is_passing, storage_error
 
@@ -47,7 +48,7 @@ def retried(
     for attempt in range(1, attempts + 1):
         try:
             return call()
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError, HTTPError) as error:
             made = storage_error(verb, url, error, signed=signed)
             if not is_passing(error) or attempt == attempts:
                 raise made from made.__cause__ or error
