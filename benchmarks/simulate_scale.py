@@ -22,6 +22,7 @@ from pathlib import Path
 
 from texgen.driver.workforce import engines_per_shard
 from texgen.records import FOLDER, read_header
+from texgen.s3.upload import MULTIPART_BYTES
 from texgen.storage import LocalSink
 
 COSTS = Path(__file__).with_name("scale_costs.json")
@@ -31,8 +32,8 @@ PUT_PRICE, GET_PRICE = 0.005, 0.0004
 """Dollars for 1,000 PUT, POST and LIST, and for 1,000 GET: Amazon's in its oldest region."""
 INDEX_BYTES = 149
 """Of a shard in index.json."""
-MULTIPART_BYTES, PART_BYTES = 64 << 20, 16 << 20
-"""See `texgen.s3.upload`."""
+PART_BYTES = 16 << 20
+"""Of larger shards than `MULTIPART_BYTES`."""
 
 
 @dataclass(frozen=True)

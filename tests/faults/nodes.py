@@ -79,7 +79,6 @@ class Build:
         source: SRC.
         out: OUT.
         options: Of the command.
-        session: Whether in a session of its own.
     """
 
     def __init__(self, source: Path, out: Path | str, *options: object) -> None:

@@ -15,7 +15,8 @@ COLUMNS = (
     *("step", "epoch", "lr", "loss", "positive", "negative", "nonsemantic", "ns_share"),
     *("images_per_s", "data_share"),
 )
-LINES = "metrics.jsonl"
+LINES, TABLE, BOARD = "metrics.jsonl", "metrics.csv", "tensorboard"
+"""In a run's folder."""
 
 
 class Metrics:
@@ -29,14 +30,14 @@ class Metrics:
     def __init__(self, run: Path, step: int) -> None:
         kept = [row for row in read_metrics(run) if row["step"] <= step]
         self._lines = (run / LINES).open("w", encoding="utf-8")
-        self._table = (run / "metrics.csv").open("w", encoding="utf-8", newline="")
+        self._table = (run / TABLE).open("w", encoding="utf-8", newline="")
         self._csv = csv.DictWriter(self._table, COLUMNS, restval="", lineterminator="\n")
         self._csv.writeheader()
         self._board: Any = None
         if importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(run / "tensorboard", purge_step=step + 1)
+            self._board = SummaryWriter(run / BOARD, purge_step=step + 1)
         for row in kept:
             self._write(row)
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from texgen.errors import ConfigError, LockedError
+from texgen.train.checkpoint import FOLDER
 from texgen.train.config import TrainConfig
+from texgen.train.metrics import BOARD, LINES, TABLE
 
 CONFIG = "config.json"
 _LOCK = "lock"
-_OWN = {CONFIG, _LOCK, "metrics.jsonl", "metrics.csv", "tensorboard", "checkpoints"}
+_OWN = {CONFIG, _LOCK, FOLDER, LINES, TABLE, BOARD}
 
 
 @contextlib.contextmanager
