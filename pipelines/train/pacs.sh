@@ -6,7 +6,9 @@
 # PACS holds photo/{train,val}/CLASS and ood/{art_painting,cartoon,sketch}/CLASS. Textures are built, SimCLR is
 # trained without NS, with patches and with textures, and each run is evaluated; WORK/report.html
 # shows all of it. A run takes 5 to 15 minutes of one processor. The same command goes on where it
-# was stopped. To change: RUNS, "NEGATIVES ALPHA" separated by commas; SEEDS; STEPS; K neighbours.
+# was stopped. To change: RUNS, "NEGATIVES ALPHA" separated by commas; SEEDS; STEPS; K neighbours;
+# OPTIONS, more of texgen train's for every run; BUILD, more of texgen build's. Other OPTIONS or
+# BUILD take another WORK.
 set -euo pipefail
 pacs=$(realpath "${1:?the folder of PACS}")
 work=${2:?a folder to work in}
@@ -15,6 +17,8 @@ RUNS=${RUNS:-none 1,patch 1,patch 2,patch 3,texture 1,texture 2,texture 3}
 SEEDS=${SEEDS:-0 1 2}
 STEPS=${STEPS:-616}
 K=${K:-200}
+read -ra options <<<"--quiet ${OPTIONS:-}"
+read -ra build <<<"--no-ray ${BUILD:-}"
 python=${PYTHON:-python3}
 # One thread a run: at these sizes a second one brings little.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
@@ -24,7 +28,7 @@ mkdir -p "$work/results"
 cd "$work"
 "$python" "$here/pacs_photographs.py" "$pacs" photographs
 # The paper's 96 px patches of 224 px textures, in proportion.
-texgen build --src photographs/photo --out textures --size 96 --patch-size 41 --small-patch-size 41 --no-ray
+texgen build --src photographs/photo --out textures --size 96 --patch-size 41 --small-patch-size 41 "${build[@]}"
 
 evaluate() { # RUN: what is not there yet
     local run=runs/$1 out=results/$1
@@ -43,10 +47,10 @@ evaluate() { # RUN: what is not there yet
 for seed in $SEEDS; do
     while read -r negatives alpha; do
         name=$negatives-$alpha-$seed
-        with=()
-        if [ "$negatives" = texture ]; then with=(--textures textures); fi
+        with=("${options[@]}")
+        if [ "$negatives" = texture ]; then with+=(--textures textures); fi
         texgen train --config "$here/pacs.toml" --src photographs/photo --out "runs/$name" \
-            --negatives "$negatives" --alpha "$alpha" --seed "$seed" --max-steps "$STEPS" --quiet "${with[@]}"
+            --negatives "$negatives" --alpha "$alpha" --seed "$seed" --max-steps "$STEPS" "${with[@]}"
         evaluate "$name"
     done < <(tr ',' '\n' <<<"$RUNS")
 done

@@ -79,6 +79,7 @@ def test_the_pacs_pipeline_runs_from_photographs_to_a_page_and_goes_on(tmp_path)
     for name in ("cartoon", "sketch"):
         shutil.copytree(tmp_path / "pacs/ood/art_painting", tmp_path / "pacs/ood" / name)
     settings = {"RUNS": "texture 2", "SEEDS": "0", "STEPS": "1", "K": "5"}
+    settings |= {"OPTIONS": "--no-colour-jitter --num-negatives 2", "BUILD": "--textures-per-image 2"}
     command = ["bash", str(FOLDER / "pacs.sh"), str(tmp_path / "pacs"), str(tmp_path / "work")]
     env = {**os.environ, **settings, "PYTHON": sys.executable}
     for _ in range(2):
@@ -87,6 +88,8 @@ def test_the_pacs_pipeline_runs_from_photographs_to_a_page_and_goes_on(tmp_path)
     assert "already complete" in done.stdout
     page = (tmp_path / "work" / "report.html").read_text()
     assert "texture-2-0" in page
+    config = json.loads((tmp_path / "work/runs/texture-2-0/config.json").read_text())
+    assert (config["colour_jitter"], config["num_negatives"]) == (False, 2)
     results = {path.name for path in (tmp_path / "work" / "results").glob("*.json")}
     kinds = ("linear", "knn", "ood", "similarity", "texture-accuracy")
     assert results == {"sweep.json", *(f"texture-2-0-{kind}.json" for kind in kinds)}
