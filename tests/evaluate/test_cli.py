@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -130,10 +131,22 @@ def test_other_runs_textures_are_drawn_beside(results, trained, textures, tmp_pa
 
 WRONG = {
     "no run": (["eval", "knn", "{tmp}"], "neither a checkpoint nor a run"),
-    "large k": (["eval", "knn", "{run}", "--k", "99"], "--k 99: .* has only 28 photographs"),
+    "large k": (["eval", "knn", "{run}", "--k", "99"], "--k 99: .* has 28 photographs; take less"),
     "no split": (
         ["eval", "linear", "{run}", "--val-split", "x", "--cached"],
-        "--split x: SRC has only train, val",
+        "--val-split x: SRC has only train, val",
+    ),
+    "no split to learn from": (
+        ["eval", "knn", "{run}", "--train-split", "x"],
+        "--train-split x: SRC has only train, val",
+    ),
+    "no folder of a set": (
+        ["eval", "ood", "{run}", "--knn", "--k", "3", "--set", "a={tmp}/x"],
+        "texgen: --set .*/x: no such",
+    ),
+    "no stimuli": (
+        ["analyze", "shape-bias", "{run}", "--knn", "--k", "3", "--stimuli", "{tmp}/x"],
+        "texgen: --stimuli .*/x: no such",
     ),
     "no classifier": (["eval", "ood", "{run}", "--set", "a={tmp}"], "name one classifier"),
     "no set": (["eval", "ood", "{run}", "--knn"], "name what to evaluate on"),
@@ -151,7 +164,7 @@ WRONG = {
         ["eval", "ood", "{run}", "--linear", "{tmp}/x.json", "--set", "a={emus}"],
         "no classifier of",
     ),
-    "no dogs": (["analyze", "fine-coarse", "{run}", "--knn", "--k", "3"], "no class is a breed"),
+    "no dogs": (["analyze", "fine-coarse", "{run}", "--knn", "--k", "3"], "by --mapping"),
     "no splits": (["eval", "knn", "{run}", "--src", "{more}"], "has no train and val in it"),
     "one split": (["eval", "linear", "{run}", "--val-split", "train"], "are both train: name two"),
     "large patches": (["analyze", "similarity", "{run}", "--patch-range", "16", "72"], "end at"),
@@ -180,6 +193,26 @@ def test_what_is_wrong_is_one_line(what, trained, tmp_path, capsys):
     # As `texgen train` ends where there is no data set.
     assert code == (1 if what == "no textures" else 2)
     assert not (tmp_path / "f.json").exists()
+
+
+def test_photographs_that_moved_are_said_to_be_the_runs(trained, photographs, tmp_path, capsys):
+    moved = tmp_path / "moved"
+    shutil.copytree(trained, moved)
+    config = (moved / "config.json").read_text()
+    checkpoint = max((moved / "checkpoints").iterdir())
+    gone = str(photographs.with_name("gone"))
+    state = torch.load(checkpoint, weights_only=True)
+    assert str(photographs) in config
+    torch.save({**state, "config": state["config"].replace(str(photographs), gone)}, checkpoint)
+    for command in (["eval", "knn", "--k", "3"], ["analyze", "similarity", "--images", "16"]):
+        code = run([*command, str(moved), "--out", str(tmp_path / "f.json"), *COMMON])
+        said = capsys.readouterr().err
+        assert code == 2
+        assert f"--src {gone}: no such" in said
+        assert "the run was trained there, and --src says where that is now" in said
+        assert said.count("\n") == 1
+        named = ["--src", str(photographs)]
+        assert call(*command, moved, *named, "--out", tmp_path / "f.json") == 0
 
 
 def test_the_papers_table_is_that_of_the_classes():

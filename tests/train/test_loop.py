@@ -194,6 +194,12 @@ def test_what_cannot_be_is_one_line_and_2(options, said, photographs, tmp_path, 
     assert error.count("\n") == 1
 
 
+def test_ranks_with_one_image_each_are_refused(photographs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("texgen.train.data.world", lambda: (0, 4))
+    assert run(arguments(photographs, tmp_path / "run", "--batch-size", "4")) == 2
+    assert "take 8 or more" in capsys.readouterr().err
+
+
 def test_without_torch_the_extra_is_named(photographs, tmp_path, capsys, monkeypatch):
     found = __import__("importlib.util").util.find_spec
     monkeypatch.setattr(

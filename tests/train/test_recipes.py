@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -79,7 +80,8 @@ def test_the_pacs_pipeline_runs_from_photographs_to_a_page_and_goes_on(tmp_path)
     for name in ("cartoon", "sketch"):
         shutil.copytree(tmp_path / "pacs/ood/art_painting", tmp_path / "pacs/ood" / name)
     settings = {"RUNS": "texture 2", "SEEDS": "0", "STEPS": "1", "K": "5"}
-    settings |= {"OPTIONS": "--no-colour-jitter --num-negatives 2", "BUILD": "--textures-per-image 2"}
+    settings["OPTIONS"] = "--no-colour-jitter --num-negatives 2"
+    settings["BUILD"] = "--textures-per-image 2"
     command = ["bash", str(FOLDER / "pacs.sh"), str(tmp_path / "pacs"), str(tmp_path / "work")]
     env = {**os.environ, **settings, "PYTHON": sys.executable}
     for _ in range(2):

@@ -116,7 +116,11 @@ def dogs(classes: tuple[str, ...]) -> Mapping:
     """
     found = [(one, "dog") for one in classes if DOGS[0] <= one <= DOGS[1]]
     if not found:
-        raise ConfigError("--mapping dogs: no class is a breed of ImageNet's (n02085620, …)")
+        message = (
+            f"no class is one of ImageNet's dogs ({DOGS[0]} to {DOGS[1]}): name a file of "
+            "'class,coarse class' by --mapping"
+        )
+        raise ConfigError(message)
     return found
 
 

@@ -114,7 +114,7 @@ def _shape_bias(result: Result) -> Figure:
         ax.axvline(result["shape_bias"], color="black", linestyle=":", label=words)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14))
     ax.set_yticks(range(len(order)), order)
-    ax.set(xlabel="shape, of decisions for either (%)", xlim=(0, 100))
+    ax.set(xlabel="shape, of decisions for either (%)", xlim=(-2, 102))
     return figure
 
 

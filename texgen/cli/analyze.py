@@ -11,7 +11,9 @@ from texgen.analyze.sweeps import METRICS
 from texgen.analyze.sweeps import sweep as measure_sweep
 from texgen.cli.evaluation import (
     accuracy_words,
+    asked_for,
     begin,
+    called,
     classifier_options,
     finish,
     frozen_run,
@@ -72,7 +74,9 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
         options["patch_range"] or run.config.patch_range,
         options["seed"],
     )
-    found = measure(run, open_photographs(src, split, kind), store, config)
+    with asked_for(options, "split"):
+        images = open_photographs(src, split, kind)
+    found = measure(run, images, store, config)
     cosines = found["eval"]["cosines"]
     words = ", ".join(
         f"{name} {one['mean']:.3f} ± {one['se']:.3f}" for name, one in cosines.items()
@@ -107,7 +111,8 @@ def shape_bias(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
     mapping = read_mapping(options["mapping"]) if options["mapping"] else None
     with frozen_run(options) as run:
-        stimuli = open_folder(options["stimuli"])
+        with called("--src", "--stimuli"):
+            stimuli = open_folder(options["stimuli"])
         found = measure(run, open_classifier(run, options), stimuli, mapping)
     share = "none" if found["shape_bias"] is None else accuracy_words(found, "shape_bias")
     words = f"shape bias {share}: {found['shape']} for shape, {found['texture']} for texture"
@@ -162,7 +167,7 @@ def fine_coarse(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
     given = read_mapping(options["mapping"]) if options["mapping"] else None
     with frozen_run(options) as run:
-        images = photographs(run, options, options["split"])
+        images = photographs(run, options, "split")
         classifier = open_classifier(run, options)
         mapping = dogs(classifier.classes) if given is None else given
         found = measure(run, classifier, images, mapping)

@@ -11,6 +11,7 @@ from texgen.cli.decorate import with_options
 from texgen.cli.evaluation import (
     accuracy_words,
     begin,
+    called,
     check_splits,
     classifier_options,
     finish,
@@ -86,8 +87,8 @@ def linear(**options: Any) -> None:  # noqa: ANN401 - click checks them
     config = LinearConfig(**{n: options[n] for n in (*names, "crop_scale", "cached", "seed")})
     with frozen_run(options) as run, metrics_bar(quiet=options["quiet"], unit="epoch") as tell:
         check_splits(run, options)
-        train = photographs(run, options, options["train_split"])
-        val = photographs(run, options, options["val_split"])
+        train = photographs(run, options, "train_split")
+        val = photographs(run, options, "val_split")
         classifier, found = train_linear(run, train, val, config, tell)
     result = make_result("linear", run, {**found, "paper": table_for(classifier.classes)})
     last, best = found["last"], found["best"]
@@ -112,8 +113,8 @@ def knn(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
     with frozen_run(options) as run:
         check_splits(run, options)
-        val = photographs(run, options, options["val_split"])
-        train = photographs(run, options, options["train_split"])
+        val = photographs(run, options, "val_split")
+        train = photographs(run, options, "train_split")
         classifier = KnnClassifier(run, train, options["k"], options["temperature"])
         result = make_result("knn", run, evaluate_knn(run, classifier, val))
     finish(options, result, f"top-1 {accuracy_words(result, 'top1')} of {result['images']} images")
@@ -192,12 +193,13 @@ def _domains(
 
     domains = []
     if options["val_split"]:
-        domains.append(Domain("val", photographs(run, options, options["val_split"])))
+        domains.append(Domain("val", photographs(run, options, "val_split")))
         if "val" in folders:
             raise ConfigError("--set val=…: --val-split has that name; take another")
     for name, folder in folders.items():
         mapping = read_mapping(mappings[name]) if name in mappings else None
-        domains.append(Domain(name, open_folder(folder), mapping))
+        with called("--src", "--set"):
+            domains.append(Domain(name, open_folder(folder), mapping))
     return domains
 
 
@@ -210,7 +212,7 @@ def _corrupted_source(run: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401
     if options["corrupted"]:
         raise ConfigError("--corrupt and --corrupted: keep one")
     check_library(run.config.size)
-    return photographs(run, options, options["val_split"] or "val")
+    return photographs(run, {**options, "val_split": options["val_split"] or "val"}, "val_split")
 
 
 def _evaluate_corrupted(run: Any, classifier: Any, source: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_domains`

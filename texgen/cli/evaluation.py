@@ -127,8 +127,10 @@ def check_splits(run: Run, options: Mapping[str, Any]) -> None:
     if train == val:
         message = f"--train-split and --val-split are both {train}: name two"
         raise ConfigError(message)
-    location, kind = place_of_photographs(run, options)
-    if not has_splits(location, kind):
+    with asked_for(options, "train_split"):
+        location, kind = place_of_photographs(run, options)
+        found = has_splits(location, kind)
+    if not found:
         message = (
             f"--src {location} has no {train} and {val} in it, and would be both: name a folder "
             "of splits, and them by --train-split and --val-split"
@@ -139,13 +141,48 @@ def check_splits(run: Run, options: Mapping[str, Any]) -> None:
 def photographs(run: Run, options: Mapping[str, Any], split: str) -> Labelled:
     """The photographs with a class of a split of ``--src``, by default the run's.
 
+    Args:
+        run: That is evaluated.
+        options: Of the command.
+        split: The option among them that names the split, such as ``val_split``.
+
     Raises:
         ConfigError: If there are none.
     """
     from texgen.evaluate.images import open_labelled
 
-    location, kind = place_of_photographs(run, options)
-    return open_labelled(location, split, kind)
+    with asked_for(options, split):
+        location, kind = place_of_photographs(run, options)
+        return open_labelled(location, options[split], kind)
+
+
+@contextlib.contextmanager
+def asked_for(options: Mapping[str, Any], split: str) -> Iterator[None]:
+    """Errors of a source, in terms of the options that this command has.
+
+    Args:
+        options: Of the command.
+        split: The option that stands for ``--split``.
+    """
+    with called("--split", f"--{split.replace('_', '-')}"):
+        try:
+            yield
+        except ConfigError as error:
+            if options["src"] is not None or not str(error).startswith("--src "):
+                raise
+            message = f"{error}; the run was trained there, and --src says where that is now"
+            raise ConfigError(message) from error
+
+
+@contextlib.contextmanager
+def called(own: str, here: str) -> Iterator[None]:
+    """Errors that begin with the option ``own`` begin with ``here``, which was given."""
+    try:
+        yield
+    except ConfigError as error:
+        if not str(error).startswith(f"{own} "):
+            raise
+        raise ConfigError(here + str(error).removeprefix(own)) from error
 
 
 def place_of_photographs(run: Run, options: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -166,7 +203,7 @@ def open_classifier(run: Run, options: Mapping[str, Any]) -> Classifier:
 
     if options["linear"] is not None:
         return load_linear(options["linear"], run)
-    train = photographs(run, options, options["train_split"])
+    train = photographs(run, options, "train_split")
     return KnnClassifier(run, train, options["k"], options["temperature"])
 
 

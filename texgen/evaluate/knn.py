@@ -84,7 +84,7 @@ class KnnClassifier:
         self.classes = train.classes
         self.k, self.temperature = k, temperature
         if k > len(train.positions):
-            message = f"--k {k}: {train.name} has only {len(train.positions)} photographs"
+            message = f"--k {k}: {train.name} has {len(train.positions)} photographs; take less"
             raise ConfigError(message)
         self._bank, self._labels = features(run, train, CentreLook(run.config.size))
 

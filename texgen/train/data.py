@@ -77,6 +77,13 @@ class Data:
             )
             raise ConfigError(message)
         self._part = config.batch_size // (ranks * config.accumulate)
+        if self._part < 2:
+            message = (
+                f"--batch-size {config.batch_size}: leaves 1 image for each of "
+                f"{count_of(ranks, 'rank')}, and batch statistics need 2; take "
+                f"{2 * ranks * config.accumulate} or more"
+            )
+            raise ConfigError(message)
         self.draws = Draws(positions, config.batch_size, config.seed)
         augmentation = augmentation_of(config)
         self._pairs = Pairs(photographs, augmentation, negatives, ns_views, config.seed)
