@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import sys
 import types
@@ -108,9 +107,15 @@ def test_without_the_library_the_package_is_named(monkeypatch):
         corruptions.check_library(224)
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("imagecorruptions") is None, reason="imagecorruptions is not here"
-)
+def test_a_library_that_does_not_load_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "imagecorruptions").mkdir()
+    (tmp_path / "imagecorruptions" / "__init__.py").write_text("raise ImportError('no libGL.so.1')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "imagecorruptions", raising=False)
+    with pytest.raises(ConfigError, match=r"it does not load here \(no libGL.so.1\)"):
+        corruptions.check_library(224)
+
+
 def test_every_corruption_of_the_library_is_made():
     image = photograph(1, (64, 64))
     plain = CentreLook(48)(image, (0, 0))

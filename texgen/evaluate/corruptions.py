@@ -57,14 +57,18 @@ def check_library(size: int) -> None:
     """Checks that corruptions can be made here.
 
     Raises:
-        ConfigError: If the library is missing, or images are too small for it.
+        ConfigError: If the library is missing or does not load, or images are too small for it.
     """
-    if importlib.util.find_spec(_LIBRARY) is None:
+    try:
+        importlib.import_module(_LIBRARY)
+    except ImportError as error:
+        # Such as OpenCV's without a library of the system.
+        there = importlib.util.find_spec(_LIBRARY) is not None
+        mend = f"it does not load here ({error})" if there else f"run pip install {_PACKAGE}"
         message = (
-            f"--corrupt needs {_PACKAGE}: run pip install {_PACKAGE}, or name a folder of "
-            "ImageNet-C by --corrupted"
+            f"--corrupt needs {_PACKAGE}: {mend}, or name a folder of ImageNet-C by --corrupted"
         )
-        raise ConfigError(message)
+        raise ConfigError(message) from error
     if size < _LEAST:
         message = f"--corrupt: corruptions take {_LEAST} px at least, and the run has {size} px"
         raise ConfigError(message)
