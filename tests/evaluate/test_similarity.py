@@ -82,7 +82,7 @@ def test_counts_are_of_all_images_and_of_all_pairs(train, tiny_run):
     config = SimilarityConfig(images=20, batch=8, patch_range=(8, 16))
     found = similarity(tiny_run, train, None, config)
     # Whole batches.
-    assert found["images"] == 16
+    assert (found["images"], found["batch_size"]) == (16, 8)
     counts = {name: sum(one["counts"]) for name, one in found["eval"]["cosines"].items()}
     assert counts == {"positive": 16, "negative": 2 * 8 * 7, "patch": 16}
 

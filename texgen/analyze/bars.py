@@ -105,6 +105,9 @@ def _bars(ax: Axes, sets: Mapping[str, Any], colour: str) -> None:
     ax.set(ylabel="accuracy (%)")
     ax.grid(visible=False, axis="x")
     ax.margins(y=0.12)
+    # One or two bars would be as wide as the plot.
+    middle, half = (len(names) - 1) / 2, max(len(names), 3) / 2
+    ax.set_xlim(middle - half, middle + half)
 
 
 def _beside(ax: Axes, names: Sequence[str], table: dict[str, Any] | None) -> None:

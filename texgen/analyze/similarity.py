@@ -106,7 +106,7 @@ def similarity(
                     _add(found[mode], {k: _embed(run.encoder, v) for k, v in sets.items()})
     return {
         "images": len(chosen),
-        "batch": batch,
+        "batch_size": batch,
         "patch_range": list(config.patch_range),
         **{mode: _summary(cosines) for mode, cosines in found.items()},
     }

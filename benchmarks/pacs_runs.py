@@ -1,0 +1,120 @@
+"""Keeps the figures of runs that pipelines/train/pacs.sh made, and prints their means as a table.
+
+A row of the CSV is a run; WORKs' results are added to those that are there, so that every
+setting that was ever tried stays in the list.
+
+    python benchmarks/pacs_runs.py benchmarks/pacs_runs.csv WORK…
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from texgen.analyze.sweeps import METRICS
+from texgen.evaluate.results import find_results
+from texgen.train.config import TrainConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RECIPE = Path(__file__).parents[1] / "pipelines" / "train" / "pacs.toml"
+SHOWN = ("linear", "knn", "ood", "texture-accuracy", "positive", "rel-patch", "rel-texture")
+"""Of `METRICS`: the paper's Tables 1 to 3, and Figs. 7, 6 and 3."""
+OF_A_RUN = ("setting", "negatives", "alpha", "seed")
+_APART = {"src", "out", "textures", "negatives", "alpha", "seed", "max_steps", "device"}
+
+Row = dict[str, str]
+
+
+def main(table: Path, works: list[str]) -> None:
+    """Adds the runs of ``works`` to ``table``, and prints the means of all that are in it."""
+    rows = read_rows(table) if table.exists() else []
+    found = [row for work in works for row in rows_of(find_results([f"{work}/results"]).values())]
+    write_rows(table, joined(rows, found))
+    print(markdown(read_rows(table)))
+
+
+def setting(config: dict[str, Any]) -> str:
+    """The options in which a run differs from the recipe, as ``method moco, queue_size 1024``."""
+    recipe = {k.replace("-", "_"): v for k, v in tomllib.loads(RECIPE.read_text()).items()}
+    usual = TrainConfig(src="", out="", **recipe).to_dict()
+    differing = sorted(k for k in config.keys() - _APART if config[k] != usual.get(k))
+    return ", ".join(f"{k} {config[k]}" for k in differing)
+
+
+def rows_of(results: Iterable[dict[str, Any]]) -> list[Row]:
+    """A row for each run among results of several kinds."""
+    rows: dict[str, Row] = {}
+    for result in (one for one in results if "config" in one):
+        config = result["config"]
+        alpha = "" if config["negatives"] == "none" else f"{config['alpha']:g}"
+        about = (setting(config), config["negatives"], alpha, str(config["seed"]))
+        row = rows.setdefault(result["run"], dict(zip(OF_A_RUN, about, strict=True)))
+        for name in SHOWN:
+            if METRICS[name].kind == result["kind"]:
+                value = METRICS[name].value(result)
+                row[name] = "" if value is None else f"{value:.4f}"
+    return list(rows.values())
+
+
+def joined(rows: list[Row], more: list[Row]) -> list[Row]:
+    """All of them in order; the same run is there once, and must have the same figures.
+
+    Raises:
+        ValueError: If it has others.
+    """
+    by_run: dict[tuple[str, ...], Row] = {}
+    for row in [*rows, *more]:
+        kept = by_run.setdefault(tuple(row[name] for name in OF_A_RUN), row)
+        if kept != row:
+            message = f"{row}: another run is there already: {kept}"
+            raise ValueError(message)
+    return [by_run[key] for key in sorted(by_run)]
+
+
+def markdown(rows: list[Row]) -> str:
+    """Means and standard errors over seeds of each setting, negatives and alpha."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in OF_A_RUN[:3]), []).append(row)
+    lines = ["| setting | NS | alpha | seeds | " + " | ".join(SHOWN) + " |"]
+    lines.append("|" + "---|" * (4 + len(SHOWN)))
+    for (own, *about), runs in groups.items():
+        cells = [own or "the recipe's", *about, " ".join(run["seed"] for run in runs)]
+        for name in SHOWN:
+            values = [float(run[name]) for run in runs if run.get(name)]
+            cells.append(_mean(values, 1 if METRICS[name].label.endswith("(%)") else 3))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _mean(values: list[float], digits: int) -> str:
+    if not values:
+        return ""
+    spread = f" ± {stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
+    return f"{fmean(values):.{digits}f}{spread}"
+
+
+def read_rows(table: Path) -> list[Row]:
+    """The rows of a CSV."""
+    with table.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(table: Path, rows: list[Row]) -> None:
+    """Writes them anew."""
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*OF_A_RUN, *SHOWN], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,62 @@
+"""The list of runs on PACS: nothing tried is lost, and the report's table is the list's."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from texgen.train.config import TrainConfig
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    spec = importlib.util.spec_from_file_location("pacs_runs", ROOT / "benchmarks/pacs_runs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def work_of(runs, folder: Path, seed: int, top1: float, **options) -> Path:
+    """A WORK with one run's result of a linear classifier."""
+    recipe = runs.tomllib.loads(runs.RECIPE.read_text())
+    usual = {name.replace("-", "_"): value for name, value in recipe.items()} | options
+    config = TrainConfig(src="s", out="o", seed=seed, **usual).to_dict()
+    result = {"kind": "linear", "run": f"runs/{seed}", "step": 1, "config": config}
+    result |= {"last": {"top1": top1}, "best": {"top1": 99.0}}
+    (folder / "results").mkdir(parents=True)
+    (folder / "results" / "r.json").write_text(json.dumps(result))
+    return folder
+
+
+def test_runs_are_added_and_averaged_by_what_was_set(runs, tmp_path, capsys):
+    works = [
+        work_of(runs, tmp_path / "a", 0, 50.0, negatives="patch", alpha=1.0),
+        work_of(runs, tmp_path / "b", 1, 60.0, negatives="patch", alpha=1.0, max_steps=9),
+        work_of(runs, tmp_path / "c", 0, 40.0, colour_jitter=False),
+    ]
+    table = tmp_path / "t.csv"
+    runs.main(table, [str(works[0])])
+    runs.main(table, [str(one) for one in works])
+    said = capsys.readouterr().out.splitlines()
+    assert "| the recipe's | patch | 1 | 0 1 | 55.0 ± 5.0 |" in said[-2]
+    assert "| colour_jitter False | none |  | 0 | 40.0 |" in said[-1]
+    assert len(runs.read_rows(table)) == 3
+
+
+def test_a_run_with_other_figures_does_not_take_ones_place(runs, tmp_path):
+    table = tmp_path / "t.csv"
+    runs.main(table, [str(work_of(runs, tmp_path / "a", 0, 50.0))])
+    before = table.read_text()
+    with pytest.raises(ValueError, match="another run is there already"):
+        runs.main(table, [str(work_of(runs, tmp_path / "b", 0, 51.0))])
+    assert table.read_text() == before
+
+
+def test_the_table_in_the_results_is_that_of_all_runs(runs):
+    rows = runs.read_rows(ROOT / "benchmarks" / "pacs_runs.csv")
+    assert runs.markdown(rows) in (ROOT / "benchmarks" / "RESULTS.md").read_text()
