@@ -72,10 +72,13 @@ def joined(rows: list[Row], more: list[Row]) -> list[Row]:
     """
     by_run: dict[tuple[str, ...], Row] = {}
     for row in [*rows, *more]:
-        kept = by_run.setdefault(tuple(row[name] for name in OF_A_RUN), row)
-        if kept != row:
+        kept = by_run.setdefault(tuple(row[name] for name in OF_A_RUN), {})
+        # A run may have been added before all of its evaluations were there.
+        given = {name: value for name, value in row.items() if value}
+        if any(kept.get(name, value) != value for name, value in given.items()):
             message = f"{row}: another run is there already: {kept}"
             raise ValueError(message)
+        kept |= given
     return [by_run[key] for key in sorted(by_run)]
 
 
