@@ -177,7 +177,7 @@ class Evil:
         (["--batch-size", "5", "--accumulate", "2"], "is not a multiple of 1 rank x 2"),
         (
             ["--batch-size", "64", "--queue-size", "64"],
-            "20 photographs are less than a batch of 64",
+            "20 photographs are less than a batch of 64; lower --batch-size",
         ),
         (["--arch", "vgg16"], "no such ResNet"),
         (["--negatives", "patch", "--patch-range", "16", "72"], "patches end at --size 32 px"),
@@ -192,6 +192,12 @@ def test_what_cannot_be_is_one_line_and_2(options, said, photographs, tmp_path, 
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_source_without_images_is_told_what_is_expected(tmp_path, capsys):
+    (tmp_path / "empty" / "train").mkdir(parents=True)
+    assert run(arguments(tmp_path / "empty", tmp_path / "run")) == 2
+    assert "empty: no images in train; expected class folders" in capsys.readouterr().err
 
 
 def test_ranks_with_one_image_each_are_refused(photographs, tmp_path, capsys, monkeypatch):

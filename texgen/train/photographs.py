@@ -14,7 +14,7 @@ from PIL import Image
 
 from texgen.errors import ConfigError, ImageError, SourceReadError
 from texgen.images import decode
-from texgen.source import SourceSpec, open_source
+from texgen.source import EXPECTED, SourceSpec, open_source
 from texgen.types import ArrowTable, ImageEntry
 
 STL10_SIDE = 96
@@ -63,6 +63,9 @@ class SourcePhotographs:
             raise ConfigError(message)
         self.classes = listing.classes
         table = _as_table(self._source.entries(listing))
+        if not len(table):
+            message = f"--src {spec.location}: no images in {split}; {EXPECTED}"
+            raise ConfigError(message)
         self.keys, self._sources, self._locators = (
             table[name].combine_chunks() for name in ("key", "source", "locator")
         )
