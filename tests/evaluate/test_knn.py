@@ -59,7 +59,7 @@ def test_a_photograph_is_its_own_nearest_neighbour(photographs, tiny_run):
 
 def test_more_neighbours_than_photographs_are_an_error(photographs, tiny_run, points):
     train = open_labelled(str(photographs), "train")
-    with pytest.raises(ConfigError, match=r"--k 29: .* has only 28 photographs"):
+    with pytest.raises(ConfigError, match=r"--k 29: .* has 28 photographs"):
         KnnClassifier(tiny_run, train, k=29)
     with pytest.raises(ConfigError, match="only 60"):
         knn_votes(*points, 4, 61, 0.1)
