@@ -9,6 +9,7 @@ setting that was ever tried stays in the list.
 from __future__ import annotations
 
 import csv
+import functools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,10 +44,15 @@ def main(table: Path, works: list[str]) -> None:
 
 def setting(config: dict[str, Any]) -> str:
     """The options in which a run differs from the recipe, as ``method moco, queue_size 1024``."""
-    recipe = {k.replace("-", "_"): v for k, v in tomllib.loads(RECIPE.read_text()).items()}
-    usual = TrainConfig(src="", out="", **recipe).to_dict()
+    usual = _usual()
     differing = sorted(k for k in config.keys() - _APART if config[k] != usual.get(k))
     return ", ".join(f"{k} {config[k]}" for k in differing)
+
+
+@functools.cache
+def _usual() -> dict[str, Any]:
+    recipe = {k.replace("-", "_"): v for k, v in tomllib.loads(RECIPE.read_text()).items()}
+    return TrainConfig(src="", out="", **recipe).to_dict()
 
 
 def rows_of(results: Iterable[dict[str, Any]]) -> list[Row]:

@@ -127,10 +127,10 @@ def check_splits(run: Run, options: Mapping[str, Any]) -> None:
     if train == val:
         message = f"--train-split and --val-split are both {train}: name two"
         raise ConfigError(message)
+    location, kind = place_of_photographs(run, options)
     with asked_for(options, "train_split"):
-        location, kind = place_of_photographs(run, options)
-        found = has_splits(location, kind)
-    if not found:
+        apart = has_splits(location, kind)
+    if not apart:
         message = (
             f"--src {location} has no {train} and {val} in it, and would be both: name a folder "
             "of splits, and them by --train-split and --val-split"
@@ -151,8 +151,8 @@ def photographs(run: Run, options: Mapping[str, Any], split: str) -> Labelled:
     """
     from texgen.evaluate.images import open_labelled
 
+    location, kind = place_of_photographs(run, options)
     with asked_for(options, split):
-        location, kind = place_of_photographs(run, options)
         return open_labelled(location, options[split], kind)
 
 
