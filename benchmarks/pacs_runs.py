@@ -13,10 +13,9 @@ import functools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
-from texgen.analyze.sweeps import METRICS
+from texgen.analyze.sweeps import METRICS, mean_and_error
 from texgen.evaluate.results import find_results
 from texgen.train.config import TrainConfig
 
@@ -107,8 +106,9 @@ def markdown(rows: list[Row]) -> str:
 def _mean(values: list[float], digits: int) -> str:
     if not values:
         return ""
-    spread = f" ± {stdev(values) / len(values) ** 0.5:.{digits}f}" if len(values) > 1 else ""
-    return f"{fmean(values):.{digits}f}{spread}"
+    found = mean_and_error(values)
+    spread = "" if found["se"] is None else f" ± {found['se']:.{digits}f}"
+    return f"{found['mean']:.{digits}f}{spread}"
 
 
 def read_rows(table: Path) -> list[Row]:

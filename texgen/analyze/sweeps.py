@@ -121,14 +121,17 @@ def _place(config: dict[str, Any], over: str) -> tuple[str, float | None]:
 
 def _points(values: dict[float | None, list[float]]) -> list[dict[str, Any]]:
     return [
-        {
-            "x": x,
-            "mean": fmean(own),
-            "se": stdev(own) / len(own) ** 0.5 if len(own) > 1 else None,
-            "runs": len(own),
-        }
+        {"x": x, **mean_and_error(own), "runs": len(own)}
         for x, own in sorted(values.items(), key=lambda pair: (pair[0] is not None, pair[0]))
     ]
+
+
+def mean_and_error(values: Sequence[float]) -> dict[str, float | None]:
+    """``mean`` and its standard error ``se``, None of one value."""
+    return {
+        "mean": fmean(values),
+        "se": stdev(values) / len(values) ** 0.5 if len(values) > 1 else None,
+    }
 
 
 def _differ(results: Sequence[Result]) -> list[str]:
