@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import csv
 import functools
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from texgen.analyze.sweeps import METRICS, mean_and_error
+from texgen.analyze.sweeps import INCIDENTAL, METRICS, mean_and_error
 from texgen.evaluate.results import find_results
 from texgen.train.config import TrainConfig
 
@@ -28,7 +29,7 @@ RECIPE = Path(__file__).parents[1] / "pipelines" / "train" / "pacs.toml"
 SHOWN = ("linear", "knn", "ood", "texture-accuracy", "positive", "rel-patch", "rel-texture")
 """Of `METRICS`: the paper's Tables 1 to 3, and Figs. 7, 6 and 3."""
 OF_A_RUN = ("setting", "negatives", "alpha", "seed")
-_APART = {"src", "out", "textures", "negatives", "alpha", "seed", "max_steps", "device"}
+_APART = INCIDENTAL | {"src", "negatives", "alpha", "max_steps"}
 
 Row = dict[str, str]
 
@@ -36,7 +37,7 @@ Row = dict[str, str]
 def main(table: Path, works: list[str]) -> None:
     """Adds the runs of ``works`` to ``table``, and prints the means of all that are in it."""
     rows = read_rows(table) if table.exists() else []
-    found = [row for work in works for row in rows_of(find_results([f"{work}/results"]).values())]
+    found = [row for work in works for row in rows_of_work(Path(work))]
     write_rows(table, joined(rows, found))
     print(markdown(read_rows(table)))
 
@@ -54,13 +55,22 @@ def _usual() -> dict[str, Any]:
     return TrainConfig(src="", out="", **recipe).to_dict()
 
 
-def rows_of(results: Iterable[dict[str, Any]]) -> list[Row]:
-    """A row for each run among results of several kinds."""
+def rows_of_work(work: Path) -> list[Row]:
+    """A row for each run in a folder of pacs.sh's; its textures' number belongs to the setting."""
+    built = json.loads((work / "textures" / "index.json").read_text())["config"]
+    number = built["textures_per_image"]
+    textures = "" if number == 1 else f"textures_per_image {number}"
+    return rows_of(find_results([str(work / "results")]).values(), textures)
+
+
+def rows_of(results: Iterable[dict[str, Any]], textures: str = "") -> list[Row]:
+    """A row for each run among results of several kinds; ``textures`` is more of the setting."""
     rows: dict[str, Row] = {}
     for result in (one for one in results if "config" in one):
         config = result["config"]
         alpha = "" if config["negatives"] == "none" else f"{config['alpha']:g}"
-        about = (setting(config), config["negatives"], alpha, str(config["seed"]))
+        differing = ", ".join(filter(None, (setting(config), textures)))
+        about = (differing, config["negatives"], alpha, str(config["seed"]))
         row = rows.setdefault(result["run"], dict(zip(OF_A_RUN, about, strict=True)))
         for name in SHOWN:
             if METRICS[name].kind == result["kind"]:

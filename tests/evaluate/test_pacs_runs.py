@@ -21,7 +21,7 @@ def runs():
     return module
 
 
-def work_of(runs, folder: Path, seed: int, top1: float, **options) -> Path:
+def work_of(runs, folder: Path, seed: int, top1: float, per_image: int = 1, **options) -> Path:
     """A WORK with one run's result of a linear classifier."""
     recipe = runs.tomllib.loads(runs.RECIPE.read_text())
     usual = {name.replace("-", "_"): value for name, value in recipe.items()} | options
@@ -30,6 +30,9 @@ def work_of(runs, folder: Path, seed: int, top1: float, **options) -> Path:
     result |= {"last": {"top1": top1}, "best": {"top1": 99.0}}
     (folder / "results").mkdir(parents=True)
     (folder / "results" / "r.json").write_text(json.dumps(result))
+    (folder / "textures").mkdir()
+    index = {"config": {"textures_per_image": per_image}}
+    (folder / "textures" / "index.json").write_text(json.dumps(index))
     return folder
 
 
@@ -46,6 +49,20 @@ def test_runs_are_added_and_averaged_by_what_was_set(runs, tmp_path, capsys):
     assert "| the recipe's | patch | 1 | 0 1 | 55.0 ± 5.0 |" in said[-2]
     assert "| colour_jitter False | none |  | 0 | 40.0 |" in said[-1]
     assert len(runs.read_rows(table)) == 3
+
+
+def test_a_run_on_other_textures_is_another_setting_and_one_with_more_workers_is_not(
+    runs, tmp_path
+):
+    table = tmp_path / "t.csv"
+    with_textures = {"negatives": "texture", "textures": "t"}
+    works = [
+        work_of(runs, tmp_path / "a", 0, 50.0, **with_textures),
+        work_of(runs, tmp_path / "b", 0, 60.0, per_image=4, **with_textures),
+        work_of(runs, tmp_path / "c", 1, 40.0, workers=2, **with_textures),
+    ]
+    runs.main(table, [str(one) for one in works])
+    assert [row["setting"] for row in runs.read_rows(table)] == ["", "", "textures_per_image 4"]
 
 
 def test_a_run_with_other_figures_does_not_take_ones_place(runs, tmp_path):

@@ -12,9 +12,15 @@ from texgen.evaluate.results import Result, describe
 
 OVER = ("alpha", "queue_size")
 
-_APART = frozenset(
-    {"alpha", "queue_size", "seed", "out", "negatives", "method", "textures", "device", "workers"}
-    | {"textures_split", "log_every", "checkpoint_every", "keep", "missing_texture", "compile"}
+INCIDENTAL = frozenset(
+    {"seed", "out", "textures", "device", "workers", "compile"}
+    | {"log_every", "checkpoint_every", "keep"}
+)
+"""Options by which a run is no other experiment: where it ran, what it wrote, and its draw."""
+_APART = (
+    INCIDENTAL
+    | {"alpha", "queue_size", "negatives", "method"}
+    | {"textures_split", "missing_texture"}
 )
 """What may differ between runs of one figure."""
 
