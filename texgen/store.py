@@ -141,9 +141,8 @@ class TextureStore:
 
     def image(self, which: str | int) -> Image.Image:
         """The texture as an RGB image; see `__getitem__`."""
-        with Image.open(io.BytesIO(self.read(which))) as file:
-            image: Image.Image = file.convert("RGB")
-        return image
+        position = self.position(which) if isinstance(which, str) else self._checked(which)
+        return open_texture(self.read(position), self.key(position), self.location)
 
     def read(self, which: str | int) -> bytes:
         """The texture's file as it is in the shard; see `__getitem__`."""
@@ -172,6 +171,29 @@ class TextureStore:
 
     def __setstate__(self, state: dict[str, str]) -> None:
         self.__init__(**state)  # type: ignore[misc]
+
+
+def open_texture(data: bytes, key: str, location: str) -> Image.Image:
+    """A texture's file, decoded to RGB.
+
+    Args:
+        data: The file.
+        key: Its key.
+        location: OUT, for the error.
+
+    Raises:
+        DatasetError: If it is damaged.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            image: Image.Image = file.convert("RGB")
+    except MemoryError:
+        raise
+    # Pillow's readers raise a dozen kinds of errors on damaged files.
+    except Exception as error:
+        message = f"{location}: the texture of {key} is damaged; `texgen verify` names its shard"
+        raise DatasetError(message) from error
+    return image
 
 
 def _places(location: str, split: str) -> ArrowTable:

@@ -102,7 +102,7 @@ class _Shards(IterableDataset):  # type: ignore[misc]
         if len(self._urls) < ranks * workers:
             readers = f"{ranks * workers} readers ({ranks} ranks of {workers} workers)"
             message = (
-                f"{count_of(len(self._urls), 'shard')} for {readers}: take fewer workers, "
+                f"{count_of(len(self._urls), 'shard')} for {readers}: take fewer workers or ranks, "
                 "a texgen.TextureStore, or shards of a smaller --samples-per-shard"
             )
             raise ConfigError(message)

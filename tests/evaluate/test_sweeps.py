@@ -94,7 +94,7 @@ def test_joined_results_are_no_runs():
 def test_json_of_something_else_is_no_result(text, tmp_path):
     path = tmp_path / "x.json"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=r"x\.json: no result of texgen eval or analyze"):
+    with pytest.raises(ConfigError, match=r"x\.json: damaged, or no result of texgen eval"):
         read_result(path)
     with pytest.raises(ConfigError, match="no JSON of texgen eval or analyze there"):
         find_results([str(tmp_path)])

@@ -124,6 +124,15 @@ def dogs(classes: tuple[str, ...]) -> Mapping:
     return found
 
 
+def _coarse(mapping: Mapping) -> dict[str, str]:
+    coarse: dict[str, str] = {}
+    for fine, own in mapping:
+        if coarse.setdefault(fine, own) != own:
+            message = f"--mapping: {fine} is {coarse[fine]} in one line and {own} in another"
+            raise ConfigError(message)
+    return coarse
+
+
 def fine_coarse(
     run: Run, classifier: Classifier, images: Labelled, mapping: Mapping
 ) -> dict[str, Any]:
@@ -139,10 +148,11 @@ def fine_coarse(
         ``fine`` and ``coarse``, each an `accuracy`; both ``per_group``; ``left_out``.
 
     Raises:
-        ConfigError: If no photograph's class has a coarse one, or classes do not match.
+        ConfigError: If no photograph's class has a coarse one, one has two, or classes do not
+            match.
     """
     match_classes(images.name, images.classes, classifier.classes)
-    coarse = dict(mapping)
+    coarse = _coarse(mapping)
     found, labels = features(run, images, CentreLook(run.config.size))
     given = [classifier.classes[n] for n in classifier(found).argmax(1).tolist()]
     fine: dict[str, list[bool]] = {}

@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from texgen.analyze import bars, paper
 from texgen.analyze.similarity import MODES
@@ -19,14 +20,13 @@ from texgen.analyze.style import (
     BLUE,
     GREEN,
     GREY,
-    MARKERS,
     NARROW,
     ORANGE,
     RED,
-    SERIES,
     STYLE,
     WIDE,
     new_figure,
+    series_style,
     to_file,
 )
 from texgen.analyze.sweeps import METRICS
@@ -98,6 +98,7 @@ def _linear(result: Result) -> Figure:
             label=words,
         )
     ax.set(xlabel="epoch of the linear classifier", ylabel="validation accuracy (%)")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend()
     return figure
 
@@ -120,20 +121,19 @@ def _shape_bias(result: Result) -> Figure:
 
 def _sweep(result: Result) -> Figure:
     names = list(result["metrics"])
-    figure, axes = new_figure(max(NARROW, 2.5 * len(names)), 2.7, len(names))
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    width = max(NARROW, 2.5 * columns)
+    figure, axes = new_figure(width, 2.3 * rows + 0.4, columns, rows)
+    for ax in axes[len(names) :]:
+        ax.set_visible(False)
     label = {"alpha": r"weight of NS, $\alpha$", "queue_size": "keys in the queue"}[result["over"]]
     # A metric may be there for some of the runs only: one colour and one mark a series.
     known = sorted({series for one in result["metrics"].values() for series in one})
     shown: dict[str, Any] = {}
-    for ax, name in zip(axes, names, strict=True):
+    for ax, name in zip(axes, names, strict=False):
         for series, points in result["metrics"][name].items():
-            number = known.index(series)
-            style: dict[str, Any] = {
-                "color": SERIES[number % len(SERIES)],
-                "marker": MARKERS[number % len(MARKERS)],
-                "label": series,
-            }
-            _one_series(ax, points, style)
+            _one_series(ax, series, points, known.index(series))
         if result["over"] == "queue_size":
             ax.set_xscale("log", base=2)
         elif tried := sorted(
@@ -144,15 +144,18 @@ def _sweep(result: Result) -> Figure:
         handles, labels = ax.get_legend_handles_labels()
         shown |= dict(zip(labels, handles, strict=True))
     shown = {series: shown[series] for series in known}
-    figure.legend(shown.values(), shown, loc="outside lower center", ncols=min(4, len(shown)))
+    # Wider than the figure it would be cut off.
+    longest = max(map(len, shown))
+    ncols = max(1, min(4, len(shown), int(width / (0.6 + 0.06 * longest))))
+    figure.legend(shown.values(), shown, loc="outside lower center", ncols=ncols)
     return figure
 
 
-def _one_series(ax: Axes, points: Sequence[dict[str, Any]], style: dict[str, Any]) -> None:
-    flat = [one for one in points if one["x"] is None]
-    for one in flat:
+def _one_series(ax: Axes, name: str, points: Sequence[dict[str, Any]], number: int) -> None:
+    for one in (one for one in points if one["x"] is None):
         # A run without NS has no alpha: a level.
-        ax.axhline(one["mean"], color=style["color"], linestyle="--", label=style["label"])
+        style = series_style(number, level=True)
+        ax.axhline(one["mean"], label=name, **style)
         if one["se"] is not None:
             low, high = one["mean"] - one["se"], one["mean"] + one["se"]
             ax.axhspan(low, high, color=style["color"], alpha=0.12, linewidth=0)
@@ -160,7 +163,8 @@ def _one_series(ax: Axes, points: Sequence[dict[str, Any]], style: dict[str, Any
     if rest:
         spread = [one["se"] or 0.0 for one in rest]
         x, y = [one["x"] for one in rest], [one["mean"] for one in rest]
-        ax.errorbar(x, y, spread, capsize=2, elinewidth=0.9, **style)
+        style = series_style(number)
+        ax.errorbar(x, y, spread, label=name, capsize=2, elinewidth=0.9, **style)
 
 
 _DRAW: dict[str, Callable[[Result], Figure]] = {

@@ -68,7 +68,8 @@ def _run(result: Result) -> str:
 def _plot(path: Path, result: Result) -> str:
     if not path.is_file():
         return paragraph(f"There is no plot {text(path.name)}.")
-    name = text(_run(result) if "run" in result else path.stem)
+    # A run may have two results of a kind.
+    name = text(f"{path.stem}: {_run(result)}" if "run" in result else path.stem)
     data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as file:
         # In proportion, and sharp on fine screens. On white, in the dark too.

@@ -83,8 +83,8 @@ def similarity(
         hardness of each NS.
 
     Raises:
-        ConfigError: If there is less than a batch.
-        DatasetError: If no photograph has a texture.
+        ConfigError: If there is less than a batch, or no photograph has a texture.
+        DatasetError: If a texture is damaged.
     """
     positions = np.arange(len(photographs.keys))
     check_patches(config.patch_range, run.config.size)

@@ -7,15 +7,22 @@ line besides.
 from __future__ import annotations
 
 import io
+import warnings
 from typing import Any
 
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6B6B6B"
 SERIES = (BLUE, RED, GREEN, "#CC79A7", ORANGE, "#56B4E9")
 MARKERS = "osD^vP"
+_LINES = ("-", "--", ":", "-.")
+_OTHER_SCRIPTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS")
+"""Fonts for what DejaVu has not, such as names of classes; the first that is there."""
+_INSTALLED = set(font_manager.get_font_names())
 STYLE: dict[Any, Any] = {
+    "font.family": ["DejaVu Sans", *(one for one in _OTHER_SCRIPTS if one in _INSTALLED)],
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.spines.top": False,
@@ -35,10 +42,27 @@ WIDE, NARROW = 6.8, 3.4
 """Two columns of a page and one, inches."""
 
 
-def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches, with axes side by side."""
+def new_figure(
+    width: float, height: float, columns: int = 1, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """A figure of so many inches, with axes row by row."""
     figure = Figure((width, height), layout="constrained")
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+    return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
+
+
+def series_style(number: int, *, level: bool = False) -> dict[str, Any]:
+    """Colour, marker and line of a series: no two of the first 24 are alike.
+
+    Args:
+        number: Of the series.
+        level: Whether it is a line across, without points.
+    """
+    again = number // len(SERIES)
+    style: dict[str, Any] = {
+        "color": SERIES[number % len(SERIES)],
+        "linestyle": _LINES[(again + level) % len(_LINES)],
+    }
+    return style if level else style | {"marker": MARKERS[(number + again) % len(MARKERS)]}
 
 
 def to_file(figure: Figure, kind: str) -> bytes:
@@ -46,5 +70,8 @@ def to_file(figure: Figure, kind: str) -> bytes:
     file = io.BytesIO()
     # The same bytes at any time.
     about = {"CreationDate": None} if kind == "pdf" else None
-    figure.savefig(file, format=kind, dpi=220, metadata=about)
+    with warnings.catch_warnings():
+        # A letter that no font has is drawn as a box.
+        warnings.filterwarnings("ignore", message="Glyph")
+        figure.savefig(file, format=kind, dpi=220, metadata=about)
     return file.getvalue()

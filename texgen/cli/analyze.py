@@ -60,14 +60,14 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
     from texgen.analyze.similarity import similarity as measure
     from texgen.evaluate.results import make_result
     from texgen.evaluate.run import open_run
-    from texgen.store import TextureStore
+    from texgen.train.negatives import open_textures
     from texgen.train.photographs import open_photographs
 
     run = open_run(options["place"], options["device"], options["workers"], head=True)
     src, kind = place_of_photographs(run, options)
     split = options["split"]
     textures = options["textures"] or run.config.textures
-    store = TextureStore(textures, options["textures_split"] or split) if textures else None
+    store = open_textures(textures, options["textures_split"] or split) if textures else None
     config = SimilarityConfig(
         options["images"],
         options["batch_size"] or run.config.batch_size // run.config.accumulate,

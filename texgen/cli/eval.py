@@ -161,10 +161,13 @@ def ood(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
     folders, mappings = named("--set", options["sets"]), named("--mapping", options["mappings"])
     if unknown := [name for name in mappings if name not in folders]:
-        message = f"--mapping {unknown[0]}=…: no --set is called {unknown[0]}"
+        name = unknown[0]
+        message = f"--mapping {name}={mappings[name]}: no --set is called {name}"
         raise ConfigError(message)
     if not (folders or options["corrupted"] or options["corrupt"]):
         raise ConfigError("name what to evaluate on: --set NAME=DIR, --corrupted DIR, --corrupt")
+    if options["corruptions"] and not (options["corrupted"] or options["corrupt"]):
+        raise ConfigError("--corruption: of what? add --corrupted DIR, or --corrupt")
     with frozen_run(options) as run:
         domains = _domains(run, options, folders, mappings)
         corrupted = _corrupted_source(run, options)
@@ -174,10 +177,17 @@ def ood(**options: Any) -> None:  # noqa: ANN401 - click checks them
         if corrupted is not None:
             found["corrupted"] = _evaluate_corrupted(run, classifier, corrupted, options)
     found["paper"] = table_for(classifier.classes)
-    words = [f"{name} {accuracy_words(one)}" for name, one in sets.items()]
+    words = [f"{name} {accuracy_words(one)}{_left_out(one)}" for name, one in sets.items()]
     if found["corrupted"]:
         words.append(f"corrupted {found['corrupted']['mean']:.1f} %")
     finish(options, make_result("ood", run, found), ", ".join(words))
+
+
+def _left_out(found: dict[str, Any]) -> str:
+    """A class that was misspelt in a mapping shows here."""
+    if not found["left_out"]:
+        return ""
+    return f" ({found['left_out']} of {found['left_out'] + found['images']} left out)"
 
 
 def _domains(
@@ -195,7 +205,8 @@ def _domains(
     if options["val_split"]:
         domains.append(Domain("val", photographs(run, options, "val_split")))
         if "val" in folders:
-            raise ConfigError("--set val=…: --val-split has that name; take another")
+            message = f"--set val={folders['val']}: --val-split has that name; take another"
+            raise ConfigError(message)
     for name, folder in folders.items():
         mapping = read_mapping(mappings[name]) if name in mappings else None
         with called("--src", "--set"):

@@ -59,18 +59,20 @@ def match_classes(
     pairs = set(mapping) if mapping is not None else {(one, one) for one in theirs}
     right = torch.tensor([[(one, other) in pairs for other in ours] for one in theirs])
     if not right.any():
-        message = (
-            f"{name}: none of its classes ({', '.join(theirs[:3])}, …) is one of the classifier's "
-            f"({', '.join(ours[:3])}, …); a mapping file says which is which"
-        )
+        both = f"({', '.join(theirs[:3])}, …) and the classifier's ({', '.join(ours[:3])}, …)"
+        if mapping is None:
+            message = f"{name}: none of its classes {both} are the same; a mapping says which are"
+        else:
+            message = f"{name}: no line of the mapping has one of its classes {both}, in this order"
         raise ConfigError(message)
     return right
 
 
-def judge(scores: Tensor, labels: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+def judge(name: str, scores: Tensor, labels: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """Right or wrong, where only classes in common are answers.
 
     Args:
+        name: Of the set, for the error.
         scores: (N, C), the largest is the answer.
         labels: (N,), of T classes.
         right: (T, C) bool, see `match_classes`.
@@ -79,12 +81,19 @@ def judge(scores: Tensor, labels: Tensor, right: Tensor) -> tuple[Tensor, Tensor
         (n,) bool and their labels (n,), of the images whose class is in common.
 
     Raises:
-        ConfigError: If there are no such images.
+        ConfigError: If there are no such images, or there is but one answer.
     """
     answers = torch.where(right.any(0))[0]
+    if len(answers) < 2:
+        message = (
+            f"{name}: has one class in common with the classifier, and every answer would be "
+            "right; name a set with two or more"
+        )
+        raise ConfigError(message)
     known = right.any(1)[labels]
     if not known.any():
-        raise ConfigError("no image is of a class that the set and the classifier have in common")
+        message = f"{name}: no image is of a class in common with the classifier"
+        raise ConfigError(message)
     scores, labels = scores[known], labels[known]
     given = answers[scores[:, answers].argmax(1)]
     return right[labels, given], labels

@@ -19,11 +19,12 @@ from torchvision.transforms import functional as F
 
 from texgen.dataset import open_split
 from texgen.errors import ConfigError, TexgenError
+from texgen.evaluate.classes import match_classes
 from texgen.evaluate.run import Run
 from texgen.source import SPLIT_NAMES
-from texgen.store import TextureStore
 from texgen.train.augment import Augmentation, centre_view, normalised
 from texgen.train.data import SeededWorker, collate, whole
+from texgen.train.negatives import open_textures
 from texgen.train.pairs import Draw, Sample
 from texgen.train.photographs import Photographs, open_photographs
 
@@ -148,6 +149,31 @@ def labelled(name: str, photographs: Photographs) -> Labelled:
     return Labelled(name, photographs, positions, tuple(photographs.classes) or numbers)
 
 
+def labels_among(images: Labelled, learned: str, ours: Sequence[str]) -> Tensor:
+    """What a classifier that learned their classes calls the labels of images.
+
+    Args:
+        images: To evaluate on.
+        learned: Name of what was learned from, for the error.
+        ours: Its classes.
+
+    Returns:
+        (T,) int64, by label of ``images``.
+
+    Raises:
+        ConfigError: If an image's class was not learned, or there is no choice.
+    """
+    right = match_classes(images.name, images.classes, ours)
+    there = np.unique(images.photographs.labels[images.positions])
+    if missing := [images.classes[n] for n in there if images.classes[n] not in ours]:
+        message = f"{images.name} has classes that {learned} has not: {', '.join(missing[:3])}"
+        raise ConfigError(message)
+    if len(ours) < 2:
+        message = f"{learned} has one class, and every answer would be right; name two or more"
+        raise ConfigError(message)
+    return right.int().argmax(1)
+
+
 def open_labelled(location: str, split: str, src_format: str | None = None) -> Labelled:
     """The photographs of a split that have a class.
 
@@ -178,11 +204,11 @@ class Textures:
         split: Its split.
 
     Raises:
-        DatasetError: If there is no finished data set, or none with that split.
+        ConfigError: If there is no finished data set, or none with that split.
     """
 
     def __init__(self, location: str, split: str) -> None:
-        self._store = TextureStore(location, split)
+        self._store = open_textures(location, split)
         _, index = open_split(location, split)
         self.classes = tuple(index.classes)
         self.labels = self._store.labels

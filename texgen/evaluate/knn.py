@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from texgen.errors import ConfigError
-from texgen.evaluate.classes import accuracy, judge, match_classes, per_class
+from texgen.evaluate.classes import accuracy, per_class
 from texgen.evaluate.features import features
-from texgen.evaluate.images import CentreLook, Labelled
+from texgen.evaluate.images import CentreLook, Labelled, labels_among
 from texgen.evaluate.run import Run
 
 _CHUNK = 1024
@@ -82,6 +82,7 @@ class KnnClassifier:
 
     def __init__(self, run: Run, train: Labelled, k: int = 200, temperature: float = 0.1) -> None:
         self.classes = train.classes
+        self.learned = train.name
         self.k, self.temperature = k, temperature
         if k > len(train.positions):
             message = f"--k {k}: {train.name} has {len(train.positions)} photographs; take less"
@@ -103,11 +104,12 @@ def evaluate_knn(run: Run, classifier: KnnClassifier, val: Labelled) -> dict[str
         ``top1`` and ``se`` in percent, ``k``, ``temperature``, ``images``, ``per_class``.
 
     Raises:
-        ConfigError: If the two have no class in common.
+        ConfigError: If a photograph's class is none of the classifier's, or there is but one.
     """
-    right = match_classes(val.name, val.classes, classifier.classes)
+    among = labels_among(val, classifier.learned, classifier.classes)
     found, labels = features(run, val, CentreLook(run.config.size))
-    correct, labels = judge(classifier(found), labels, right)
+    labels = among[labels]
+    correct = classifier(found).argmax(1) == labels
     whole = accuracy(correct)
     return {
         "top1": whole["accuracy"],
@@ -116,5 +118,5 @@ def evaluate_knn(run: Run, classifier: KnnClassifier, val: Labelled) -> dict[str
         "temperature": classifier.temperature,
         "images": whole["images"],
         "classes": list(classifier.classes),
-        "per_class": per_class(correct, labels, val.classes),
+        "per_class": per_class(correct, labels, classifier.classes),
     }

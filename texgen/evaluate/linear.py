@@ -14,9 +14,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from texgen.errors import ConfigError, TexgenError
-from texgen.evaluate.classes import accuracy, match_classes, per_class
+from texgen.evaluate.classes import accuracy, per_class
 from texgen.evaluate.features import features
-from texgen.evaluate.images import CentreLook, Labelled, RandomLook, batches, make_loader
+from texgen.evaluate.images import (
+    CentreLook,
+    Labelled,
+    RandomLook,
+    batches,
+    labels_among,
+    make_loader,
+)
 from texgen.evaluate.run import Run, fingerprint, unchanged
 from texgen.train.augment import Augmentation
 from texgen.train.pairs import Draws
@@ -88,13 +95,16 @@ def load_linear(result: str, run: Run) -> LinearClassifier:
         ConfigError: If there is none, or it belongs to another encoder.
     """
     path = Path(result).with_suffix(".pt")
+    if not path.is_file():
+        message = f"--linear {result}: {path.name} is not beside it; run texgen eval linear again"
+        raise ConfigError(message)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         weight, classes = state["weight"], tuple(state["classes"])
         layer = nn.Linear(weight.shape[1], weight.shape[0])
         layer.load_state_dict({"weight": weight, "bias": state["bias"]})
     except Exception as error:
-        message = f"{path}: no classifier of texgen eval linear ({type(error).__name__})"
+        message = f"{path}: damaged, or no classifier of texgen eval linear; run that again"
         raise ConfigError(message) from error
     if state["encoder"] != fingerprint(run.encoder):
         message = (
@@ -129,15 +139,10 @@ def train_linear(
         ConfigError: If the splits' classes differ, or there is less than a batch.
         TexgenError: If the loss is no number.
     """
-    right = match_classes(val.name, val.classes, train.classes)
-    if not bool(right.any(1)[torch.as_tensor(val.photographs.labels[val.positions])].all()):
-        missing = [one for one in val.classes if one not in train.classes]
-        message = f"{val.name} has classes that {train.name} has not: {', '.join(missing[:3])}"
-        raise ConfigError(message)
+    among = labels_among(val, train.name, train.classes)
     with unchanged(run.encoder):
         found, labels = features(run, val, CentreLook(run.config.size))
-        # As the training split counts them.
-        labels = right.int().argmax(1)[labels]
+        labels = among[labels]
         torch.manual_seed(config.seed)
         layer = _new_layer(found.shape[1], len(train.classes)).to(run.device)
         epochs = (_cached if config.cached else _augmented)(run, train, config)

@@ -45,12 +45,12 @@ def evaluate_domain(
         classes) and ``per_class``.
 
     Raises:
-        ConfigError: If no class is in common.
+        ConfigError: If no class is in common, or one alone.
     """
     images = domain.images
     right = match_classes(images.name, images.classes, classifier.classes, domain.mapping)
     found, labels = features(run, images, look or CentreLook(run.config.size))
-    correct, kept = judge(classifier(found), labels, right)
+    correct, kept = judge(images.name, classifier(found), labels, right)
     return {
         **accuracy(correct),
         "classes": int(right.any(0).sum()),

@@ -58,25 +58,32 @@ def read_result(path: Path, kind: str | None = None) -> Result:
     Raises:
         ConfigError: If it is none, or of another kind.
     """
-    result = _read(path)
-    if result is None:
-        message = f"{path}: no result of texgen eval or analyze; name the F.json that one wrote"
-        raise ConfigError(message)
+    result = _checked(path, _load(path))
     if kind is not None and result["kind"] != kind:
         message = f"{path}: a result of {result['kind']}, not of {kind}"
         raise ConfigError(message)
     return result
 
 
-def _read(path: Path) -> Result | None:
+def _load(path: Path) -> object:
+    """JSON; None where there is none that is whole."""
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(result, dict):
-        return None
-    needed = _HOLDS.get(result.get("kind", ""))
-    return result if needed is not None and needed <= result.keys() else None
+
+
+def _is_of_a_kind(content: object) -> bool:
+    return isinstance(content, dict) and str(content.get("kind")) in _HOLDS
+
+
+def _checked(path: Path, content: object) -> Result:
+    if isinstance(content, dict) and _is_of_a_kind(content):
+        result: Result = content
+        if _HOLDS[result["kind"]] <= result.keys():
+            return result
+    message = f"{path}: damaged, or no result of texgen eval or analyze; make it again, or move it"
+    raise ConfigError(message)
 
 
 def find_results(places: Sequence[str]) -> dict[Path, Result]:
@@ -90,9 +97,11 @@ def find_results(places: Sequence[str]) -> dict[Path, Result]:
         if not place.is_dir():
             found[place] = read_result(place)
             continue
-        # Other JSON may lie there, such as a run's config.
-        below = {path: _read(path) for path in sorted(place.rglob("*.json"))}
-        found |= {path: result for path, result in below.items() if result is not None}
+        for path in sorted(place.rglob("*.json")):
+            content = _load(path)
+            # Whole JSON of something else, such as a run's config, may lie there.
+            if content is None or _is_of_a_kind(content):
+                found[path] = _checked(path, content)
     if not found:
         message = f"{places[0]}: no JSON of texgen eval or analyze there"
         raise ConfigError(message)

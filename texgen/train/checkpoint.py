@@ -60,15 +60,20 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        message = (
-            f"{path}: not a checkpoint that can be read ({type(error).__name__}); name a run of "
-            "texgen train, or remove it"
-        )
+        message = f"{path}: damaged, or no checkpoint of texgen train; {_instead(path)}"
         raise ConfigError(message) from error
     if not isinstance(state, dict) or not {"config", "method", "step"} <= state.keys():
-        message = f"{path}: not a checkpoint of texgen train"
+        message = f"{path}: no checkpoint of texgen train; name one, or a run"
         raise ConfigError(message)
     return state
+
+
+def _instead(path: Path) -> str:
+    """What goes on without a checkpoint."""
+    before = [one for one in checkpoints(path.parent.parent) if one.name < path.name]
+    if not before:
+        return "name another, or remove it"
+    return f"remove it, and {before[-1].name} is taken"
 
 
 @contextlib.contextmanager
@@ -82,7 +87,7 @@ def whole_checkpoint(path: Path) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [""])[0]
-        message = f"{path}: damaged, or of another texgen ({reason}); remove it"
+        message = f"{path}: damaged, or of another texgen ({reason}); {_instead(path)}"
         raise ConfigError(message) from error
 
 

@@ -17,7 +17,6 @@ from torch.utils.data import DataLoader, default_collate
 
 from texgen import signals
 from texgen.errors import ConfigError, TexgenError
-from texgen.store import TextureStore
 from texgen.train.augment import Augmentation
 from texgen.train.config import TrainConfig
 from texgen.train.distributed import world
@@ -26,6 +25,7 @@ from texgen.train.negatives import (
     PatchNegatives,
     TextureNegatives,
     check_textures,
+    open_textures,
 )
 from texgen.train.pairs import Draws, Pairs, Sample, StreamedPairs
 from texgen.train.photographs import open_photographs
@@ -46,8 +46,8 @@ class Data:
         photographs_sha256: Of the keys of those that are trained on, hex.
 
     Raises:
-        ConfigError: If photographs or textures are not there, or do not fit the batch.
-        DatasetError: If they do not belong together.
+        ConfigError: If photographs or textures are not there, do not belong together, or do not
+            fit the batch.
     """
 
     def __init__(self, config: TrainConfig, ns_views: int) -> None:
@@ -61,7 +61,7 @@ class Data:
                 config.num_negatives, config.patch_range, non_overlapping=config.non_overlapping
             )
         if config.negatives == "texture":
-            store = TextureStore(str(config.textures), config.textures_split or config.split)
+            store = open_textures(str(config.textures), config.textures_split or config.split)
             patches = negatives if config.missing_texture == "patch" else None
             negatives = TextureNegatives(config.num_negatives, photographs, store, patches)
             positions, self.without_texture = check_textures(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as dist_nn
 from torch import Tensor
 
 
@@ -37,8 +38,23 @@ def gather_with_gradient(tensor: Tensor) -> Tensor:
     _, ranks = world()
     if ranks == 1:
         return tensor
-    parts: tuple[Tensor, ...] = dist_nn.all_gather(tensor.contiguous())  # type: ignore[no-untyped-call]
-    return torch.cat(parts)
+    gathered: Tensor = _Gather.apply(tensor)
+    return gathered
+
+
+class _Gather(torch.autograd.Function):
+    """Each rank's loss depends on all rows, so that a row's gradient is the sum of all ranks'."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ANN401 - torch's signature
+        return gather(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401 - torch's signature
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        rank, ranks = world()
+        return total.chunk(ranks)[rank]
 
 
 def mean_over_ranks(tensor: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def train(config: TrainConfig, tell: Tell = lambda done, steps, row: None) -> Su
     Raises:
         ConfigError: If the options contradict each other, what is there, or the checkpoint.
         LockedError: If another process trains into ``config.out``.
-        DatasetError: If photographs and textures do not belong together.
+        DatasetError: If a texture is damaged.
         DivergedError: If the loss became infinite or no number; the last checkpoint is good.
         InterruptedBuildError: After Ctrl-C or SIGTERM; a checkpoint of that step is there.
     """
@@ -209,10 +209,10 @@ class _Run:
 
     def _resume(self) -> None:
         found = checkpoints(self.folder)
+        if world()[0] == 0 and not (found and (self.folder / CONFIG).exists()):
+            text = json.dumps(self.config.to_dict(), indent=2) + "\n"
+            (self.folder / CONFIG).write_text(text)
         if not found:
-            if world()[0] == 0:
-                text = json.dumps(self.config.to_dict(), indent=2) + "\n"
-                (self.folder / CONFIG).write_text(text)
             return
         state = load_checkpoint(found[-1])
         with whole_checkpoint(found[-1]):

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from texgen.errors import DatasetError
+from texgen.errors import ConfigError, DatasetError
 from texgen.store import TextureStore
 from texgen.train.augment import View
 from texgen.train.patchnegative import PatchNegative
@@ -99,6 +99,19 @@ class TextureNegatives:
         return torch.stack([view(self._store.image(one)) for one in chosen])
 
 
+def open_textures(location: str, split: str) -> TextureStore:
+    """The textures that ``--textures`` names.
+
+    Raises:
+        ConfigError: If they are not there.
+    """
+    try:
+        return TextureStore(location, split)
+    except DatasetError as error:
+        message = f"--textures {location}: {error}"
+        raise ConfigError(message) from error
+
+
 def check_textures(
     photographs: Photographs, store: TextureStore, missing: str
 ) -> tuple[NDArray[np.int64], int]:
@@ -113,21 +126,21 @@ def check_textures(
         (n,) int64, all of them unless some are skipped; and the number without a texture.
 
     Raises:
-        DatasetError: If no photograph has a texture, or one has none and that is an error.
+        ConfigError: If no photograph has a texture, or one has none and that is an error.
     """
     there = store.textured(photographs.keys)
     if not there.any():
         message = (
-            f"none of {count_of(len(there), 'photograph')} has a texture in {store.location}: "
-            "name the SRC that it was built from"
+            f"--textures {store.location}: none of {count_of(len(there), 'photograph')} has a "
+            "texture there; name the SRC that it was built from"
         )
-        raise DatasetError(message)
+        raise ConfigError(message)
     if missing == "error" and not there.all():
         first = photographs.keys[int(np.argmin(there))].as_py()
         message = (
-            f"{count_of(int((~there).sum()), 'photograph')} without a texture in "
-            f"{store.location}, the first is {first}; --missing-texture skip or patch goes on"
+            f"--textures {store.location}: {count_of(int((~there).sum()), 'photograph')} without "
+            f"a texture there, the first is {first}; --missing-texture skip or patch goes on"
         )
-        raise DatasetError(message)
+        raise ConfigError(message)
     positions = np.flatnonzero(there) if missing == "skip" else np.arange(len(there))
     return positions, int((~there).sum())

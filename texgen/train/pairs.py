@@ -6,7 +6,6 @@ makes it, in whatever order, so that a run that is resumed goes on as it would h
 
 from __future__ import annotations
 
-import io
 import itertools
 import random
 import tarfile
@@ -23,6 +22,7 @@ from torch.utils.data import Dataset, IterableDataset, Sampler
 from texgen.config import FORMATS
 from texgen.errors import ConfigError, DatasetError, TexgenError
 from texgen.keys import find_key, photograph_key
+from texgen.store import open_texture
 from texgen.streaming import webdataset
 from texgen.train.augment import Augmentation, View
 from texgen.train.distributed import world
@@ -140,17 +140,19 @@ class StreamedPairs(IterableDataset[Sample]):
             if position is None:
                 message = f"no photograph has the key {image_key!r}; name the SRC of the build"
                 raise DatasetError(message)
-            data = next(found[suffix] for suffix in FORMATS if suffix in found)
+            # A sample that lost its image in a damaged shard has none of these.
+            data = next((found[suffix] for suffix in FORMATS if suffix in found), b"")
+            texture = _OneTexture(open_texture(data, key, self._location))
             seen[key] += 1
             rng = random.Random(f"{self._seed}/{seen[key]}/{key}")  # noqa: S311
-            yield self._pairs.sample(position, rng, _OneTexture(data))
+            yield self._pairs.sample(position, rng, texture)
 
 
 class _OneTexture:
-    """`Negatives` of a texture's file."""
+    """`Negatives` of one texture."""
 
-    def __init__(self, data: bytes) -> None:
-        self._image = Image.open(io.BytesIO(data)).convert("RGB")
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
 
     def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
         return view(self._image)[None]

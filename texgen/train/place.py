@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from texgen.errors import ConfigError, LockedError
+from texgen.errors import ConfigError, LockedError, TexgenError
 from texgen.train.checkpoint import FOLDER
 from texgen.train.config import TrainConfig
 from texgen.train.metrics import BOARD, LINES, TABLE
 
 CONFIG = "config.json"
 _LOCK = "lock"
-_OWN = {CONFIG, _LOCK, FOLDER, LINES, TABLE, BOARD}
+_FILES, _FOLDERS = {CONFIG, _LOCK, LINES, TABLE}, {FOLDER, BOARD}
 
 
 @contextlib.contextmanager
@@ -30,6 +31,7 @@ def claimed(config: TrainConfig) -> Iterator[None]:
     if "://" not in config.src and folder.resolve().is_relative_to(Path(config.src).resolve()):
         message = f"--out {folder}: lies in --src; name a folder beside it"
         raise ConfigError(message)
+    there = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_own(folder)
@@ -43,13 +45,21 @@ def claimed(config: TrainConfig) -> Iterator[None]:
         except OSError as error:
             message = f"--out {folder}: another texgen train is at work in it; wait, or stop it"
             raise LockedError(message) from error
-        yield
+        try:
+            yield
+        except TexgenError:
+            if not there and [path.name for path in folder.iterdir()] == [_LOCK]:
+                # Nothing came of it, such as after a misspelt option.
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def _check_own(folder: Path) -> None:
     names = sorted(path.name for path in folder.iterdir())
-    foreign = [name for name in names if name not in _OWN]
-    if CONFIG in names and not _is_ours(folder / CONFIG):
+    own = {name for name in _FILES if (folder / name).is_file()}
+    own |= {name for name in _FOLDERS if (folder / name).is_dir()}
+    foreign = [name for name in names if name not in own]
+    if CONFIG in own and not _is_ours(folder / CONFIG):
         foreign.append(CONFIG)
     if foreign:
         message = f"--out {folder}: holds {foreign[0]}, which is no run's; name a folder of its own"
@@ -59,5 +69,8 @@ def _check_own(folder: Path) -> None:
 def _is_ours(path: Path) -> bool:
     try:
         return "negatives" in json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, TypeError):
+    except ValueError as error:
+        message = f"--out {path.parent}: {CONFIG} is damaged; delete it, it is written anew"
+        raise ConfigError(message) from error
+    except TypeError:
         return False
