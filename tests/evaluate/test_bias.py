@@ -105,3 +105,10 @@ def test_a_mapping_of_other_classes_is_an_error(photographs, tiny_run):
     answers = Answers(("ant", "bee", "cat"), torch.zeros(12, 3))
     with pytest.raises(ConfigError, match="stands first"):
         fine_coarse(tiny_run, answers, images, [("emu", "bird")])
+
+
+def test_a_class_in_two_coarse_ones_is_an_error(photographs, tiny_run):
+    images = open_labelled(str(photographs), "val")
+    answers = Answers(("ant", "bee", "cat"), torch.zeros(12, 3))
+    with pytest.raises(ConfigError, match="ant is insect in one line and mammal in another"):
+        fine_coarse(tiny_run, answers, images, [("ant", "insect"), ("ant", "mammal")])

@@ -162,7 +162,7 @@ WRONG = {
     ),
     "no linear": (
         ["eval", "ood", "{run}", "--linear", "{tmp}/x.json", "--set", "a={emus}"],
-        "no classifier of",
+        "x.pt is not beside it; run texgen eval linear again",
     ),
     "no dogs": (["analyze", "fine-coarse", "{run}", "--knn", "--k", "3"], "by --mapping"),
     "no splits": (["eval", "knn", "{run}", "--src", "{more}"], "has no train and val in it"),
@@ -172,26 +172,36 @@ WRONG = {
     "not a result": (["analyze", "sweep", "{run}/config.json"], "no result of texgen"),
     "no textures": (
         ["analyze", "similarity", "{run}", "--textures", "{tmp}"],
-        "index.json|no finished",
+        "texgen: --textures .*: no finished",
+    ),
+    "no texture split": (
+        [
+            *("analyze", "texture-accuracy", "{run}", "--knn", "--k", "3"),
+            *("--textures", "{textures}", "--textures-split", "x"),
+        ],
+        "texgen: --textures .*no split 'x'",
+    ),
+    "corruption of nothing": (
+        ["eval", "ood", "{run}", "--knn", "--set", "a={emus}", "--corruption", "fog"],
+        "--corruption: of what",
     ),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_one_line(what, trained, tmp_path, capsys):
+def test_what_is_wrong_is_one_line(what, trained, textures, tmp_path, capsys):
     arguments, expected = WRONG[what]
     make_source(tmp_path / "more" / "emus", {"emu": 1}, (40, 40))
     (tmp_path / "empty").mkdir()
     places = {"tmp": tmp_path / "empty", "run": trained, "emus": tmp_path / "more" / "emus"}
-    places["more"] = tmp_path / "more"
+    places |= {"more": tmp_path / "more", "textures": textures}
     filled = [one.format(**places) for one in arguments]
     common = [] if "sweep" in filled else COMMON
     code = run([*filled, "--out", str(tmp_path / "f.json"), *common])
     said = capsys.readouterr().err
     assert said.count("\n") == 1, said
     assert re.search(expected, said), said
-    # As `texgen train` ends where there is no data set.
-    assert code == (1 if what == "no textures" else 2)
+    assert code == 2
     assert not (tmp_path / "f.json").exists()
 
 

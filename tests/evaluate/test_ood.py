@@ -41,12 +41,12 @@ def test_mce_of_some_corruptions_is_refused():
 
 
 def test_images_of_other_classes_are_left_out(tiny_run, tmp_path):
-    make_source(tmp_path, {"bee": 2, "emu": 3}, (40, 40))
+    make_source(tmp_path, {"bee": 2, "cat": 1, "emu": 3}, (40, 40))
     # Ant is no class of the set, and never the answer.
-    answers = Answers(CLASSES, torch.tensor([[9.0, 1, 0]] * 5))
+    answers = Answers(CLASSES, torch.tensor([[9.0, 1, 0]] * 2 + [[9.0, 0, 1]] * 4))
     found = evaluate_domain(tiny_run, answers, Domain("set", open_folder(str(tmp_path))))
     assert found["accuracy"] == 100.0
-    assert (found["images"], found["left_out"], found["classes"]) == (2, 3, 1)
+    assert (found["images"], found["left_out"], found["classes"]) == (3, 3, 2)
 
 
 def test_a_folder_may_have_the_name_of_a_split(tmp_path):

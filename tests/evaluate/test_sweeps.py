@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from texgen.analyze.sweeps import sweep
+from texgen.analyze.sweeps import METRICS, sweep
 from texgen.errors import ConfigError
 from texgen.evaluate.results import find_results, read_result
 from texgen.train.config import TrainConfig
@@ -90,11 +93,39 @@ def test_joined_results_are_no_runs():
     assert found["metrics"]["linear"]
 
 
-@pytest.mark.parametrize("text", ['{"kind": "linear"}', '{"kind": "other"}', "[1]", "{"])
+OTHER = ['{"kind": "other"}', "[1]", "{}"]
+"""Whole, and of something else, such as a run's config."""
+
+
+@pytest.mark.parametrize("text", ['{"kind": "linear"}', "{", *OTHER])
 def test_json_of_something_else_is_no_result(text, tmp_path):
     path = tmp_path / "x.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"x\.json: damaged, or no result of texgen eval"):
         read_result(path)
-    with pytest.raises(ConfigError, match="no JSON of texgen eval or analyze there"):
+    expected = "no JSON of texgen eval" if text in OTHER else "x.json: damaged, or no result"
+    with pytest.raises(ConfigError, match=expected):
         find_results([str(tmp_path)])
+
+
+def test_the_first_two_dozen_series_are_all_drawn_otherwise():
+    from texgen.analyze.style import series_style
+
+    for level in (False, True):
+        styles = [tuple(series_style(n, level=level).items()) for n in range(24)]
+        assert len(set(styles)) == 24
+
+
+def test_the_legend_of_a_sweep_fits_into_the_figure():
+    from texgen.analyze.plots import draw
+
+    point = [{"x": 16.0, "mean": 1.0, "se": None, "runs": 1}]
+    names = [f"moco, {kind}, alpha = 2.25" for kind in ("texture", "patch", "other", "more")]
+    for count in (1, 4):
+        metrics = dict.fromkeys(list(METRICS)[:count], dict.fromkeys(names, point))
+        found = {"kind": "sweep", "over": "queue_size", "metrics": metrics}
+        with Image.open(io.BytesIO(draw(found)[".png"])) as image:
+            pixels = np.asarray(image.convert("L"))
+        # Letters that were cut off would touch an edge below the axes.
+        edges = pixels[-pixels.shape[0] // 4 :, [0, -1]]
+        assert edges.min() > 200

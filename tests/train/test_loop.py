@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import command
+from tests.conftest import command, make_source
 from texgen.cli.main import run
 from texgen.train.checkpoint import checkpoints, load_checkpoint
 from texgen.train.metrics import read_metrics
@@ -161,7 +164,17 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(photographs, tmp_path, c
     place.parent.mkdir(parents=True)
     torch.save({"config": "{}", "method": Evil(), "step": 1}, place)
     assert run(arguments(photographs, tmp_path / "run")) == 2
-    assert "not a checkpoint" in capsys.readouterr().err
+    assert "no checkpoint of texgen train" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_says_which_one_is_taken_without_it(photographs, tmp_path, capsys):
+    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "10")) == 0
+    first, last = checkpoints(tmp_path / "run")
+    last.write_bytes(last.read_bytes()[:1000])
+    capsys.readouterr()
+    assert run(arguments(photographs, tmp_path / "run")) == 2
+    assert f"{last}: damaged" in (said := capsys.readouterr().err)
+    assert f"remove it, and {first.name} is taken" in said
 
 
 class Evil:
@@ -346,6 +359,58 @@ def test_a_folder_of_something_else_is_left_alone(photographs, tmp_path, capsys)
     assert (tmp_path / "project" / "config.json").read_text() == '{"mine": 1}'
 
 
+@pytest.mark.parametrize("name", ["checkpoints", "metrics.jsonl"])
+def test_what_stands_in_a_runs_way_is_told_before_the_first_step(
+    name, photographs, tmp_path, capsys
+):
+    place = tmp_path / "run" / name
+    place.parent.mkdir()
+    if name == "checkpoints":
+        place.touch()
+    else:
+        place.mkdir()
+    assert run(arguments(photographs, tmp_path / "run")) == 2
+    assert f"holds {name}, which is no run's" in capsys.readouterr().err
+
+
+def test_a_damaged_config_is_written_anew_once_it_is_deleted(photographs, tmp_path, capsys):
+    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "5")) == 0
+    config = tmp_path / "run" / "config.json"
+    whole = json.loads(config.read_text())
+    config.write_text("{")
+    capsys.readouterr()
+    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "6")) == 2
+    assert "config.json is damaged; delete it" in capsys.readouterr().err
+    config.unlink()
+    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "6")) == 0
+    assert json.loads(config.read_text()) == whole | {"max_steps": 6}
+
+
+def test_a_run_that_was_refused_leaves_no_folder(photographs, tmp_path):
+    assert run(arguments(photographs, tmp_path / "run", "--split", "x")) == 2
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "own").mkdir()
+    assert run(arguments(photographs, tmp_path / "own", "--split", "x")) == 2
+    assert (tmp_path / "own").is_dir()
+
+
+@pytest.mark.parametrize("wrong", ["no textures", "no such split", "of others"])
+def test_textures_that_do_not_belong_are_one_line_and_2(
+    wrong, photographs, textures, tmp_path, capsys
+):
+    options = ["--negatives", "texture", "--batch-size", "2"]
+    options += ["--textures-split", "x"] if wrong == "no such split" else []
+    place = tmp_path if wrong == "no textures" else textures
+    source = photographs
+    if wrong == "of others":
+        source = tmp_path / "others"
+        make_source(source / "train", {"emu": 4}, (40, 40))
+    assert run(arguments(source, tmp_path / "run", *options, "--textures", str(place))) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"texgen: --textures {place}: ")
+    assert error.count("\n") == 1
+
+
 def test_two_trainers_do_not_write_to_one_folder(photographs, tmp_path, capsys):
     out = tmp_path / "run"
     out.mkdir()
@@ -406,3 +471,36 @@ def test_a_damaged_shard_of_a_stream_is_one_line(photographs, textures, tmp_path
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "is damaged" in error or "cut off" in error
+
+
+@pytest.mark.parametrize("stream", [[], ["--stream"]])
+def test_a_damaged_texture_is_named(stream, photographs, textures, tmp_path, capsys):
+    damaged = tmp_path / "textures"
+    shutil.copytree(textures, damaged)
+    for shard in damaged.glob("train/*.tar"):
+        shard.chmod(0o644)
+        with tarfile.open(shard) as tar, shard.open("r+b") as file:
+            for member in tar:
+                if member.name.endswith(".png"):
+                    file.seek(member.offset_data + 40)
+                    file.write(bytes(200))
+    options = ["--negatives", "texture", "--textures", str(damaged), *stream]
+    assert run(arguments(photographs, tmp_path / "run", *options)) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(r"textures: the texture of (ant|bee)/\S+ is damaged; `texgen verify`", error)
+
+
+def test_a_sample_of_a_stream_that_lost_its_image_is_named(photographs, textures, tmp_path, capsys):
+    damaged = tmp_path / "textures"
+    shutil.copytree(textures, damaged)
+    for shard in damaged.glob("train/*.tar"):
+        with tarfile.open(shard) as tar:
+            kept = [(m, tar.extractfile(m).read()) for m in tar if not m.name.endswith(".png")]
+        shard.unlink()
+        with tarfile.open(shard, "w") as tar:
+            for member, data in kept:
+                tar.addfile(member, io.BytesIO(data))
+    options = ["--negatives", "texture", "--textures", str(damaged), "--stream"]
+    assert run(arguments(photographs, tmp_path / "run", *options)) == 1
+    assert "is damaged; `texgen verify`" in capsys.readouterr().err
