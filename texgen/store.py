@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from texgen.dataset import Dataset, open_split
-from texgen.errors import DatasetError, StorageError
+from texgen.errors import DatasetError, ImageError, StorageError
+from texgen.images import decode
 from texgen.keys import find_key, lower_bound
 from texgen.members import open_shards
 from texgen.storage import open_sink
@@ -185,15 +185,10 @@ def open_texture(data: bytes, key: str, location: str) -> Image.Image:
         DatasetError: If it is damaged.
     """
     try:
-        with Image.open(io.BytesIO(data)) as file:
-            image: Image.Image = file.convert("RGB")
-    except MemoryError:
-        raise
-    # Pillow's readers raise a dozen kinds of errors on damaged files.
-    except Exception as error:
+        return Image.fromarray(decode(data))
+    except ImageError as error:
         message = f"{location}: the texture of {key} is damaged; `texgen verify` names its shard"
         raise DatasetError(message) from error
-    return image
 
 
 def _places(location: str, split: str) -> ArrowTable:

@@ -382,6 +382,8 @@ def test_a_damaged_config_is_written_anew_once_it_is_deleted(photographs, tmp_pa
     assert run(arguments(photographs, tmp_path / "run", "--max-steps", "6")) == 2
     assert "config.json is damaged; delete it" in capsys.readouterr().err
     config.unlink()
+    assert run(arguments(photographs, tmp_path / "run", "--lr", "9")) == 2
+    assert not config.exists()
     assert run(arguments(photographs, tmp_path / "run", "--max-steps", "6")) == 0
     assert json.loads(config.read_text()) == whole | {"max_steps": 6}
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from texgen.analyze.style import BLUE, MARKERS, NARROW, ORANGE, RED, SERIES, WIDE, new_figure
+from texgen.analyze.style import BLUE, NARROW, ORANGE, RED, WIDE, new_figure, series_style
 from texgen.evaluate.results import Result, describe
 
 _NAMED = 40
@@ -44,14 +44,13 @@ def _class_bars(
         known = [n for n, one in enumerate(order) if one in own]
         values = [own[order[n]]["accuracy"] for n in known]
         spread = [own[order[n]]["se"] for n in known]
-        colour = SERIES[number % len(SERIES)]
+        style = series_style(number) | {"linestyle": ""}
         if len(order) > _NAMED:
-            marker = MARKERS[number % len(MARKERS)]
-            ax.plot(known, values, marker, color=colour, label=name, markersize=3)
+            ax.plot(known, values, label=name, markersize=3, **style)
             continue
         at = places[known] + (number - (len(results) - 1) / 2) * width
         bars: dict[str, Any] = {
-            "color": colour,
+            "color": style["color"],
             "ecolor": "#333333",
             "error_kw": {"elinewidth": 0.8},
         }
@@ -82,8 +81,8 @@ def ood(result: Result) -> Figure:
         names = list(corrupted["accuracy"])
         for number, severity in enumerate((1, 3, 5)):
             values = [corrupted["accuracy"][name][severity - 1] for name in names]
-            style: dict[str, Any] = {"color": SERIES[number], "label": f"severity {severity}"}
-            ax.plot(values, range(len(names)), MARKERS[number], **style)
+            style = series_style(number) | {"linestyle": "", "label": f"severity {severity}"}
+            ax.plot(values, range(len(names)), **style)
         ax.axvline(corrupted["mean"], color="black", linestyle=":", linewidth=1)
         title = f"mean {corrupted['mean']:.1f} %"
         title += f", mCE {corrupted['mce']:.1f} %" if corrupted["mce"] is not None else ""

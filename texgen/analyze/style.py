@@ -19,7 +19,7 @@ SERIES = (BLUE, RED, GREEN, "#CC79A7", ORANGE, "#56B4E9")
 MARKERS = "osD^vP"
 _LINES = ("-", "--", ":", "-.")
 _OTHER_SCRIPTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS")
-"""Fonts for what DejaVu has not, such as names of classes; the first that is there."""
+"""Fonts for letters that DejaVu has not, such as in names of classes; those that are there."""
 _INSTALLED = set(font_manager.get_font_names())
 STYLE: dict[Any, Any] = {
     "font.family": ["DejaVu Sans", *(one for one in _OTHER_SCRIPTS if one in _INSTALLED)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from texgen.errors import ConfigError
 
@@ -73,15 +73,13 @@ def _load(path: Path) -> object:
         return None
 
 
-def _is_of_a_kind(content: object) -> bool:
+def _is_of_a_kind(content: object) -> TypeGuard[Result]:
     return isinstance(content, dict) and str(content.get("kind")) in _HOLDS
 
 
 def _checked(path: Path, content: object) -> Result:
-    if isinstance(content, dict) and _is_of_a_kind(content):
-        result: Result = content
-        if _HOLDS[result["kind"]] <= result.keys():
-            return result
+    if _is_of_a_kind(content) and _HOLDS[content["kind"]] <= content.keys():
+        return content
     message = f"{path}: damaged, or no result of texgen eval or analyze; make it again, or move it"
     raise ConfigError(message)
 

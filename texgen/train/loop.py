@@ -209,15 +209,18 @@ class _Run:
 
     def _resume(self) -> None:
         found = checkpoints(self.folder)
-        if world()[0] == 0 and not (found and (self.folder / CONFIG).exists()):
-            text = json.dumps(self.config.to_dict(), indent=2) + "\n"
-            (self.folder / CONFIG).write_text(text)
-        if not found:
-            return
-        state = load_checkpoint(found[-1])
-        with whole_checkpoint(found[-1]):
-            check_same(json.loads(state["config"]), self.config, str(found[-1]))
-            self._check_photographs(state.get("photographs"), found[-1])
+        if found:
+            self._restore(found[-1])
+        config = self.folder / CONFIG
+        # Once it is known to be the run's.
+        if world()[0] == 0 and not (found and config.exists()):
+            config.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
+
+    def _restore(self, checkpoint: Path) -> None:
+        state = load_checkpoint(checkpoint)
+        with whole_checkpoint(checkpoint):
+            check_same(json.loads(state["config"]), self.config, str(checkpoint))
+            self._check_photographs(state.get("photographs"), checkpoint)
             self.method.load_state_dict(state["method"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
