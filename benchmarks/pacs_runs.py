@@ -1,4 +1,4 @@
-"""Keeps the figures of runs that pipelines/train/pacs.sh made, and prints their means as a table.
+"""Keeps the figures of runs that pipelines/train/pacs.sh made, and prints tables of them.
 
 A row of the CSV is a run; WORKs' results are added to those that are there, so that every
 setting that was ever tried stays in the list.
@@ -29,13 +29,17 @@ RECIPE = Path(__file__).parents[1] / "pipelines" / "train" / "pacs.toml"
 SHOWN = ("linear", "knn", "ood", "texture-accuracy", "positive", "rel-patch", "rel-texture")
 """Of `METRICS`: the paper's Tables 1 to 3, and Figs. 7, 6 and 3."""
 OF_A_RUN = ("setting", "negatives", "alpha", "seed")
+REPORTED = frozenset("34567")
+"""Seeds that chose no setting (docs/decisions.md, 28)."""
 _APART = INCIDENTAL | {"src", "negatives", "alpha", "max_steps"}
 
 Row = dict[str, str]
+Arm = tuple[str, str, str, bool]
+"""Setting, negatives, alpha, and whether these are the seeds for the report."""
 
 
 def main(table: Path, works: list[str]) -> None:
-    """Adds the runs of ``works`` to ``table``, and prints the means of all that are in it."""
+    """Adds the runs of ``works`` to ``table``, and prints what `markdown` makes of all in it."""
     rows = read_rows(table) if table.exists() else []
     found = [row for work in works for row in rows_of_work(Path(work))]
     write_rows(table, joined(rows, found))
@@ -98,27 +102,62 @@ def joined(rows: list[Row], more: list[Row]) -> list[Row]:
 
 
 def markdown(rows: list[Row]) -> str:
+    """The means of all runs, and what NS gain over none of the same setting and seeds."""
+    return f"{means(rows)}\n\nGains over none, seed by seed:\n\n{gains(rows)}"
+
+
+def means(rows: list[Row]) -> str:
     """Means and standard errors over seeds of each setting, negatives and alpha."""
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[name] for name in OF_A_RUN[:3]), []).append(row)
+    return _table(_arms(rows), sign="")
+
+
+def gains(rows: list[Row]) -> str:
+    """Means and standard errors of differences from none, seed by seed; of two seeds or more."""
+    arms = _arms(rows)
+    found = {}
+    for (own, negatives, alpha, reported), runs in arms.items():
+        without = {run["seed"]: run for run in arms.get((own, "none", "", reported), [])}
+        pairs = [(run, without[run["seed"]]) for run in runs if run["seed"] in without]
+        if negatives != "none" and len(pairs) > 1:
+            found[own, negatives, alpha, reported] = [_difference(*pair) for pair in pairs]
+    return _table(found, sign="+")
+
+
+def _arms(rows: list[Row]) -> dict[Arm, list[Row]]:
+    """Runs of the same setting, negatives and alpha; those for the report by themselves."""
+    arms: dict[Arm, list[Row]] = {}
+    for row in rows:  # In order, as `joined` left them.
+        own, negatives, alpha, seed = (row[name] for name in OF_A_RUN)
+        arms.setdefault((own, negatives, alpha, seed in REPORTED), []).append(row)
+    return arms
+
+
+def _difference(run: Row, without: Row) -> Row:
+    both = (name for name in SHOWN if run.get(name) and without.get(name))
+    return {"seed": run["seed"]} | {
+        name: f"{float(run[name]) - float(without[name]):.4f}" for name in both
+    }
+
+
+def _table(arms: dict[Arm, list[Row]], sign: str) -> str:
     lines = ["| setting | NS | alpha | seeds | " + " | ".join(SHOWN) + " |"]
     lines.append("|" + "---|" * (4 + len(SHOWN)))
-    for (own, *about), runs in groups.items():
-        cells = [own or "the recipe's", *about, " ".join(run["seed"] for run in runs)]
+    for (own, negatives, alpha, reported), runs in arms.items():
+        named = (own or "the recipe's") + (", report" if reported else "")
+        cells = [named, negatives, alpha, " ".join(run["seed"] for run in runs)]
         for name in SHOWN:
             values = [float(run[name]) for run in runs if run.get(name)]
-            cells.append(_mean(values, 1 if METRICS[name].label.endswith("(%)") else 3))
+            cells.append(_mean(values, sign + (".1f" if "(%)" in METRICS[name].label else ".3f")))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _mean(values: list[float], digits: int) -> str:
+def _mean(values: list[float], form: str) -> str:
     if not values:
         return ""
     found = mean_and_error(values)
-    spread = "" if found["se"] is None else f" ± {found['se']:.{digits}f}"
-    return f"{found['mean']:.{digits}f}{spread}"
+    spread = "" if found["se"] is None else f" ± {found['se']:{form.lstrip('+')}}"
+    return f"{found['mean']:{form}}{spread}"
 
 
 def read_rows(table: Path) -> list[Row]:

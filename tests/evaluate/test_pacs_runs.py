@@ -46,9 +46,27 @@ def test_runs_are_added_and_averaged_by_what_was_set(runs, tmp_path, capsys):
     runs.main(table, [str(works[0])])
     runs.main(table, [str(one) for one in works])
     said = capsys.readouterr().out.splitlines()
-    assert "| the recipe's | patch | 1 | 0 1 | 55.0 ± 5.0 |" in said[-2]
-    assert "| colour_jitter False | none |  | 0 | 40.0 |" in said[-1]
+    assert "| the recipe's | patch | 1 | 0 1 | 55.0 ± 5.0 |" in "\n".join(said)
+    assert "| colour_jitter False | none |  | 0 | 40.0 |" in "\n".join(said)
     assert len(runs.read_rows(table)) == 3
+
+
+def test_gains_are_seed_by_seed_and_those_of_the_report_by_themselves(runs, tmp_path):
+    table = tmp_path / "t.csv"
+    without = {0: 50.0, 1: 60.0, 2: 55.0, 3: 70.0, 4: 80.0}
+    gained = {0: 1.0, 1: 3.0, 3: -2.0, 4: -3.0}
+    for seed, top1 in without.items():
+        runs.main(table, [str(work_of(runs, tmp_path / f"none{seed}", seed, top1))])
+    for seed, more in gained.items():
+        arm = {"negatives": "patch", "alpha": 1.0}
+        work = work_of(runs, tmp_path / f"patch{seed}", seed, without[seed] + more, **arm)
+        runs.main(table, [str(work)])
+    said = [line.partition(" |  |")[0] for line in runs.gains(runs.read_rows(table)).splitlines()]
+    assert said[2:] == [
+        "| the recipe's | patch | 1 | 0 1 | +2.0 ± 1.0",
+        "| the recipe's, report | patch | 1 | 3 4 | -2.5 ± 0.5",
+    ]
+    assert "| the recipe's | none |  | 0 1 2 | 55.0 ± 2.9 |" in runs.means(runs.read_rows(table))
 
 
 def test_a_run_on_other_textures_is_another_setting_and_one_with_more_workers_is_not(

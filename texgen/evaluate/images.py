@@ -19,7 +19,6 @@ from torchvision.transforms import functional as F
 
 from texgen.dataset import open_split
 from texgen.errors import ConfigError, TexgenError
-from texgen.evaluate.classes import match_classes
 from texgen.evaluate.run import Run
 from texgen.source import SPLIT_NAMES
 from texgen.train.augment import Augmentation, centre_view, normalised
@@ -158,12 +157,11 @@ def labels_among(images: Labelled, learned: str, ours: Sequence[str]) -> Tensor:
         ours: Its classes.
 
     Returns:
-        (T,) int64, by label of ``images``.
+        (T,) int64, by label of ``images``; -1 for a class that has no image there.
 
     Raises:
         ConfigError: If an image's class was not learned, or there is no choice.
     """
-    right = match_classes(images.name, images.classes, ours)
     there = np.unique(images.photographs.labels[images.positions])
     if missing := [images.classes[n] for n in there if images.classes[n] not in ours]:
         message = f"{images.name} has classes that {learned} has not: {', '.join(missing[:3])}"
@@ -171,7 +169,8 @@ def labels_among(images: Labelled, learned: str, ours: Sequence[str]) -> Tensor:
     if len(ours) < 2:
         message = f"{learned} has one class, and every answer would be right; name two or more"
         raise ConfigError(message)
-    return right.int().argmax(1)
+    label = {name: number for number, name in enumerate(ours)}
+    return torch.tensor([label.get(name, -1) for name in images.classes])
 
 
 def open_labelled(location: str, split: str, src_format: str | None = None) -> Labelled:
