@@ -91,17 +91,21 @@ def test_only_the_last_checkpoints_are_kept(photographs, tmp_path):
     assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == names
 
 
-def test_accumulated_parts_have_the_gradient_of_one_batch(photographs, tmp_path, monkeypatch):
+def test_accumulated_parts_have_the_gradient_and_the_loss_of_one_batch(
+    photographs, tmp_path, monkeypatch
+):
     """Of BYOL without batch statistics, whose images do not see each other."""
     monkeypatch.setattr("texgen.train.networks.norm_of", lambda splits: lambda _: Unnormed())
     monkeypatch.setattr("texgen.train.networks.nn.BatchNorm1d", lambda _: torch.nn.Identity())
     more = ["--method", "byol", "--max-steps", "1", "--lr", "0.05"]
-    weights = []
+    weights, told = [], []
     for parts in ("1", "2"):
         out = tmp_path / parts
         assert run(arguments(photographs, out, *more, "--accumulate", parts)) == 0
         weights.append(load_checkpoint(checkpoints(out)[-1])["method"]["predictor.3.weight"])
+        told.append(losses(out)[0])
     assert torch.allclose(*weights, atol=1e-6)
+    assert told[1] == pytest.approx(told[0], abs=1e-5)
 
 
 class Unnormed(torch.nn.Identity):

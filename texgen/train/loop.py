@@ -113,7 +113,7 @@ class _Run:
                     # Ranks must agree on it, for which they would wait at each step.
                     self._heed(stopped)
                 if self._due(self.config.checkpoint_every * self.epoch_steps):
-                    self._check(float(result["loss"].detach()))
+                    self._check(float(result["loss"]))
                     self._save()
         path = checkpoints(self.folder)[-1] if first else self.folder
         loss = row.get("loss", math.nan)
@@ -156,6 +156,7 @@ class _Run:
             group["lr"] = config.lr * cosine(self.step, self.steps, warmup)
         self.method.begin_step(self.step / self.steps)
         self.optimizer.zero_grad(set_to_none=True)
+        results: list[dict[str, Tensor]] = []
         for number, batch in enumerate(batches, 1):
             with self._alone(wait=number < len(batches)):
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=config.amp):
@@ -163,8 +164,9 @@ class _Run:
                         batch["first"], batch["second"], batch.get("nonsemantic")
                     )
                 (result["loss"] / len(batches)).backward()  # type: ignore[no-untyped-call]
+            results.append({name: value.detach() for name, value in result.items()})
         self.optimizer.step()
-        return result
+        return {name: torch.stack([one[name] for one in results]).mean(0) for name in results[0]}
 
     def _alone(self, *, wait: bool) -> contextlib.AbstractContextManager[None]:
         """Ranks add up their gradients once a step, with its last part."""
@@ -174,7 +176,7 @@ class _Run:
         return contextlib.nullcontext()
 
     def _row(self, result: dict[str, Tensor], speed: dict[str, float]) -> dict[str, float]:
-        values = mean_over_ranks(torch.stack([v.detach().float() for v in result.values()]))
+        values = mean_over_ranks(torch.stack([v.float() for v in result.values()]))
         row: dict[str, float] = {
             "step": self.step,
             "epoch": round(self.step / self.epoch_steps, 4),
