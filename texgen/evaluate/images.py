@@ -162,14 +162,14 @@ def labels_among(images: Labelled, learned: str, ours: Sequence[str]) -> Tensor:
     Raises:
         ConfigError: If an image's class was not learned, or there is no choice.
     """
+    label = {name: number for number, name in enumerate(ours)}
     there = np.unique(images.photographs.labels[images.positions])
-    if missing := [images.classes[n] for n in there if images.classes[n] not in ours]:
+    if missing := [images.classes[n] for n in there if images.classes[n] not in label]:
         message = f"{images.name} has classes that {learned} has not: {', '.join(missing[:3])}"
         raise ConfigError(message)
     if len(ours) < 2:
         message = f"{learned} has one class, and every answer would be right; name two or more"
         raise ConfigError(message)
-    label = {name: number for number, name in enumerate(ours)}
     return torch.tensor([label.get(name, -1) for name in images.classes])
 
 
