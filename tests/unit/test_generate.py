@@ -72,7 +72,8 @@ def test_a_source_on_this_machine_is_read_without_threads(tmp_path):
 
 
 def test_a_photograph_that_changed_ends_the_shard_and_leaves_nothing(tmp_path):
+    others = set(threading.enumerate())  # torch, for one, keeps its compiler's for good
     with pytest.raises(SourceChangedError, match="gone is gone"):
         make(FarAway(2), tmp_path, ["01", "gone"])
     assert not list(tmp_path.rglob("*.tar*"))
-    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+    assert not [t for t in threading.enumerate() if t not in others and "ThreadPool" in t.name]
