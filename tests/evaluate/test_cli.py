@@ -205,6 +205,14 @@ def test_what_is_wrong_is_one_line(what, trained, textures, tmp_path, capsys):
     assert not (tmp_path / "f.json").exists()
 
 
+def test_one_rank_of_several_does_not_evaluate(trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    out = tmp_path / "f.json"
+    assert run(["eval", "knn", str(trained), "--k", "3", "--out", str(out), *COMMON]) == 2
+    assert "start it without torchrun" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_photographs_that_moved_are_said_to_be_the_runs(trained, photographs, tmp_path, capsys):
     moved = tmp_path / "moved"
     shutil.copytree(trained, moved)

@@ -339,6 +339,7 @@ def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(value, photographs
         (["--lr", "inf"], "--lr inf: take a finite number"),
         (["--crop-scale", "1", "0.2"], "--crop-scale 1 0.2: the least comes first"),
         (["--method", "simclr", "--bn-splits", "2"], "--bn-splits 2: is MoCo's"),
+        (["--textures", "t"], "--textures: name --negatives texture to use them, or none or patch"),
         (["--batch-size", "4", "--accumulate", "4"], "leaves parts of 1 of a batch of 4"),
         (["--negatives", "patch", "--non-overlapping", "--patch-range", "5", "7"], "divides 32 px"),
         (

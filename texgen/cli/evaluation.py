@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,9 +93,13 @@ def begin(command: str, options: Mapping[str, Any]) -> None:
     """Checks what can be checked before any work.
 
     Raises:
-        ConfigError: If the extra is missing, OUT cannot be written, or not one classifier is named.
+        ConfigError: If the extra is missing, it is one of several ranks, OUT cannot be written, or
+            not one classifier is named.
     """
     need_train_extra(command, "matplotlib")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        message = f"texgen {command} is one process; start it without torchrun"
+        raise ConfigError(message)
     check_target("--out", Path(options["out"]), [".json"])
     if "knn" in options and options["knn"] == (options["linear"] is not None):
         raise ConfigError("name one classifier: --linear F.json (texgen eval linear) or --knn")

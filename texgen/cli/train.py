@@ -16,6 +16,7 @@ from texgen.cli.decorate import Command, with_options
 from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
 from texgen.cli.options import Place
 from texgen.cli.output import print_result
+from texgen.errors import ConfigError
 from texgen.train.config import METHODS, MISSING, NEGATIVES, OPTIMIZERS, STEMS, TrainConfig
 from texgen.words import count_of
 
@@ -53,9 +54,7 @@ def _negatives(command: Command) -> Command:
         click.option(
             "--negatives",
             type=click.Choice(NEGATIVES),
-            default="none",
-            show_default=True,
-            help="Non-semantic negatives.",
+            help="Non-semantic negatives; none.",
         ),
         click.option("--num-negatives", type=POSITIVE, default=1, show_default=True, metavar="M"),
         click.option("--alpha", type=float, help="Their weight; 2, BYOL's 0.05."),
@@ -168,6 +167,9 @@ def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     It goes on by itself from the last checkpoint in OUT.
     """
     need_train_extra("train")
+    if options["textures"] is not None and options["negatives"] is None:
+        # Days of training without what it was given; a baseline from the same file says so.
+        raise ConfigError("--textures: name --negatives texture to use them, or none or patch")
     from texgen.train.loop import train
 
     config = TrainConfig(**{**_DEFAULTS[options["method"]], **_given(options)})
