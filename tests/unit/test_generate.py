@@ -72,7 +72,7 @@ def test_a_source_on_this_machine_is_read_without_threads(tmp_path):
 
 
 def test_a_photograph_that_changed_ends_the_shard_and_leaves_nothing(tmp_path):
-    others = set(threading.enumerate())  # torch, for one, keeps its compiler's for good
+    others = set(threading.enumerate())  # of other tests
     with pytest.raises(SourceChangedError, match="gone is gone"):
         make(FarAway(2), tmp_path, ["01", "gone"])
     assert not list(tmp_path.rglob("*.tar*"))
