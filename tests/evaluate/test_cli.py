@@ -205,8 +205,9 @@ def test_what_is_wrong_is_one_line(what, trained, textures, tmp_path, capsys):
     assert not (tmp_path / "f.json").exists()
 
 
-def test_one_rank_of_several_does_not_evaluate(trained, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+@pytest.mark.parametrize("ranks", ["2", "two"])
+def test_one_rank_of_several_does_not_evaluate(ranks, trained, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", ranks)
     out = tmp_path / "f.json"
     assert run(["eval", "knn", str(trained), "--k", "3", "--out", str(out), *COMMON]) == 2
     assert "start it without torchrun" in capsys.readouterr().err

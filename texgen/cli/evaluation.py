@@ -97,7 +97,7 @@ def begin(command: str, options: Mapping[str, Any]) -> None:
             not one classifier is named.
     """
     need_train_extra(command, "matplotlib")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
         message = f"texgen {command} is one process; start it without torchrun"
         raise ConfigError(message)
     check_target("--out", Path(options["out"]), [".json"])

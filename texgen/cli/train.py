@@ -54,7 +54,8 @@ def _negatives(command: Command) -> Command:
         click.option(
             "--negatives",
             type=click.Choice(NEGATIVES),
-            help="Non-semantic negatives; none.",
+            show_default="none",
+            help="Non-semantic negatives.",
         ),
         click.option("--num-negatives", type=POSITIVE, default=1, show_default=True, metavar="M"),
         click.option("--alpha", type=float, help="Their weight; 2, BYOL's 0.05."),
