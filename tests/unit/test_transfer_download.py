@@ -8,6 +8,7 @@ import random
 import shutil
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -375,8 +376,12 @@ def cut_off(finished, tmp_path) -> Path:
     """A download of which one shard has not come."""
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     (copy / SHARD).unlink()
+    others = set(threading.enumerate())
     with pytest.raises(RemoteError):
         fetched(str(copy), tmp_path / "cut", workers=1)
+    # A thread may be bringing another file to its end.
+    for thread in set(threading.enumerate()) - others:
+        thread.join()
     return tmp_path / "cut"
 
 
