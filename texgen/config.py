@@ -26,6 +26,9 @@ UPSTREAM_ENGINE = "embark-cli"
 STUB = "stub"
 """Not offered: it takes no time, for tests and benchmarks of everything else."""
 
+AUTO_LAYOUT = "auto"
+"""What the folders in SRC are is found by looking."""
+
 MAX_SIZE = 4096
 """Largest side of a texture of any engine, px."""
 
@@ -70,6 +73,7 @@ class DatasetConfig:
         decode_rule: Name of the rule from files to pixels.
         classes: Those that are taken, sorted; None is all.
         limit: First photographs in key order that are taken of each split; None is all.
+        layout: What the folders in SRC are; see `texgen.source.SourceSpec`.
     """
 
     engine: EngineIdentity
@@ -85,12 +89,16 @@ class DatasetConfig:
     seed: int = 0
     classes: tuple[str, ...] | None = None
     limit: int | None = None
+    layout: str = AUTO_LAYOUT
 
     def canonical(self) -> dict[str, Any]:
         """The configuration as JSON types, for the fingerprint and the card."""
         config = asdict(self)
         engine = config.pop("engine")
         encoder = engine.pop("encoders")[self.format]
+        if self.layout == AUTO_LAYOUT:
+            # Data sets of before there was a choice keep their fingerprints.
+            del config["layout"]
         return {
             **config,
             "classes": None if self.classes is None else list(self.classes),

@@ -80,6 +80,7 @@ class Index:
         config: `DatasetConfig.canonical`.
         splits: By name.
         partial: Whether some shards were left out when it was downloaded.
+        notes: What was seen in SRC and left out, a sentence each.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Index:
     config: dict[str, Any]
     splits: dict[str, SplitIndex]
     partial: bool = False
+    notes: Sequence[str] = ()
 
     @property
     def files(self) -> list[ManifestFile | ShardFile]:
@@ -112,6 +114,8 @@ def encode_index(index: Index) -> bytes:
     }
     if index.partial:
         card["partial"] = True
+    if index.notes:
+        card["notes"] = list(index.notes)
     return json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"
 
 
@@ -190,7 +194,9 @@ def parse_index(data: bytes, mend: str = _RESTORE) -> Index:
         splits = {name: _split(split) for name, split in card["splits"].items()}
         _check_config(card["config"])
         name, fingerprint = (_typed(card[n], str, n) for n in ("name", "fingerprint"))
-        return Index(name, fingerprint, card["config"], splits, card.get("partial") is True)
+        notes = [_typed(note, str, "a note") for note in card.get("notes", [])]
+        partial = card.get("partial") is True
+        return Index(name, fingerprint, card["config"], splits, partial, tuple(notes))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{INDEX} is damaged ({type(error).__name__}: {error}){mend}"
         raise DatasetError(message) from error

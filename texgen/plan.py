@@ -21,6 +21,7 @@ from texgen.storage import Sink, storage_errors
 from texgen.types import ImageEntry, ShardPlan
 
 PLAN = "_build/plan.json"
+_CLASSES_SHOWN = 3
 
 SCHEMA = pa.schema(
     [
@@ -157,3 +158,24 @@ def load_plan(sink: Sink) -> Plan:
         message = f"{PLAN} is damaged: its fingerprint is not that of what it holds"
         raise ValueError(message)
     return plan
+
+
+def notes_of(plan: Plan) -> tuple[str, ...]:
+    """What whoever builds should know of a plan: what was left out, and labels that differ."""
+    return (*plan.notes, *_class_differences(plan))
+
+
+def _class_differences(plan: Plan) -> Iterator[str]:
+    """Classes that one split has and another lacks: the same class then has two labels."""
+    labelled = [split for split in plan.splits if split.classes]
+    if len(labelled) < len(plan.splits) and labelled:
+        flat = next(split.name for split in plan.splits if not split.classes)
+        yield f"{labelled[0].name!r} has classes, {flat!r} is flat: its textures have no labels"
+    for other in labelled[1:]:
+        first, second = set(labelled[0].classes), set(other.classes)
+        for name, missing in ((other.name, first - second), (labelled[0].name, second - first)):
+            if missing:
+                shown = ", ".join(sorted(missing)[:_CLASSES_SHOWN])
+                more = ", …" if len(missing) > _CLASSES_SHOWN else ""
+                count = "a class" if len(missing) == 1 else f"{len(missing)} classes"
+                yield f"{name!r} lacks {count} of the other split ({shown}{more}): labels differ"

@@ -46,7 +46,8 @@ def make_plan(
         entries = itertools.islice(source.entries(listing), limit)
         images, shards, digest = _write_entries(entries, config, path)
         splits.append(SplitPlan(listing.name, images, shards, listing.classes, digest))
-        notes += [note for note in listing.notes if note not in notes]
+        seen = (*listing.notes, *source.notes(listing))
+        notes += [note for note in seen if note not in notes]
     if not any(split.images for split in splits):
         # What was ignored is where the images may be.
         problem(SourceError("; ".join(["--src holds no images", *notes, EXPECTED])))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +37,9 @@ class Listed:
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         yield from self._splits[split.name]
+
+    def notes(self, split: SplitListing) -> Sequence[str]:
+        return ()
 
     def read(self, entry: ImageEntry) -> bytes:
         raise AssertionError(entry)

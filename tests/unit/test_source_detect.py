@@ -60,7 +60,7 @@ def test_tars_beside_what_was_unpacked_of_them_are_left_alone(tmp_path):
         ({"src/a.tar.gz": b"", "src/b.tgz": b""},
          r"2 compressed tars such as a\.tar\.gz, .*; decompress them first"),
         ({"src/train/a.tar.gz": b"", "src/val/b.tar.gz": b""}, "2 compressed tars .*; decompress"),
-        ({"src/a.tar": b"", "src/b.parquet": b""}, "both .tar and .parquet .* --src-format"),
+        ({"src/a.tar": b"", "src/b.parquet": b""}, "parquet and webdataset; choose by --src-form"),
     ],
 )  # fmt: skip
 def test_where_nothing_fits_one_line_says_what_was_found(content, said, tmp_path, capsys):
@@ -133,7 +133,7 @@ def test_stars_name_what_is_there(tmp_path):
     assert names == ["train/a-1.tar", "train/a-2.tar", "val/a-1.tar"]
     assert paths_of(LocalFiles(), f"{tmp_path}/{{train,val}}/?-1.tar") == [found[0], found[2]]
     assert paths_of(LocalFiles(), f"{tmp_path}/none/*.tar") == []
-    assert fixed_folder(f"{tmp_path}/*/a.tar") == str(tmp_path)
+    assert fixed_folder(LocalFiles(), f"{tmp_path}/*/a.tar") == str(tmp_path)
 
 
 def test_a_pattern_may_be_the_name_of_a_file_and_not_name_too_many(tmp_path):

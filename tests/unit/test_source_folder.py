@@ -53,7 +53,7 @@ def test_a_split_lists_its_classes_images_in_key_order(tmp_path):
 
 
 def test_folders_with_split_names_are_the_splits_and_others_are_noted(tmp_path):
-    source = fill(tmp_path, "val/a/1.jpg", "train/a/1.jpg", "test/a/1.jpg", "extra/a/1.jpg")
+    source = fill(tmp_path, "val/a/1.jpg", "train/a/1.jpg", "test/a/1.jpg", "extra/a/1.xml")
     assert [split.name for split in source.splits()] == ["test", "train", "val"]
     assert "'extra'" in notes(source)
 
@@ -105,11 +105,17 @@ def test_names_that_begin_with_a_dot_are_ignored(tmp_path):
     assert {split: len(entries) for split, entries in listed(source).items()} == {"train": 1}
 
 
-def test_extensions_are_those_of_torchvision_in_any_case(tmp_path):
+def test_extensions_are_those_that_pillow_reads_in_any_case_and_others_are_counted(tmp_path):
     yes = ["jpg", "jpeg", "png", "ppm", "bmp", "pgm", "tif", "tiff", "webp", "JPEG", "Png"]
-    no = ["gif", "txt", "jpg~", "jp2", "xjpg.zip"]
+    yes += ["jpe", "JFIF", "gif", "dib", "pbm", "pnm", "jp2", "avif", "tga"]
+    no = ["txt", "jpg~", "heic", "HEIC", "xjpg.zip"]
     names = [f"train/a/{i:02d}.{extension}" for i, extension in enumerate([*yes, *no])]
-    assert len(keys(fill(tmp_path, *names))) == len(yes)
+    source = fill(tmp_path, *names)
+    (split,) = source.splits()
+    assert len(list(source.entries(split))) == len(yes)
+    assert source.notes(split) == [
+        "5 files of 'train' ignored: no images by their names (2 .heic, 1 .jpg~, 1 .txt, 1 .zip)"
+    ]
 
 
 def test_folders_inside_a_class_belong_to_it(tmp_path):

@@ -61,7 +61,7 @@ def two_splits(root: Path, form: str) -> Path:
     if form == "folder":
         write_folder(root / "train", FILES)
         write_folder(root / "val", {"n01/1.jpg": b"v", ".hidden/x.jpg": b"h", "beside.jpg": b"b"})
-        write_folder(root / "other", {"1.jpg": b"o"})
+        write_folder(root / "other", {"1.txt": b"o"})
     elif form == "webdataset":
         write_webdataset(root / "train", {"n01/x.jpg": b"x" * 5000, "n02/y.jpg": b"y"}, shards=2)
         write_webdataset(root / "val", {"n01/z.jpg": b"z"}, shards=1)
@@ -137,8 +137,8 @@ def test_a_class_is_listed_page_by_page_and_no_photograph_is_asked_for(s3, proxi
     source = open_source(spec)
     (entries,) = listed(source).values()
     assert [e.size for e in entries] == [1] * 1100 + [2]
-    # Whether it is there; its splits, classes twice; two pages and one.
-    assert asked(proxied) == ["LIST"] * 7
+    # Whether it is there; a look at it and at each class; classes; two pages and one.
+    assert asked(proxied) == ["LIST"] * 8
     assert source.read(entries[0]) == b"x"
     assert asked(proxied) == ["GET"]
 

@@ -177,8 +177,10 @@ def test_splits_are_told_by_folders_and_by_names(tmp_path):
     for path in ("f/train/0.tar", "f/val/0.tar", "f/extra/0.tar", "n/in-train-0.tar",
                  "n/in-val-0.tar", "n/odd.tar", "val/0.tar"):  # fmt: skip
         write_tar(tmp_path / path, [("1.jpg", path.encode())])
-    assert list(listed(tmp_path / "f")) == ["train", "val"]
-    source = open_source(SourceSpec(str(tmp_path / "f")))
+    with pytest.raises(SourceError, match=r"'extra'.* --layout splits takes only the first"):
+        listed(tmp_path / "f")
+    source = open_source(SourceSpec(str(tmp_path / "f"), layout="splits"))
+    assert [split.name for split in source.splits()] == ["train", "val"]
     assert "folder 'extra' is not a split and is ignored" in source.splits()[0].notes
     assert list(listed(tmp_path / "n", selected=("val",))) == ["val"]
     source = open_source(SourceSpec(str(tmp_path / "n")))

@@ -13,6 +13,7 @@ from texgen.cli.output import print_result
 from texgen.cli.progress import open_view
 from texgen.driver import BuildRequest, BuildSummary, Silent, build, describe_holdings
 from texgen.errors import ConfigError, StorageError
+from texgen.plan import notes_of
 from texgen.storage import open_sink
 from texgen.words import count_of
 
@@ -33,7 +34,10 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
         _ask_to_overwrite(request)
     with open_view(quiet=options["quiet"]) as view:
         summary = build(request, view or Silent())
-    print_result(_json(summary, request) if options["as_json"] else _text(summary, request))
+    # Of a quiet build nobody has seen them yet.
+    notes = notes_of(summary.plan) if options["quiet"] else ()
+    text = "\n".join([_text(summary, request), *(f"  note: {note}" for note in notes)])
+    print_result(_json(summary, request) if options["as_json"] else text)
     return 0 if summary.within_budget else 1
 
 
@@ -109,6 +113,7 @@ def _json(summary: BuildSummary, request: BuildRequest) -> str:
             "made": summary.made,
             "left_to_others": summary.left_to_others,
             "seconds": round(summary.seconds, 3),
+            "notes": notes_of(plan),
             "reasons": [
                 {"error": reason, "rows": count, "example": failures.examples[reason]}
                 for reason, count in failures.reasons.most_common(_REASONS_SHOWN)

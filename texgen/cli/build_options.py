@@ -34,7 +34,7 @@ from texgen.images import DECODE_RULE, MAX_PIXELS
 from texgen.keys import MAX_TEXTURES
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.s3.address import endpoint_from_environment, parse
-from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
+from texgen.source import LAYOUTS, SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.synthesize import EngineSpec, identify
 
 _SOURCE = [
@@ -50,6 +50,15 @@ _SOURCE = [
         "--src-format",
         type=click.Choice(SRC_FORMATS),
         help="What SRC is.  [default: found by looking]",
+    ),
+    click.option(
+        "--layout",
+        type=click.Choice(LAYOUTS),
+        default="auto",
+        show_default=True,
+        help="What the folders in SRC are. splits: those called train, val, validation or test are "
+        "splits, the folders in them classes. classes: every folder is a class of one split. "
+        "flat: none is a class. auto: found by looking, refused where that is not clear.",
     ),
 ]
 
@@ -211,7 +220,15 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
     run = _run_options(options)
     # Found once, not in each process that reads.
     form = options["src_format"] or find_format(source, run.s3_endpoint)
-    spec = SourceSpec(source, splits, options["classes"], options["labels"], form, run.s3_endpoint)
+    spec = SourceSpec(
+        source,
+        splits,
+        options["classes"],
+        options["labels"],
+        form,
+        run.s3_endpoint,
+        options["layout"],
+    )
     config = _dataset(options, engine, quality)
     return BuildRequest(spec, out, options["name"], config, run)
 
@@ -262,6 +279,7 @@ def _dataset(options: dict[str, Any], engine: EngineSpec, quality: int | None) -
         seed=options["seed"],
         classes=options["classes"],
         limit=options["limit"],
+        layout=options["layout"],
     )
 
 

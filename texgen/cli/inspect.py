@@ -22,7 +22,7 @@ from texgen.index import Index, SplitIndex
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.photographs import Photographs, open_photographs
 from texgen.pictures import Example, Picture, draw_sheet
-from texgen.source.folder import locator_of
+from texgen.source.locator import locator_of
 from texgen.storage import open_sink
 from texgen.words import count_of, plain, size_text
 

@@ -96,7 +96,7 @@ def finish(plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sin
                 manifest.append(file)
             shards = [records[split.name, index] for index in range(split.shards)]
             splits[split.name] = _split_index(split, manifest, shards)
-    index = Index(plan.name, plan.fingerprint, dict(plan.config), splits)
+    index = Index(plan.name, plan.fingerprint, dict(plan.config), splits, notes=plan.notes)
     data = encode_index(index)
     if not _same(sink, INDEX, hashlib.sha256(data).hexdigest()):
         sink.write(INDEX, data)

@@ -25,7 +25,7 @@ from texgen.driver.stop import StopRequest
 from texgen.driver.view import View
 from texgen.errors import InterruptedBuildError
 from texgen.index import stray_files
-from texgen.plan import Plan
+from texgen.plan import Plan, notes_of
 from texgen.source import Source, open_source
 from texgen.storage import Sink, open_sink
 
@@ -84,6 +84,9 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
             heartbeat = HeartbeatWriter(sink, request.options.part)
             held.enter_context(_last_beat(heartbeat))
             plan, left = _prepare(request, source, sink, view)
+        for note in notes_of(plan):
+            log.line(f"NOTE {note}")
+            view.say(note)
         run = Run(request, plan, left, sink, view, log, stop, heartbeat)
         run.make()
         finished = run.finish()
@@ -123,8 +126,6 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
         overwrite=overwrite,
         retry_failed=options.retry_failed,
     )
-    for note in plan.notes:
-        view.say(note)
     there = sink.list("") if overwrite else there
     left = find_left(plan, sink, there, options.part, retry_failed=options.retry_failed)
     check_space(plan, left.rows, sink, options.workers or available_cpus())

@@ -19,7 +19,7 @@ from texgen.driver.prepare import (
 from texgen.driver.request import BuildRequest
 from texgen.errors import ConfigError, SourceError, StorageError
 from texgen.estimate import Estimate, estimate
-from texgen.plan import Plan
+from texgen.plan import Plan, notes_of
 from texgen.planned import sample_entries, source_bytes
 from texgen.planning import make_plan
 from texgen.source import open_source
@@ -29,7 +29,6 @@ from texgen.words import count_of, plain, size_text
 
 _SAMPLE = 64
 _BUDGET_S = 10.0
-_CLASSES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def survey(request: BuildRequest) -> Survey:
             *there.problems,
             *_too_many_failures(request, plan, sample),
         ),
-        (*plan.notes, *_class_differences(plan)),
+        notes_of(plan),
     )
 
 
@@ -177,19 +176,3 @@ def _too_many_failures(request: BuildRequest, plan: Plan, sample: Estimate) -> I
             f"{failed} of {photographs} cannot be read, and --max-failures allows {allowed}: "
             "a build would make the others and end with exit code 1"
         )
-
-
-def _class_differences(plan: Plan) -> Iterator[str]:
-    """Classes that one split has and another lacks: the same class then has two labels."""
-    labelled = [split for split in plan.splits if split.classes]
-    if len(labelled) < len(plan.splits) and labelled:
-        flat = next(split.name for split in plan.splits if not split.classes)
-        yield f"{labelled[0].name!r} has classes, {flat!r} is flat: its textures have no labels"
-    for other in labelled[1:]:
-        first, second = set(labelled[0].classes), set(other.classes)
-        for name, missing in ((other.name, first - second), (labelled[0].name, second - first)):
-            if missing:
-                shown = ", ".join(sorted(missing)[:_CLASSES_SHOWN])
-                more = ", …" if len(missing) > _CLASSES_SHOWN else ""
-                count = "a class" if len(missing) == 1 else f"{len(missing)} classes"
-                yield f"{name!r} lacks {count} of the other split ({shown}{more}): labels differ"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from texgen.source.base import (
+    LAYOUTS,
     SPLIT_NAMES,
     SRC_FORMATS,
     Problem,
@@ -21,6 +22,7 @@ from texgen.source.webdataset import WebDatasetSource
 __all__ = [
     "BUILT_IN_CLASSES",
     "EXPECTED",
+    "LAYOUTS",
     "SPLIT_NAMES",
     "SRC_FORMATS",
     "FolderSource",

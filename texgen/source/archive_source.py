@@ -43,6 +43,10 @@ class ArchiveSource(abc.ABC):
         """See `texgen.source.Source.entries`."""
         return self._splits[split.name].entries(self._problem)
 
+    def notes(self, split: SplitListing) -> Sequence[str]:
+        """See `texgen.source.Source.notes`: all is known before the first image."""
+        return ()
+
     def find(self, key: str, source: str) -> ImageEntry:
         """See `texgen.source.Source.find`."""
         if not self._splits:

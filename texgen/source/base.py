@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from texgen.config import AUTO_LAYOUT
 from texgen.errors import SourceError
 from texgen.types import ImageEntry
 
 SPLIT_NAMES = ("train", "val", "validation", "test")
-EXTENSIONS = (b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp")
-"""torchvision's ``IMG_EXTENSIONS``."""
+EXTENSIONS = (
+    b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp",
+    b".jpe", b".jfif", b".gif", b".dib", b".pbm", b".pnm", b".jp2", b".avif", b".tga",
+)  # fmt: skip
+"""torchvision's ``IMG_EXTENSIONS``, and what else Pillow reads.
+
+The list is fixed, so that a data set does not depend on the codecs of one machine.
+"""
+
+SYSTEM_FOLDERS = frozenset(
+    (b"__MACOSX", b"@eaDir", b"lost+found", b"$RECYCLE.BIN", b"System Volume Information",
+     b"#recycle", b"#snapshot")
+)  # fmt: skip
+"""Folders that operating systems and storage boxes make; `__MACOSX` and `@eaDir` hold images."""
 
 SRC_FORMATS = ("folder", "ilsvrc", "webdataset", "parquet")
+
+LAYOUTS = (AUTO_LAYOUT, "splits", "classes", "flat")
+"""What the folders in SRC are; docs/sources.md has the rule."""
 
 MAX_FILE_BYTES = 1 << 30
 """A larger photograph is a failed row: read whole, it could take a task's memory with it."""
@@ -58,6 +74,7 @@ class SourceSpec:
         format: One of `SRC_FORMATS`, None where it is still to be found by looking.
         endpoint: URL of the S3-compatible store of what lies in a bucket; None is what the
             environment names.
+        layout: One of `LAYOUTS`.
     """
 
     location: str
@@ -66,6 +83,23 @@ class SourceSpec:
     labels: str | None = None
     format: str | None = None
     endpoint: str | None = None
+    layout: str = AUTO_LAYOUT
+
+    @classmethod
+    def of_dataset(
+        cls, location: str, config: Mapping[str, Any], endpoint: str | None = None
+    ) -> SourceSpec:
+        """The source of a finished data set, read as its build read it.
+
+        Args:
+            location: See above.
+            config: In the data set's card.
+            endpoint: See above.
+        """
+        layout = config.get("layout", AUTO_LAYOUT)
+        # A card that was edited may say anything.
+        known = layout if layout in LAYOUTS else AUTO_LAYOUT
+        return cls(location, endpoint=endpoint, layout=known)
 
     @property
     def taken(self) -> frozenset[str] | None:
@@ -101,6 +135,10 @@ class Source(Protocol):
         """
         ...
 
+    def notes(self, split: SplitListing) -> Sequence[str]:
+        """What listing the images of a split has shown, a sentence each; after `entries`."""
+        ...
+
     def find(self, key: str, source: str) -> ImageEntry:
         """The photograph of a manifest row, without its class; nothing else is read.
 
@@ -130,15 +168,20 @@ def sole_split(own: str, selected: tuple[str, ...]) -> str:
     Raises:
         SourceError: If the place is not what was selected.
     """
-    if own in SPLIT_NAMES:
-        if selected and selected != (own,):
+    if (name := split_called(own)) is not None:
+        if selected and selected != (name,):
             message = f"--split {selected[0]}: SRC is the split {own!r} itself"
             raise SourceError(message)
-        return own
+        return name
     if len(selected) > 1:
         message = f"--split {','.join(selected)}: SRC names no splits; name one"
         raise SourceError(message)
     return selected[0] if selected else "train"
+
+
+def split_called(folder: str) -> str | None:
+    """Name of the split whose name a folder has, in any case; None where it has none."""
+    return name if (name := folder.lower()) in SPLIT_NAMES else None
 
 
 def check_selected(selected: tuple[str, ...], present: Iterable[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 from collections import Counter
@@ -10,9 +9,11 @@ from pathlib import Path
 
 from texgen.errors import SourceError
 from texgen.ranges import RangeFile
-from texgen.source.base import SPLIT_NAMES, is_image_name
-from texgen.source.filesystem import FileSystem, files_at, list_folder
+from texgen.source.archive_search import ARCHIVES
+from texgen.source.filesystem import FileSystem, files_at
 from texgen.source.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
+from texgen.source.layout import snapshot_of
+from texgen.source.looks import Looks, join
 from texgen.source.packed import packed, refuse_packed_tars
 from texgen.source.parquet_file import MAGIC
 from texgen.source.patterns import is_pattern
@@ -23,10 +24,6 @@ EXPECTED = (
     "expected class folders of images, ILSVRC-2012's tars, WebDataset tars, or Parquet files "
     "of images; docs/sources.md shows each"
 )
-
-_SUFFIXES = {".tar": "webdataset", ".parquet": "parquet"}
-_LOOKED_AT = 100
-"""Names in a class folder that are looked at for an image."""
 
 
 def find_format(location: str, endpoint: str | None = None) -> str:
@@ -78,37 +75,79 @@ def _of_file(file: RangeFile, location: str) -> str:
 
 
 def _of_folder(files: FileSystem, location: str) -> str:
-    there, folders = list_folder(files, location)
-    splits = [f"{location}/{name}" for name in folders if name in SPLIT_NAMES]
+    looks = Looks(files, location)
+    start, _ = snapshot_of(looks, location)
+    top = looks.look(start, whole=True)
+    splits = [join(start, name) for names in top.splits().values() for name in names]
     # People keep the tars beside what they unpacked of them.
-    if any(_holds_images(files, place) for place in splits or [location]):
+    if any(_holds_images(looks, place) for place in splits or [start]):
         return "folder"
-    if TRAIN in there or VAL in there:
+    if TRAIN in top.files or VAL in top.files:
         return "ilsvrc"
-    inside = (*splits, f"{location}/data")
-    names = [*there, *(name for place in inside for name in _names(files, place))]
-    _refuse_class_tars(location, names)
-    kinds = {_SUFFIXES[suffix] for name in names if (suffix := Path(name).suffix) in _SUFFIXES}
-    if len(kinds) == 1:
+    near = [
+        *top.files,
+        *(n for place in (*splits, join(start, "data")) for n in looks.look(place).files),
+    ]
+    _refuse_class_tars(location, near)
+    kinds = _kinds(looks, start)
+    images_deeper = looks.holds_images(start)
+    if len(kinds) == 1 and not images_deeper:
         return kinds.pop()
     if kinds:
-        message = f"--src {location}: both .tar and .parquet files; choose by --src-format"
+        found = " and ".join(["images in folders"] * images_deeper + sorted(kinds))
+        message = f"--src {location}: {found}; choose by --src-format"
         raise SourceError(message)
-    refuse_packed_tars(location, (name for name in names if name not in KITS))
-    if folders or not there:
+    _refuse_arrow(location, near)
+    refuse_packed_tars(location, (name for name in near if name not in KITS))
+    if top.folders or top.images or not top.files:
         # An empty folder, or class folders without an image: what is wrong is said there.
         return "folder"
-    found = Counter(Path(name).suffix or "extensionless" for name in there)
-    most = ", ".join(f"{number} {suffix}" for suffix, number in found.most_common(3))
-    message = f"--src {location}: {count_of(len(there), 'file')} ({most}) and no image; {EXPECTED}"
+    found_files = Counter(Path(name).suffix or "extensionless" for name in top.files)
+    most = ", ".join(
+        f"{number} {suffix}" for suffix, number in sorted(found_files.items(), key=_most)[:3]
+    )
+    message = (
+        f"--src {location}: {count_of(len(top.files), 'file')} ({most}) and no image; {EXPECTED}"
+    )
     raise SourceError(message)
 
 
-def _names(files: FileSystem, folder: str) -> list[str]:
-    try:
-        return list_folder(files, folder)[0]
-    except OSError:
-        return []
+def _most(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
+
+
+def _holds_images(looks: Looks, place: str) -> bool:
+    """Whether a split has an image, or a class folder with one among its first names."""
+    look = looks.look(place)
+    if look.images or look.failed:
+        # Whatever failed, the error is said where it is listed.
+        return True
+    return any(inner.images for _, inner in looks.many(join(place, name) for name in look.folders))
+
+
+def _kinds(looks: Looks, start: str) -> set[str]:
+    """What archives below SRC are; tars with Parquet files of their names are img2dataset's."""
+    names = [
+        join(path, name)
+        for path, look in looks.below(start)
+        for name in look.files
+        if Path(name).suffix in ARCHIVES
+    ]
+    tars = {name.removesuffix(".tar") for name in names if name.endswith(".tar")}
+    parquet = {name.removesuffix(".parquet") for name in names if name.endswith(".parquet")}
+    if tars and parquet <= tars:
+        return {"webdataset"}
+    return {ARCHIVES[Path(name).suffix] for name in names}
+
+
+def _refuse_arrow(location: str, names: list[str]) -> None:
+    if any(name.endswith(".arrow") for name in names):
+        message = (
+            f"--src {location}: Arrow files, as save_to_disk of the library datasets writes them; "
+            'write Parquet instead: datasets.load_from_disk(FOLDER).to_parquet("train.parquet"), '
+            "of each split into a file of its name"
+        )
+        raise SourceError(message)
 
 
 def _refuse_class_tars(location: str, names: list[str]) -> None:
@@ -120,23 +159,3 @@ def _refuse_class_tars(location: str, names: list[str]) -> None:
             "by --src-format webdataset"
         )
         raise SourceError(message)
-
-
-def _holds_images(files: FileSystem, folder: str) -> bool:
-    """Whether a split has an image, or a class folder with one among its first names."""
-    try:
-        names, folders = list_folder(files, folder)
-    except OSError:
-        # Whatever it is, the error is said where it is listed.
-        return True
-    if any(is_image_name(os.fsencode(name)) for name in names):
-        return True
-    return any(_begins_with_images(files, f"{folder}/{name}") for name in folders)
-
-
-def _begins_with_images(files: FileSystem, folder: str) -> bool:
-    try:
-        items = itertools.islice(files.scan(folder), _LOOKED_AT)
-        return any(is_image_name(item.name) for item in items)
-    except OSError:
-        return False

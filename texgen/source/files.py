@@ -9,23 +9,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from texgen.ahead import map_ahead
+from texgen.config import AUTO_LAYOUT
 from texgen.errors import SourceError
 from texgen.source.archive import Archive
-from texgen.source.base import (
-    SPLIT_NAMES,
-    Problem,
-    check_selected,
-    sole_split,
-)
-from texgen.source.filesystem import FileSystem, list_folder
+from texgen.source.archive_search import archives_below, split_in
+from texgen.source.base import Problem, check_selected, sole_split
+from texgen.source.filesystem import FileSystem
 from texgen.source.patterns import fixed_folder, is_pattern, paths_of
 from texgen.words import count_of
 
 _PART = re.compile(r"(?P<before>.*)-(?P<number>\d{1,9})-of-(?P<count>\d{1,9})(?!\d).*", re.DOTALL)
 """``train-00000-of-00005.parquet``, as Hugging Face's library names files, and others theirs."""
-
-_DATA = "data"
-"""The folder in which Hugging Face keeps the files of all splits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +39,7 @@ def root_of(files: FileSystem, location: str) -> str:
     """The folder that paths of archives are relative to."""
     kind = _kind(files, location)
     if kind is None and is_pattern(location):
-        return fixed_folder(location)
+        return fixed_folder(files, location)
     return location if kind == "folder" else location.rpartition("/")[0] or "/"
 
 
@@ -58,7 +52,11 @@ def _kind(files: FileSystem, location: str) -> str | None:
 
 
 def split_files(
-    files: FileSystem, location: str, suffix: str, selected: tuple[str, ...]
+    files: FileSystem,
+    location: str,
+    suffix: str,
+    selected: tuple[str, ...],
+    layout: str = AUTO_LAYOUT,
 ) -> SplitFiles:
     """The archives at a location.
 
@@ -70,12 +68,14 @@ def split_files(
         location: A folder of archives or of split folders, an archive, or a pattern.
         suffix: That the names of archives in a folder end in.
         selected: Names of the splits to take; empty takes those that are there.
+        layout: See `texgen.source.SourceSpec`.
 
     Raises:
-        SourceError: If there are none, or a selected split is not there.
+        SourceError: If there are none, a selected split is not there, or what lies beside
+            them says that there should be more.
     """
     root = root_of(files, location)
-    paths, notes = _paths(files, location, root, suffix)
+    paths, notes = _paths(files, location, root, suffix, layout)
     if not paths:
         message = f"--src {location}: no {suffix} files in it"
         raise SourceError("; ".join([message, *notes]))
@@ -96,12 +96,9 @@ def split_files(
 
 def split_of(path: str) -> str:
     """Name of the split that an archive's path tells, or ""."""
-    *folders, name = path.split("/")
-    named = [folder for folder in folders if folder in SPLIT_NAMES]
-    if named:
-        return named[-1]
-    words = set(re.split(r"[^a-z0-9]+", name.lower())).intersection(SPLIT_NAMES)
-    return words.pop() if len(words) == 1 else ""
+    return next(filter(None, map(split_in, reversed(path.split("/")[:-1]))), "") or split_in(
+        path.rpartition("/")[2]
+    )
 
 
 def missing_parts(paths: Iterable[str]) -> Iterator[SourceError]:
@@ -142,7 +139,9 @@ def open_archives(
             yield found
 
 
-def _paths(files: FileSystem, location: str, root: str, suffix: str) -> tuple[list[str], list[str]]:
+def _paths(
+    files: FileSystem, location: str, root: str, suffix: str, layout: str
+) -> tuple[list[str], list[str]]:
     """Paths of archives relative to ``root``, and what was ignored."""
     if root != location:
         kind = _kind(files, location)
@@ -152,20 +151,7 @@ def _paths(files: FileSystem, location: str, root: str, suffix: str) -> tuple[li
         full = [location] if kind else paths_of(files, location)
         return [os.path.relpath(path, root) for path in full], []
     try:
-        return _in_folder(files, root, suffix)
+        return archives_below(files, location, suffix, layout)
     except OSError as error:
         message = f"cannot list {error.filename or root}: {error.strerror}"
         raise SourceError(message) from error
-
-
-def _in_folder(files: FileSystem, root: str, suffix: str) -> tuple[list[str], list[str]]:
-    names, folders = list_folder(files, root)
-    paths = [name for name in names if name.endswith(suffix)]
-    inside = [name for name in folders if name in (*SPLIT_NAMES, _DATA)]
-    if paths or not inside:
-        return paths, []
-    notes = [f"folder {f!r} is not a split and is ignored" for f in folders if f not in inside]
-    for folder in inside:
-        more, _ = _in_folder(files, f"{root}/{folder}", suffix)
-        paths += [f"{folder}/{path}" for path in more]
-    return paths, notes

@@ -1,44 +1,67 @@
-"""Photographs in class folders, as torchvision's ImageFolder takes them."""
+"""Images in folders: class folders as torchvision's ImageFolder takes them, and flat splits."""
 
 from __future__ import annotations
 
 import errno
-import functools
-import logging
 import os
-import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from texgen.ahead import map_ahead
 from texgen.errors import ImageError, SourceChangedError, SourceError, SourceReadError
 from texgen.keys import escape, image_key
 from texgen.source.base import (
     MAX_FILE_BYTES,
-    SPLIT_NAMES,
     Problem,
     SourceSpec,
     SplitListing,
     check_selected,
     in_label_order,
-    is_image_name,
     shown,
     sole_split,
     throw,
 )
-from texgen.source.filesystem import Item, files_at
+from texgen.source.filesystem import files_at
+from texgen.source.folder_walk import FolderWalk, LeftOut, join_bytes, not_listed
 from texgen.source.labels import Labels, read_labels
+from texgen.source.layout import FolderLayout, find_layout, is_flat
+from texgen.source.locator import locator_of
+from texgen.source.looks import Look, Looks, join, listed
 from texgen.types import ImageEntry
+from texgen.words import count_of
 
-_log = logging.getLogger(__name__)
+_TINY_IMAGENET = "val_annotations.txt"
+"""Labels of Tiny-ImageNet's validation split, beside its one folder ``images``."""
 
-_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
+_KAGGLE = "LOC_val_solution.csv"
+
+
+@dataclass(slots=True)
+class _Split:
+    """A split as found.
+
+    Attributes:
+        folder: The folder that holds it, relative to SRC.
+        flat: Whether folders in it are no classes.
+        nested: Whether there are folders in it.
+        labels: Classes of a flat split's images; None without.
+        left_out: What listing its images has passed over.
+        empty: Classes without an image.
+    """
+
+    folder: bytes
+    flat: bool
+    nested: bool
+    labels: Labels | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
+    empty: list[str] = field(default_factory=list)
 
 
 class FolderSource:
     """A folder of splits, or one split.
 
     Args:
-        spec: Of the source.
+        spec: Names the source.
         problem: Called with each thing that a build would end at; without it the first
             one is raised.
 
@@ -50,7 +73,8 @@ class FolderSource:
         self._spec = spec
         self._problem = problem
         self._files = files_at(spec.location, spec.endpoint)
-        self._folders: dict[str, bytes] = {}
+        self._walk = FolderWalk(self._files, spec.location)
+        self._splits: dict[str, _Split] = {}
         try:
             kind = self._files.kind(spec.location)
         except OSError as error:
@@ -68,60 +92,80 @@ class FolderSource:
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        scan = self._scan(b"", self._problem)
-        folders = {os.fsdecode(item.name) for item in scan if item.is_folder()}
-        present = [name for name in sorted(SPLIT_NAMES) if name in folders]
+        spec = self._spec
+        looks = Looks(self._files, spec.location)
+        try:
+            layout = find_layout(looks, spec.location, spec.layout)
+            found = list(self._found(layout))
+            return tuple(self._listing(looks, name, folder, layout) for name, folder in found)
+        except OSError as error:
+            self._problem(not_listed(error.filename or spec.location, error))
+            return ()
+
+    def _found(self, layout: FolderLayout) -> Iterator[tuple[str, str]]:
+        """Name and folder of the splits to take."""
         selected = self._spec.selected
-        if not present:
-            own = os.path.normpath(self._spec.location).rpartition("/")[2]
-            name = sole_split(own, selected)
-            self._folders[name] = b""
-            return (self._listing(name, b"", ()),)
-        check_selected(selected, present)
-        self._folders = {name: os.fsencode(name) for name in present}
-        others = sorted(folders - set(present))
-        notes = tuple(f"folder {name!r} is not a split and is ignored" for name in others)
-        return tuple(
-            self._listing(name, self._folders[name], notes)
-            for name in present
-            if not selected or name in selected
-        )
+        if not layout.splits:
+            own = layout.place or os.path.normpath(self._spec.location)
+            yield sole_split(own.rpartition("/")[2], selected), layout.place
+            return
+        check_selected(selected, layout.splits)
+        for name, folder in layout.splits.items():
+            if not selected or name in selected:
+                yield name, folder
 
-    @functools.cached_property
-    def _labels(self) -> Labels | None:
-        """Read when photographs are listed: who only reads them needs no labels."""
-        path = self._spec.labels
-        return None if path is None else read_labels(path, self._spec.endpoint)
-
-    def _listing(self, name: str, folder: bytes, notes: tuple[str, ...]) -> SplitListing:
-        folders: list[bytes] = []
-        named: set[str] = set()
-        images = 0
-        # One by one: a flat split may have any number.
-        for item in self._scan(folder, self._problem):
-            if item.is_folder():
-                folders.append(item.name)
-            elif _image_size(item) is not None:
-                images += 1
-                class_name = self._labels.of(shown(item.name)) if self._labels else None
-                if class_name is not None:
-                    named.add(class_name)
-        if folders:
-            classes = self._wanted(folders)
-            if images:
-                beside = f"{images} images beside the class folders of {name!r} are ignored"
-                notes = (*notes, beside)
-            if self._labels is not None:
-                notes = (*notes, f"--labels is not used for {name!r}, which has class folders")
+    def _listing(self, looks: Looks, name: str, folder: str, layout: FolderLayout) -> SplitListing:
+        keeps = "splits" if layout.splits else "classes"
+        flat, said = is_flat(looks, folder, self._spec.location, self._spec.layout, keeps)
+        notes = [*layout.notes, *said]
+        look = looks.look(folder, whole=True)
+        split = _Split(os.fsencode(folder), flat or not look.folders, bool(look.folders))
+        self._splits[name] = split
+        if split.flat:
+            classes = self._flat_classes(split, name, looks, look, notes)
         else:
-            classes = self._wanted(one.encode() for one in named)
-            if self._labels is None and self._spec.classes is not None:
-                message = f"--classes: the split {name!r} has no class folders; add --labels"
-                raise SourceError(message)
+            classes = self._wanted(map(os.fsencode, look.folders))
+            notes += self._beside_classes(name, look)
         missing = len((self._spec.taken or frozenset()).difference(classes))
         if missing:
-            notes = (*notes, f"{missing} of the --classes are not in {name!r}")
-        return SplitListing(name, classes, notes)
+            notes.append(f"{missing} of the --classes are not in {name!r}")
+        return SplitListing(name, classes, tuple(notes))
+
+    def _beside_classes(self, name: str, look: Look) -> Iterator[str]:
+        if look.images:
+            what = count_of(look.images, "image")
+            yield f"{what} beside the class folders of {name!r} are ignored"
+        if self._spec.labels is not None:
+            yield f"--labels is not used for {name!r}, which has class folders"
+
+    def _flat_classes(
+        self, split: _Split, name: str, looks: Looks, look: Look, notes: list[str]
+    ) -> tuple[str, ...]:
+        """Finds a flat split's labels, and gives its classes."""
+        path, folder = self._spec.labels, os.fsdecode(split.folder)
+        if path is None and _TINY_IMAGENET in look.files:
+            path = f"{self._walk.place(split.folder)}/{_TINY_IMAGENET}"
+            notes.append(f"the labels of {name!r} are those of {join(folder, _TINY_IMAGENET)}")
+        if path is None:
+            if self._spec.classes is not None:
+                message = f"--classes: the split {name!r} has no class folders; add --labels"
+                raise SourceError(message)
+            notes += self._hints(name, folder, looks)
+            return ()
+        split.labels = labels = read_labels(path, self._spec.endpoint)
+        # Listed again for its entries, which are then counted.
+        found = self._flat_images(split, self._problem, LeftOut())
+        named = {labels.of(shown(path.rpartition(b"/")[2])) for path, _ in found}
+        return self._wanted(one.encode() for one in named if one is not None)
+
+    def _hints(self, name: str, folder: str, looks: Looks) -> Iterator[str]:
+        """Where the labels of a flat split may be."""
+        while folder and name != "test":
+            folder = folder.rpartition("/")[0]
+            if _KAGGLE in looks.look(folder).files:
+                path = f"{self._spec.location}/{join(folder, _KAGGLE)}"
+                yield f"{name!r} has no labels; --labels {path} gives it those of ImageNet"
+                return
 
     def _wanted(self, names: Iterable[bytes]) -> tuple[str, ...]:
         """Those of ``--classes``, in label order."""
@@ -130,38 +174,64 @@ class FolderSource:
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        place = self._folders[split.name]
-        scan = self._scan(place, self._problem)
-        names = [item.name for item in scan if item.is_folder()]
+        found = self._splits[split.name]
+        found.left_out, found.empty = LeftOut(), []
         labels = {name: label for label, name in enumerate(split.classes)}
-        if not names:
-            yield from self._in_order(self._flat_entries(place, labels))
+        if found.flat:
+            yield from self._in_order(self._flat_entries(found, labels))
             return
+        scan = self._walk.scan(found.folder, self._problem, found.left_out)
+        names = [item.name for item in scan if item.is_folder()]
         # The separator takes part in the order: keys of "a-b/" come before those of "a/".
         taken = sorted(names, key=lambda name: escape(name) + "/")
 
-        def listed(name: bytes) -> tuple[list[ImageEntry], list[SourceError]]:
-            problems: list[SourceError] = []
-            found = self._class_entries(place, name, labels[shown(name)], problems.append)
-            return list(found), problems
+        def of_class(name: bytes) -> tuple[list[ImageEntry], LeftOut, list[SourceError]]:
+            problems, left_out = list[SourceError](), LeftOut()
+            label = labels[shown(name)]
+            entries = self._class_entries(found.folder, name, label, problems.append, left_out)
+            return list(entries), left_out, problems
 
         # Problems are told in the order of classes, whichever was listed first.
-        in_taken = (name for name in taken if shown(name) in labels)
-        for found, problems in map_ahead(listed, in_taken, self._files.parallel):
+        in_taken = [name for name in taken if shown(name) in labels]
+        listings = map_ahead(of_class, in_taken, self._files.parallel)
+        for name, (entries, left_out, problems) in zip(in_taken, listings, strict=True):
             for problem in problems:
                 self._problem(problem)
-            yield from self._in_order(found)
+            found.left_out.add(left_out)
+            if not entries:
+                found.empty.append(shown(name))
+            yield from self._in_order(entries)
 
-    def _flat_entries(self, place: bytes, labels: Mapping[str, int]) -> Iterator[ImageEntry]:
-        for item in self._scan(place, self._problem):
-            size = None if item.is_folder() else _image_size(item)
-            if size is None:
+    def notes(self, split: SplitListing) -> Sequence[str]:
+        """See `texgen.source.Source.notes`."""
+        found = self._splits[split.name]
+        notes = list(found.left_out.notes(split.name))
+        # Where there is no image at all, that is said instead.
+        if 0 < len(found.empty) < len(split.classes):
+            what = count_of(len(found.empty), "class")
+            names = listed(sorted(found.empty))
+            notes.append(f"{what} of {split.name!r} without an image keeps its label: {names}")
+        return notes
+
+    def _flat_images(
+        self, split: _Split, problem: Problem, left_out: LeftOut
+    ) -> Iterator[tuple[bytes, int]]:
+        """Path and size of a flat split's images."""
+        if split.nested:
+            yield from self._walk.images_below(split.folder, (), problem, left_out)
+            return
+        for item in self._walk.images(split.folder, problem, left_out):
+            if (size := item.size()) is not None:
+                yield join_bytes(split.folder, item.name), size
+
+    def _flat_entries(self, split: _Split, labels: Mapping[str, int]) -> Iterator[ImageEntry]:
+        prefix = len(join_bytes(split.folder, b"x")) - 1
+        for path, size in self._flat_images(split, self._problem, split.left_out):
+            if split.labels is None:
+                yield ImageEntry(image_key(path[prefix:]), shown(path), path, size, None, None)
                 continue
-            path, name = _join(place, item.name), item.name
-            if self._labels is None:
-                yield ImageEntry(image_key(name), shown(path), path, size, None, None)
-                continue
-            class_name = self._labels.of(shown(name))
+            name = path.rpartition(b"/")[2]
+            class_name = split.labels.of(shown(name))
             if class_name is None:
                 what = f"{shown(path)} is not in --labels; add it, or move it out of the split"
                 self._problem(SourceError(what))
@@ -170,10 +240,11 @@ class FolderSource:
                 yield ImageEntry(key, shown(path), path, size, labels[class_name], class_name)
 
     def _class_entries(
-        self, place: bytes, folder: bytes, label: int, problem: Problem
+        self, place: bytes, folder: bytes, label: int, problem: Problem, left_out: LeftOut
     ) -> Iterator[ImageEntry]:
         prefix = place + b"/" if place else b""
-        for path, size in self._images_below(place, folder, problem):
+        start = join_bytes(place, folder)
+        for path, size in self._walk.images_below(start, (b"", place), problem, left_out):
             key = image_key(path[len(prefix) :])
             yield ImageEntry(key, shown(path), path, size, label, shown(folder))
 
@@ -189,44 +260,6 @@ class FolderSource:
                 yield entry
                 last = entry
 
-    def _images_below(
-        self, place: bytes, folder: bytes, problem: Problem
-    ) -> Iterator[tuple[bytes, int]]:
-        """Path and size of the images in a class folder and in the folders inside it."""
-        # A list, since folders may be nested more deeply than calls.
-        above: tuple[Hashable, ...] = (self._identity(b""), self._identity(place))
-        left = [(_join(place, folder), above)]
-        while left:
-            folder, above = left.pop()
-            identity = self._identity(folder)
-            if identity in above:
-                _log.warning("%s is a link back to a folder above it and is ignored", shown(folder))
-                continue
-            for item in self._scan(folder, problem):
-                path = _join(folder, item.name)
-                if item.is_folder():
-                    left.append((path, (*above, identity)))
-                elif (size := _image_size(item)) is not None:
-                    yield path, size
-
-    def _identity(self, folder: bytes) -> Hashable:
-        place = self._place(folder)
-        try:
-            return self._files.identity(place)
-        except OSError as error:
-            raise _not_listed(place, error) from error
-
-    def _scan(self, folder: bytes, problem: Problem) -> Iterator[Item]:
-        place = self._place(folder)
-        try:
-            yield from self._files.scan(place)
-        except OSError as error:
-            problem(_not_listed(place, error))
-
-    def _place(self, locator: bytes) -> str:
-        root = self._spec.location
-        return f"{root}/{os.fsdecode(locator)}" if locator else root
-
     def find(self, key: str, source: str) -> ImageEntry:
         """See `texgen.source.Source.find`."""
         locator = locator_of(source)
@@ -235,7 +268,7 @@ class FolderSource:
             message = f"{source!r} lies outside of --src; it is no photograph of a build"
             raise SourceError(message)
         try:
-            size = self._files.open(self._place(locator)).size()
+            size = self._files.open(self._walk.place(locator)).size()
         except OSError as error:
             message = f"--src has no {source} ({error.strerror}); name the SRC of the build"
             raise SourceError(message) from error
@@ -246,7 +279,7 @@ class FolderSource:
         if entry.size > MAX_FILE_BYTES:
             raise ImageError("image_file_too_large", f"{entry.size} bytes")
         try:
-            data, size = self._files.read(self._place(entry.locator), entry.size)
+            data, size = self._files.read(self._walk.place(entry.locator), entry.size)
         except PermissionError as error:
             raise ImageError("image_denied", entry.source) from error
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -266,22 +299,3 @@ class FolderSource:
             )
             raise SourceChangedError(message)
         return data
-
-
-def _not_listed(place: str, error: OSError) -> SourceError:
-    return SourceError(f"cannot list {shown(os.fsencode(place))}: {error.strerror}")
-
-
-def _image_size(item: Item) -> int | None:
-    """Bytes of an image, -1 for a link to nothing, which becomes a failed row; else None."""
-    # A pipe or a device, or a link to one, would block its reader.
-    return item.size() if is_image_name(item.name) else None
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder and name else folder or name
-
-
-def locator_of(source: str) -> bytes:
-    r"""The path that a manifest's ``source`` stands for: ``\xNN`` is a byte again."""
-    return _BYTE.sub(lambda match: bytes.fromhex(match[1].decode()), source.encode())

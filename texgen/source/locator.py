@@ -1,13 +1,15 @@
-"""Where a photograph lies in an archive, as the bytes of `ImageEntry.locator`."""
+"""Where an image lies, as the bytes of `ImageEntry.locator`."""
 
 from __future__ import annotations
 
 import os
+import re
 import struct
 from typing import NamedTuple
 
 from texgen.source.base import shown
 
+_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _FIXED = struct.Struct("<QQI")
 
 
@@ -41,3 +43,8 @@ class Locator(NamedTuple):
         """What `encode` gave."""
         position, archive_bytes, check = _FIXED.unpack_from(data)
         return cls(position, archive_bytes, check, os.fsdecode(data[_FIXED.size :]))
+
+
+def locator_of(source: str) -> bytes:
+    r"""The path that a manifest's ``source`` stands for: ``\xNN`` is a byte again."""
+    return _BYTE.sub(lambda match: bytes.fromhex(match[1].decode()), source.encode())

@@ -40,7 +40,9 @@ class ParquetSource(ArchiveSource):
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        files = split_files(self._files, self._spec.location, ".parquet", self._spec.selected)
+        files = split_files(
+            self._files, self._spec.location, ".parquet", self._spec.selected, self._spec.layout
+        )
         return self._listings(files.splits, files.notes)
 
     def read(self, entry: ImageEntry) -> bytes:

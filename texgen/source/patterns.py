@@ -13,6 +13,7 @@ from texgen.source.filesystem import FileSystem, list_folder
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
 _GLOB = re.compile(r"[*?[]")
+_OPEN = re.compile(r"[*?[{]")
 _MAX_PATHS = 1_000_000
 
 
@@ -21,10 +22,18 @@ def is_pattern(path: str) -> bool:
     return bool(_GLOB.search(path) or any(_is_choice(m[1]) for m in _BRACES.finditer(path)))
 
 
-def fixed_folder(pattern: str) -> str:
-    """The last folder above everything that the pattern leaves open."""
-    head, *_ = re.split(r"[*?[{]", pattern, maxsplit=1)
-    return head.rpartition("/")[0] or "/"
+def fixed_folder(files: FileSystem, pattern: str) -> str:
+    """The last folder above everything that the pattern leaves open.
+
+    A folder that is there is no pattern, whatever characters are in its name.
+    """
+    fixed, *steps = pattern.split("/")
+    for step in steps[:-1]:
+        deeper = f"{fixed}/{step}"
+        if _OPEN.search(step) and _kind(files, deeper) != "folder":
+            break
+        fixed = deeper
+    return fixed or "/"
 
 
 def paths_of(files: FileSystem, pattern: str) -> list[str]:
@@ -34,12 +43,22 @@ def paths_of(files: FileSystem, pattern: str) -> list[str]:
         SourceError: If there are too many, or a folder cannot be listed.
     """
     found = set()
-    for path in _choices(pattern):
-        found.update(_matches(files, path) if _GLOB.search(path) else [path])
+    folder = fixed_folder(files, pattern).rstrip("/")
+    for choice in _choices(pattern[len(folder) + 1 :]):
+        found.update(
+            _matches(files, folder, choice) if _GLOB.search(choice) else [f"{folder}/{choice}"]
+        )
         if len(found) > _MAX_PATHS:
             message = f"--src {pattern}: it names more than {_MAX_PATHS} files"
             raise SourceError(message)
     return sorted(found, key=os.fsencode)
+
+
+def _kind(files: FileSystem, path: str) -> str | None:
+    try:
+        return files.kind(path)
+    except OSError:
+        return None
 
 
 def _is_choice(inside: str) -> bool:
@@ -66,11 +85,10 @@ def _alternatives(inside: str) -> Iterator[str]:
         yield f"{number:0{width}d}"
 
 
-def _matches(files: FileSystem, pattern: str) -> list[str]:
-    """The files that a pattern of ``*``, ``?`` and ``[…]`` fits, none of which fits a ``/``."""
-    folder = fixed_folder(pattern)
-    steps = pattern[len(folder) :].strip("/").split("/")
-    found = [folder.rstrip("/")]
+def _matches(files: FileSystem, folder: str, pattern: str) -> list[str]:
+    """The files in a folder that a pattern of ``*``, ``?`` and ``[…]`` fits, none of a ``/``."""
+    steps = pattern.split("/")
+    found = [folder]
     for depth, step in enumerate(steps):
         last = depth == len(steps) - 1
         found = [

@@ -150,7 +150,11 @@ def open_deep(
     else:
         try:
             origin = _open_origin(
-                SourceSpec(deep.source, endpoint=deep.endpoint), index, plan, settings, report
+                SourceSpec.of_dataset(deep.source, index.config, deep.endpoint),
+                index,
+                plan,
+                settings,
+                report,
             )
         except ConfigError as error:
             # Where the card is damaged, SRC may well be right.

@@ -1,0 +1,292 @@
+"""Where the splits of a folder of images lie, and whether their folders are classes.
+
+docs/sources.md has the rule: what can be read in two ways is refused with the option that decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from texgen.errors import SourceError
+from texgen.source.base import SPLIT_NAMES
+from texgen.source.looks import FOLDERS, Look, Looks, join, listed, named
+from texgen.words import count_of
+
+DEPTH = 4
+"""Folders between SRC and the place that holds its splits, at most."""
+
+_LIKE_SPLITS = frozenset(
+    ("train", "training", "trainset", "val", "valid", "validation", "valset", "dev", "eval",
+     "evaluation", "test", "testing", "testset", "unlabeled")
+)  # fmt: skip
+"""Words in names of folders that are splits rather than classes, where all are called so."""
+
+_IMAGE_FOLDERS = frozenset(("images", "image", "imgs", "img", "jpegimages", "pictures", "photos"))
+"""Folders that say of what is in them no more than that it is images."""
+
+_FEW = 16
+"""Folders of which each is looked into; of more, as many are looked at as a sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSplit:
+    """A split of a folder source.
+
+    Attributes:
+        name: ``train``, ``val``, …
+        folder: The folder that holds it, relative to SRC; "" is SRC itself.
+        flat: Whether folders in it are no classes.
+    """
+
+    name: str
+    folder: str
+    flat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLayout:
+    """What a folder source consists of.
+
+    Attributes:
+        place: The folder of the splits, or the only split, relative to SRC.
+        splits: Split to its folder, relative to SRC; empty where the place is the only split.
+        notes: What was found further down or left out, a sentence each.
+    """
+
+    place: str
+    splits: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def find_layout(looks: Looks, location: str, layout: str) -> FolderLayout:
+    """Finds the splits of a folder source.
+
+    Args:
+        looks: Into SRC.
+        location: SRC, for people.
+        layout: One of `texgen.source.base.LAYOUTS`.
+
+    Raises:
+        OSError: If SRC cannot be listed.
+        SourceError: If there is more than one way to read it; names the option that decides.
+    """
+    place, notes = snapshot_of(looks, location)
+    top = looks.look(place, whole=True)
+    notes += _archives_beside(top)
+    if layout == "classes":
+        return FolderLayout(place, {}, (*notes, *_system_notes(top)))
+    if not top.splits():
+        deeper = _place_below(looks, place, location)
+        if deeper is not None:
+            notes.append(f"the splits are those in {named(deeper)}, a folder below SRC")
+            place, top = deeper, looks.look(deeper, whole=True)
+        elif layout == "splits":
+            message = (
+                f"--src {location}: --layout splits, but no folder is called "
+                f"{', '.join(SPLIT_NAMES)}; leave --layout out, or name another SRC"
+            )
+            raise SourceError(message)
+    splits = dict(_splits(top, place, location))
+    notes += [
+        f"folder {named(folder)} is taken as the split {name!r}"
+        for name, path in splits.items()
+        if (folder := path.rpartition("/")[2]) != name
+    ]
+    if splits:
+        others = [name for name in top.folders if join(place, name) not in splits.values()]
+        if layout != "splits":
+            _refuse_images_beside(looks, place, location, list(splits.values()), others)
+        notes += [f"folder {named(name)} is not a split and is ignored" for name in others]
+        if top.images:
+            notes.append(f"{count_of(top.images, 'image')} beside the splits ignored")
+    return FolderLayout(place, splits, (*notes, *_system_notes(top)))
+
+
+def _archives_beside(look: Look) -> Iterator[str]:
+    """Archives in SRC, which images in folders go before."""
+    for suffix, form in ((".tar", "webdataset"), (".parquet", "parquet")):
+        if names := sorted(name for name in look.files if name.endswith(suffix)):
+            official = form == "webdataset" and any(
+                name.startswith("ILSVRC2012_") for name in names
+            )
+            what = count_of(len(names), f"{suffix} file")
+            yield (
+                f"{what} beside the folders of images ignored ({listed(names)}); --src-format "
+                f"{'ilsvrc' if official else form} takes them instead"
+            )
+
+
+def _system_notes(look: Look) -> Iterator[str]:
+    if look.systems:
+        yield f"{count_of(len(look.systems), 'folder')} of systems ({listed(look.systems)}) ignored"
+
+
+def _splits(look: Look, place: str, location: str) -> Iterator[tuple[str, str]]:
+    for name, folders in sorted(look.splits().items()):
+        if len(folders) > 1:
+            message = (
+                f"--src {location}: the folders {listed(folders)} are both called like the split "
+                f"{name!r}; rename one"
+            )
+            raise SourceError(message)
+        yield name, join(place, folders[0])
+
+
+def _refuse_images_beside(
+    looks: Looks, place: str, location: str, splits: list[str], others: list[str]
+) -> None:
+    """Refuses folders of images beside the splits: then these may be classes, too."""
+    holders = [name for name in others if looks.holds_images(join(place, name))]
+    if holders:
+        names = [path.rpartition("/")[2] for path in splits]
+        message = (
+            f"--src {location}: {listed(names, 4)} may be splits or classes, since the folders "
+            f"beside them hold images too ({listed(holders)}); --layout splits takes only the "
+            "splits, --layout classes takes every folder as a class"
+        )
+        raise SourceError(message)
+
+
+def snapshot_of(looks: Looks, location: str) -> tuple[str, list[str]]:
+    """The revision to take where SRC is a folder of the Hugging Face Hub's cache, and a note.
+
+    The cache keeps files in ``blobs`` and links to them in ``snapshots/REVISION``.
+
+    Raises:
+        SourceError: If it holds several revisions and does not say which one is ``main``.
+    """
+    if not {"blobs", "snapshots"} <= set(looks.look("").folders):
+        return "", []
+    revisions = looks.look("snapshots").folders
+    main = looks.text("refs/main")
+    if main not in revisions and len(revisions) != 1:
+        found = listed(revisions) if revisions else "none"
+        message = (
+            f"--src {location}: a cache of the Hugging Face Hub with {len(revisions)} revisions "
+            f"({found}); name one: --src {location}/snapshots/REVISION"
+        )
+        raise SourceError(message)
+    revision = main if main in revisions else revisions[0]
+    return f"snapshots/{revision}", [f"the images are those of the revision {revision}"]
+
+
+def _place_below(looks: Looks, base: str, location: str) -> str | None:
+    """The one folder below ``base`` that holds splits; None where there is none.
+
+    Raises:
+        SourceError: If there are several, or images lie elsewhere too.
+    """
+    if _is_class_folders(looks, base):
+        return None
+    places, elsewhere = list[str](), list[str]()
+    level, left = [join(base, name) for name in looks.look(base).folders], FOLDERS
+    for _ in range(DEPTH):
+        deeper = list[str]()
+        for path, look in looks.many(level[:left]):
+            split_folders = (name for names in look.splits().values() for name in names)
+            if any(looks.holds_images(join(path, name)) for name in split_folders):
+                places.append(path)
+            elif look.images:
+                elsewhere.append(path)
+            else:
+                deeper += [join(path, name) for name in look.folders]
+        left -= len(level)
+        level = deeper if left > 0 else []
+    if not places:
+        return None
+    if len(places) > 1 or elsewhere:
+        beside = f", and images in {listed(elsewhere)}" if elsewhere else ""
+        message = (
+            f"--src {location}: splits further down, in {listed(places)}{beside}; name one place "
+            f"(--src {join(location, places[0])}), or --layout classes takes the folders of SRC "
+            "as classes"
+        )
+        raise SourceError(message)
+    return places[0]
+
+
+def _is_class_folders(looks: Looks, base: str) -> bool:
+    """Whether images lie directly in the folders of a place, as far as a sample tells."""
+    folders = looks.look(base).folders
+    if len(folders) <= _FEW:
+        return False
+    sample = [*folders[: _FEW // 2], *folders[-_FEW // 2 :]]
+    return all(look.images for _, look in looks.many(join(base, name) for name in sample))
+
+
+def is_flat(
+    looks: Looks, folder: str, location: str, layout: str, keeps: str
+) -> tuple[bool, list[str]]:
+    """Whether the folders in a split are no classes, and what there is to say of that.
+
+    Args:
+        looks: Into SRC.
+        folder: The split's, relative to SRC.
+        location: SRC, for people.
+        layout: One of `texgen.source.base.LAYOUTS`.
+        keeps: The layout that would take every folder in the split as a class.
+
+    Raises:
+        SourceError: If that cannot be told; names the option that decides.
+    """
+    if layout in ("classes", "splits"):
+        return False, []
+    look = looks.look(folder, whole=True)
+    if layout == "flat":
+        return True, []
+    if _are_parts(look):
+        what = f"the folders of {_place(folder)} are img2dataset's parts, and no classes"
+        return True, [f"{what}; --layout {keeps} takes them as classes"]
+    if not 0 < len(look.folders) <= _FEW:
+        return False, []
+    holders = [name for name in look.folders if looks.holds_images(join(folder, name))]
+    if holders and all(map(_is_like_split, holders)):
+        message = (
+            f"--src {location}: {listed(holders)} in {_place(folder)} are called like splits; "
+            f"rename them to {', '.join(SPLIT_NAMES[:2])}, name one as SRC, or --layout "
+            f"{keeps} takes them as classes"
+        )
+        raise SourceError(message)
+    if len(holders) != 1:
+        return False, []
+    return _is_sole_flat(looks, folder, holders[0], location, keeps)
+
+
+def _is_sole_flat(
+    looks: Looks, folder: str, name: str, location: str, keeps: str
+) -> tuple[bool, list[str]]:
+    """`is_flat` of a split whose images all lie in one folder."""
+    sole = join(folder, name)
+    look = looks.look(sole)
+    if look.images:
+        if name.lower() not in _IMAGE_FOLDERS or looks.look(folder).images:
+            return False, []
+        note = f"folder {named(sole)} is no class; --layout {keeps} takes it as one"
+        return True, [note]
+    holders = [inner for inner in look.folders if looks.holds_images(join(sole, inner))]
+    if len(holders) < 2:
+        return False, []
+    rename = (
+        f"--src {join(location, sole)}" if not folder else f"move them up into {_place(folder)}"
+    )
+    message = (
+        f"--src {location}: {_place(folder)} holds one folder, {named(name)}, whose folders "
+        f"{listed(holders)} hold the images; to take those as classes, {rename}; --layout "
+        f"{keeps} makes one class of all"
+    )
+    raise SourceError(message)
+
+
+def _place(folder: str) -> str:
+    return named(folder) if folder else "SRC"
+
+
+def _is_like_split(name: str) -> bool:
+    return not _LIKE_SPLITS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
+
+
+def _are_parts(look: Look) -> bool:
+    """Whether img2dataset wrote the folders: it puts its counts beside each."""
+    return bool(look.folders) and all(f"{name}_stats.json" in look.files for name in look.folders)

@@ -1,0 +1,151 @@
+"""Looks into folders of SRC by their names alone, each folder once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from texgen.ahead import map_ahead
+from texgen.source.base import SYSTEM_FOLDERS, is_image_name, shown, split_called
+from texgen.source.filesystem import FileSystem
+
+_NAMES = 100
+"""Names after which an image settles what a folder is: a class may have any number of them."""
+
+FOLDERS = 2048
+"""Folders that are looked into in one search: it must end in a tree of any size."""
+
+_LEVELS = 4
+"""Folders below one in which its images are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a folder holds.
+
+    Attributes:
+        images: Files in it that are called like images; of a look that was cut short, the first.
+        folders: Names of its folders in byte order, without those of systems.
+        systems: Names of the systems' folders.
+        files: Names of its other files.
+        failed: Whether it cannot be listed.
+    """
+
+    images: int = 0
+    folders: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    files: frozenset[str] = frozenset()
+    failed: bool = False
+
+    def splits(self) -> dict[str, list[str]]:
+        """Name of a split to the folders that are called so: two may differ in case."""
+        found: dict[str, list[str]] = {}
+        for folder in self.folders:
+            if (name := split_called(folder)) is not None:
+                found.setdefault(name, []).append(folder)
+        return found
+
+
+class Looks:
+    """What the folders below a root hold; every folder is listed once.
+
+    Args:
+        files: Holds the root.
+        root: A folder.
+    """
+
+    def __init__(self, files: FileSystem, root: str) -> None:
+        self._files = files
+        self._root = root
+        self._seen: dict[str, Look] = {}
+        self._whole: set[str] = set()
+
+    def look(self, path: str, *, whole: bool = False) -> Look:
+        """What a folder holds; after its first 100 names, an image ends the look.
+
+        Args:
+            path: Relative to the root, "" for the root itself.
+            whole: Whether to list all of it.
+
+        Raises:
+            OSError: If all of it is wanted and it cannot be listed.
+        """
+        if path not in self._seen or (whole and path not in self._whole):
+            try:
+                self._seen[path] = self._list(path, whole=whole)
+            except OSError:
+                if whole:
+                    raise
+                # What is wrong is said where its images are listed.
+                self._seen[path] = Look(failed=True)
+        return self._seen[path]
+
+    def many(self, paths: Iterable[str]) -> Iterator[tuple[str, Look]]:
+        """Folders and what they hold, several at once where storage is slow to answer."""
+        return map_ahead(lambda path: (path, self.look(path)), paths, self._files.parallel)
+
+    def below(self, path: str) -> Iterator[tuple[str, Look]]:
+        """A folder and those up to four levels below it; not those in a folder of images."""
+        level, left = [path], FOLDERS
+        for _ in range(_LEVELS + 1):
+            deeper = list[str]()
+            for at, look in self.many(level[:left]):
+                yield at, look
+                deeper += [] if look.images else [join(at, name) for name in look.folders]
+            left -= len(level)
+            level = deeper if left > 0 else []
+
+    def holds_images(self, path: str) -> bool:
+        """Whether images lie in a folder or up to four levels below it.
+
+        A folder that cannot be listed is taken to hold some: its listing says what is wrong.
+        """
+        return any(look.images or (look.failed and at == path) for at, look in self.below(path))
+
+    def text(self, path: str) -> str | None:
+        """What a small text file holds, without the line's end; None where there is none."""
+        try:
+            return self._files.open(join(self._root, path)).read_at(0, 256).decode().strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _list(self, path: str, *, whole: bool) -> Look:
+        images = 0
+        folders, systems, files = list[bytes](), list[bytes](), set[bytes]()
+        for number, item in enumerate(self._files.scan(join(self._root, path))):
+            if is_image_name(item.name):
+                # A folder may be called so too, but nothing is settled by the first 100 names then.
+                images += not item.is_folder()
+                if images and number >= _NAMES and not whole:
+                    break
+            if item.is_folder():
+                (systems if item.name in SYSTEM_FOLDERS else folders).append(item.name)
+            elif not is_image_name(item.name):
+                files.add(item.name)
+        else:
+            self._whole.add(path)
+        return Look(
+            images,
+            tuple(os.fsdecode(name) for name in sorted(folders)),
+            tuple(os.fsdecode(name) for name in sorted(systems)),
+            frozenset(os.fsdecode(name) for name in files),
+        )
+
+
+def join(folder: str, name: str) -> str:
+    """A path below a folder; either may be empty."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def named(path: str) -> str:
+    """A path in quotes, for people."""
+    return repr(shown(os.fsencode(path)))
+
+
+def listed(paths: Iterable[str], most: int = 3) -> str:
+    """Some paths for people: ``'a', 'b', 'c' and 5 more``."""
+    all_of_them = list(paths)
+    text = ", ".join(map(named, all_of_them[:most]))
+    more = len(all_of_them) - most
+    return f"{text} and {more} more" if more > 0 else text
