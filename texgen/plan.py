@@ -169,8 +169,10 @@ def _class_differences(plan: Plan) -> Iterator[str]:
     """Classes that one split has and another lacks: the same class then has two labels."""
     labelled = [split for split in plan.splits if split.classes]
     if len(labelled) < len(plan.splits) and labelled:
-        flat = next(split.name for split in plan.splits if not split.classes)
-        yield f"{labelled[0].name!r} has classes, {flat!r} is flat: its textures have no labels"
+        flat = [repr(split.name) for split in plan.splits if not split.classes]
+        are = "is flat: its" if len(flat) == 1 else "are flat: their"
+        names = " and ".join(flat)
+        yield f"{labelled[0].name!r} has classes, {names} {are} textures have no labels"
     for other in labelled[1:]:
         first, second = set(labelled[0].classes), set(other.classes)
         for name, missing in ((other.name, first - second), (labelled[0].name, second - first)):

@@ -163,8 +163,8 @@ class FolderSource:
         while folder and name != "test":
             folder = folder.rpartition("/")[0]
             if _KAGGLE in looks.look(folder).files:
-                path = f"{self._spec.location}/{join(folder, _KAGGLE)}"
-                yield f"{name!r} has no labels; --labels {path} gives it those of ImageNet"
+                path = join(folder, _KAGGLE)
+                yield f"{name!r} has no labels; --labels SRC/{path} gives it those of ImageNet"
                 return
 
     def _wanted(self, names: Iterable[bytes]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def find_layout(looks: Looks, location: str, layout: str) -> FolderLayout:
     top = looks.look(place, whole=True)
     notes += _archives_beside(top)
     if layout == "classes":
-        return FolderLayout(place, {}, (*notes, *_system_notes(top)))
+        return FolderLayout(place, {}, tuple(notes))
     if not top.splits():
         deeper = _place_below(looks, place, location)
         if deeper is not None:
@@ -101,7 +101,9 @@ def find_layout(looks: Looks, location: str, layout: str) -> FolderLayout:
         notes += [f"folder {named(name)} is not a split and is ignored" for name in others]
         if top.images:
             notes.append(f"{count_of(top.images, 'image')} beside the splits ignored")
-    return FolderLayout(place, splits, (*notes, *_system_notes(top)))
+        # Of a place without splits they are counted with its images.
+        notes += _system_notes(top)
+    return FolderLayout(place, splits, tuple(notes))
 
 
 def _archives_beside(look: Look) -> Iterator[str]:
@@ -141,10 +143,11 @@ def _refuse_images_beside(
     holders = [name for name in others if looks.holds_images(join(place, name))]
     if holders:
         names = [path.rpartition("/")[2] for path in splits]
+        may = "may be a split or a class" if len(names) == 1 else "may be splits or classes"
         message = (
-            f"--src {location}: {listed(names, 4)} may be splits or classes, since the folders "
-            f"beside them hold images too ({listed(holders)}); --layout splits takes only the "
-            "splits, --layout classes takes every folder as a class"
+            f"--src {location}: {listed(names, 4)} {may}, since other folders hold images too "
+            f"({listed(holders)}); --layout splits leaves those out, --layout classes takes every "
+            "folder as a class"
         )
         raise SourceError(message)
 
