@@ -14,8 +14,10 @@ from texgen.errors import SourceError, StorageError
 from texgen.plan import (
     Plan,
     PlannedShards,
+    SplitPlan,
     entries_path,
     load_plan,
+    notes_of,
     save_plan,
 )
 from texgen.planned import source_differences
@@ -190,3 +192,16 @@ def test_equal_listings_do_not_differ(tmp_path):
     old, sink = planned(Listed({"train": photographs(2)}), tmp_path)
     new = plan_of(tmp_path / "new", {"train": photographs(2)})
     assert list(source_differences(old, new, sink, tmp_path / "new")) == []
+
+
+def test_classes_that_are_numbers_in_the_order_of_text_are_said(tmp_path):
+    """ImageNetV2's folders are 0 to 999, and ImageFolder gives 10 the label 2."""
+    splits = [
+        SplitPlan("train", 3, 1, ("0", "1", "10", "2"), ""),
+        SplitPlan("val", 3, 1, ("0", "1", "2"), ""),
+    ]
+    plan = Plan("name", {}, tuple(splits))
+    (said, *_) = notes_of(plan)
+    assert "the classes of 'train' are numbers in the order of text" in said
+    assert "class 10 has the label 2" in said
+    assert not any("the classes of 'val'" in note for note in notes_of(plan))

@@ -81,7 +81,7 @@ BESIDE = {
 @pytest.mark.parametrize("tree", BESIDE.values(), ids=BESIDE)
 def test_images_beside_what_may_be_splits_are_refused_and_an_option_decides(tree, tmp_path):
     write_folder(tmp_path, tree)
-    with pytest.raises(SourceError, match="--layout splits .*, --layout classes"):
+    with pytest.raises(SourceError, match=r"--layout splits .*, --layout classes"):
         taken(tmp_path)
     assert list(taken(tmp_path, "splits")) == ["train"]
     folders = sorted({name.partition("/")[0] for name in tree})
@@ -138,7 +138,7 @@ LIKE_SPLITS = {
 @pytest.mark.parametrize("tree", LIKE_SPLITS.values(), ids=LIKE_SPLITS)
 def test_folders_that_are_only_called_like_splits_are_no_classes_in_silence(tree, tmp_path):
     write_folder(tmp_path, tree)
-    with pytest.raises(SourceError, match="called like splits; .* --layout (classes|splits)"):
+    with pytest.raises(SourceError, match=r"called like splits; .* --layout (classes|splits)"):
         taken(tmp_path)
     kept = "splits" if (tmp_path / "train").is_dir() else "classes"
     assert sum(map(len, taken(tmp_path, kept).values())) == sum(n.endswith("jpg") for n in tree)
@@ -173,7 +173,7 @@ def test_tiny_imagenet_is_read_as_it_comes(tmp_path):
         "train": [("n01/images/n01_0", "n01"), ("n02/images/n02_0", "n02")],
         "val": [("n01/val_1", "n01"), ("n02/val_0", "n02")],
     }
-    source, (_, train, val) = opened(tmp_path)
+    _, (_, train, val) = opened(tmp_path)
     assert train.classes == val.classes == ("n01", "n02")
     assert "the labels of 'val' are those of val/val_annotations.txt" in said(tmp_path)
 
@@ -241,7 +241,7 @@ def test_a_cache_of_the_hub_is_read_at_its_only_revision_or_at_main(tmp_path):
         (entry,) = source.entries(split)
         assert f"{revision}/data/train-00000-of-00001.parquet!0" in entry.source
         assert source.read(entry) == b"x"
-    with pytest.raises(SourceError, match="with 2 revisions .* --src .*/snapshots/REVISION"):
+    with pytest.raises(SourceError, match=r"with 2 revisions .* --src .*/snapshots/REVISION"):
         opened(cache(tmp_path / "datasets--a--odd", "abc", "def"))
 
 

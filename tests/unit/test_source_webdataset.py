@@ -182,13 +182,17 @@ def test_splits_are_told_by_folders_and_by_names(tmp_path):
     source = open_source(SourceSpec(str(tmp_path / "f"), layout="splits"))
     assert [split.name for split in source.splits()] == ["train", "val"]
     assert "folder 'extra' is not a split and is ignored" in source.splits()[0].notes
-    assert list(listed(tmp_path / "n", selected=("val",))) == ["val"]
-    source = open_source(SourceSpec(str(tmp_path / "n")))
-    assert "1 file of no split, such as 'odd.tar', are ignored" in source.splits()[0].notes
+    with pytest.raises(SourceError, match=r"1 file of no split \('odd.tar'\).* --layout splits"):
+        listed(tmp_path / "n")
+    source = open_source(SourceSpec(str(tmp_path / "n"), ("val",), layout="splits"))
+    assert [split.name for split in source.splits()] == ["val"]
+    assert "1 file of no split ('odd.tar') ignored" in source.splits()[0].notes
+    (split,) = open_source(SourceSpec(str(tmp_path / "n"), layout="classes")).splits()
+    assert split.name == "train"
     assert list(listed(tmp_path / "val")) == ["val"]
     assert list(listed(tmp_path / "val" / "0.tar")) == ["val"]
     assert list(listed(tmp_path / "n" / "odd.tar", selected=("test",))) == ["test"]
-    for place, selected in (("n", "test"), ("val", "train")):
+    for place, selected in (("n/in-val-*.tar", "test"), ("val", "train")):
         with pytest.raises(SourceError, match=f"--split {selected}"):
             listed(tmp_path / place, selected=(selected,))
 

@@ -12,7 +12,7 @@ from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES
 from texgen.source.filesystem import FileSystem
 from texgen.source.layout import DEPTH, snapshot_of
-from texgen.source.looks import FOLDERS, Looks, join, listed, named
+from texgen.source.looks import FOLDERS, Looks, by_extension, join, listed, named
 from texgen.words import count_of
 
 ARCHIVES = {".tar": "webdataset", ".parquet": "parquet"}
@@ -29,8 +29,6 @@ _UNFINISHED = re.compile(
 
 _NUMBER = re.compile(r"(?P<before>.*?)(?P<number>[0-9]{3,9})(?P<after>[^0-9]*)", re.DOTALL)
 """``imagenet-train-000017.tar``: fewer digits may be anything."""
-
-_EXTENSIONS = 3
 
 
 def archives_below(
@@ -153,6 +151,5 @@ def _files_ignored(looks: Looks, holders: Iterable[str], suffix: str) -> Iterato
             if not name.endswith(suffix):
                 extensions[Path(name).suffix or "without an extension"] += 1
     if extensions:
-        most = ", ".join(f"{n} {e}" for e, n in extensions.most_common(_EXTENSIONS))
         what = count_of(sum(extensions.values()), "other file")
-        yield f"{what} beside the {suffix} files ignored ({most})"
+        yield f"{what} beside the {suffix} files ignored ({by_extension(extensions)})"

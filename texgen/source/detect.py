@@ -13,7 +13,7 @@ from texgen.source.archive_search import ARCHIVES
 from texgen.source.filesystem import FileSystem, files_at
 from texgen.source.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
 from texgen.source.layout import snapshot_of
-from texgen.source.looks import Looks, join
+from texgen.source.looks import Looks, by_extension, join
 from texgen.source.packed import packed, refuse_packed_tars
 from texgen.source.parquet_file import MAGIC
 from texgen.source.patterns import is_pattern
@@ -103,17 +103,11 @@ def _of_folder(files: FileSystem, location: str) -> str:
         # An empty folder, or class folders without an image: what is wrong is said there.
         return "folder"
     found_files = Counter(Path(name).suffix or "extensionless" for name in top.files)
-    most = ", ".join(
-        f"{number} {suffix}" for suffix, number in sorted(found_files.items(), key=_most)[:3]
-    )
+    most = by_extension(found_files, 3)
     message = (
         f"--src {location}: {count_of(len(top.files), 'file')} ({most}) and no image; {EXPECTED}"
     )
     raise SourceError(message)
-
-
-def _most(item: tuple[str, int]) -> tuple[int, str]:
-    return -item[1], item[0]
 
 
 def _holds_images(looks: Looks, place: str) -> bool:

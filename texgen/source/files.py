@@ -15,6 +15,7 @@ from texgen.source.archive import Archive
 from texgen.source.archive_search import archives_below, split_in
 from texgen.source.base import Problem, check_selected, sole_split
 from texgen.source.filesystem import FileSystem
+from texgen.source.looks import listed
 from texgen.source.patterns import fixed_folder, is_pattern, paths_of
 from texgen.words import count_of
 
@@ -80,15 +81,23 @@ def split_files(
         message = f"--src {location}: no {suffix} files in it"
         raise SourceError("; ".join([message, *notes]))
     splits: dict[str, list[str]] = {}
+    one_split = layout in ("classes", "flat")
     for path in sorted(paths, key=os.fsencode):
-        splits.setdefault(split_of(path), []).append(path)
+        splits.setdefault("" if one_split else split_of(path), []).append(path)
     strays = splits.pop("", [])
     if not splits:
         name = sole_split(root.rpartition("/")[2], selected)
         return SplitFiles({name: strays}, tuple(notes))
     if strays:
-        what = count_of(len(strays), "file")
-        notes.append(f"{what} of no split, such as {strays[0]!r}, are ignored")
+        what = f"{count_of(len(strays), 'file')} of no split ({listed(strays)})"
+        if layout != "splits":
+            named = listed(paths[0] for paths in splits.values())
+            message = (
+                f"--src {location}: {what} beside those of splits ({named}); --layout splits "
+                "leaves them out, --layout classes takes all files as one split"
+            )
+            raise SourceError(message)
+        notes.append(f"{what} ignored")
     check_selected(selected, splits)
     kept = {name: splits[name] for name in sorted(splits) if not selected or name in selected}
     return SplitFiles(kept, tuple(notes))

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from texgen.errors import SourceError
 from texgen.source.base import SYSTEM_FOLDERS, Problem, is_image_name, shown
 from texgen.source.filesystem import FileSystem, Item
+from texgen.source.looks import by_extension
 from texgen.words import count_of
 
 _log = logging.getLogger(__name__)
-
-_NAMED = 4
-"""Extensions that a note names."""
 
 _EXTENSION_BYTES = 12
 """What follows a name's last dot is no extension beyond this length."""
@@ -42,12 +40,8 @@ class LeftOut:
     def notes(self, split: str) -> Iterator[str]:
         """What was passed over in a split, a sentence each."""
         if self.files:
-            most = sorted(self.files.items(), key=lambda item: (-item[1], item[0]))
-            text = ", ".join(f"{number} {extension}" for extension, number in most[:_NAMED])
-            if rest := sum(number for _, number in most[_NAMED:]):
-                text += f" and {rest} others"
             what = count_of(self.files.total(), "file")
-            yield f"{what} of {split!r} ignored: no images by their names ({text})"
+            yield f"{what} of {split!r} ignored: no images by their names ({by_extension(self.files)})"
         if self.systems:
             yield f"{count_of(self.systems, 'folder')} of systems in {split!r} ignored"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from texgen.ahead import map_ahead
 from texgen.source.base import SYSTEM_FOLDERS, is_image_name, shown, split_called
 from texgen.source.filesystem import FileSystem
+from texgen.words import count_of
 
 _NAMES = 100
 """Names after which an image settles what a folder is: a class may have any number of them."""
@@ -149,3 +150,11 @@ def listed(paths: Iterable[str], most: int = 3) -> str:
     text = ", ".join(map(named, all_of_them[:most]))
     more = len(all_of_them) - most
     return f"{text} and {more} more" if more > 0 else text
+
+
+def by_extension(counts: Mapping[str, int], most: int = 4) -> str:
+    """Numbers of files for people, the most first: ``3 .heic, 1 .svg and 2 others``."""
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    text = ", ".join(f"{number} {extension}" for extension, number in order[:most])
+    rest = sum(number for _, number in order[most:])
+    return f"{text} and {count_of(rest, 'other')}" if rest else text
