@@ -41,7 +41,8 @@ class LeftOut:
         """What was passed over in a split, a sentence each."""
         if self.files:
             what = count_of(self.files.total(), "file")
-            yield f"{what} of {split!r} ignored: no images by their names ({by_extension(self.files)})"
+            kinds = by_extension(self.files)
+            yield f"{what} of {split!r} ignored: no images by their names ({kinds})"
         if self.systems:
             yield f"{count_of(self.systems, 'folder')} of systems in {split!r} ignored"
 
