@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from texgen.errors import SourceError
 from texgen.keys import escape
-from texgen.source.base import Problem, SplitListing, shown
+from texgen.source.base import Problem, SourceSpec, SplitListing, shown
 from texgen.source.catalogue import Catalogue, Found
 from texgen.source.classes import LabelMap, classes_notes
 from texgen.source.labelling import Labelling, Picture
 from texgen.source.locator import Locator
+from texgen.source.names import stem
 from texgen.types import ImageEntry
 
 MemberText = Callable[[bytes, int], str]
@@ -48,6 +49,7 @@ class ArchiveSplit:
         member: Names a photograph within its archive.
         labels: Their classes; None for a flat split.
         notes: What was seen and ignored, a sentence each.
+        clash: What to do about two photographs of one key.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ArchiveSplit:
     member: MemberText
     labels: LabelMap | None
     notes: Sequence[str] = field(default=())
+    clash: str = "rename one"
 
     def listing(self, notes: Iterable[str] = ()) -> SplitListing:
         """What the plan is told first, ``notes`` on all splits included."""
@@ -68,7 +71,7 @@ class ArchiveSplit:
 
     def entries(self, problem: Problem) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        return self.catalogue.entries(self._entry, problem)
+        return self.catalogue.entries(self._entry, problem, self.clash)
 
     def of_key(self, key: str) -> Iterator[ImageEntry]:
         """The photographs of one key; more than one where that is a problem."""
@@ -88,26 +91,27 @@ class ArchiveSplit:
 
 
 def collect(
+    spec: SourceSpec,
     name: str,
     archives: Sequence[Archive],
     pictures: Iterable[Picture],
     labelling: Labelling,
-    taken: frozenset[str] | None,
     member: MemberText,
     problem: Problem,
 ) -> ArchiveSplit:
     """A split of the given photographs.
 
     Args:
-        name: Of the split.
+        spec: Says what keys are made of, and which classes are taken.
+        name: Name of the split.
         archives: See `ArchiveSplit`.
         pictures: The photographs in any order.
         labelling: Gives them keys and labels.
-        taken: Those of ``--classes``, None for all.
         member: See `ArchiveSplit`.
         problem: See `Problem`.
     """
     catalogue = Catalogue()
+    stems = [stem(os.fsencode(archive.path)) for archive in archives]
     for picture in pictures:
         try:
             placed = labelling.place(picture)
@@ -116,10 +120,12 @@ def collect(
             problem(SourceError(f"{where} {error}"))
             continue
         if placed is not None:
-            _, _, _, _, position, size, check = picture
-            key, label = escape(placed[0]), placed[1]
-            found = Found(key, picture.file, picture.name, position, size, check, label)
+            position, size, check = picture[4:7]
+            path, label = placed
+            if spec.keys == "file":
+                path = stems[picture.file] + b"/" + (picture.place or picture.path)
+            found = Found(escape(path), picture.file, picture.name, position, size, check, label)
             catalogue.add(found)
-    labels = labelling.label_map(taken)
-    notes = [*labelling.notes(name), *classes_notes(taken, labels, name)]
+    labels = labelling.label_map(spec.taken)
+    notes = [*labelling.notes(name), *classes_notes(spec.taken, labels, name)]
     return ArchiveSplit(name, archives, catalogue, member, labels, notes)

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from texgen.errors import SourceError
 from texgen.keys import photograph_key
-from texgen.source.archive import ArchiveSplit
+from texgen.source.archive import Archive, ArchiveSplit, collect
 from texgen.source.base import Problem, SourceSpec, SplitListing, throw
 from texgen.source.files import missing_parts, root_of
 from texgen.source.filesystem import files_at
+from texgen.source.inner import Folders, Inside, look_inside, refuse_mixed
+from texgen.source.labelling import ByFolder, ByName, Labelling, Picture, Unlabelled
+from texgen.source.labels import read_labels
 from texgen.types import ImageEntry
 
 
@@ -63,6 +66,65 @@ class ArchiveSource(abc.ABC):
                 self._problem(error)
         self._splits = {name: self._split(name, paths) for name, paths in found.items()}
         return tuple(split.listing(notes) for split in self._splits.values())
+
+    @abc.abstractmethod
+    def _member(self, name: bytes, position: int) -> str:
+        """Names a photograph within its archive; see `texgen.source.archive.MemberText`."""
+
+    def _labelled(
+        self,
+        name: str,
+        archives: Sequence[Archive],
+        pictures: Iterable[Picture],
+        labelling: Labelling,
+    ) -> ArchiveSplit:
+        """A split of photographs that have labels of their own."""
+        folders = Folders()
+        watched = folders.watch(pictures)
+        split = collect(
+            self._spec, name, archives, watched, labelling, self._member, self._problem
+        )
+        try:
+            refuse_mixed(folders, name, self._spec)
+        except SourceError as error:
+            self._problem(error)
+        unused = f"--labels is not used for {name!r}, which has labels of its own"
+        return split.with_notes([unused] if self._spec.labels else [])
+
+    def _unlabelled(
+        self,
+        name: str,
+        archives: Sequence[Archive],
+        unseen: Iterable[Picture],
+        pictures: Iterable[Picture],
+    ) -> ArchiveSplit:
+        """A split of photographs whose folders may be classes.
+
+        Args:
+            name: Name of the split.
+            archives: See `ArchiveSplit`.
+            unseen: The photographs, to be looked at first.
+            pictures: The same once more.
+        """
+        folders = Folders()
+        for picture in unseen:
+            folders.add(picture.path)
+        try:
+            inside = look_inside(folders, name, self._spec)
+        except SourceError as error:
+            self._problem(error)
+            inside = Inside()
+        labels, notes = self._spec.labels, list[str]()
+        labelling: Labelling = Unlabelled()
+        if folders.children(inside.above):
+            labelling = ByFolder()
+            if labels:
+                notes.append(f"--labels is not used for {name!r}, which has folders as classes")
+        elif labels:
+            labelling = ByName(read_labels(labels, self._spec.endpoint))
+        inner = inside.pictures(pictures)
+        split = collect(self._spec, name, archives, inner, labelling, self._member, self._problem)
+        return split.with_notes([*notes, *inside.notes(name)])
 
     @abc.abstractmethod
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:

@@ -33,6 +33,12 @@ SRC_FORMATS = ("folder", "ilsvrc", "webdataset", "parquet")
 LAYOUTS = (AUTO_LAYOUT, "splits", "classes", "flat")
 """What the folders in SRC are; docs/sources.md has the rule."""
 
+KEYS = ("name", "file")
+"""What keys of photographs in archives are made of: their own names, or archive and place."""
+
+NO_LABELS = "none"
+"""The label field of those who want none."""
+
 MAX_FILE_BYTES = 1 << 30
 """A larger photograph is a failed row: read whole, it could take a task's memory with it."""
 
@@ -75,6 +81,10 @@ class SourceSpec:
         endpoint: URL of the S3-compatible store of what lies in a bucket; None is what the
             environment names.
         layout: One of `LAYOUTS`.
+        keys: ``name``, or ``file`` for keys of archive and member or row.
+        image_field: Column of the images, or extension of theirs; None is the usual one.
+        label_field: Column of the labels, or extension of theirs, or `NO_LABELS`; None is
+            the usual one.
     """
 
     location: str
@@ -84,6 +94,9 @@ class SourceSpec:
     format: str | None = None
     endpoint: str | None = None
     layout: str = AUTO_LAYOUT
+    keys: str = "name"
+    image_field: str | None = None
+    label_field: str | None = None
 
     @classmethod
     def of_dataset(

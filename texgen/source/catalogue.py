@@ -66,13 +66,14 @@ class Catalogue:
             self._flush()
 
     def entries(
-        self, entry: Callable[[Found], ImageEntry | None], problem: Problem
+        self, entry: Callable[[Found], ImageEntry | None], problem: Problem, clash: str
     ) -> Iterator[ImageEntry]:
         """The photographs in order; of two with one key the first, and a problem.
 
         Args:
             entry: Makes a photograph's entry; None leaves it out.
             problem: See `Problem`.
+            clash: What to do about two photographs of one key.
         """
         last: ImageEntry | None = None
         for found in self._sorted():
@@ -80,7 +81,7 @@ class Catalogue:
             if made is None:
                 continue
             if last is not None and last.key == made.key:
-                message = f"{last.source} and {made.source} give one key ({made.key}); rename one"
+                message = f"{last.source} and {made.source} give one key ({made.key}); {clash}"
                 problem(SourceError(message))
                 continue
             yield made

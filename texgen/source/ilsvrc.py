@@ -94,16 +94,14 @@ class IlsvrcSource(ArchiveSource):
         notes = list(_notes(index, name, nested=nested))
         if nested and self._spec.labels:
             notes.append(f"--labels is not used for {name!r}, which has classes of its own")
+        pictures = _pictures(index, nested=nested)
         split = collect(
-            name,
-            archives,
-            _pictures(index, nested=nested),
-            labelling,
-            self._spec.taken,
-            lambda name, _: shown(name.replace(INSIDE, b"!")),
-            self._problem,
+            self._spec, name, archives, pictures, labelling, self._member, self._problem
         )
         return split.with_notes(notes)
+
+    def _member(self, name: bytes, position: int) -> str:
+        return shown(name.replace(INSIDE, b"!"))
 
     def _kit(self) -> str | None:
         """The development kit in SRC."""
@@ -137,5 +135,5 @@ def _notes(index: ArrowTable, split: str, *, nested: bool) -> Iterator[str]:
         lone = sum(INSIDE not in name and not name.endswith(b".tar") for name in _names(index))
         if lone:
             yield f"{count_of(lone, 'file')} beside the class tars of {split!r} ignored"
-    if others := ignored(index):
-        yield f"{others} links, devices or sparse files in the tar of {split!r} ignored"
+    if others := ignored([index]):
+        yield f"{others} in the tar of {split!r} ignored"

@@ -17,8 +17,8 @@ from texgen.types import ArrowTable
 
 _log = logging.getLogger(__name__)
 
-_VERSION = 1
-"""Of what is indexed and how."""
+_VERSION = 2
+"""Changes with what is indexed and how."""
 
 _ARCHIVE = b"texgen.archive"
 _CHECKSUM = hashlib.sha256().digest_size

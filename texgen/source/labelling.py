@@ -17,6 +17,8 @@ from texgen.source.classes import (
 from texgen.source.labels import Labels
 from texgen.words import count_of
 
+_NO_LABEL = "has no label, unlike others of its split; give it one, or take it out"
+
 
 class Picture(NamedTuple):
     """A photograph as an archive tells of it.
@@ -29,6 +31,7 @@ class Picture(NamedTuple):
         position: See `texgen.source.catalogue.Found`, and so the next two.
         size: Bytes.
         check: Of the archive.
+        place: Its path or number among those of its archive, for keys by ``--keys file``.
     """
 
     file: int
@@ -38,6 +41,7 @@ class Picture(NamedTuple):
     position: int
     size: int
     check: int
+    place: bytes = b""
 
     @property
     def folder(self) -> bytes:
@@ -156,9 +160,8 @@ class ByNumber:
         """See `Labelling.place`."""
         label, path = picture.label, picture.path
         if label is None:
-            message = "has no label, unlike others of its split; give it one, or take it out"
-            raise SourceError(message)
-        if label > (MAX_LABEL if self._names is None else len(self._names) - 1):
+            raise SourceError(_NO_LABEL)
+        if label < 0 or label > (MAX_LABEL if self._names is None else len(self._names) - 1):
             known = "" if self._names is None else f" of {len(self._names)} classes"
             message = f"has the label {label}, which is no index{known}; correct it"
             raise SourceError(message)
@@ -175,3 +178,66 @@ class ByNumber:
     def notes(self, split: str) -> Iterable[str]:
         """See `Labelling.notes`."""
         return ()
+
+
+class TextLabels:
+    """Numbers labels that are class names, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self.classes = ClassNames()
+        self._order: list[bytes] = []
+
+    def number(self, name: bytes | None) -> int | None:
+        """A class name's number; None for None."""
+        if name is None:
+            return None
+        number = self.classes.number(name)
+        if number == len(self._order):
+            self._order.append(name)
+        return number
+
+    def name(self, number: int) -> bytes:
+        """The class name of a number."""
+        return self._order[number]
+
+    def notes(self, split: str) -> Iterable[str]:
+        """What people may not expect of the order of classes, a sentence each."""
+        if not all(name.isdigit() for name in self._order):
+            return
+        for one, other in zip(sorted(self._order), sorted(self._order, key=int), strict=True):
+            if one != other:
+                yield (
+                    f"the labels of {split!r} are text, and classes have the order of text: "
+                    f"{one.decode()!r} comes before {other.decode()!r}"
+                )
+                return
+
+
+class ByText:
+    """Labels written beside the photographs are class names, as `TextLabels` numbers them.
+
+    Args:
+        texts: Numbers the names.
+        prefix: Whether a key without a folder gets that of its class.
+    """
+
+    def __init__(self, texts: TextLabels, *, prefix: bool) -> None:
+        self._texts = texts
+        self._prefix = prefix
+
+    def place(self, picture: Picture) -> tuple[bytes, int | None]:
+        """See `Labelling.place`."""
+        if picture.label is None:
+            raise SourceError(_NO_LABEL)
+        path = picture.path
+        if self._prefix and not picture.folder:
+            path = self._texts.name(picture.label) + b"/" + path
+        return path, picture.label
+
+    def label_map(self, taken: frozenset[str] | None) -> LabelMap:
+        """See `Labelling.label_map`."""
+        return self._texts.classes.label_map(taken)
+
+    def notes(self, split: str) -> Iterable[str]:
+        """See `Labelling.notes`."""
+        return self._texts.notes(split)

@@ -23,8 +23,23 @@ _ZEROS = bytes(BLOCK)
 _MAX_EXTENSION = 1 << 20
 """Bytes of a PAX header or a GNU long name; a path has some thousands at most."""
 
+_ZEROS_AT_ONCE = 128 * BLOCK
+"""Bytes of the end of a tar that are looked at in one piece."""
+
 _REGULAR = b"0\0007"
 _WITHOUT_DATA = b"123456"
+_KINDS = {
+    ord("1"): "hard link",
+    ord("2"): "symbolic link",
+    ord("3"): "device",
+    ord("4"): "device",
+    ord("5"): "folder",
+    ord("6"): "pipe",
+    # These are GNU's: a folder with its names, a file that another tar begins, the tar's name.
+    ord("D"): "folder",
+    ord("M"): "continued file",
+    ord("V"): "label",
+}
 _GNU_NAME, _GNU_LINK, _PAX, _PAX_OLD, _PAX_GLOBAL, _GNU_SPARSE = b"LKxXgS"
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,8}) ([^=\n]+)=")
 
@@ -37,7 +52,8 @@ class Member(NamedTuple):
         offset: Where its data begin in the file; its last header is the block before.
         size: Bytes of its data.
         check: CRC-32 of that header.
-        kind: ``file``, ``folder``, or ``other``: links, devices, sparse files.
+        kind: ``file``, ``folder``, ``hard link``, ``label``, or in words what else it is.
+        link: Name of the member that a link is to.
     """
 
     name: bytes
@@ -45,10 +61,13 @@ class Member(NamedTuple):
     size: int
     check: int
     kind: str
+    link: bytes = b""
 
 
 class TarScan:
     """Reads the headers of a tar, which may lie inside another file.
+
+    What follows the end of a tar is read as a further one, as ``cat a.tar b.tar`` makes it.
 
     Args:
         file: Holds the tar.
@@ -64,6 +83,8 @@ class TarScan:
         self._end = file.size() if end is None else end
         self._buffer = b""
         self._buffer_at = 0
+        # Where the last tar ended, while nothing is known of what follows.
+        self._ended: int | None = None
 
     def members(self) -> Iterator[Member]:
         """The members in the order of the tar.
@@ -73,17 +94,23 @@ class TarScan:
         """
         lasting: dict[bytes, bytes] = {}
         for_next: dict[bytes, bytes] = {}
-        while (header := self._block()) != _ZEROS:
+        while True:
+            header = self._block()
+            if header == _ZEROS:
+                if not self._goes_on():
+                    return
+                lasting, for_next = {}, {}
+                continue
             self._check(header)
+            self._ended = None
             kind, size = header[156], self._number(header[124:136], "size")
             if kind in (_GNU_NAME, _GNU_LINK, _PAX, _PAX_OLD, _PAX_GLOBAL):
                 body = self._extension(size)
-                if kind == _GNU_NAME:
-                    for_next[b"path"] = body.partition(b"\0")[0]
-                elif kind == _PAX_GLOBAL:
-                    lasting.update(self._records(body))
-                elif kind != _GNU_LINK:
-                    for_next.update(self._records(body))
+                if kind in (_GNU_NAME, _GNU_LINK):
+                    field = b"path" if kind == _GNU_NAME else b"linkpath"
+                    for_next[field] = body.partition(b"\0")[0]
+                else:
+                    (lasting if kind == _PAX_GLOBAL else for_next).update(self._records(body))
                 continue
             yield self._member(header, kind, size, {**lasting, **for_next})
             for_next = {}
@@ -109,10 +136,24 @@ class TarScan:
                     at, f"{shown(name[:80])} has {size} bytes, {self._end - offset} are left"
                 )
             self._position += -(-size // BLOCK) * BLOCK
-        is_file = kind in _REGULAR and bool(name) and not sparse and not name.endswith(b"/")
-        is_folder = kind == ord("5") or (kind in _REGULAR and name.endswith(b"/"))
-        what = "file" if is_file else "folder" if is_folder else "other"
-        return Member(name.partition(b"\0")[0], offset, size, zlib.crc32(header), what)
+        what = _KINDS.get(kind, "unknown member")
+        if sparse:
+            what = "sparse file"
+        elif kind in _REGULAR and name:
+            what = "folder" if name.endswith(b"/") else "file"
+        link = pax.get(b"linkpath") or header[157:257]
+        check = zlib.crc32(header)
+        return Member(name.partition(b"\0")[0], offset, size, check, what, link.partition(b"\0")[0])
+
+    def _goes_on(self) -> bool:
+        """Goes to what follows the end of a tar; False where that is nothing but zeros."""
+        self._ended = self._position
+        while zeros := self._bytes(self._position, _ZEROS_AT_ONCE):
+            blank = len(zeros) - len(zeros.lstrip(b"\0"))
+            self._position += blank if blank == len(zeros) else blank // BLOCK * BLOCK
+            if blank < len(zeros):
+                return True
+        return False
 
     def _skip_sparse_map(self, header: bytes) -> None:
         more = header[482]
@@ -179,10 +220,21 @@ class TarScan:
             raise self._damaged(self._position - BLOCK, "no header of a tar's member")
 
     def _cut(self, at: int, why: str) -> SourceError:
+        if self._ended is not None:
+            return self._not_of_it(at)
         return self._fault(at, f"cut off at byte {at} ({why}); fetch the file again")
 
     def _damaged(self, at: int, why: str) -> SourceError:
+        if self._ended is not None:
+            return self._not_of_it(at)
         return self._fault(at, f"damaged at byte {at} ({why}); fetch the file again")
+
+    def _not_of_it(self, at: int) -> SourceError:
+        end = min(at, (self._ended or 0) + BLOCK) - self._start
+        return SourceError(
+            f"{self._where} ends at byte {end} and goes on at byte {at} with what is not a tar; "
+            f"fetch the file again, or, if that is to be left out, cut it off: truncate -s {end}"
+        )
 
     def _fault(self, at: int, what: str) -> SourceError:
         if at == self._start:

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from texgen.source.archive import ArchiveSplit, collect
+from texgen.errors import SourceError
+from texgen.source.archive import ArchiveSplit
 from texgen.source.archive_source import ArchiveSource
-from texgen.source.base import Problem, SourceSpec, SplitListing, shown, throw
+from texgen.source.base import NO_LABELS, Problem, SourceSpec, SplitListing, shown, throw
 from texgen.source.files import open_archives, split_files
-from texgen.source.labelling import ByFolder, ByName, ByNumber, Labelling, Unlabelled
-from texgen.source.labels import read_labels
+from texgen.source.labelling import ByNumber, ByText, Labelling
 from texgen.source.reading import TarReader
 from texgen.source.samples import Samples
 from texgen.source.tar_index import tar_indexes
 from texgen.types import ImageEntry
 
+_CLASH = (
+    "rename one (a key ends at the first dot of a name), or, if they are in two archives, add "
+    "--keys file for keys that begin with the archive's name"
+)
+
 
 class WebDatasetSource(ArchiveSource):
     """A folder of tars, a folder of split folders of tars, one tar, or a pattern of tars.
 
-    Labels are those of the ``.cls`` files. Where there are none, the folders in the keys
-    are the classes, and where there are none of those either, ``--labels`` may name them.
+    Labels are those of the ``.cls`` files, numbers or class names. Where there are none, the
+    folders in the keys are the classes, and where there are none of those either, ``--labels``
+    may name them.
 
     Args:
         spec: Of the source.
@@ -44,24 +51,34 @@ class WebDatasetSource(ArchiveSource):
         return self._reader.read(entry)
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
+        field = self._spec.label_field
         archives = list(open_archives(self._files, self._root, paths, self._problem))
-        indexes = tar_indexes(self._files, self._root, archives, self._problem)
-        samples = Samples(archives, indexes)
-        labelling, notes = self._labelling(name, samples)
-        pictures = samples.pictures(self._problem)
-        taken = self._spec.taken
-        split = collect(name, archives, pictures, labelling, taken, _member, self._problem)
-        return split.with_notes([*notes, *samples.notes(name)])
-
-    def _labelling(self, name: str, samples: Samples) -> tuple[Labelling, list[str]]:
-        labels = self._spec.labels
-        unused = [f"--labels is not used for {name!r}, which has labels of its own"]
+        indexes = tar_indexes(self._files, self._root, archives, self._problem, field)
+        samples = Samples(archives, indexes, self._spec.image_field)
         if samples.labelled():
-            return ByNumber(None, prefix=False), unused if labels else []
-        if samples.foldered():
-            return ByFolder(), unused if labels else []
-        return ByName(read_labels(labels, self._spec.endpoint)) if labels else Unlabelled(), []
+            labelling: Labelling = (
+                ByText(samples.texts, prefix=False)
+                if samples.texts
+                else ByNumber(None, prefix=False)
+            )
+            split = self._labelled(name, archives, samples.pictures(self._problem), labelling)
+        else:
+            self._check_unlabelled(name, samples)
+            unseen = samples.pictures(lambda _: None)
+            split = self._unlabelled(name, archives, unseen, samples.pictures(self._problem))
+        return replace(split.with_notes(samples.notes(name)), clash=_CLASH)
 
+    def _check_unlabelled(self, name: str, samples: Samples) -> None:
+        field = self._spec.label_field
+        if field not in (None, NO_LABELS):
+            message = f"--label-field {field}: no sample of {name!r} has a label there"
+            self._problem(SourceError(message))
+        elif field is None and not self._spec.labels and (key := samples.json_label()):
+            message = (
+                f"the .json files of {name!r} hold {key!r}, which is read only if it is asked for; "
+                f"add --label-field json.{key}, or --label-field {NO_LABELS}"
+            )
+            self._problem(SourceError(message))
 
-def _member(name: bytes, position: int) -> str:
-    return shown(name)
+    def _member(self, name: bytes, position: int) -> str:
+        return shown(name)
