@@ -81,9 +81,7 @@ class ArchiveSource(abc.ABC):
         """A split of photographs that have labels of their own."""
         folders = Folders()
         watched = folders.watch(pictures)
-        split = collect(
-            self._spec, name, archives, watched, labelling, self._member, self._problem
-        )
+        split = collect(self._spec, name, archives, watched, labelling, self._member, self._problem)
         try:
             refuse_mixed(folders, name, self._spec)
         except SourceError as error:

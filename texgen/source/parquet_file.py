@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from texgen.errors import SourceError
 from texgen.ranges import RangeFile, RangeStream
+from texgen.source.columns import (
+    Features,
+    image_column,
+    is_text,
+    label_column,
+    labels_of,
+    other_labels,
+)
 from texgen.words import size_text
 
 MAGIC = b"PAR1"
@@ -24,8 +33,6 @@ _MAX_GROUP = 1 << 30
 """Bytes of photographs in a row group, since reading one photograph reads its group."""
 
 _ROWS = 1 << 13
-_IMAGE_NAMES = ("image", "img")
-_LABEL_NAMES = ("label", "labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +42,47 @@ class ImageFile:
     Attributes:
         reader: A `pyarrow.parquet.ParquetFile`.
         check: CRC-32 of the footer, which holds sizes and places of everything.
+        where: Its name, for people.
         image: Name of the column of photographs.
+        in_structs: Whether it holds structs with the photographs' bytes, not the bytes alone.
         has_paths: Whether it holds paths.
         label: Name of the column of labels, None without one.
-        names: Of the labels; None where the file does not name them.
+        names: Names of the labels; None where the file does not name them.
+        others: Names of further columns of labels.
         starts: First row of each row group, and the number of rows.
     """
 
     reader: Any
     check: int
+    where: str
     image: str
+    in_structs: bool
     has_paths: bool
     label: str | None
     names: tuple[str, ...] | None
+    others: tuple[str, ...]
     starts: tuple[int, ...]
 
-    def rows(self) -> Iterator[tuple[str | None, int | None]]:
-        """Path and label of every row; the photographs are not read."""
+    @property
+    def data(self) -> str:
+        """Path of the photographs' bytes in Parquet's schema."""
+        return f"{self.image}.bytes" if self.in_structs else self.image
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return self.starts[-1]
+
+    @property
+    def labels_are_text(self) -> bool:
+        """Whether its labels are class names, not numbers."""
+        return self.label is not None and is_text(self.reader.schema_arrow.field(self.label).type)
+
+    def rows(self) -> Iterator[tuple[str | None, int | str | None]]:
+        """Path and label of every row; the photographs are not read.
+
+        Raises:
+            SourceError: If a label cannot be one.
+        """
         columns = [f"{self.image}.path"] if self.has_paths else []
         columns += [self.label] if self.label else []
         if not columns:
@@ -60,32 +91,35 @@ class ImageFile:
         for batch in self.reader.iter_batches(_ROWS, columns=columns, use_threads=False):
             nothing = [None] * batch.num_rows
             images = batch.column(self.image).to_pylist() if self.has_paths else nothing
-            labels = batch.column(self.label).to_pylist() if self.label else nothing
+            labels = labels_of(batch.column(self.label), self.where) if self.label else nothing
             for image, label in zip(images, labels, strict=True):
-                yield image and image["path"], None if label is None or label < 0 else label
+                yield image and image["path"], label
 
     def group_of(self, row: int) -> int:
         """The row group that holds a row."""
         return bisect.bisect_right(self.starts, row) - 1
 
     def images(self, group: int) -> Any:  # noqa: ANN401 - pyarrow ships no types
-        """The photographs of a row group, a struct with ``bytes`` each."""
-        columns = [f"{self.image}.bytes"]
-        return self.reader.read_row_group(group, columns, use_threads=False).column(0)
+        """The photographs of a row group, the bytes of each."""
+        column = self.reader.read_row_group(group, [self.data], use_threads=False).column(0)
+        return pc.struct_field(column, "bytes") if self.in_structs else column
 
     def without_bytes(self) -> int:
         """Rows that are known to hold no photograph."""
-        wanted = f"{self.image}.bytes"
-        chunks = (c for _, c in _chunks(self.reader.metadata) if c.path_in_schema == wanted)
+        chunks = (c for _, c in _chunks(self.reader.metadata) if c.path_in_schema == self.data)
         return sum((c.statistics and c.statistics.null_count) or 0 for c in chunks)
 
 
-def open_image_file(file: RangeFile, where: str) -> ImageFile:
+def open_image_file(
+    file: RangeFile, where: str, image_field: str | None = None, label_field: str | None = None
+) -> ImageFile:
     """Opens a Parquet file and finds its columns.
 
     Args:
         file: The file.
         where: Its name, for people.
+        image_field: See `texgen.source.SourceSpec`.
+        label_field: Likewise.
 
     Raises:
         SourceError: If it is cut off, damaged, or holds no photographs.
@@ -102,15 +136,30 @@ def open_image_file(file: RangeFile, where: str) -> ImageFile:
     if metadata.num_rows > file.size():
         raise _damaged(where, file.size() - _TAIL, f"a footer of {metadata.num_rows} rows")
     features = _features(schema.metadata or {})
-    image = _image_column(schema, features, where)
-    label = _label_column(schema, features, where)
-    _check_groups(metadata, f"{image}.bytes", where)
+    image = image_column(schema, features, where, image_field)
+    label = label_column(schema, features, where, label_field)
+    others = other_labels(schema, features, label) if label_field is None else []
+    kind = schema.field(image).type
+    in_structs = pa.types.is_struct(kind)
+    has_paths = in_structs and kind.get_field_index("path") >= 0
     starts = [0]
     for group in range(metadata.num_row_groups):
         starts.append(starts[-1] + metadata.row_group(group).num_rows)
-    has_paths = schema.field(image).type.get_field_index("path") >= 0
     names = _names(features.get(label or ""))
-    return ImageFile(reader, check, image, has_paths, label, names, tuple(starts))
+    opened = ImageFile(
+        reader,
+        check,
+        where,
+        image,
+        in_structs,
+        has_paths,
+        label,
+        names,
+        tuple(others),
+        tuple(starts),
+    )
+    _check_groups(opened)
+    return opened
 
 
 def _footer_check(file: RangeFile, where: str) -> int:
@@ -132,51 +181,13 @@ def _damaged(where: str, at: int, why: str) -> SourceError:
     return SourceError(f"{where} is damaged at byte {at} ({why}); fetch the file again")
 
 
-def _features(metadata: Mapping[bytes, bytes]) -> dict[str, Mapping[str, Any]]:
+def _features(metadata: Mapping[bytes, bytes]) -> Features:
     """What Hugging Face's library says of each column; nothing where others wrote the file."""
     try:
         found = json.loads(metadata[b"huggingface"])["info"]["features"]
         return {name: about for name, about in found.items() if isinstance(about, dict)}
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return {}
-
-
-def _image_column(schema: Any, features: Mapping[str, Any], where: str) -> str:  # noqa: ANN401
-    found: list[str] = [field.name for field in schema if _holds_images(field.type)]
-    marked = [name for name in found if features.get(name, {}).get("_type") == "Image"]
-    for names in (marked, found):
-        if len(names) == 1:
-            return names[0]
-        for usual in _IMAGE_NAMES:
-            if usual in names:
-                return usual
-    columns = ", ".join(f"{field.name}: {field.type}" for field in schema)
-    message = (
-        f"{where} has the columns {columns[:200]}; expected one of images, "
-        "image: struct<bytes: binary, path: string>"
-    )
-    raise SourceError(message)
-
-
-def _holds_images(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    if not pa.types.is_struct(kind) or kind.get_field_index("bytes") < 0:
-        return False
-    data = kind.field("bytes").type
-    return bool(pa.types.is_binary(data) or pa.types.is_large_binary(data))
-
-
-def _label_column(schema: Any, features: Mapping[str, Any], where: str) -> str | None:  # noqa: ANN401
-    marked = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
-    usual = [name for name in _LABEL_NAMES if name in schema.names]
-    # "label" comes first, then what is marked as one.
-    candidates: list[str] = [*(name for name in usual if name in marked), *usual, *marked]
-    if not candidates:
-        return None
-    name, *_ = candidates
-    if not pa.types.is_integer(schema.field(name).type):
-        message = f"{where}: its column {name} is of {schema.field(name).type}; expected int64"
-        raise SourceError(message)
-    return name
 
 
 def _names(feature: Mapping[str, Any] | None) -> tuple[str, ...] | None:
@@ -196,12 +207,12 @@ def _chunks(metadata: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - pyarr
             yield group, columns.column(column)
 
 
-def _check_groups(metadata: Any, image: str, where: str) -> None:  # noqa: ANN401
-    for group, chunk in _chunks(metadata):
+def _check_groups(file: ImageFile) -> None:
+    for group, chunk in _chunks(file.reader.metadata):
         size = chunk.total_uncompressed_size
-        if chunk.path_in_schema == image and size > _MAX_GROUP:
+        if chunk.path_in_schema == file.data and size > _MAX_GROUP:
             message = (
-                f"{where}: row group {group} holds {size_text(size)} of photographs, all of which "
-                "would be read for each; write the file anew with row_group_size=100"
+                f"{file.where}: row group {group} holds {size_text(size)} of photographs, all of "
+                "which would be read for each; write the file anew with row_group_size=100"
             )
             raise SourceError(message)

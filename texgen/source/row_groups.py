@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from texgen.errors import ImageError, SourceChangedError, SourceError
 from texgen.ranges import RangeFile
+from texgen.source.base import NO_LABELS
 from texgen.source.filesystem import FileSystem
 from texgen.source.locator import Locator
 from texgen.source.parquet_file import ImageFile, open_image_file
@@ -17,8 +18,8 @@ _MAX_FILES = 16
 _MAX_BYTES = 64 << 20
 
 
-_Key: TypeAlias = tuple[FileSystem, str, int]
-"""A file's storage, path and checksum."""
+_Key: TypeAlias = tuple[FileSystem, str, int, str | None]
+"""A file's storage, path and checksum, and its column of photographs where one is named."""
 
 
 class RowGroups:
@@ -38,14 +39,22 @@ class RowGroups:
         # Arrow's readers have one position for all.
         self._lock = threading.Lock()
 
-    def read(self, files: FileSystem, root: str, place: Locator, source: str) -> bytes | None:
+    def read(
+        self,
+        files: FileSystem,
+        root: str,
+        place: Locator,
+        source: str,
+        image_field: str | None = None,
+    ) -> bytes | None:
         """A photograph's bytes; None where the row holds none.
 
         Args:
             files: Holds the file.
             root: Folder of the paths.
-            place: Of the photograph.
+            place: Where the photograph is.
             source: Its name, for people.
+            image_field: Column of the photographs; None is the usual one.
 
         Raises:
             ImageError: If its row group is damaged.
@@ -53,12 +62,11 @@ class RowGroups:
             OSError: If the file cannot be read.
         """
         with self._lock:
-            key = (files, f"{root}/{place.path}", place.check)
+            key = (files, f"{root}/{place.path}", place.check, image_field)
             file = self._file(key, place)
             group = file.group_of(place.position)
             images = self._images((key, group), file, source)
-            found = images[place.position - file.starts[group]].as_py()
-        data: bytes | None = found and found["bytes"]
+            data: bytes | None = images[place.position - file.starts[group]].as_py()
         return data
 
     def _file(self, key: _Key, place: Locator) -> ImageFile:
@@ -67,7 +75,9 @@ class RowGroups:
             opened = key[0].open(key[1])
             check_size(opened.size(), place)
             try:
-                known = opened, open_image_file(opened, place.archive)
+                # Labels are those of the plan.
+                file = open_image_file(opened, place.archive, key[3], NO_LABELS)
+                known = opened, file
             except SourceError as error:
                 raise SourceChangedError(str(error)) from error
             if known[1].check != place.check:

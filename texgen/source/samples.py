@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -100,8 +101,8 @@ class Samples:
         if self._hidden:
             what = count_of(self._hidden, "image")
             yield f"{what} of {split!r} with a step of the path that begins with a dot ignored"
-        if others := ignored(self.indexes):
-            yield f"{others} in the tars of {split!r} ignored"
+        if members := ignored(self.indexes):
+            yield f"{members} in the tars of {split!r} ignored"
 
     def _is_image(self, name: bytes) -> bool:
         if self.image_field is None:
@@ -133,11 +134,11 @@ class Samples:
         if one.name == other.name:
             places = f"at bytes {one.offset} and {other.offset}"
             return f"{first} is there twice ({places}); rename one, or take it out"
-        fields = shown(extension(one.name)), shown(extension(other.name))
+        fields = [shlex.quote(shown(extension(file.name))) for file in (one, other)]
         return (
             f"{first} and {second} are images of one sample, since a key ends at the first dot "
             f"({shown(key)}); rename them without dots before the extension, or, if the sample has "
-            f"two images, choose by --image-field {fields[0]!r} or {fields[1]!r}"
+            f"two images, choose by --image-field {fields[0]} or {fields[1]}"
         )
 
     def _label_of(self, files: Sequence[_File]) -> int | None:

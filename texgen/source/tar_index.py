@@ -100,7 +100,7 @@ def ignored(indexes: Iterable[ArrowTable]) -> str:
 def json_label(index: ArrowTable) -> str | None:
     """The key in the JSON of the first samples that seems to be their label."""
     found: bytes | None = (index.schema.metadata or {}).get(_JSON_LABEL)
-    return found and found.decode()
+    return found.decode() if found else None
 
 
 def tar_indexes(
@@ -189,7 +189,9 @@ def _make(
     _log.info("reading the headers of %s", where)
     rows = _Rows()
     whole = True
-    found = _add_nested(rows, file, where, nested) if nested else _add_flat(rows, file, where, labels)
+    found = (
+        _add_nested(rows, file, where, nested) if nested else _add_flat(rows, file, where, labels)
+    )
     for error in found:
         whole = False
         problem(error)
