@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from bisect import bisect_left
 
 from texgen.types import ArrowTable
 
-_UNPLAIN = re.compile(rb"[^A-Za-z0-9_/-]")
+_UNPLAIN = re.compile(rb"\A/|/(?=/)|[^A-Za-z0-9_/-]")
+"""``/`` too where it would begin a key or leave a step empty, as in a class called ``/a/abbey``."""
+
+MAX_STEP = 246
+"""Characters of a key between two ``/``: with ``+999`` and ``.json`` they fill a file's name."""
+
+_HASH_BYTES = 12
 
 MAX_TEXTURES = 1000
 """Textures an image: with four digits their keys would no longer sort."""
@@ -17,9 +24,30 @@ def escape(name: bytes) -> str:
     """Makes a key of a path without extension.
 
     Bytes other than ``A-Za-z0-9_-`` and the separator ``/`` become ``~xx``,
-    ``~`` itself too, so that the mapping is injective.
+    ``~`` itself too, so that the mapping is injective. A ``/`` at the beginning, or before
+    another one, is no separator and becomes ``~2f``. A step of more than `MAX_STEP`
+    characters keeps its beginning and ends in ``~-`` and a hash.
     """
-    return _UNPLAIN.sub(lambda match: b"~%02x" % match[0][0], name).decode("ascii")
+    key = _UNPLAIN.sub(lambda match: b"~%02x" % match[0][0], name).decode("ascii")
+    return key if len(key) <= MAX_STEP else "/".join(map(fitting_step, key.split("/")))
+
+
+def class_step(name: str) -> str:
+    """A class name as one step of a path: its ``/`` are escaped too."""
+    return fitting_step(escape(name.encode()).replace("/", "~2f"))
+
+
+def fitting_step(step: str, most: int = MAX_STEP) -> str:
+    """A step of a key, shortened where it has more than ``most`` characters.
+
+    ``~-`` is in no other key, since two hex digits follow every other ``~``.
+    """
+    if len(step) <= most:
+        return step
+    digest = hashlib.blake2b(step.encode(), digest_size=_HASH_BYTES).hexdigest()
+    beginning = step[: most - len("~-") - len(digest)]
+    # Bytes are cut off whole: no ``~`` or ``~x`` is left at the end.
+    return f"{re.sub('~[0-9a-f]?$', '', beginning)}~-{digest}"
 
 
 def image_key(path: bytes) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 
 def count_of(number: int, noun: str) -> str:
     """``1 shard``, ``2 shards``, ``2 classes``."""
@@ -46,5 +44,13 @@ def line_fault(text: str) -> str | None:
 
 def plain(text: str) -> str:
     """``text`` on one line, for a terminal: bytes and characters that do not print are escaped."""
-    decoded = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)
+    return text if text.isprintable() else "".join(map(_printing, text))
+
+
+def _printing(character: str) -> str:
+    if character.isprintable():
+        return character
+    if "\udc80" <= character <= "\udcff":
+        # A byte of a name that is not UTF-8.
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode()

@@ -106,7 +106,7 @@ def test_a_damaged_texture_is_not_written(out, tmp_path):
 
 def test_a_key_that_leads_elsewhere_is_refused(finished, tmp_path, monkeypatch):
     row = {**Dataset(LocalSink(finished)).sample("val", 1)[0], "key": "../../elsewhere"}
-    monkeypatch.setattr(Dataset, "rows", lambda self, split: iter([row]))
+    monkeypatch.setattr(Dataset, "rows", lambda self, split, columns=None: iter([row]))
     with pytest.raises(DatasetError, match="is no key"):
         exported(finished, tmp_path / "files", "val")
     assert not list(tmp_path.rglob("*.png"))

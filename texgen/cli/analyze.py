@@ -28,7 +28,7 @@ from texgen.cli.extra import POSITIVE, need_train_extra
 from texgen.cli.files import check_target, write_file
 from texgen.cli.options import Place
 from texgen.cli.output import print_result
-from texgen.words import count_of, plain, size_text
+from texgen.words import count_of, size_text
 
 
 @click.group(name="analyze", short_help="similarities, biases, sweeps; one page of all")
@@ -224,4 +224,4 @@ def report(folder: str, html: str) -> None:
     found = find_results([folder])
     page = render(found).encode()
     write_file(target, page)
-    print_result(f"{count_of(len(found), 'result')}, {size_text(len(page))}: {plain(html)}")
+    print_result(f"{count_of(len(found), 'result')}, {size_text(len(page))}: {html}")

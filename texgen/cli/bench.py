@@ -22,7 +22,7 @@ from texgen.cli.options import (
     s3_endpoint_option,
     size_option,
 )
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
 from texgen.cpus import available_cpus
 from texgen.errors import ConfigError
@@ -88,7 +88,10 @@ def command(
     options = ["--src", src, "--size", str(size), "--format", image_format, "--limit", str(limit)]
     options += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
     builds = compare_builds(specs, options, repeat, tell) if whole else []
-    print_result(_json(jobs, costs, builds) if as_json else _text(jobs, costs, builds))
+    if as_json:
+        print_json(_json(jobs, costs, builds))
+    else:
+        print_result(*_text(jobs, costs, builds))
 
 
 def _json(
@@ -108,7 +111,7 @@ def _json(
 
 def _text(
     jobs: Sequence[BenchJob], costs: Sequence[EngineCost], builds: Sequence[BuildCost]
-) -> str:
+) -> list[str]:
     decode_ms = 1e3 * statistics.fmean(job.decode_s for job in jobs)
     size = jobs[0].job.size
     lines = [
@@ -134,7 +137,7 @@ def _text(
     if builds:
         lines.append("whole builds, start-up and schedules included, median (range)")
     lines += [_build_line(cost) for cost in builds]
-    return "\n".join(lines)
+    return lines
 
 
 def _build_line(cost: BuildCost) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from texgen.cli.build_options import build_options, build_request
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.cli.progress import open_view
 from texgen.driver import BuildRequest, BuildSummary, Silent, build, describe_holdings
 from texgen.errors import ConfigError, StorageError
@@ -36,8 +36,10 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
         summary = build(request, view or Silent())
     # Of a quiet build nobody has seen them yet.
     notes = notes_of(summary.plan) if options["quiet"] else ()
-    text = "\n".join([_text(summary, request), *(f"  note: {note}" for note in notes)])
-    print_result(_json(summary, request) if options["as_json"] else text)
+    if options["as_json"]:
+        print_json(_json(summary, request))
+    else:
+        print_result(*_text(summary, request), *(f"  note: {note}" for note in notes))
     return 0 if summary.within_budget else 1
 
 
@@ -63,7 +65,7 @@ def _ask_to_overwrite(request: BuildRequest) -> None:
         raise ConfigError(message)
 
 
-def _text(summary: BuildSummary, request: BuildRequest) -> str:
+def _text(summary: BuildSummary, request: BuildRequest) -> list[str]:
     plan, failures, part = summary.plan, summary.failures, request.options.part
     images = sum(split.images for split in plan.splits)
     shards = sum(split.shards for split in plan.splits)
@@ -95,7 +97,7 @@ def _text(summary: BuildSummary, request: BuildRequest) -> str:
             f"  {failed} failed, and --max-failures allows {summary.failures_allowed}; "
             "--retry-failed tries them again"
         )
-    return "\n".join(lines)
+    return lines
 
 
 def _json(summary: BuildSummary, request: BuildRequest) -> str:

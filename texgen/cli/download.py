@@ -12,7 +12,7 @@ import click
 from texgen.cli.bar import transfer_bar
 from texgen.cli.files import check_apart
 from texgen.cli.options import Place, s3_endpoint_option
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.errors import ConfigError
 from texgen.transfer import DownloadRequest, download, open_remote
 from texgen.words import count_of, size_text
@@ -59,7 +59,7 @@ def command(
     with transfer_bar(quiet=quiet, of_bytes=True) as tell:
         summary = download(open_remote(url, s3_endpoint), request, tell)
     if as_json:
-        print_result(json.dumps(asdict(summary)))
+        print_json(json.dumps(asdict(summary)))
         return
     how = f"{size_text(summary.fetched)} fetched" if summary.fetched else "already complete"
     print_result(

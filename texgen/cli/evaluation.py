@@ -15,9 +15,8 @@ from texgen.cli.decorate import Command, with_options
 from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
 from texgen.cli.files import check_target, write_file
 from texgen.cli.options import Place
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.errors import ConfigError
-from texgen.words import plain
 
 if TYPE_CHECKING:
     from texgen.evaluate.images import Labelled
@@ -259,7 +258,10 @@ def finish(
         write_file(out.with_suffix(suffix), data)
     # Last: a result that is there has its plot.
     write_file(out, to_json(result).encode())
-    print_result(json.dumps(result) if options["as_json"] else f"{words}: {plain(str(out))}")
+    if options["as_json"]:
+        print_json(json.dumps(result))
+    else:
+        print_result(f"{words}: {out}")
 
 
 def accuracy_words(found: Mapping[str, Any], key: str = "accuracy") -> str:

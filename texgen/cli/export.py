@@ -11,7 +11,7 @@ import click
 from texgen.cli.bar import transfer_bar
 from texgen.cli.files import check_apart
 from texgen.cli.options import Place, s3_endpoint_option
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.dataset import Dataset
 from texgen.errors import ConfigError
 from texgen.storage import open_sink
@@ -48,7 +48,7 @@ def command(
         dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
         summary = export(dataset, splits, Path(to), tell)
     if as_json:
-        print_result(json.dumps(asdict(summary)))
+        print_json(json.dumps(asdict(summary)))
         return
     failed = f", {count_of(summary.failed, 'row')} without a texture" if summary.failed else ""
     print_result(f"{count_of(summary.files, 'texture')} in {to}, {summary.written} new{failed}")

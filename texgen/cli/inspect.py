@@ -14,7 +14,7 @@ from PIL import Image
 
 from texgen.cli.files import check_target, write_file
 from texgen.cli.options import Place, s3_endpoint_option
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.config import DEFAULT_ENGINE
 from texgen.dataset import Dataset, Found
 from texgen.errors import ConfigError, DatasetError
@@ -24,7 +24,7 @@ from texgen.photographs import Photographs, open_photographs
 from texgen.pictures import Example, Picture, draw_sheet
 from texgen.source.locator import locator_of
 from texgen.storage import open_sink
-from texgen.words import count_of, plain, size_text
+from texgen.words import count_of, size_text
 
 _COUNT = 6
 _COLUMNS = ("images", "textures", "failed", "shards", "bytes", "classes")
@@ -67,10 +67,10 @@ def command(
         write_file(Path(sheet), _sheet(dataset, rows, src, s3_endpoint))
     result = _sample(dataset, homes, src, s3_endpoint) if homes else _card(dataset.index)
     if as_json:
-        print_result(json.dumps({"out": out, **result, "sheet": sheet}))
+        print_json(json.dumps({"out": out, **result, "sheet": sheet}))
     else:
         lines = _sample_text(result) if homes else _card_text(out, result)
-        print_result("\n".join([*lines, *([f"sheet: {plain(sheet)}"] if sheet else [])]))
+        print_result(*lines, *([f"sheet: {sheet}"] if sheet else []))
 
 
 def _check_options(
@@ -144,9 +144,9 @@ def _card_text(out: str, card: dict[str, Any]) -> Iterator[str]:
     splits, config = card["splits"], card["config"]
     total = {name: sum(counts[name] for counts in splits.values()) for name in _COLUMNS}
     yield (
-        f"{plain(card['name'])}: {count_of(total['textures'], 'texture')} of "
+        f"{card['name']}: {count_of(total['textures'], 'texture')} of "
         f"{count_of(total['images'], 'image')} in {count_of(total['shards'], 'shard')}, "
-        f"{total['failed']} failed, {size_text(total['bytes'])}: {plain(out)}"
+        f"{total['failed']} failed, {size_text(total['bytes'])}: {out}"
     )
     encoder = config.get("encoder")
     quality = f" quality {config['quality']}" if config.get("quality") else ""
@@ -159,11 +159,9 @@ def _card_text(out: str, card: dict[str, Any]) -> Iterator[str]:
         f"{config['textures_per_image']} an image, seed {config['seed']}",
         "patches": f"{config['patch_size']} px, {config['small_patch_size']} px of small images",
     }
-    yield from (f"  {name:<12} {plain(str(value))}" for name, value in about.items())
+    yield from (f"  {name:<12} {value}" for name, value in about.items())
     table: list[tuple[str, ...]] = [("split", *_COLUMNS)]
-    table += [
-        (plain(name), *(f"{v:,}" for v in counts.values())) for name, counts in splits.items()
-    ]
+    table += [(name, *(f"{v:,}" for v in counts.values())) for name, counts in splits.items()]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     for line in table:
         cells = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
@@ -193,7 +191,7 @@ def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
     width = max(map(len, row))
     for name, value in row.items():
         if name != "key" and value is not None:
-            yield f"  {name:<{width}}  {plain(str(value))}"
+            yield f"  {name:<{width}}  {value}"
     if sample["python"]:
         yield "Patches and texture again:"
         yield from (f"  {line}" for line in sample["python"].splitlines())

@@ -15,6 +15,7 @@ import click
 from texgen import __version__, signals
 from texgen.cli.output import CLOSED_PIPE
 from texgen.errors import TexgenError
+from texgen.words import plain
 
 _COMMANDS = {
     "analyze": "similarities, biases, sweeps of trained encoders; one page of all",
@@ -144,7 +145,8 @@ def _run(arguments: list[str]) -> int:
     except TexgenError as error:
         if debug:
             traceback.print_exc()
-        _complain(str(error))
+        # A line break can only be that of a name.
+        _complain(plain(str(error)))
         return error.exit_code
     except BrokenPipeError:
         return CLOSED_PIPE
@@ -159,5 +161,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _complain(message: str) -> None:
-    line = " ".join(message.split())
+    line = plain(" ".join(message.split()))
     click.echo(f"texgen: {line}", err=True)

@@ -7,13 +7,26 @@ import signal
 import click
 
 from texgen.errors import OutputError
+from texgen.words import plain
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """As shells report programs that a closed pipe ends; 1 would say that a fault was found."""
 
 
-def print_result(text: str) -> None:
-    """Prints a command's result on standard output.
+def print_result(*lines: str) -> None:
+    """Prints the lines of a command's result on standard output.
+
+    Whatever names they hold, each stays one line that prints.
+
+    Raises:
+        Exit: With `CLOSED_PIPE`, if the reader has gone.
+        OutputError: If it cannot be written for another reason.
+    """
+    print_json("\n".join(map(plain, lines)))
+
+
+def print_json(text: str) -> None:
+    """Prints a result as it is, for programs.
 
     Raises:
         Exit: With `CLOSED_PIPE`, if the reader has gone.

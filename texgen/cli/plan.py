@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from texgen.cli.build_options import build_options, build_request
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.config import DatasetConfig
 from texgen.cpus import available_cpus
 from texgen.driver import Survey, survey
 from texgen.estimate import wall_s
-from texgen.words import count_of, duration_text, plain, size_text
+from texgen.words import count_of, duration_text, size_text
 
 _SHOWN = 10
 _LARGE_CLUSTERS = (64, 512)
@@ -40,13 +40,16 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     request = build_request(options)
     found = survey(request)
     cores = options["cores"] or (available_cpus(), *_LARGE_CLUSTERS)
-    print_result(_json(found, cores) if options["as_json"] else _text(found, request.config, cores))
+    if options["as_json"]:
+        print_json(_json(found, cores))
+    else:
+        print_result(*_text(found, request.config, cores))
     return 1 if found.problems else 0
 
 
-def _text(found: Survey, config: DatasetConfig, cores: Sequence[int]) -> str:
+def _text(found: Survey, config: DatasetConfig, cores: Sequence[int]) -> list[str]:
     costs = _costs(found, cores)
-    return "\n".join([*_splits(found, config), *_sampled(found, config), *costs, *_findings(found)])
+    return [*_splits(found, config), *_sampled(found, config), *costs, *_findings(found)]
 
 
 def _splits(found: Survey, config: DatasetConfig) -> Iterator[str]:
@@ -114,7 +117,7 @@ def _findings(found: Survey) -> Iterator[str]:
     if sample.unreadable:
         source, reason = sample.unreadable[0]
         count = f"{len(sample.unreadable)} of {sample.photographs} photographs tried"
-        yield f"warning: {count} cannot be read, such as {plain(source)} ({reason})"
+        yield f"warning: {count} cannot be read, such as {source} ({reason})"
     yield from (f"problem: {problem}" for problem in found.problems[:_SHOWN])
     if len(found.problems) > _SHOWN:
         yield f"  … and {len(found.problems) - _SHOWN} more; --json lists them all"

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from texgen.driver import Status, View
 from texgen.verify import Checked
 from texgen.verify import Progress as ShowCheck
-from texgen.words import count_of
+from texgen.words import count_of, plain
 
 LINE_EVERY_S = 30.0
 _RATE_OVER_S = 60.0
@@ -129,7 +129,7 @@ class _Bar(Generic[C]):
         )
 
     def say(self, message: str) -> None:
-        self._progress.console.print(message, markup=False, highlight=False)
+        self._progress.console.print(plain(message), markup=False, highlight=False)
 
     def __enter__(self) -> _Bar[C]:
         self._progress.start()
@@ -154,4 +154,4 @@ class _Lines(Generic[C]):
     def say(self, message: str) -> None:
         # Whoever read it may have gone; the build goes on.
         with contextlib.suppress(OSError):
-            click.echo(message, err=True)
+            click.echo(plain(message), err=True)

@@ -10,7 +10,7 @@ import click
 
 from texgen.cli.bar import transfer_bar
 from texgen.cli.options import Place, s3_endpoint_option
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.errors import ConfigError
 from texgen.s3.address import SCHEME, endpoint_from_environment, parse
 from texgen.words import count_of, size_text
@@ -47,12 +47,13 @@ def command(
         summary = publish(origin, sink, workers, tell)
     line = _download_line(sink.url, s3_endpoint or endpoint_from_environment())
     if as_json:
-        print_result(json.dumps({**asdict(summary), "download": line}))
+        print_json(json.dumps({**asdict(summary), "download": line}))
         return
     how = f"{size_text(summary.sent)} sent" if summary.sent else "already complete"
     print_result(
         f"{count_of(summary.samples, 'texture')} in {count_of(summary.files, 'file')}, "
-        f"{size_text(summary.bytes)}: {sink.url} ({how}); to download it:\n{line}"
+        f"{size_text(summary.bytes)}: {sink.url} ({how}); to download it:",
+        line,
     )
 
 

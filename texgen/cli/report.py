@@ -9,12 +9,12 @@ import click
 
 from texgen.cli.files import check_target, write_file
 from texgen.cli.options import Place, s3_endpoint_option
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.dataset import Dataset
 from texgen.photographs import open_photographs
 from texgen.report import gather, render
 from texgen.storage import open_sink
-from texgen.words import plain, size_text
+from texgen.words import size_text
 
 
 @click.command(name="report", short_help="a self-contained page about OUT")
@@ -52,7 +52,7 @@ def command(
     shown, missing = len(figures.samples.shown), len(figures.samples.missing)
     if as_json:
         about = {"out": out, "html": html, "bytes": len(page), "shown": shown, "missing": missing}
-        print_result(json.dumps(about))
+        print_json(json.dumps(about))
     else:
         note = f", {missing} photographs could not be read" if missing else ""
-        print_result(f"{plain(html)}: {size_text(len(page))}, {shown} textures shown{note}")
+        print_result(f"{html}: {size_text(len(page))}, {shown} textures shown{note}")

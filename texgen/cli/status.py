@@ -10,7 +10,7 @@ from dataclasses import asdict
 import click
 
 from texgen.cli.options import Place, s3_endpoint_option
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.errors import DatasetError
 from texgen.heartbeat import Heartbeat, RunningShard
 from texgen.status import Progress, read_progress
@@ -46,7 +46,10 @@ def command(out: str, s3_endpoint: str | None, as_json: bool) -> None:
     except DatasetError as error:
         message = f"{out}: {error}"
         raise DatasetError(message) from error
-    print_result(json.dumps(asdict(progress)) if as_json else "\n".join(_text(out, progress)))
+    if as_json:
+        print_json(json.dumps(asdict(progress)))
+    else:
+        print_result(*_text(out, progress))
 
 
 def _text(out: str, progress: Progress) -> Iterator[str]:

@@ -15,7 +15,7 @@ from texgen.cli.config_file import config_option
 from texgen.cli.decorate import Command, with_options
 from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
 from texgen.cli.options import Place
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.errors import ConfigError
 from texgen.train.config import METHODS, MISSING, NEGATIVES, OPTIMIZERS, STEMS, TrainConfig
 from texgen.words import count_of
@@ -180,7 +180,7 @@ def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     if not first:
         return
     if as_json:
-        print_result(json.dumps(asdict(summary)))
+        print_json(json.dumps(asdict(summary)))
         return
     without = (
         f", {count_of(summary.without_texture, 'photograph')} without a texture"

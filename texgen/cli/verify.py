@@ -12,7 +12,7 @@ import click
 
 from texgen import signals
 from texgen.cli.options import WORKERS, Place, s3_endpoint_option
-from texgen.cli.output import print_result
+from texgen.cli.output import print_json, print_result
 from texgen.cli.progress import open_check_view
 from texgen.errors import ConfigError
 from texgen.storage import open_sink, place_of
@@ -68,7 +68,10 @@ def command(
             report = verify(
                 open_sink(out, s3_endpoint=s3_endpoint), workers, deep=wanted, progress=show
             )
-    print_result(json.dumps(asdict(report)) if as_json else _text(out, report, s3_endpoint))
+    if as_json:
+        print_json(json.dumps(asdict(report)))
+    else:
+        print_result(*_text(out, report, s3_endpoint))
     return 1 if report.faults else 0
 
 
@@ -93,7 +96,7 @@ def _deep(
     return Deep(src, _SAMPLE if sample is None else sample, seed, s3_endpoint)
 
 
-def _text(out: str, report: Report, s3_endpoint: str | None) -> str:
+def _text(out: str, report: Report, s3_endpoint: str | None) -> list[str]:
     verdict = count_of(len(report.faults), "fault") if report.faults else "no fault"
     lines = [
         f"{out}: {verdict}; {count_of(report.shards, 'shard')}, "
@@ -105,7 +108,7 @@ def _text(out: str, report: Report, s3_endpoint: str | None) -> str:
     lines += [f"  {fault}" for fault in report.faults[:_SHOWN]]
     if len(report.faults) > _SHOWN:
         lines.append(f"  … and {len(report.faults) - _SHOWN} more; --json lists them all")
-    return "\n".join([*lines, *_mend(out, report, s3_endpoint)])
+    return [*lines, *_mend(out, report, s3_endpoint)]
 
 
 def _looked_at(report: Report) -> Iterator[str]:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from texgen.storage import storage_errors
+from texgen.words import plain
 
 
 class BuildLog:
@@ -30,9 +31,9 @@ class BuildLog:
         self._handler = _Handler(self)
 
     def line(self, text: str) -> None:
-        """Appends a line; one that the disk has no room for is lost."""
+        """Appends a line, escaped so that it prints; one that the disk has no room for is lost."""
         if self._file:
-            line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n"
+            line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {plain(text)}\n"
             # Raised here it would hide the error that it is about.
             with contextlib.suppress(OSError):
                 self._file.write(line.encode("utf-8", "backslashreplace"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from texgen.errors import SourceError
@@ -11,6 +11,9 @@ from texgen.source.base import in_label_order, shown
 
 MAX_LABEL = (1 << 20) - 1
 """A larger label is no index of a class."""
+
+_SHOWN = 3
+"""Classes of ``--classes`` that a note names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,17 @@ def label_map(names: Sequence[str], taken: frozenset[str] | None) -> LabelMap:
     Args:
         names: Class names, all different.
         taken: Those of ``--classes``, None for all.
+
+    Raises:
+        SourceError: If a class has an empty name, which no folder can have.
     """
     kept = [label for label, name in enumerate(names) if taken is None or name in taken]
+    if "" in (names[label] for label in kept):
+        message = (
+            f"the class with label {names.index('')} has an empty name in SRC; "
+            "name it there, or leave it out with --classes"
+        )
+        raise SourceError(message)
     final = {label: position for position, label in enumerate(kept)}
     return LabelMap(tuple(names[label] for label in kept), final)
 
@@ -97,5 +109,14 @@ def classes_notes(taken: frozenset[str] | None, labels: LabelMap | None, split: 
     if labels is None:
         message = f"--classes: the split {split!r} has no classes; add --labels"
         raise SourceError(message)
-    missing = len(taken.difference(labels.classes))
-    return [f"{missing} of the --classes are not in {split!r}"] if missing else []
+    return missing_note(taken, labels.classes, split)
+
+
+def missing_note(taken: frozenset[str] | None, there: Collection[str], split: str) -> list[str]:
+    """Says which of ``--classes`` a split lacks; nothing where it has them all."""
+    missing = sorted((taken or frozenset()).difference(there))
+    if not missing:
+        return []
+    first = ", ".join(repr(one) for one in missing[:_SHOWN])
+    more = ", …" if len(missing) > _SHOWN else ""
+    return [f"{len(missing)} of the --classes are not in {split!r}: {first}{more}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from texgen.cpus import available_cpus
 from texgen.dataset import Dataset, Found
 from texgen.errors import ConfigError, DatasetError
+from texgen.keys import class_step, escape, fitting_step
 from texgen.storage import storage_errors
 from texgen.transfer.splits import check_splits
 
@@ -23,6 +25,12 @@ _OWN = ".texgen-export"
 _AT_ONCE = 64
 _KEY = re.compile(r"[A-Za-z0-9_~+-]+(/[A-Za-z0-9_~+-]+)*")
 """Without a dot, so that it cannot lead out of the folder."""
+
+_MAX_STEP = 250
+"""Characters of a file's name before its extension: file systems take 255 bytes."""
+
+_Place = Callable[[Found], str]
+"""Gives a texture's path below its split's folder, without extension."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,9 @@ def export(
     dataset: Dataset, splits: Sequence[str], to: Path, tell: Callable[[int, int], None]
 ) -> ExportSummary:
     """Writes every texture as ``TO/<split>/<key>.<format>``.
+
+    Where the first folders of a split's keys are not its classes, one each, the file is
+    ``TO/<split>/<class>/<rest of the key>.<format>``.
 
     A file that is there with as many bytes is left alone, so that an export goes on where
     it stopped: each is written beside and renamed. Of a part of a data set it is the textures
@@ -69,8 +80,9 @@ def export(
     done = written = 0
     with ThreadPoolExecutor(available_cpus()) as threads:
         for name in names:
+            place = _places(dataset, name)
             for rows in _batches(dataset, name):
-                write = partial(_write, dataset, to / name, extension)
+                write = partial(_write, dataset, to / name, place, extension)
                 for new in threads.map(write, rows):
                     done, written = done + 1, written + new
                 tell(done, total)
@@ -102,12 +114,38 @@ def _batches(dataset: Dataset, split: str) -> Iterator[list[Found]]:
         yield batch
 
 
-def _write(dataset: Dataset, folder: Path, extension: str, row: Found) -> bool:
+def _places(dataset: Dataset, split: str) -> _Place:
+    """Finds the layout in which a split has as many class folders as classes."""
+    steps: dict[int | None, set[str]] = {}
+    prefixes: dict[int | None, str] = {}
+    in_class = True
+    for row in dataset.rows(split, ["key", "label", "class"]):
+        label, key = row["label"], row["key"]
+        steps.setdefault(label, set()).add(_folder(key))
+        if label not in prefixes:
+            prefixes[label] = escape(f"{row['class']}/x".encode())[:-1]
+        in_class &= key.startswith(prefixes[label])
+    folders = [folder for found in steps.values() for folder in found]
+    apart = len(set(folders)) == len(folders) == len(steps) and "" not in folders
+    if apart or None in steps:
+        return lambda row: str(row["key"])
+    # Left as a whole in the others, so that no two textures get one place.
+    cut = {label: len(prefix) if in_class else 0 for label, prefix in prefixes.items()}
+    return lambda row: f"{class_step(row['class'])}/{row['key'][cut[row['label']] :]}"
+
+
+def _folder(key: str) -> str:
+    first, slash, _ = key.partition("/")
+    return first if slash else ""
+
+
+def _write(dataset: Dataset, folder: Path, place_of: _Place, extension: str, row: Found) -> bool:
     """Whether a texture had to be written."""
     if not _KEY.fullmatch(row["key"]):
         message = f"{row['key'][:80]!r} is no key; the data set was not made by texgen"
         raise DatasetError(message)
-    place = folder / f"{row['key']}.{extension}"
+    steps = (fitting_step(step, _MAX_STEP) for step in place_of(row).split("/"))
+    place = folder / f"{'/'.join(steps)}.{extension}"
     with storage_errors("write", place):
         try:
             if place.stat().st_size == row["length"]:
@@ -121,7 +159,7 @@ def _write(dataset: Dataset, folder: Path, extension: str, row: Found) -> bool:
 
 
 def _put(place: Path, data: bytes) -> None:
-    # Hidden from programs that read the folder meanwhile.
-    part = place.parent / f".{place.name.lstrip('.')}.{os.getpid()}.part"
+    # Hidden from programs that read the folder meanwhile; its name is short, whatever the file's.
+    part = place.parent / f".texgen-{os.getpid()}-{threading.get_native_id()}.part"
     part.write_bytes(data)
     part.replace(place)
