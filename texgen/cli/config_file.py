@@ -12,6 +12,7 @@ import click
 
 from texgen.cli.options import Place
 from texgen.errors import ConfigError
+from texgen.textfile import decode_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -45,15 +46,14 @@ config_option = click.option(
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        with Path(path).open("rb") as file:
-            given: dict[str, Any] = tomllib.load(file)
-            return given
+        given: dict[str, Any] = tomllib.loads(decode_text(Path(path).read_bytes()))
     except OSError as error:
         message = f"--config {path}: {error.strerror}; name a TOML file that can be read"
         raise ConfigError(message) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         message = f"--config {path}: not TOML ({error}); write lines such as size = 224"
         raise ConfigError(message) from error
+    return given
 
 
 def _defaults(

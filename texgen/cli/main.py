@@ -145,8 +145,7 @@ def _run(arguments: list[str]) -> int:
     except TexgenError as error:
         if debug:
             traceback.print_exc()
-        # A line break can only be that of a name.
-        _complain(plain(str(error)))
+        _complain(str(error))
         return error.exit_code
     except BrokenPipeError:
         return CLOSED_PIPE

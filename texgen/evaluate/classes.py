@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from texgen.errors import ConfigError
+from texgen.textfile import decode_text
 
 Mapping = list[tuple[str, str]]
 """Pairs of a class of one naming and a class of the other; both may occur more than once."""
@@ -24,8 +25,8 @@ def read_mapping(path: str) -> Mapping:
         ConfigError: If it cannot be read, or a line is no pair.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = decode_text(Path(path).read_bytes()).split("\n")
+    except (OSError, ValueError) as error:
         message = f"{path}: {error}; name a file with two classes a line, a comma between them"
         raise ConfigError(message) from error
     pairs: Mapping = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import io
 import re
 import tarfile
@@ -14,11 +14,16 @@ from typing import IO
 from texgen.errors import ConfigError
 from texgen.ranges import RangeStream
 from texgen.source.filesystem import FileSystem, files_at, list_folder
+from texgen.source.label_table import read_table
+from texgen.textfile import decode_text
 
 BUILT_IN_CLASSES = {"imagenet100": "imagenet100.txt"}
 """Name to the file of a list that comes with texgen."""
 
 _WNID = re.compile(r"n[0-9]{8}")
+_WNID_LENGTH = 9
+_WNID_AND_WORDS = re.compile(rf"{_WNID.pattern}[\t ]+\S")
+_QUOTED = re.compile(r'"([^"]*)"')
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _META = "meta.mat"
 _KIT_LEVELS = 2
@@ -30,21 +35,27 @@ _BUFFER = 1 << 20
 def read_classes(name: str) -> tuple[str, ...]:
     """The classes of ``--classes``, sorted: a built-in list, or a file with one a line.
 
-    Empty lines and what follows a ``#`` are left out.
+    Empty lines and what follows a ``#`` are left out. A line in double quotes stands for what
+    they hold. Where every line is a wnid and words (``n01440764 tench, Tinca tinca``), the
+    wnids are the classes.
 
     Raises:
         ConfigError: If it cannot be read, or names no class.
     """
     try:
         if name in BUILT_IN_CLASSES:
-            text = (resources.files("texgen") / "data" / BUILT_IN_CLASSES[name]).read_text("utf-8")
+            data = (resources.files("texgen") / "data" / BUILT_IN_CLASSES[name]).read_bytes()
         else:
-            text = Path(name).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            data = Path(name).read_bytes()
+        text = decode_text(data)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         message = f"--classes {name}: {why}; name a file with a class a line, or imagenet100"
         raise ConfigError(message) from error
-    classes = {line.partition("#")[0].strip() for line in text.splitlines()} - {""}
+    classes = {line.partition("#")[0].strip() for line in text.split("\n")} - {""}
+    if all(map(_WNID_AND_WORDS.match, classes)):
+        classes = {one[:_WNID_LENGTH] for one in classes}
+    classes = {quoted[1] if (quoted := _QUOTED.fullmatch(one)) else one for one in classes} - {""}
     if not classes:
         message = f"--classes {name}: it names no class"
         raise ConfigError(message)
@@ -63,15 +74,24 @@ class Labels:
 
     def of(self, name: str) -> str | None:
         """The class of a file, or None where none is named."""
-        found = self._classes.get(name)
-        return self._classes.get(name.rpartition(".")[0]) if found is None else found
+        found = self._classes.get(name) or self._classes.get(_stem(name))
+        return found or self._any_case.get(_same_case(name))
+
+    @functools.cached_property
+    def _any_case(self) -> Mapping[str, str]:
+        """Classes by names with the extension in lower case, where that still tells them apart."""
+        found: dict[str, str] = {}
+        for name, class_name in self._classes.items():
+            if found.setdefault(_same_case(name), class_name) != class_name:
+                found[_same_case(name)] = ""
+        return {name: class_name for name, class_name in found.items() if class_name}
 
 
 def read_labels(path: str, endpoint: str | None = None) -> Labels:
     """Reads ``--labels``.
 
-    It may be a CSV file with the columns ``file,class``; Kaggle's ``LOC_val_solution.csv``
-    (``ImageId,PredictionString``); or the development kit of ILSVRC-2012, as the tar or
+    It may be a table (`texgen.source.label_table`), such as CSV with the columns ``file,class``
+    or Kaggle's ``LOC_val_solution.csv``; or the development kit of ILSVRC-2012, as the tar or
     unpacked.
 
     Args:
@@ -89,28 +109,18 @@ def read_labels(path: str, endpoint: str | None = None) -> Labels:
         if tarfile.is_tarfile(file):
             return _from_kit(_kit_members(file), path)
         file.seek(0)
-        return _from_csv(file.read().decode("utf-8-sig"), path)
-    except (OSError, UnicodeDecodeError, tarfile.TarError, EOFError) as error:
+        return _from_table(decode_text(file.read()), path)
+    except (OSError, tarfile.TarError, EOFError) as error:
         why = (isinstance(error, OSError) and error.strerror) or error
         message = f"--labels {path}: cannot be read ({why})"
         raise ConfigError(message) from error
+    except ValueError as error:
+        message = f"--labels {path}: {error}"
+        raise ConfigError(message) from error
 
 
-def _from_csv(text: str, path: str) -> Labels:
-    rows = csv.reader(io.StringIO(text))
-    header = [name.strip() for name in next(rows, [])]
-    if header[:2] == ["ImageId", "PredictionString"]:
-        # "n01440764 112 69 398 300", and further boxes of the same class.
-        pairs = [(row[0], row[1].split()[0]) for row in rows if len(row) >= 2 and row[1].split()]
-    elif header[:2] == ["file", "class"]:
-        pairs = [(row[0].strip(), row[1].strip()) for row in rows if len(row) >= 2]
-    else:
-        message = (
-            f"--labels {path}: expected the columns file,class or ImageId,PredictionString, "
-            f"not {','.join(header[:4])!r}"
-        )
-        raise ConfigError(message)
-    return _labels(pairs, path)
+def _from_table(text: str, path: str) -> Labels:
+    return _labels(((row.file, row.class_name) for row in read_table(text)), path)
 
 
 def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
@@ -125,6 +135,15 @@ def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
         message = f"--labels {path}: it names no file"
         raise ConfigError(message)
     return Labels(classes)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _same_case(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
+    return stem + dot + extension.lower()
 
 
 def _kit_files(

@@ -1,0 +1,197 @@
+"""Tables of files and their classes, in the forms in which data sets bring them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from texgen.source.base import is_image_name
+
+_FILES = ("file", "file_name", "filename", "image", "path", "imageid")
+_CLASSES = ("class", "label", "class_name", "predictionstring")
+_PREDICTION = "predictionstring"
+_DELIMITERS = (",", "\t", ";")
+_BOX = 4
+"""Numbers behind file and class in Tiny-ImageNet's `val_annotations.txt`."""
+
+_EXPECTED = (
+    "expected the columns file,class, or ImageId,PredictionString as Kaggle's "
+    "LOC_val_solution.csv has them"
+)
+_KNOWN = (
+    (
+        re.compile(r"[0-9]+ +\S+\.\w+|[0-9]+ +[0-9]+"),
+        "it is like CUB-200-2011's images.txt or image_class_labels.txt, whose images lie in "
+        "class folders; name that folder images as --src, without --labels",
+    ),
+    (
+        re.compile(r"[0-9]+"),
+        "its lines are numbers and name no files; ILSVRC-2012's ground truth is read from its "
+        "development kit, the tar or its folder",
+    ),
+    (re.compile(r"\[.*"), "it is one JSON list; expected CSV, or a JSON object a line"),
+)
+
+
+class Labelled(NamedTuple):
+    """A file's class.
+
+    Attributes:
+        line: Where it stands, from 1 on.
+        file: Name or path of the file.
+        class_name: Name of its class.
+    """
+
+    line: int
+    file: str
+    class_name: str
+
+
+def read_table(text: str) -> Iterator[Labelled]:
+    """The rows of a table of files and classes.
+
+    It may be CSV with commas, semicolons or tabs and a header that names the columns, in any
+    order; lines of JSON objects; ``file class``, with a space or tab, and nothing above; or
+    Tiny-ImageNet's file, class and box.
+
+    Raises:
+        ValueError: If it is none of these, or a line is wrong; says which.
+    """
+    rows = _json_rows(text) if text.lstrip().startswith("{") else _rows(text)
+    for row in rows:
+        for what, value in (("file", row.file), ("class", row.class_name)):
+            if not value:
+                message = f"line {row.line} has an empty {what}; fill it in, or take the line out"
+                raise ValueError(message)
+        if "\n" in row.class_name:
+            raise ValueError(_open_quote(row.line))
+        yield row
+
+
+def _rows(text: str) -> Iterator[Labelled]:
+    first = next(filter(str.strip, text.split("\n")), "")
+    for delimiter in _DELIMITERS:
+        cells = [cell.strip().strip('"') for cell in first.split(delimiter)]
+        columns = _columns([cell.lower().replace(" ", "_") for cell in cells])
+        if columns:
+            yield from _below_header(text, delimiter, columns, len(cells))
+            return
+        if is_image_name(cells[0].encode()) and _is_row(cells[1:]):
+            for line, row in _csv(text, delimiter):
+                yield _picked(line, row, (0, 1), len(cells))
+            return
+    if is_image_name(first.rpartition(" ")[0].strip().encode()):
+        yield from _spaced(text)
+        return
+    why = next((why for form, why in _KNOWN if form.fullmatch(first.strip())), _EXPECTED)
+    message = f"{why}; its first line is {first[:60]!r}"
+    raise ValueError(message)
+
+
+def _spaced(text: str) -> Iterator[Labelled]:
+    """Lines of a file, a space and its class, as Caffe's lists have them."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            file, _, class_name = line.strip().rpartition(" ")
+            yield Labelled(number, file.strip(), class_name)
+
+
+def _is_row(others: Sequence[str]) -> bool:
+    """Whether what stands behind a file's name is a class, or a class and a box."""
+    box = others[1:]
+    return len(others) == 1 or (len(box) == _BOX and all(cell.isdecimal() for cell in box))
+
+
+def _columns(header: Sequence[str]) -> tuple[int, int] | None:
+    """Places of file and class; None where the header does not tell.
+
+    Raises:
+        ValueError: If it names two of one.
+    """
+    if "file" in header and "class" in header:
+        return header.index("file"), header.index("class")
+    files = [name for name in _FILES if name in header]
+    classes = [name for name in _CLASSES if name in header]
+    if not files or not classes:
+        return None
+    for found in (files, classes):
+        if len(found) > 1:
+            message = f"its columns {' and '.join(found)} say the same; keep one of them"
+            raise ValueError(message)
+    return header.index(files[0]), header.index(classes[0])
+
+
+def _below_header(
+    text: str, delimiter: str, columns: tuple[int, int], width: int
+) -> Iterator[Labelled]:
+    rows = _csv(text, delimiter)
+    _, header = next(rows)
+    predicted = header[columns[1]].strip().lower() == _PREDICTION
+    for line, row in rows:
+        found = _picked(line, row, columns, width)
+        if predicted:
+            # "n01440764 112 69 398 300", and further boxes of the same class.
+            found = found._replace(class_name=(found.class_name.split() or [""])[0])
+        yield found
+
+
+def _picked(line: int, row: Sequence[str], columns: tuple[int, int], width: int) -> Labelled:
+    cells = [cell.strip() for cell in row]
+    if len(cells) <= max(columns):
+        what = _open_quote(line) if any("\n" in cell for cell in cells) else (
+            f"line {line} has {len(cells)} of {width} columns; complete it, or take it out"
+        )  # fmt: skip
+        raise ValueError(what)
+    if any(cells[width:]):
+        message = (
+            f"line {line} has {len(cells)} columns where the first has {width}; "
+            "put names that hold the separator in quotes"
+        )
+        raise ValueError(message)
+    return Labelled(line, cells[columns[0]], cells[columns[1]])
+
+
+def _csv(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Number of the first line and cells of each row that is not empty."""
+    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            ended = "unexpected end" in str(error)
+            message = _open_quote(line) if ended else f"line {line}: {error}"
+            raise ValueError(message) from error
+        if row is None:
+            return
+        if any(cell.strip() for cell in row):
+            yield line, row
+
+
+def _open_quote(line: int) -> str:
+    return f'line {line}: a quote (") is opened there and not closed in that line'
+
+
+def _json_rows(text: str) -> Iterator[Labelled]:
+    for line, row in enumerate(text.split("\n"), 1):
+        if not row.strip():
+            continue
+        try:
+            found = json.loads(row)
+        except (ValueError, RecursionError) as error:
+            message = f"line {line} is no JSON object ({error})"
+            raise ValueError(message) from error
+        names = list(found) if isinstance(found, dict) else []
+        columns = _columns([name.lower() for name in names])
+        if columns is None:
+            message = f"line {line} has no file_name and label; {_EXPECTED}"
+            raise ValueError(message)
+        file, class_name = (found[names[column]] for column in columns)
+        if isinstance(class_name, bool) or not isinstance(class_name, (str, int)):
+            message = f"line {line}: its {names[columns[1]]} is no name and no number"
+            raise ValueError(message)  # noqa: TRY004 - the file is wrong, not a caller
+        yield Labelled(line, str(file).strip(), str(class_name).strip())
