@@ -13,7 +13,7 @@ import click
 
 from texgen.cli.decorate import Command, with_options
 from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
-from texgen.cli.files import check_target, write_file
+from texgen.cli.files import check_not_read, check_target, write_file
 from texgen.cli.options import Place
 from texgen.cli.output import print_json, print_result
 from texgen.errors import ConfigError
@@ -99,9 +99,33 @@ def begin(command: str, options: Mapping[str, Any]) -> None:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         message = f"texgen {command} is one process; start it without torchrun"
         raise ConfigError(message)
-    check_target("--out", Path(options["out"]), [".json"])
+    out = Path(options["out"])
+    apart = {f"--{name}": options.get(name) for name in ("src", "textures")}
+    check_target("--out", out, [".json"], apart)
+    check_not_read("--out", out, _named_in(options))
+    if out.exists():
+        _check_result(out)
     if "knn" in options and options["knn"] == (options["linear"] is not None):
         raise ConfigError("name one classifier: --linear F.json (texgen eval linear) or --knn")
+
+
+def _check_result(out: Path) -> None:
+    """Checks that what lies in the way is no index, no run's config, nor anything else's."""
+    from texgen.evaluate.results import read_result
+
+    try:
+        read_result(out)
+    except ConfigError as error:
+        message = f"--out {out} is there, and no result of texgen eval or analyze; name another"
+        raise ConfigError(message) from error
+
+
+def _named_in(options: Mapping[str, Any]) -> Iterator[str]:
+    """What options other than ``--out`` say, as paths or as ``NAME=PATH``."""
+    for name, value in options.items():
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            if name != "out" and isinstance(text, str):
+                yield from (text, text.partition("=")[2])
 
 
 @contextlib.contextmanager

@@ -48,6 +48,24 @@ def check_target(
             raise ConfigError(message)
 
 
+def check_not_read(option: str, target: Path, read: Iterable[object]) -> None:
+    """Refuses to write over a file that the same command reads, by whatever name.
+
+    Args:
+        option: That names the file to write, such as ``--out``.
+        target: The file to write.
+        read: Paths of what is read; what is no path of a file there may be among them.
+
+    Raises:
+        ConfigError: If one of them is the same file, also as a link.
+    """
+    for path in map(str, read):
+        with contextlib.suppress(OSError, ValueError):
+            if target.samefile(path):
+                message = f"{option} {target} is the file {path}, which is read; name another"
+                raise ConfigError(message)
+
+
 def check_apart(option: str, folder: str, out: str) -> None:
     """Refuses to write a folder of files into the data set that they are made of.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from texgen.cli.files import check_target, write_file
+from texgen.cli.files import check_not_read, check_target, write_file
 from texgen.cli.options import (
     Place,
     check_size,
@@ -54,6 +54,7 @@ def command(
     """Make one texture from example patches, used whole as they are."""
     target = Path(out)
     check_target("--out", target, _FORMATS)
+    check_not_read("--out", target, patches)
     image_format = _FORMATS[target.suffix.lower()]
     quality = jpeg_quality(quality, image_format)
     spec = engine_spec(engine, engine_bin)
