@@ -13,6 +13,7 @@ FAILURES = {
     "image_empty": "the file has no bytes",
     "image_unreadable": "the file is not an image in a known format",
     "image_corrupt": "the image's data are cut off or damaged",
+    "image_scale": "the image's values are not on a scale of 0 to 255",
     "image_too_large": "the image has more pixels than are allowed",
     "image_file_too_large": "the file has more than 1 GiB",
     "engine_timeout": "no texture within the time allowed",
@@ -96,6 +97,10 @@ class InterruptedBuildError(TexgenError):
 
 class EngineStartError(ConfigError):
     """An engine process cannot be started at all, so no sample can be made."""
+
+
+class MissingCodecError(ConfigError):
+    """Pillow was built without a format of `texgen.images`, so that a row would depend on it."""
 
 
 class SampleError(TexgenError):
