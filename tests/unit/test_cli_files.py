@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from texgen.cli.files import check_target, write_file
+from texgen.cli.files import check_not_read, check_target, write_file
 from texgen.errors import ConfigError, StorageError
 
 
@@ -61,3 +61,15 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(StorageError, match=r"cannot write .*x.png: No space left"):
         write_file(tmp_path / "x.png", b"data")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_read_is_not_written_over_by_any_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    target = tmp_path / "a.png"
+    target.write_bytes(b"read")
+    (tmp_path / "hard.png").hardlink_to(target)
+    (tmp_path / "soft.png").symlink_to("a.png")
+    for name in ("a.png", "./a.png", "hard.png", "soft.png", str(target)):
+        with pytest.raises(ConfigError, match=r"--out .* is the file .*, which is read"):
+            check_not_read("--out", Path(name), ["none.png", "val", "a.png"])
+    check_not_read("--out", tmp_path / "new.png", [target, "new.png"])

@@ -48,6 +48,7 @@ def test_a_home_folder_is_found_in_every_name(patch, monkeypatch):
         (["patch.png"], "patch.png/out.png", "--out"),
         (["patch.png"], "none/out.png", "none; make it"),
         (["patch.png"], "folder.png", "is a folder"),
+        (["patch.png"], "./patch.png", "patch.png, which is read; name another"),
         (["patch.png"], "n" * 252 + ".png", "too long"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from texgen.keys import MAX_TEXTURES, escape, image_key, texture_key
+from texgen.keys import MAX_STEP, MAX_TEXTURES, class_step, escape, image_key, texture_key
 
 NAMES = st.binary(min_size=1, max_size=20)
 KEYS = NAMES.map(escape)
@@ -80,3 +80,47 @@ def test_the_most_textures_an_image_may_have_still_sort():
 def test_textures_come_before_every_longer_name():
     followers = [escape(b"a" + bytes([byte])) for byte in range(256)]
     assert all("a" < texture_key("a", 999) < follower for follower in followers)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "folder"),
+    [
+        ("a/abbey", "a/abbey"), ("/a/abbey", "~2fa/abbey"), ("/", "~2f"), ("a/", "a~2f"),
+        ("a//b", "a~2f/b"), ("//", "~2f~2f"), (".", "~2e"), ("..", "~2e~2e"), ("../x", "~2e~2e/x"),
+    ],
+)  # fmt: skip
+def test_a_class_name_with_slashes_leaves_no_empty_step(class_name, folder):
+    assert image_key(f"{class_name}/1.jpg".encode()) == f"{folder}/1"
+
+
+@given(st.lists(st.sampled_from([b"/", b"a", b".", b"~"]), min_size=1, max_size=9).map(b"".join))
+def test_no_key_begins_with_a_slash_or_holds_an_empty_step(class_name):
+    assert all(escape(class_name + b"/x").split("/"))
+
+
+@pytest.mark.parametrize("name", ["猫" * 83, "п" * 127, "~" * 246, "x" * 255, "a." * 120])
+def test_a_long_name_fits_a_file_name_with_every_suffix(name):
+    key = image_key(f"{name}/{name}.jpg".encode())
+    assert all(len(step) <= MAX_STEP for step in key.split("/"))
+    assert len(f"{key.rpartition('/')[2]}+999.json") <= 255
+    # Two hex digits follow every other "~", and none is cut.
+    assert re.fullmatch(r"([A-Za-z0-9_-]|~[0-9a-f]{2}|~-(?=[0-9a-f]{24}(/|$))|/)+", key)
+
+
+def test_names_that_differ_behind_the_cut_keep_different_keys():
+    assert escape("猫".encode() * 84) != escape("猫".encode() * 83 + "狗".encode())
+
+
+def test_the_longest_name_that_fits_is_left_as_it_is():
+    assert escape(b"x" * 246) == "x" * 246
+    assert escape(b"x" * 247) != "x" * 247
+    # Parts are looked at, and not the whole.
+    assert escape(b"/".join([b"x" * 200] * 9)) == "/".join(["x" * 200] * 9)
+
+
+def test_a_class_is_one_folder_of_an_export_whatever_its_name():
+    names = ["/a/abbey", "a/abbey", "a", "猫" * 99, "."]
+    steps = [class_step(name) for name in names]
+    assert steps[:3] == ["~2fa~2fabbey", "a~2fabbey", "a"]
+    assert len(set(steps)) == len(names)
+    assert all("/" not in step and len(step) <= MAX_STEP for step in steps)

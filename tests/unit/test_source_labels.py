@@ -14,6 +14,8 @@ from tests.conftest import make_source, photograph, tree
 from texgen.cli.main import run
 from texgen.errors import ConfigError, SourceError
 from texgen.source import FolderSource, SourceSpec, read_classes, read_labels
+from texgen.source.classes import number_note
+from texgen.source.labels import Labels
 
 NAMES = [f"ILSVRC2012_val_{number:08d}" for number in range(1, 6)]
 CLASSES = ["n02119789", "n01440764", "n02119789", "n03495258", "n01440764"]
@@ -110,7 +112,6 @@ def test_a_photograph_without_a_label_is_an_error_that_names_it(flat, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "expected the columns"),
         ("name;class\n", "expected the columns"),
         ("file,class\n", "names no file"),
         ("file,class\na.jpg,ant\na.jpg,bee\n", "a.jpg has two classes, ant and bee"),
@@ -174,3 +175,42 @@ def test_a_list_without_classes_is_refused(text, tmp_path, capsys):
     assert "it names no class" in capsys.readouterr().err
     assert run([*arguments, str(tmp_path / "gone.txt")]) == 2
     assert "name a file with a class a line, or imagenet100" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("data", "classes"),
+    [
+        (b"\xef\xbb\xbfn02\r\nn01\r\n", ("n01", "n02")),
+        ("n02\nn01\n".encode("utf-16"), ("n01", "n02")),
+        (b"n02\rn01\r", ("n01", "n02")),
+        (b'"n02"\n"n 01 "\n""\n', ("n 01 ", "n02")),
+        (b"n01440764 tench, Tinca tinca\nn01443537\tgoldfish\n", ("n01440764", "n01443537")),
+        # One line without is what says that these are names.
+        (b"n01440764 tench\ngoldfish\n", ("goldfish", "n01440764 tench")),
+        (b"tench, Tinca tinca\n", ("tench, Tinca tinca",)),
+    ],
+)
+def test_a_list_of_classes_is_read_as_editors_and_imagenet_write_it(data, classes, tmp_path):
+    (tmp_path / "classes.txt").write_bytes(data)
+    assert read_classes(str(tmp_path / "classes.txt")) == classes
+
+
+def test_the_case_of_an_extension_does_not_matter_where_it_tells_nothing():
+    labels = Labels({"a.jpeg": "ant", "b.JPG": "bee", "b.jpg": "cat"})
+    assert labels.of("a.JPEG") == "ant"
+    assert [labels.of(f"b.{end}") for end in ("JPG", "jpg", "Jpg")] == ["bee", "cat", None]
+    assert "is not in --labels (it names a.jpeg); add it" in labels.fault("a.png")
+
+
+def test_numbers_that_are_not_their_classes_labels_are_said(tmp_path):
+    assert number_note(["0", "1", "2"], "val") == []
+    assert number_note(["1", "x"], "val") == []
+    (note,) = number_note(sorted(map(str, range(11))), "val")
+    assert "class '10' has label 2" in note
+
+
+def test_a_labels_file_of_another_encoding_names_its_line(tmp_path, flat, capsys):
+    (tmp_path / "l.csv").write_bytes("file,class\na.jpg,café\n".encode("latin-1"))
+    arguments = ["plan", "--src", str(flat), "--labels", str(tmp_path / "l.csv")]
+    assert run(arguments) == 2
+    assert "l.csv: line 2 is not UTF-8" in capsys.readouterr().err

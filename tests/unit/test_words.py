@@ -26,3 +26,8 @@ def test_a_size_is_never_zero_of_a_large_unit(size, text):
 )
 def test_any_name_is_one_line_that_prints(name, text):
     assert plain(os.fsdecode(name)) == text
+
+
+@pytest.mark.parametrize("character", ["\ud800", "\u202e", "\u2028", "\x9b"])
+def test_what_moves_a_cursor_or_is_no_character_is_escaped(character):
+    assert plain(f"a{character}b").isascii()

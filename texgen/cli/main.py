@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -90,7 +91,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _open_standard_streams() -> None:
-    """Gives closed standard streams to nowhere, as ``2>&-`` closes one.
+    """Makes standard streams take whatever is printed.
+
+    Closed ones, as by ``2>&-``, lead to nowhere.
 
     Otherwise the next file to be opened would get its number, and with it what
     engines and libraries print.
@@ -99,6 +102,9 @@ def _open_standard_streams() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding lacks is shown escaped, as standard error does.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:

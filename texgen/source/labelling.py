@@ -98,8 +98,7 @@ class ByName:
         file_name = picture.name.rpartition(b"/")[2]
         class_name = self._labels.of(shown(file_name))
         if class_name is None:
-            message = "is not in --labels; add it, or take it out of the split"
-            raise SourceError(message)
+            raise SourceError(self._labels.fault(shown(file_name)))
         folder = class_name.encode()
         return folder + b"/" + picture.path.rpartition(b"/")[2], self._names.number(folder)
 

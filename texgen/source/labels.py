@@ -77,6 +77,13 @@ class Labels:
         found = self._classes.get(name) or self._classes.get(_stem(name))
         return found or self._any_case.get(_same_case(name))
 
+    def fault(self, name: str) -> str:
+        """What is wrong where `of` has found no class, as words that follow the file's path."""
+        stem = _stem(name)
+        near = next((one for one in self._classes if _stem(one) == stem), None)
+        instead = f" (it names {near})" if near else ""
+        return f"is not in --labels{instead}; add it, or take it out of the split"
+
     @functools.cached_property
     def _any_case(self) -> Mapping[str, str]:
         """Classes by names with the extension in lower case, where that still tells them apart."""
