@@ -14,7 +14,7 @@ from texgen.cli.files import check_apart
 from texgen.cli.options import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
 from texgen.errors import ConfigError
-from texgen.transfer import DownloadRequest, download, open_remote
+from texgen.transfer import DownloadRequest, download, folder_of, open_remote
 from texgen.words import count_of, size_text
 
 _NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
@@ -53,7 +53,7 @@ def command(
     if "://" in out:
         message = f"--out {out}: a download goes into a folder"
         raise ConfigError(message)
-    if "://" not in (folder := url.removeprefix("file://")):
+    if (folder := folder_of(url)) is not None:
         check_apart("--out", out, folder)
     request = DownloadRequest(Path(out), splits, _range(shards), workers)
     with transfer_bar(quiet=quiet, of_bytes=True) as tell:

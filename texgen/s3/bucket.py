@@ -10,7 +10,7 @@ from typing import Any
 
 from texgen.s3.address import Address
 from texgen.s3.body import Body, body_md5, opened
-from texgen.s3.client import client, is_signed
+from texgen.s3.client import client, is_signed, secrets_of
 from texgen.s3.faults import MissingObjectError, OutOfRangeError, foreign_answer
 from texgen.s3.retry import ATTEMPTS, retried
 
@@ -193,6 +193,7 @@ class Bucket:
             verb,
             self.address.url(path),
             signed=is_signed(connected),
+            secrets=lambda: secrets_of(self.endpoint),
             attempts=self.attempts,
         )
 

@@ -12,12 +12,16 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from texgen.errors import StorageError
+from texgen.network.certificates import check_bundle
+from texgen.network.proxies import proxy_for
+from texgen.s3.address import endpoint_from_environment
 
 CONNECT_S = 10
 READ_S = 60
 _CONNECTIONS = 64
 
 _clients: dict[str | None, Any] = {}
+_credentials: dict[str | None, Any] = {}
 _guard = threading.Lock()
 
 
@@ -30,6 +34,7 @@ def client(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
 
     Raises:
         StorageError: If the environment's settings contradict themselves.
+        ConfigError: If its proxies or certificates cannot be used.
     """
     with _guard:
         if endpoint not in _clients:
@@ -41,12 +46,14 @@ def _connect(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no type
     try:
         # Not boto3's default session: others in this process may have settings of their own.
         session = boto3.Session()
-        signed = session.get_credentials() is not None
+        _credentials[endpoint] = session.get_credentials()
+        signed = _credentials[endpoint] is not None
         config = Config(
             signature_version=None if signed else UNSIGNED,
             connect_timeout=CONNECT_S,
             read_timeout=READ_S,
             max_pool_connections=_CONNECTIONS,
+            proxies=_proxies(endpoint),
             # `retry` does it, for what is read of an answer's body too.
             retries={"total_max_attempts": 1},
             # Others' stores know no trailing checksums; uploads carry an MD5 instead.
@@ -54,10 +61,35 @@ def _connect(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no type
             response_checksum_validation="when_required",
         )
         region = session.region_name or ("us-east-1" if endpoint else None)
-        return session.client("s3", endpoint_url=endpoint, region_name=region, config=config)
+        # None leaves it to the profile, else to boto3's own.
+        verify = check_bundle() if _scheme(endpoint) == "https" else None
+        of = {"region_name": region, "verify": str(verify) if verify else None}
+        return session.client("s3", endpoint_url=endpoint, config=config, **of)
     except (BotoCoreError, ValueError) as error:
         message = f"the settings for S3 cannot be used: {error}; mend AWS_PROFILE and its like"
         raise StorageError(message) from error
+
+
+def _proxies(endpoint: str | None) -> dict[str, str] | None:
+    """boto3's proxies; None where it finds them by itself, since it alone knows Amazon's hosts."""
+    url = endpoint or endpoint_from_environment()
+    if url is None:
+        return None
+    proxy = proxy_for(url)
+    return {_scheme(url): proxy} if proxy else {}
+
+
+def _scheme(endpoint: str | None) -> str:
+    return (endpoint or endpoint_from_environment() or "https").partition("://")[0].lower()
+
+
+def secrets_of(endpoint: str | None) -> tuple[str, ...]:
+    """What of a client's credentials no message may show."""
+    found = _credentials.get(endpoint)
+    if found is None:
+        return ()
+    kept = found.get_frozen_credentials()
+    return tuple(word for word in (kept.access_key, kept.secret_key, kept.token) if word)
 
 
 def is_signed(connected: Any) -> bool:  # noqa: ANN401 - boto3 ships no types
@@ -67,8 +99,8 @@ def is_signed(connected: Any) -> bool:  # noqa: ANN401 - boto3 ships no types
 
 def _forget() -> None:
     # A forked process must not talk on our connections
-    global _clients, _guard
-    _clients, _guard = {}, threading.Lock()
+    global _clients, _credentials, _guard
+    _clients, _credentials, _guard = {}, {}, threading.Lock()
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -14,13 +15,15 @@ from botocore.exceptions import (
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
-    SSLError,
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from texgen.errors import StorageError
+from texgen.network.causes import Cause, cause_of, of_proxy
+from texgen.network.proxies import shown
+from texgen.words import plain
 
 
 class StoreError(StorageError):
@@ -112,6 +115,7 @@ _MENDS = {
 _CODE_OF_STATUS = {"301": "PermanentRedirect", "403": "AccessDenied", "404": "NoSuchKey"}
 _NO_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _LATER = "try again later"
+_MOST_WORDS = 300
 _FOREIGN = ("the answer is not that of S3", "check --s3-endpoint")
 
 
@@ -119,9 +123,10 @@ def is_passing(error: Exception) -> bool:
     """Whether the same request may succeed after a while."""
     if isinstance(error, ClientError):
         return code_of(error) in _PASSING or _status(error) in _PASSING_STATUS
-    if isinstance(error, SSLError):
-        return False
-    return isinstance(error, (*_BROKEN, ResponseParserError))
+    if isinstance(error, _BROKEN):
+        cause = cause_of(error)
+        return cause is None or cause.passing
+    return isinstance(error, ResponseParserError)
 
 
 def code_of(error: ClientError) -> str:
@@ -130,7 +135,9 @@ def code_of(error: ClientError) -> str:
     return _CODE_OF_STATUS.get(code, code)
 
 
-def storage_error(verb: str, url: str, error: Exception, *, signed: bool) -> StoreError:
+def storage_error(
+    verb: str, url: str, error: Exception, *, signed: bool, secrets: Sequence[str] = ()
+) -> StoreError:
     """A `StoreError`: ``cannot write s3://…: why; mend``.
 
     Args:
@@ -138,22 +145,40 @@ def storage_error(verb: str, url: str, error: Exception, *, signed: bool) -> Sto
         url: With what.
         error: What it met.
         signed: Whether there were credentials.
+        secrets: What the store's own words must not show.
     """
     deed = f"cannot {verb} {url}"
     if not isinstance(error, ClientError):
         return StoreError(deed, "; ".join(_of_connection(error)))
-    code = code_of(error)
-    kind = _kind(code, _status(error), str(error.operation_name))
-    # A store's own text may quote what was sent; its code does not.
+    code, status = code_of(error), _status(error)
+    kind = _kind(code, status, str(error.operation_name))
+    words = _words(error, secrets)
+    if status == 407:
+        return StoreError(deed, str(of_proxy("407")))
     mend = _MENDS.get(code, _LATER if is_passing(error) else "")
-    if code == "AccessDenied" and not signed:
+    if code == "AccessDenied" and "quota" in words.lower():
+        # Garage has no code of its own for it.
+        mend = _MENDS["QuotaExceeded"]
+    elif code == "AccessDenied" and not signed:
         code, mend = "AccessDenied, and there are no credentials", _NO_CREDENTIALS
-    why = _said(code, _status(error)) + (f"; {mend}" if mend else "")
+    why = "; ".join(part for part in (_said(code, status, words), mend) if part)
     made = kind(deed, why)
     if kind is MissingObjectError:
         # As a folder's errors say it.
         made.__cause__ = FileNotFoundError(url)
     return made
+
+
+def _words(error: ClientError, secrets: Sequence[str]) -> str:
+    """The store's own words, on one line; empty where it says no more than its status does."""
+    words = str(error.response.get("Error", {}).get("Message") or "")
+    for secret in secrets:
+        words = words.replace(secret, "…")
+    words = plain(" ".join(words.split())).rstrip(".")
+    status = http.client.responses.get(_status(error), "")
+    if words.lower() in ("", status.lower(), code_of(error).lower()):
+        return ""
+    return words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
 
 
 def foreign_answer(verb: str, url: str) -> StoreError:
@@ -175,11 +200,11 @@ def _kind(code: str, status: int, operation: str) -> type[StoreError]:
     return StoreError
 
 
-def _said(code: str, status: int) -> str:
+def _said(code: str, status: int, words: str) -> str:
     known = {"NoSuchKey": "it is not there", "NoSuchBucket": "there is no such bucket"}
     if code in known:
         return known[code]
-    return f"the store says {code or status}"
+    return f"the store says {code or status}" + (f" ({words})" if words else "")
 
 
 def _of_connection(error: Exception) -> tuple[str, str]:
@@ -189,11 +214,10 @@ def _of_connection(error: Exception) -> tuple[str, str]:
         return "half of the credentials are missing", _NO_CREDENTIALS
     if isinstance(error, CredentialRetrievalError):
         return "the credentials cannot be fetched", _RENEW
-    if isinstance(error, SSLError):
-        return "its certificate is not trusted", "name its authority in AWS_CA_BUNDLE"
     if isinstance(error, _BROKEN):
-        why = f"no answer{_from_where(error)} ({type(error).__name__})"
-        return why, "check the network and --s3-endpoint"
+        cause = cause_of(error) or Cause(type(error).__name__)
+        why = f"no answer{_from_where(error)} ({cause.why})"
+        return why, cause.mend or "check the network and --s3-endpoint"
     if isinstance(error, ResponseParserError):
         return _FOREIGN
     if isinstance(error, BotoCoreError):
@@ -202,12 +226,12 @@ def _of_connection(error: Exception) -> tuple[str, str]:
 
 
 def _from_where(error: Exception) -> str:
-    """The server that was asked, without the rest of its URL, which may hold a secret."""
-    url = urlsplit(str(getattr(error, "kwargs", {}).get("endpoint_url", "")))
-    if not url.hostname:
-        return ""
-    port = f":{url.port}" if url.port else ""
-    return f" from {url.scheme}://{url.hostname}{port}"
+    """The server or proxy that was asked, without the rest of its URL, which may hold a secret."""
+    about = getattr(error, "kwargs", {})
+    if proxy := shown(str(about.get("proxy_url", ""))):
+        return f" through {proxy}"
+    server = shown(str(about.get("endpoint_url", "")))
+    return f" from {server}" if server else ""
 
 
 def _status(error: ClientError) -> int:

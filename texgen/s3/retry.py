@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,6 +31,7 @@ def retried(
     url: str,
     *,
     signed: bool,
+    secrets: Callable[[], Sequence[str]] = tuple,
     attempts: int = ATTEMPTS,
 ) -> _Answer:
     """The answer to a request that may be sent several times.
@@ -40,6 +41,7 @@ def retried(
         verb: What it does, for errors.
         url: To what.
         signed: Whether there are credentials, for errors.
+        secrets: What the store's words must not show.
         attempts: Tries in all.
 
     Raises:
@@ -49,7 +51,7 @@ def retried(
         try:
             return call()
         except (ClientError, BotoCoreError, ResponseParserError, HTTPError) as error:
-            made = storage_error(verb, url, error, signed=signed)
+            made = storage_error(verb, url, error, signed=signed, secrets=secrets())
             if not is_passing(error) or attempt == attempts:
                 raise made from made.__cause__ or error
             # Where no log is kept, the last resort would be the user's terminal.

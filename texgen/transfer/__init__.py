@@ -5,7 +5,7 @@
 
 from texgen.transfer.download import DownloadRequest, DownloadSummary, download
 from texgen.transfer.export import ExportSummary, export
-from texgen.transfer.places import open_remote
+from texgen.transfer.places import folder_of, open_remote
 
 __all__ = [
     "DownloadRequest",
@@ -13,5 +13,6 @@ __all__ = [
     "ExportSummary",
     "download",
     "export",
+    "folder_of",
     "open_remote",
 ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import urllib3
 
+from texgen.network.causes import Cause, cause_of
 from texgen.transfer.remote import RemoteError
 
 
@@ -16,10 +17,16 @@ def remote_errors(name: str) -> Iterator[None]:
     """Turns errors of a connection or a file into a `RemoteError` that names it."""
     try:
         yield
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        message = f"{name}: {os.strerror(error.errno or 0)}"
+        raise RemoteError(message, again=False) from error
+    except urllib3.exceptions.DecodeError as error:
+        message = f"{name}: the server says that it is compressed, and it cannot be unpacked"
+        raise RemoteError(message, again=True) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        gone = isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError))
-        message = f"{name}: {_reason(error)}"
-        raise RemoteError(message, again=not gone) from error
+        cause = cause_of(error) or Cause(f"it cannot be read ({type(error).__name__})")
+        message = f"{name}: {cause}"
+        raise RemoteError(message, again=cause.passing) from error
 
 
 def guarded(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
@@ -30,11 +37,3 @@ def guarded(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
         if not block:
             return
         yield block
-
-
-def _reason(error: Exception) -> str:
-    """What happened, without the names of Python's classes around it."""
-    inner = getattr(error, "reason", None) or error
-    if isinstance(inner, OSError) and inner.errno:
-        return os.strerror(inner.errno)
-    return " ".join(str(inner).rsplit(": ", 1)[-1].split()) or type(inner).__name__

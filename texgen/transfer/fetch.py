@@ -20,6 +20,8 @@ _WRONG_SUMS = 2
 """Times that a file whose sum is wrong is fetched: a cache on the way may have a bad copy."""
 
 _PAUSE_S = 0.5
+_LONGEST_S = 120.0
+"""A server that asks for more patience is left to the user."""
 
 Tell = Callable[[int], None]
 """Called with the number of bytes that have come; below 0 where some were for nothing,
@@ -39,7 +41,8 @@ def fetch_index(remote: Remote) -> bytes:
         except RemoteError as error:
             if not error.again:
                 raise
-        time.sleep(pause_s)
+            failed = error
+        _pause(pause_s, failed)
     return _read_index(remote)
 
 
@@ -77,7 +80,7 @@ def fetch_file(remote: Remote, path: str, size: int, sha256: str, part: Path, te
         except RemoteError as error:
             if not error.again or attempt == _TRIES - 1:
                 raise
-            time.sleep(_PAUSE_S * 2**attempt)
+            _pause(_PAUSE_S * 2**attempt, error)
             continue
         if found == sha256:
             return
@@ -90,6 +93,14 @@ def fetch_file(remote: Remote, path: str, size: int, sha256: str, part: Path, te
         "tell whoever publishes it"
     )
     raise DatasetError(message)
+
+
+def _pause(pause_s: float, error: RemoteError) -> None:
+    """Waits, for as long as a server asks for if that is not too long."""
+    if error.after_s > _LONGEST_S:
+        message = f"{error}, and asks to come back after {error.after_s:.0f} s; try again then"
+        raise RemoteError(message, again=False) from error
+    time.sleep(max(pause_s, error.after_s))
 
 
 def _forget(part: Path, tell: Tell) -> None:

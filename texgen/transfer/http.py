@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 import urllib3
 
 from texgen.errors import ConfigError
-from texgen.transfer.faults import guarded, remote_errors
+from texgen.network.causes import of_proxy
+from texgen.network.proxies import shown
+from texgen.network.web import Answer, NoAnswerError, Web
+from texgen.transfer.faults import guarded
 from texgen.transfer.remote import BLOCK, Body, RemoteError, cut_off
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "texgen"}
 _RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
+_PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml", b"<script", b"<!--")
+
+_ONE_OBJECT = {"X-Amz-Signature", "X-Goog-Signature"}
+"""Parameters of URLs that are signed for one object alone."""
 
 
 class HttpRemote:
@@ -24,22 +31,16 @@ class HttpRemote:
         timeout_s: Silence after which a connection counts as dead, s.
 
     Raises:
-        ConfigError: If a user or a password is in the URL.
+        ConfigError: If nothing can be downloaded from such a URL.
     """
 
     def __init__(self, url: str, timeout_s: float = 60.0) -> None:
-        if "@" in urlsplit(url).netloc:
-            # Every message names the URL.
-            message = "a user or a password in the URL is not taken; name a signed URL, or a bucket"
-            raise ConfigError(message)
+        base, mark, query = url.partition("#")[0].partition("?")
+        _check(url, query)
         # What follows "?" is that of a signed URL, and goes with every file.
-        base, mark, query = url.partition("?")
         self._base = base.rstrip("/") + "/"
         self._query = mark + query
-        timeout = urllib3.Timeout(connect=10.0, read=timeout_s)
-        # Not tried again here: who asks knows how much of a file is there already.
-        retries = urllib3.Retry(0, redirect=5, status=0)
-        self._pool = urllib3.PoolManager(maxsize=32, timeout=timeout, retries=retries)
+        self._web = Web(timeout_s)
 
     def place(self, path: str) -> str:
         """See `Remote.place`."""
@@ -49,19 +50,47 @@ class HttpRemote:
     @contextlib.contextmanager
     def fetch(self, path: str, offset: int = 0) -> Iterator[Body]:
         """See `Remote.fetch`."""
-        name = self.place(path)
-        url = self._base + quote(path) + self._query
-        headers = {**_HEADERS, **({"Range": f"bytes={offset}-"} if offset else {})}
-        with remote_errors(name):
-            response = self._pool.request("GET", url, headers=headers, preload_content=False)
+        answer = self._asked(path, offset)
+        if answer.response.status == 206 and answer.response.headers.get("Content-Encoding"):
+            # Its bytes are counted as they are compressed, so that a part of them is of no use.
+            answer.response.close()
+            answer = self._asked(path, 0)
+        response, name = answer.response, self.place(path) + answer.trail
         try:
             first = _begin(response, offset, name)
-            # Not decoded: a file's own compression is part of its bytes.
-            yield Body(first, guarded(response.stream(BLOCK, decode_content=False), name))
+            # A server that compresses what it was not asked to sends the same file all the same.
+            blocks = guarded(response.stream(BLOCK, decode_content=True), name)
+            yield Body(first, _no_page(blocks, name) if first == 0 else blocks)
         finally:
             # A connection whose body was read to its end goes back to the pool.
             response.drain_conn() if response.length_remaining == 0 else response.close()
             response.release_conn()
+
+    def _asked(self, path: str, offset: int) -> Answer:
+        url = self._base + quote(path) + self._query
+        headers = {**_HEADERS, **({"Range": f"bytes={offset}-"} if offset else {})}
+        try:
+            return self._web.get(url, headers)
+        except NoAnswerError as error:
+            message = f"{self.place(path)}{error.trail}: {error.why}"
+            raise RemoteError(message, again=error.passing) from error
+
+
+def _check(url: str, query: str) -> None:
+    """Refuses URLs from which nothing can be downloaded, without a word of what they hold."""
+    if shown(url) is None:
+        message = "that is not a URL of a server; write https://host/folder/"
+        raise ConfigError(message)
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        # Every message names the URL.
+        message = "a user or a password in the URL is not taken; name a signed URL, or a bucket"
+        raise ConfigError(message)
+    if not _ONE_OBJECT.isdisjoint(parse_qs(query)):
+        message = (
+            "that URL is signed for one object, and a data set has many: name s3://bucket/prefix "
+            "with credentials, or a URL whose signature holds for the folder"
+        )
+        raise ConfigError(message)
 
 
 def _begin(response: urllib3.BaseHTTPResponse, offset: int, name: str) -> int:
@@ -70,11 +99,32 @@ def _begin(response: urllib3.BaseHTTPResponse, offset: int, name: str) -> int:
         return 0
     if response.status == 206:
         said = response.headers.get("Content-Range", "")
-        if not said.startswith(f"bytes {offset}-"):
-            message = f"{name}: asked for bytes from {offset} on, got {said or 'others'}"
-            raise RemoteError(message, again=False)
-        return offset
+        # All of a file is as good as its rest.
+        for first in (offset, 0):
+            if said.startswith(f"bytes {first}-"):
+                return first
+        message = f"{name}: asked for bytes from {offset} on, got {said or 'others'}"
+        raise RemoteError(message, again=False)
     if response.status == 416:
         raise cut_off(name, offset)
-    message = f"{name}: the server answers {response.status} {response.reason or ''}".rstrip()
-    raise RemoteError(message, again=response.status in _RETRYABLE)
+    said = f"{response.status} {response.reason or ''}".rstrip()
+    if response.status == 407:
+        message = f"{name}: {of_proxy(said)}"
+        raise RemoteError(message, again=False)
+    message = f"{name}: the server answers {said}"
+    wait = urllib3.Retry().get_retry_after(response)
+    raise RemoteError(message, again=response.status in _RETRYABLE, after_s=wait or 0)
+
+
+def _no_page(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """Refuses a web page in a file's place, as servers send it that want people to log in."""
+    first = next(blocks, b"")
+    if first[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
+        message = (
+            f"{name}: a web page comes instead of the file, perhaps of a login; "
+            "name the folder that holds index.json itself"
+        )
+        raise RemoteError(message, again=False)
+    if first:
+        yield first
+        yield from blocks

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from texgen.errors import ConfigError
+from texgen.index import INDEX
 from texgen.s3.address import SCHEME
 from texgen.transfer.folder import FolderRemote
 from texgen.transfer.http import HttpRemote
 from texgen.transfer.remote import Remote
 
+_FILE = "file://"
+
+
+def folder_of(url: str) -> str | None:
+    """The path of a folder that is named by itself or by a ``file://`` URL; None for others.
+
+    Raises:
+        ConfigError: If a ``file://`` URL names another machine.
+    """
+    if not url.startswith(_FILE):
+        return None if "://" in url else url
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        message = f"file://{parts.netloc}/ is on another machine; write file:///path, or the path"
+        raise ConfigError(message)
+    return unquote(parts.path)
+
 
 def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
-    """The place that a URL or a path names.
+    """The place that a URL or a path names, which may be that of its index.
 
     Args:
         url: ``https://``, ``http://``, ``s3://bucket/prefix``, or a folder.
@@ -22,18 +40,27 @@ def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
     Raises:
         ConfigError: If it is of no kind that is known.
     """
+    url = _without_index(url)
     if url.startswith(SCHEME):
         # boto3 takes a third of a second to import, and other places need none of it.
         from texgen.transfer.bucket import BucketRemote
 
         return BucketRemote(url, s3_endpoint)
-    scheme = urlsplit(url).scheme if "://" in url else ""
+    if (folder := folder_of(url)) is not None:
+        return FolderRemote(Path(folder))
+    scheme = url.partition("://")[0].lower()
     if scheme in ("http", "https"):
         return HttpRemote(url)
-    if scheme in ("", "file"):
-        return FolderRemote(Path(urlsplit(url).path if scheme else url))
     # Of what is not known anything may be a secret.
     message = (
         f"{scheme}:// is not known here; name https://, http://, s3://bucket/prefix or a folder"
     )
     raise ConfigError(message)
+
+
+def _without_index(url: str) -> str:
+    """The folder's URL or path for that of its ``index.json``."""
+    base, mark, query = url.partition("?") if "://" in url else (url, "", "")
+    if base.endswith(f"/{INDEX}"):
+        base = base.removesuffix(INDEX)
+    return base + mark + query

@@ -18,11 +18,12 @@ class RemoteError(TexgenError):
     Args:
         message: Names the file and what happened.
         again: Whether another try may succeed.
+        after_s: How long the place asks to be left alone before, s.
     """
 
-    def __init__(self, message: str, again: bool) -> None:
-        super().__init__(message, again)
-        self.again = again
+    def __init__(self, message: str, again: bool, after_s: float = 0) -> None:
+        super().__init__(message, again, after_s)
+        self.again, self.after_s = again, after_s
 
     def __str__(self) -> str:
         return str(self.args[0])
