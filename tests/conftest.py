@@ -27,6 +27,8 @@ MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 
 # The driver of a local test cluster, and its tasks, talk over loopback only.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+# Servers of tests are on this machine.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 
 # Inherited by every process of this run, so that others' engines are not taken for ours.
 RUN = "TEXGEN_TEST_RUN"

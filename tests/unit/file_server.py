@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 Fault = Callable[["Handler", bytes], bool]
 """Answers a request itself and says True, or leaves it alone."""
@@ -19,7 +22,7 @@ class Handler(BaseHTTPRequestHandler):
     server: FileServer
 
     def do_GET(self) -> None:
-        path = self.path.partition("?")[0].lstrip("/")
+        path = unquote(self.path.partition("?")[0]).lstrip("/")
         self.server.asked[path] += 1
         try:
             data = (self.server.root / path).read_bytes()
@@ -58,22 +61,36 @@ class FileServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, root: Path, fault: Fault, *, ranges: bool) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(
+        self, root: Path, fault: Fault, *, ranges: bool, tls: ssl.SSLContext | None, host: str
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, 0), Handler)
         self.root, self.fault, self.ranges = root, fault, ranges
         self.asked: Counter[str] = Counter()
+        scheme, host = "https" if tls else "http", f"[{host}]" if ":" in host else host
+        self.url = f"{scheme}://{host}:{self.server_port}"
+        if tls:
+            # Not in `accept`, where one that does not speak TLS would stop all others.
+            self.socket = tls.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+    def handle_error(self, *about: object) -> None:
+        """Clients that hang up are nobody's fault."""
 
 
 @contextlib.contextmanager
 def serving(
-    root: Path, fault: Fault = lambda handler, data: False, *, ranges: bool = True
+    root: Path,
+    fault: Fault = lambda handler, data: False,
+    *,
+    ranges: bool = True,
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[FileServer]:
     """Serves ``root`` while it is open."""
-    server = FileServer(root, fault, ranges=ranges)
+    server = FileServer(root, fault, ranges=ranges, tls=tls, host=host)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

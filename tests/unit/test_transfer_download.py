@@ -404,7 +404,7 @@ def test_an_unfinished_download_is_not_built_over(cut_off, photographs, capsys):
     assert "holds an unfinished download: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("data", [b"<html>not here</html>", b"", b'{"format": 1}', b'{"version'])
+@pytest.mark.parametrize("data", [b"not here", b"", b'{"format": 1}', b'{"version'])
 @pytest.mark.parametrize("scheme", ["http", "s3"])
 def test_what_is_no_index_is_named_by_its_url(data, scheme, finished, tmp_path, request):
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))

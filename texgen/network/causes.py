@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import urllib3.exceptions as u3
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from texgen.network.certificates import mend
 
@@ -39,8 +40,9 @@ _CLOCK = "set this machine's clock, or tell whoever runs the server"
 _EXPIRED, _NOT_YET, _SELF_SIGNED, _HOST, _ADDRESS = 10, 9, 18, 62, 64
 _OTHER_PROXY = "check https_proxy and http_proxy, or name the host in no_proxy"
 _TUNNEL = "Tunnel connection failed: "
-_UNKNOWN = {2, 19, 20, 21, 27}
-"""OpenSSL's codes for chains that end with an authority that is not trusted."""
+_UNKNOWN = {2, 7, 19, 20, 21, 27}
+"""OpenSSL's codes for chains that end with an authority that is not trusted: 7 is one of
+the same name with another key."""
 
 
 def cause_of(error: BaseException) -> Cause | None:
@@ -75,8 +77,7 @@ def _of_certificate(error: Any) -> Cause:  # noqa: ANN401 - what `_TOLD` says
     if code == _NOT_YET:
         return Cause("its certificate is not valid yet", _CLOCK, passing=False)
     if code in (_HOST, _ADDRESS):
-        what = "its certificate is another host's"
-        return Cause(what, "name the host as its certificate does", passing=False)
+        return _OTHER_HOST
     if code == _SELF_SIGNED:
         return Cause("its certificate is self-signed", mend("it"), passing=False)
     if code in _UNKNOWN:
@@ -107,11 +108,17 @@ def _of_system(error: Any) -> Cause | None:  # noqa: ANN401 - what `_TOLD` says
 
 
 _NAME = Cause("its name is not known here", "check the name, and this machine's DNS")
+_OTHER_HOST = Cause(
+    "its certificate is another host's", "name the host as its certificate does", passing=False
+)
+_REFUSED = Cause("Connection refused, nothing listens there", "check host and port")
 _TOLD: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any], Cause | None]], ...] = (
     ((ssl.SSLCertVerificationError,), _of_certificate),
+    # botocore leaves the name to urllib3.
+    ((CertificateError,), lambda _: _OTHER_HOST),
     ((ssl.SSLError,), _of_tls),
     ((socket.gaierror,), lambda _: _NAME),
-    ((ConnectionRefusedError,), lambda _: Cause("nothing listens there", "check host and port")),
+    ((ConnectionRefusedError,), lambda _: _REFUSED),
     ((http.client.BadStatusLine,), _of_status_line),
     ((u3.ConnectTimeoutError,), lambda _: Cause("no connection in time")),
     ((TimeoutError, u3.TimeoutError), lambda _: Cause("no answer in time")),

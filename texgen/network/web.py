@@ -126,10 +126,14 @@ class Web:
 
 def _next(url: str, target: str, trail: str) -> str:
     """The URL that a redirect leads to, if it may be followed."""
-    new = urljoin(url, target)
-    scheme = urlsplit(new).scheme
+    try:
+        new = urljoin(url, target)
+        scheme = urlsplit(new).scheme
+    except ValueError:
+        new = scheme = ""
     if scheme not in ("http", "https") or shown(new) is None:
-        why = f"the server sends on to {scheme}://, which is not followed; check the URL"
+        where = f"to {scheme}://" if scheme else "to what is not a URL"
+        why = f"the server sends on {where}, which is not followed; check the URL"
         raise NoAnswerError(trail, why, passing=False)
     if url.startswith("https:") and scheme == "http":
         why = (

@@ -161,8 +161,8 @@ def storage_error(
         mend = _MENDS["QuotaExceeded"]
     elif code == "AccessDenied" and not signed:
         code, mend = "AccessDenied, and there are no credentials", _NO_CREDENTIALS
-    why = "; ".join(part for part in (_said(code, status, words), mend) if part)
-    made = kind(deed, why)
+    why = _said(code, status) + (f"; {mend}" if mend else "")
+    made = kind(deed, why + (f" (its words: {words})" if words else ""))
     if kind is MissingObjectError:
         # As a folder's errors say it.
         made.__cause__ = FileNotFoundError(url)
@@ -200,11 +200,11 @@ def _kind(code: str, status: int, operation: str) -> type[StoreError]:
     return StoreError
 
 
-def _said(code: str, status: int, words: str) -> str:
+def _said(code: str, status: int) -> str:
     known = {"NoSuchKey": "it is not there", "NoSuchBucket": "there is no such bucket"}
     if code in known:
         return known[code]
-    return f"the store says {code or status}" + (f" ({words})" if words else "")
+    return f"the store says {code or status}"
 
 
 def _of_connection(error: Exception) -> tuple[str, str]:

@@ -22,6 +22,11 @@ _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml", b"<script",
 _ONE_OBJECT = {"X-Amz-Signature", "X-Goog-Signature"}
 """Parameters of URLs that are signed for one object alone."""
 
+_NO_OTHER = (
+    "; a URL that is signed for one object opens no other: name s3://bucket/prefix, or a URL whose "
+    "signature holds for the folder"
+)
+
 
 class HttpRemote:
     """A static file server.
@@ -36,10 +41,11 @@ class HttpRemote:
 
     def __init__(self, url: str, timeout_s: float = 60.0) -> None:
         base, mark, query = url.partition("#")[0].partition("?")
-        _check(url, query)
+        _check(url)
         # What follows "?" is that of a signed URL, and goes with every file.
         self._base = base.rstrip("/") + "/"
         self._query = mark + query
+        self._on_403 = "" if _ONE_OBJECT.isdisjoint(parse_qs(query)) else _NO_OTHER
         self._web = Web(timeout_s)
 
     def place(self, path: str) -> str:
@@ -57,9 +63,10 @@ class HttpRemote:
             answer = self._asked(path, 0)
         response, name = answer.response, self.place(path) + answer.trail
         try:
-            first = _begin(response, offset, name)
+            first = _begin(response, offset, name, self._on_403)
             # A server that compresses what it was not asked to sends the same file all the same.
-            blocks = guarded(response.stream(BLOCK, decode_content=True), name)
+            packed = bool(response.headers.get("Content-Encoding"))
+            blocks = guarded(response.stream(BLOCK, decode_content=packed), name)
             yield Body(first, _no_page(blocks, name) if first == 0 else blocks)
         finally:
             # A connection whose body was read to its end goes back to the pool.
@@ -76,7 +83,7 @@ class HttpRemote:
             raise RemoteError(message, again=error.passing) from error
 
 
-def _check(url: str, query: str) -> None:
+def _check(url: str) -> None:
     """Refuses URLs from which nothing can be downloaded, without a word of what they hold."""
     if shown(url) is None:
         message = "that is not a URL of a server; write https://host/folder/"
@@ -85,15 +92,9 @@ def _check(url: str, query: str) -> None:
         # Every message names the URL.
         message = "a user or a password in the URL is not taken; name a signed URL, or a bucket"
         raise ConfigError(message)
-    if not _ONE_OBJECT.isdisjoint(parse_qs(query)):
-        message = (
-            "that URL is signed for one object, and a data set has many: name s3://bucket/prefix "
-            "with credentials, or a URL whose signature holds for the folder"
-        )
-        raise ConfigError(message)
 
 
-def _begin(response: urllib3.BaseHTTPResponse, offset: int, name: str) -> int:
+def _begin(response: urllib3.BaseHTTPResponse, offset: int, name: str, on_403: str) -> int:
     """The byte that an answer begins with."""
     if response.status == 200:
         return 0
@@ -111,9 +112,17 @@ def _begin(response: urllib3.BaseHTTPResponse, offset: int, name: str) -> int:
     if response.status == 407:
         message = f"{name}: {of_proxy(said)}"
         raise RemoteError(message, again=False)
-    message = f"{name}: the server answers {said}"
-    wait = urllib3.Retry().get_retry_after(response)
-    raise RemoteError(message, again=response.status in _RETRYABLE, after_s=wait or 0)
+    message = f"{name}: the server answers {said}" + (on_403 if response.status == 403 else "")
+    again = response.status in _RETRYABLE
+    raise RemoteError(message, again=again, after_s=_patience_s(response) if again else 0)
+
+
+def _patience_s(response: urllib3.BaseHTTPResponse) -> float:
+    """How long a server asks to be left alone, in whichever form."""
+    try:
+        return urllib3.Retry().get_retry_after(response) or 0
+    except urllib3.exceptions.InvalidHeader:
+        return 0
 
 
 def _no_page(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
