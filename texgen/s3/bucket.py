@@ -11,7 +11,12 @@ from typing import Any
 from texgen.s3.address import Address
 from texgen.s3.body import Body, body_md5, opened
 from texgen.s3.client import client, is_signed, secrets_of
-from texgen.s3.faults import MissingObjectError, OutOfRangeError, foreign_answer
+from texgen.s3.faults import (
+    ConditionFailedError,
+    MissingObjectError,
+    OutOfRangeError,
+    foreign_answer,
+)
 from texgen.s3.retry import ATTEMPTS, retried
 
 Send = str | Callable[..., Any]
@@ -84,7 +89,12 @@ class Bucket:
             if start:
                 raise
             return self.head(path)
-        return self._found("read", path, answer, data)
+        found = self._found("read", path, answer, data)
+        if etag and found.etag != etag:
+            # Some stores take no notice of the condition.
+            deed = f"cannot read {self.address.url(path)}"
+            raise ConditionFailedError(deed, "it has changed while it was read")
+        return found
 
     def head(self, path: str) -> Found:
         """What is known of an object without its bytes.

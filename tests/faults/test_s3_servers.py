@@ -1,0 +1,300 @@
+"""Every command on S3 servers that nobody here wrote, killed in the middle, full, and refusing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.archives import write_folder, write_parquet, write_tar, write_webdataset
+from tests.conftest import command, tree
+from tests.faults.conftest import SMALL, BadWorker
+from tests.faults.s3_servers import Garage, S3sFs
+from texgen.errors import ShardConflictError
+from texgen.s3 import upload
+from texgen.s3.address import parse
+from texgen.s3.bucket import Bucket
+from texgen.s3.client import _forget
+from texgen.s3.faults import ChangedObjectError
+from texgen.s3.file import ObjectFile
+from texgen.store import TextureStore
+
+pytestmark = [pytest.mark.slow, pytest.mark.faults]
+
+AnyServer = Garage | S3sFs
+OUT = "s3://bucket/out"
+BUILD = (*SMALL, "--no-ray", "--quiet")
+
+
+@pytest.fixture(params=[Garage, S3sFs], ids=["garage", "s3s-fs"])
+def server(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AnyServer]:
+    """A server of its own, which the environment leads to."""
+    yield from started(request.param, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def garage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Garage]:
+    """One that also has keys with fewer rights, quotas and web sites."""
+    yield from started(Garage, tmp_path, monkeypatch)
+
+
+def started(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    folder = tmp_path / "server"
+    folder.mkdir()
+    running = kind(folder)
+    for name, value in running.environment().items():
+        monkeypatch.setenv(name, value)
+    _forget()
+    yield running
+    running.kill()
+    _forget()
+
+
+def ok(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_all_commands_do_on_a_server_what_they_do_in_a_folder(
+    server, forty, undisturbed, texgen, tmp_path
+):
+    ok(texgen("build", "--src", forty, "--out", OUT, *BUILD))
+    assert server.tree("out") == tree(undisturbed)
+    assert json.loads(ok(texgen("status", OUT, "--json")))["state"] == "finished"
+    ok(texgen("build", "--src", forty, "--out", OUT, *BUILD))
+    ok(texgen("verify", OUT, "--deep", "--src", forty))
+    ok(texgen("inspect", OUT))
+    ok(texgen("report", OUT, "--html", tmp_path / "report.html"))
+    ok(texgen("export", OUT, "--to", tmp_path / "folders"))
+    assert len(list((tmp_path / "folders").rglob("*.png"))) == 40
+    for _ in range(2):
+        ok(texgen("publish", OUT, "s3://bucket/public set/ü"))
+    assert server.tree("public set/ü") == tree(undisturbed)
+    ok(texgen("download", "s3://bucket/public set/ü", "--out", tmp_path / "down", "--quiet"))
+    assert tree(tmp_path / "down") == tree(undisturbed)
+    there, here = TextureStore(OUT), TextureStore(undisturbed)
+    assert list(there.keys()) == list(here.keys())
+    assert all(there.read(key) == here.read(key) for key in here.keys())
+
+
+ODD = ["ant", "a b", "ü~é", "100%+&=?#", "字"]
+FORMS: dict[str, Callable[[Path, dict[str, bytes]], str]] = {
+    "folder": lambda root, files: str(write_folder(root, files) and ""),
+    "tar": lambda root, files: write_tar(root / "all.tar", files.items()).name,
+    "webdataset": lambda root, files: write_webdataset(root, files) and "{000000..000001}.tar",
+    "parquet": lambda root, files: write_parquet(root / "train.parquet", files).name,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_images_from_a_server_give_what_they_give_from_a_folder(
+    form, server, forty, texgen, tmp_path
+):
+    photographs = [path.read_bytes() for path in sorted(forty.rglob("*.JPEG"))[:15]]
+    files = {f"{ODD[n % 5]}/{n:02} ü.jpg": data for n, data in enumerate(photographs)}
+    root = tmp_path / "src" / "train"
+    what = FORMS[form](root, files)
+    client = server.client()
+    for path in root.rglob("*"):
+        if path.is_file():
+            key = f"src/train/{path.relative_to(root).as_posix()}"
+            client.put_object(Bucket="bucket", Key=key, Body=path.read_bytes())
+    for place, src in (("there", "s3://bucket/src/train"), ("here", str(root))):
+        where = f"{src}/{what}".rstrip("/")
+        ok(texgen("build", "--src", where, "--out", tmp_path / place, *BUILD))
+    assert tree(tmp_path / "there") == tree(tmp_path / "here")
+    assert len(tree(tmp_path / "here")) > 2
+
+
+def slow_build(forty: Path, bad_worker: BadWorker) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command("build", "--src", forty, "--out", OUT, *BUILD),
+        env=bad_worker("slow", seconds=0.1),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_shards(server: AnyServer, process: subprocess.Popen[str], number: int) -> None:
+    client, deadline = server.client(), time.monotonic() + 90
+    while client.list_objects_v2(Bucket="bucket", Prefix="out/train/")["KeyCount"] < number:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_build_that_is_killed_goes_on_to_the_same_bytes(
+    server, forty, undisturbed, bad_worker, texgen
+):
+    process = slow_build(forty, bad_worker)
+    wait_for_shards(server, process, 2)
+    process.kill()
+    process.communicate()
+    ok(texgen("build", "--src", forty, "--out", OUT, *BUILD))
+    assert server.tree("out") == tree(undisturbed)
+
+
+def test_a_server_that_is_killed_and_started_again_ends_no_build(
+    server, forty, undisturbed, bad_worker
+):
+    process = slow_build(forty, bad_worker)
+    for number in (1, 3):
+        wait_for_shards(server, process, number)
+        server.kill()
+        time.sleep(0.5)
+        server.start()
+    _, said = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert server.tree("out") == tree(undisturbed)
+
+
+def test_of_two_builds_at_once_one_is_told_of_the_other(
+    server, forty, undisturbed, bad_worker, texgen
+):
+    first = slow_build(forty, bad_worker)
+    wait_for_shards(server, first, 1)
+    second = texgen("build", "--src", forty, "--out", OUT, *BUILD)
+    assert second.returncode == 2
+    assert f"{OUT} is being written by process {first.pid}" in second.stderr
+    first.communicate(timeout=200)
+    assert first.returncode == 0
+    assert server.tree("out") == tree(undisturbed)
+
+
+def test_of_two_writers_of_other_bytes_one_wins_for_good(server):
+    bucket = Bucket(parse("s3://bucket/race"))
+    # Only a store that honours conditions can tell two that come in the very same moment.
+    together = upload.honours_conditions(bucket)
+    assert together == isinstance(server, S3sFs)
+    ends: list[object] = []
+
+    def write(number: int) -> None:
+        data = b"%d" % number
+        try:
+            upload.commit(bucket, data, "a.tar", _sha256(data))
+            ends.append(data)
+        except ShardConflictError as error:
+            ends.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+        if not together:
+            thread.join()
+    for thread in threads:
+        thread.join(60)
+    assert [end for end in ends if isinstance(end, bytes)] == [bucket.get("a.tar").data]
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_large_files_go_up_in_parts_and_what_was_cut_off_is_cleared(server, monkeypatch):
+    monkeypatch.setattr(upload, "MULTIPART_BYTES", 1 << 20)
+    monkeypatch.setattr(upload, "_PART_BYTES", 5 << 20)
+    bucket, data = Bucket(parse("s3://bucket/parts")), bytes(range(256)) * (12 << 12)
+    client = server.client()
+    client.create_multipart_upload(Bucket="bucket", Key="parts/cut off")
+    for _ in range(2):
+        upload.commit(bucket, data, "a.tar", _sha256(data))
+    assert bucket.get("a.tar").data == data
+    with pytest.raises(ShardConflictError):
+        upload.commit(bucket, data[::-1], "a.tar", _sha256(data[::-1]))
+    assert bucket.head("a.tar").sha256 == _sha256(data)
+    # s3s-fs cannot list them.
+    upload.abort_all(bucket)
+    if isinstance(server, Garage):
+        assert not client.list_multipart_uploads(Bucket="bucket").get("Uploads")
+
+
+def test_long_lists_come_page_by_page(server):
+    client = server.client()
+    keys = [f"long/{number % 2}/{number:04}" for number in range(1050)]
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(lambda key: client.put_object(Bucket="bucket", Key=key, Body=b"x"), keys))
+    bucket = Bucket(parse("s3://bucket/long"))
+    assert len(list(bucket.list())) == 1050
+    assert list(bucket.names()) == [("0", None), ("1", None)]
+    assert len(list(bucket.names("1"))) == 525
+
+
+def test_an_object_that_changes_while_it_is_read_is_found_out(server):
+    bucket = Bucket(parse("s3://bucket/changes"))
+    bucket.put("a", b"x" * 100, {})
+    file = ObjectFile(bucket, "a")
+    assert file.read_at(0, 10) == b"x" * 10
+    bucket.put("a", b"y" * 100, {})
+    # s3s-fs takes no notice of If-Match.
+    with pytest.raises(ChangedObjectError):
+        file.read_at(10, 10)
+
+
+def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert done.returncode in (1, 2)
+    assert done.stderr.count("\n") == 1, done.stderr
+    for words in said:
+        assert words in done.stderr
+
+
+def test_refusals_are_one_line_each(server, forty, texgen):
+    build = ("build", "--src", forty, "--out")
+    wrong = server.environment((server.key[0], "wrong" * 8))
+    refused(texgen(*build, OUT, *BUILD, env=wrong), "(its words: ")
+    unknown = server.environment(("GK" + "0" * 24, "wrong" * 8))
+    done = texgen(*build, OUT, *BUILD, env=unknown)
+    refused(done, "s3://bucket/out", "(its words: ")
+    assert "0" * 24 not in done.stderr
+    refused(texgen(*build, OUT, *BUILD, env=server.environment(("", ""))), "no credentials")
+    refused(texgen(*build, "s3://nobucket/out", *BUILD), "there is no such bucket")
+    refused(texgen("status", "s3://nobucket/out"), "there is no such bucket")
+    refused(texgen("verify", OUT), "")
+    refused(texgen("plan", "--src", "s3://nobucket/src"), "there is no such bucket")
+
+
+def test_garages_own_words_stand_beside_ours(garage, forty, undisturbed, texgen, tmp_path):
+    key = garage.new_key("reader")
+    garage.allow(key[0], "--read")
+    reader = garage.environment(key)
+    build = ("build", "--src", forty, "--out", OUT, *BUILD)
+    refused(
+        texgen(*build, env=reader),
+        "AccessDenied; give these credentials the permissions that docs/s3.md lists",
+        "(its words: Forbidden: Operation is not allowed for this key)",
+    )
+    ok(texgen("publish", undisturbed, "s3://bucket/set"))
+    ok(texgen("status", "s3://bucket/set", env=reader))
+    ok(texgen("verify", "s3://bucket/set", env=reader))
+    ok(texgen("download", "s3://bucket/set", "--out", tmp_path / "down", env=reader))
+    assert tree(tmp_path / "down") == tree(undisturbed)
+    garage.admin("bucket", "set-quotas", "bucket", "--max-size", "100KiB")
+    refused(
+        texgen(*build),
+        "the store says AccessDenied; make room there, or raise the quota",
+        "(its words: Forbidden: Bucket size quota is reached, maximum total size",
+    )
+    garage.admin("bucket", "set-quotas", "bucket", "--max-size", "1GiB")
+    ok(texgen(*build))
+    assert garage.tree("out") == tree(undisturbed)
+
+
+def test_a_data_set_is_downloaded_from_garages_web_site(garage, undisturbed, texgen, tmp_path):
+    ok(texgen("publish", undisturbed, "s3://bucket/a set"))
+    # A site's host is its bucket's name.
+    garage.admin("bucket", "alias", "bucket", "localhost")
+    url = f"http://localhost:{garage.web}/a set/index.json"
+    refused(texgen("download", url, "--out", tmp_path / "down"), "the server answers 404")
+    garage.admin("bucket", "website", "--allow", "localhost")
+    anonymous = garage.environment(("", ""))
+    ok(texgen("download", url, "--out", tmp_path / "down", env=anonymous))
+    assert tree(tmp_path / "down") == tree(undisturbed)
