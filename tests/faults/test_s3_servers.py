@@ -84,7 +84,7 @@ def test_all_commands_do_on_a_server_what_they_do_in_a_folder(
     assert tree(tmp_path / "down") == tree(undisturbed)
     there, here = TextureStore(OUT), TextureStore(undisturbed)
     assert list(there.keys()) == list(here.keys())
-    assert all(there.read(key) == here.read(key) for key in here.keys())
+    assert all(there.read(key) == here.read(key) for key in list(here.keys()))
 
 
 ODD = ["ant", "a b", "ü~é", "100%+&=?#", "字"]

@@ -384,15 +384,29 @@ def test_a_page_of_a_login_in_a_files_place_is_named(which, finished, tmp_path):
         fetched(server.url, tmp_path / "out")
 
 
-def test_a_server_that_gives_all_where_a_range_was_asked_for_is_taken(finished, tmp_path):
-    def whole(handler: Handler, data: bytes) -> bool:
-        asked = "Range" in handler.headers
-        handler.send_response(206 if asked else 200)
-        if asked:
-            handler.send_header("Content-Range", f"bytes 0-{len(data) - 1}/{len(data)}")
-        handler.send_header("Content-Length", str(len(data)))
+RANGES = {
+    "all of it": (206, lambda first: 0),
+    "a part, as if it were all": (200, lambda first: first),
+    "sooner": (206, lambda first: first - 50),
+    "later": (206, lambda first: first + 1),
+    "unsaid": (206, None),
+}
+
+
+@pytest.mark.parametrize("kind", RANGES)
+def test_a_server_that_answers_a_range_in_its_own_way_is_taken(kind, finished, tmp_path):
+    status, begins = RANGES[kind]
+
+    def own_way(handler: Handler, data: bytes) -> bool:
+        if not handler.begin():
+            return False
+        first = begins(handler.begin()) if begins else 3
+        handler.send_response(status)
+        if begins:
+            handler.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+        handler.send_header("Content-Length", str(len(data) - first))
         handler.end_headers()
-        handler.wfile.write(data)
+        handler.wfile.write(data[first:])
         return True
 
     out = tmp_path / "out"
@@ -400,9 +414,30 @@ def test_a_server_that_gives_all_where_a_range_was_asked_for_is_taken(finished, 
     part.parent.mkdir(parents=True)
     part.write_bytes((finished / SHARD).read_bytes()[:100])
     (out / "_build/download/fingerprint").write_bytes(fingerprint(finished))
-    with serving(finished, whole) as server:
+    with serving(finished, own_way) as server:
         fetched(server.url, out)
+        # What there is of it was not thrown away for nothing.
+        assert server.asked[SHARD] == (1 if kind.startswith("a") else 2)
     assert tree(out) == tree(finished)
+
+
+@pytest.mark.parametrize("coding", ["exi", "compress", "x\x1b[2J", "aws-chunked", "identity"])
+def test_a_compression_that_is_not_known_here_is_named(coding, finished, tmp_path):
+    def marked(handler: Handler, data: bytes) -> bool:
+        handler.send_response(200)
+        handler.send_header("Content-Encoding", coding)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data)
+        return True
+
+    with serving(finished, marked) as server:
+        if coding in ("aws-chunked", "identity"):
+            fetched(server.url, tmp_path / "out")
+            return
+        with pytest.raises(RemoteError, match=r"compresses it with .*; turn that off") as caught:
+            fetched(server.url, tmp_path / "out")
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from urllib.parse import parse_qs, quote
 
@@ -14,10 +15,15 @@ from texgen.network.proxies import shown
 from texgen.network.web import Answer, NoAnswerError, Web
 from texgen.transfer.faults import guarded
 from texgen.transfer.remote import BLOCK, Body, RemoteError, cut_off
+from texgen.words import plain
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "texgen"}
 _RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml", b"<script", b"<!--")
+
+_RANGE = re.compile(r"bytes (\d{1,18})-")
+_PLAIN = {"", "identity", "aws-chunked"}
+"""The last is what some stores keep of how a file was uploaded to them."""
 
 _ONE_OBJECT = {"X-Amz-Signature", "X-Goog-Signature"}
 """Parameters of URLs that are signed for one object alone."""
@@ -57,15 +63,13 @@ class HttpRemote:
     def fetch(self, path: str, offset: int = 0) -> Iterator[Body]:
         """See `Remote.fetch`."""
         answer = self._asked(path, offset)
-        if answer.response.status == 206 and answer.response.headers.get("Content-Encoding"):
-            # Its bytes are counted as they are compressed, so that a part of them is of no use.
+        if not _is_rest(answer.response, offset):
             answer.response.close()
             answer = self._asked(path, 0)
         response, name = answer.response, self.place(path) + answer.trail
         try:
             first = _begin(response, offset, name, self._on_403)
-            # A server that compresses what it was not asked to sends the same file all the same.
-            packed = bool(response.headers.get("Content-Encoding"))
+            packed = _is_packed(response, name)
             blocks = guarded(response.stream(BLOCK, decode_content=packed), name)
             yield Body(first, _no_page(blocks, name) if first == 0 else blocks)
         finally:
@@ -94,17 +98,44 @@ def _check(url: str) -> None:
         raise ConfigError(message)
 
 
+def _is_rest(response: urllib3.BaseHTTPResponse, offset: int) -> bool:
+    """Whether an answer is of use to who has ``offset`` bytes; False for another part of a file."""
+    first = _first_byte(response)
+    # The bytes of what a server compresses are counted as they are compressed.
+    return first == 0 or (first == offset and not response.headers.get("Content-Encoding"))
+
+
+def _first_byte(response: urllib3.BaseHTTPResponse) -> int:
+    """The byte of a file that an answer begins with, whatever its status says; -1 if it is unsaid.
+
+    Some servers send a part with status 200, some send one that begins sooner.
+    """
+    if response.status not in (200, 206):
+        return 0
+    said = _RANGE.match(response.headers.get("Content-Range", ""))
+    if said:
+        return int(said[1])
+    return 0 if response.status == 200 else -1
+
+
+def _is_packed(response: urllib3.BaseHTTPResponse, name: str) -> bool:
+    """Whether a server compresses, which it was asked not to: unpacked, it is the same file."""
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding in _PLAIN:
+        return False
+    if coding in urllib3.HTTPResponse.CONTENT_DECODERS:
+        return True
+    message = f"{name}: the server compresses it with {plain(coding)}; turn that off for the folder"
+    raise RemoteError(message, again=False)
+
+
 def _begin(response: urllib3.BaseHTTPResponse, offset: int, name: str, on_403: str) -> int:
     """The byte that an answer begins with."""
-    if response.status == 200:
-        return 0
-    if response.status == 206:
-        said = response.headers.get("Content-Range", "")
-        # All of a file is as good as its rest.
-        for first in (offset, 0):
-            if said.startswith(f"bytes {first}-"):
-                return first
-        message = f"{name}: asked for bytes from {offset} on, got {said or 'others'}"
+    if response.status in (200, 206):
+        first = _first_byte(response)
+        if first in (0, offset):
+            return first
+        message = f"{name}: asked for all of it, a part comes; tell whoever runs the server"
         raise RemoteError(message, again=False)
     if response.status == 416:
         raise cut_off(name, offset)
