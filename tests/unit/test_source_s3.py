@@ -226,7 +226,8 @@ def test_an_archive_that_the_store_refuses_is_not_called_damaged(s3, tmp_path, p
     form = "parquet" if name == "a.parquet" else "webdataset"
     source = open_source(SourceSpec(f"{remote}/{name}", format=form, endpoint=proxied.url))
     with pytest.raises(
-        SourceError, match=rf"^cannot read {name}: the store says AccessDen.*md lists$"
+        SourceError,
+        match=rf"^cannot read {name}: the store says AccessDen.*md lists \(its words: a bad day\)$",
     ):
         source.splits()
 
