@@ -239,3 +239,24 @@ def test_the_papers_table_is_that_of_the_classes():
     assert table_for([f"n{number:08d}" for number in range(1000)])["name"].startswith("Table 2")
     # PACS has sketches too, which are not ImageNet-Sketch.
     assert table_for(("dog", "horse")) is None
+
+
+@pytest.mark.parametrize("name", ["index.json", "metrics.json"])
+def test_what_is_no_result_is_not_written_over(name, trained, tmp_path, capsys):
+    path = tmp_path / name
+    path.write_text('{"format": "texgen-dataset"}')
+    assert run(["eval", "knn", str(trained), "--k", "3", "--out", str(path), *COMMON]) == 2
+    assert "is there, and no result of texgen eval or analyze" in capsys.readouterr().err
+    assert path.read_text() == '{"format": "texgen-dataset"}'
+
+
+def test_the_classifier_that_is_read_is_not_written_over(trained, tmp_path, capsys):
+    path = tmp_path / "linear.json"
+    path.write_text('{"kind": "knn", "run": "", "step": 1, "config": {}, "top1": 1}')
+    (tmp_path / "other.json").hardlink_to(path)
+    linear = ["--linear", str(path), "--set", f"x={tmp_path}"]
+    code = run(
+        ["eval", "ood", str(trained), *linear, "--out", str(tmp_path / "other.json"), *COMMON]
+    )
+    assert code == 2
+    assert "linear.json, which is read; name another" in capsys.readouterr().err

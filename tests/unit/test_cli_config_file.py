@@ -87,6 +87,13 @@ def test_an_error_names_file_key_and_mend_in_one_line(text, said, tmp_path, caps
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_of_a_windows_editor_is_read(encoding, tmp_path, capsys):
+    (tmp_path / "b.toml").write_bytes('# é\r\nseed = "x"\r\n'.encode(encoding))
+    assert run(["build", "--config", str(tmp_path / "b.toml")]) == 2
+    assert "seed = 'x': 'x' is not a valid" in capsys.readouterr().err
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path, capsys):
     for path in (tmp_path / "none.toml", tmp_path):
         assert run(["build", "--config", str(path)]) == 2

@@ -7,6 +7,7 @@ import pytest
 
 from tests.conftest import command, make_source
 from texgen.cli.main import run
+from texgen.cli.output import print_result
 
 
 @pytest.fixture
@@ -54,3 +55,29 @@ def test_a_build_goes_on_when_nobody_reads_its_progress(tmp_path):
     os.close(pipe)
     assert done.returncode == 0
     assert (out / "index.json").exists()
+
+
+def test_every_line_of_a_result_prints_whatever_names_it_holds(capsys):
+    print_result("a\nb", "\x1b[31mred \udcff é")
+    assert capsys.readouterr().out == "a\\nb\n\\x1b[31mred \\xff é\n"
+
+
+def test_names_of_failed_photographs_and_their_log_are_escaped(tmp_path, capsys):
+    (tmp_path / "src" / "a\nb").mkdir(parents=True)
+    (tmp_path / "src" / "a\nb" / "\x1b]0;x\x07.jpg").write_bytes(b"bad")
+    arguments = ["--size", "16", "--engine", "stub", "--no-ray", "--max-failures", "100%"]
+    out = tmp_path / "out"
+    assert run(["build", "--src", str(tmp_path / "src"), "--out", str(out), *arguments]) == 0
+    assert r"for example a\nb/\x1b]0;x\x07.jpg" in capsys.readouterr().out
+    (warning,) = (
+        line for line in (out / "_build/logs/build.log").read_text().splitlines() if "0;x" in line
+    )
+    assert r"WARNING a\nb/\x1b]0;x\x07.jpg: image_unreadable" in warning
+
+
+def test_a_terminal_that_lacks_a_character_gets_it_escaped(finished):
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    (name := finished.with_name("写真")).symlink_to(finished)
+    done = subprocess.run(command("status", name), capture_output=True, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\u5199\u771f: finished" in done.stdout

@@ -11,6 +11,7 @@ from tests.unit.fake_executor import FakeExecutor, Plan
 from texgen.driver.schedule import Outcome, Policy, Scheduler
 from texgen.errors import (
     EngineStartError,
+    MissingCodecError,
     ShardConflictError,
     SourceChangedError,
     StorageError,
@@ -128,7 +129,9 @@ def test_a_changed_source_gives_up_its_shard_at_once_and_makes_the_others():
     assert len(executor.submitted) == 3
 
 
-@pytest.mark.parametrize("kind", [EngineStartError, StorageError, ShardConflictError])
+@pytest.mark.parametrize(
+    "kind", [EngineStartError, MissingCodecError, StorageError, ShardConflictError]
+)
 def test_what_would_meet_every_shard_ends_the_run(kind):
     executor = FakeExecutor(1, lambda ticket: fails(ticket, kind("the disk is full")))
     with pytest.raises(kind, match="the disk is full"):

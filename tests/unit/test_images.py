@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.conftest import photograph
 from texgen import images
-from texgen.errors import ImageError
+from texgen.errors import ImageError, MissingCodecError
 from texgen.images import decode
 
 
@@ -42,6 +42,7 @@ PHOTO = photograph(1, (37, 29))
 ALPHA = Image.fromarray(np.arange(37 * 29, dtype=np.uint16).reshape(29, 37).astype(np.uint8))
 RGBA = Image.merge("RGBA", (*PHOTO.split(), ALPHA))
 PALETTE = PHOTO.convert("P", palette=Image.Palette.ADAPTIVE, colors=17)
+GREY = np.asarray(PHOTO.convert("L"))
 GREY16 = (np.arange(29 * 37, dtype=np.uint32) * 65_535 // (29 * 37)).astype(np.uint16)
 GREY16 = GREY16.reshape(29, 37)
 DEEP_RGB = np.random.default_rng(0).integers(0, 256, (3, 1 + 4 * 6), dtype=np.uint8)
@@ -73,6 +74,24 @@ LIKE_PILLOW = {
     "webp with alpha": saved(RGBA, "WEBP", lossless=True),
     "1x1 png": saved(PHOTO.crop((0, 0, 1, 1)), "PNG"),
     "1x1 jpeg": saved(PHOTO.crop((0, 0, 1, 1)), "JPEG"),
+    "jpeg 2000": saved(PHOTO, "JPEG2000"),
+    "jpeg 2000 without a box": saved(PHOTO, "JPEG2000", no_jp2=True),
+    "avif": saved(PHOTO, "AVIF"),
+    "pbm": saved(PHOTO.convert("1"), "PPM"),
+    "dib": saved(PHOTO, "DIB"),
+    "tga": saved(PHOTO, "TGA"),
+    "tga of version 1": saved(PHOTO, "TGA")[:-26],
+    "grey tga, run lengths": saved(PHOTO.convert("L"), "TGA", compression="tga_rle"),
+    "palette tga": saved(PALETTE, "TGA")[:-26],
+    "tga with alpha": saved(RGBA, "TGA"),
+    "animated gif": saved(PALETTE, "GIF", save_all=True, append_images=[PALETTE.rotate(180)]),
+    "animated png": saved(PHOTO, "PNG", save_all=True, append_images=[PHOTO.rotate(180)]),
+    "animated webp": saved(PHOTO, "WEBP", save_all=True, append_images=[PHOTO.rotate(180)]),
+    "tiff of two pages": saved(PHOTO, "TIFF", save_all=True, append_images=[PHOTO.rotate(180)]),
+    "ycbcr tiff": saved(PHOTO.convert("YCbCr"), "TIFF"),
+    "32-bit tiff": saved(PHOTO.convert("I"), "TIFF"),
+    "float pfm": saved(PHOTO.convert("F"), "PPM"),
+    "sharpened float tiff": saved(Image.fromarray(GREY * np.float32(1.01) - 1), "TIFF"),
     "mpo": saved(PHOTO, "MPO", save_all=True, append_images=[PHOTO.rotate(180)]),
 }
 
@@ -107,6 +126,65 @@ def test_16_bit_grey_is_its_high_byte(kind):
     assert np.array_equal(decode(data), np.stack([expected] * 3, axis=2))
 
 
+def tiff(samples: np.ndarray, bits: int, photometric: int) -> bytes:
+    """A TIFF of 37 x 29 px of any kind, also of those that Pillow does not write."""
+    data = samples.tobytes()
+    tags = {256: 37, 257: 29, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: 29,
+            279: len(data)}  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    place = struct.pack("<I", 8 + len(data))
+    return b"II*\0" + place + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_16_bit_grey_whose_zero_is_white_is_no_negative(photometric):
+    shown = GREY16 if photometric else 65_535 - GREY16
+    expected = (GREY16 >> 8).astype(np.uint8)
+    assert np.array_equal(decode(tiff(shown, 16, photometric))[..., 1], expected)
+
+
+def test_12_bits_of_a_tiff_are_not_nearly_black():
+    twelve = np.pad(GREY16 >> 4, ((0, 0), (0, 1))).reshape(29, 19, 2)
+    first, second = twelve[..., 0], twelve[..., 1]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=2)
+    data = tiff(packed.astype(np.uint8).reshape(29, -1)[:, :56], 12, 1)
+    assert np.array_equal(decode(data)[..., 0], (GREY16 >> 8).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        GREY / np.float32(255), GREY / np.float32(170), GREY * np.float32(257),
+        GREY * np.float32(0), np.full_like(GREY, np.nan, np.float32), GREY.astype(np.int32) * 257,
+        (GREY > 99).astype(np.int32), GREY.astype(np.int32) - 1024,
+    ],
+)  # fmt: skip
+def test_grey_of_32_bits_on_another_scale_is_a_failed_row_and_no_black_picture(values):
+    assert code_of(saved(Image.fromarray(values), "TIFF")) == "image_scale"
+
+
+def test_a_pfm_from_0_to_1_is_a_failed_row():
+    assert code_of(saved(Image.fromarray(GREY / np.float32(255)), "PPM")) == "image_scale"
+
+
+def test_a_float_tiff_whose_zero_is_white_is_a_failed_row():
+    with Image.open(io.BytesIO(saved(PHOTO.convert("F"), "TIFF"))) as image:
+        image.tag_v2[262] = 0
+        assert image.mode == "F"
+        with pytest.raises(ImageError, match="image_scale"):
+            images._to_rgb(image)
+
+
+def test_a_codec_that_pillow_lacks_is_no_fault_of_the_image(monkeypatch):
+    # Else the manifest would depend on the machine.
+    for kind, feature in (("avif", "avif"), ("jpeg 2000", "jpg_2000"), ("webp", "webp")):
+        monkeypatch.setattr(images, "FORMATS", ("PNG",))
+        monkeypatch.setattr(images.features, "check", lambda name, lacking=feature: name != lacking)
+        with pytest.raises(MissingCodecError, match=r"Pillow .* was built without"):
+            decode(LIKE_PILLOW[kind])
+        assert code_of(b"not an image\n" * 20) == "image_unreadable"
+
+
 def test_exif_orientation_is_ignored():
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -128,7 +206,9 @@ def code_of(data: bytes, **options: int) -> str:
     return caught.value.code
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "bmp", "tiff", "webp", "progressive jpeg"])
+@pytest.mark.parametrize(
+    "kind", ["jpeg", "png", "bmp", "tiff", "webp", "progressive jpeg", "tga", "avif"]
+)
 def test_an_image_that_is_cut_off_is_corrupt(kind):
     data = LIKE_PILLOW[kind]
     assert code_of(data[: len(data) * 2 // 3]) in {"image_corrupt", "image_unreadable"}
@@ -148,6 +228,9 @@ def test_a_file_without_bytes_is_empty():
     "data",
     [
         b"not an image\n" * 20, b"\0" * 500, b"\xff\xd8", b"P6 0 4 255\n",
+        # A cursor and an icon, which begin nearly as a TGA does.
+        b"\0\0\2\0\1\0\x20\x20\0\0\1\0\1\0\x30\1\0\0\x16\0\0\0" + bytes(400),
+        b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0\x68\4\0\0\x16\0\0\0" + bytes(400),
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg xmlns='http://x'/>",
     ],
 )  # fmt: skip

@@ -204,8 +204,9 @@ class Scheduler:
     def _failed(self, event: Failed) -> None:
         shard, name = _shard(event.ticket), shard_name(*_shard(event.ticket))
         del self._running[event.ticket]
-        trace = getattr(event.error, "trace", "")
-        self._say(f"ERROR {name}, attempt {event.ticket.attempt}: {event.error}\n{trace}".rstrip())
+        self._say(f"ERROR {name}, attempt {event.ticket.attempt}: {event.error}")
+        for line in getattr(event.error, "trace", "").splitlines():
+            self._say(line)
         if isinstance(event.error, _FATAL):
             raise event.error
         if any(_shard(ticket) == shard for ticket in self._running):
