@@ -145,9 +145,16 @@ def _is_grey16(image: Image.Image) -> bool:
 
 
 def _high_byte(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """The high byte of 16-bit grey.
+
+    Raises:
+        ImageError: If the values are those of 8 bits, so that it would be black.
+    """
     grey = np.asarray(image).astype(np.int64)
     # Pillow leaves TIFF's 12 bits where they are.
     high = (np.clip(grey, 0, 0xFFFF) >> (_tag(image, _BITS, 16) - 8)).astype(np.uint8)
+    if grey.any() and not high.any():
+        raise ImageError("image_scale", f"16-bit grey to {np.max(grey)}, whose high byte is black")
     return 255 - high if _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO else high
 
 

@@ -163,6 +163,13 @@ def test_grey_of_32_bits_on_another_scale_is_a_failed_row_and_no_black_picture(v
     assert code_of(saved(Image.fromarray(values), "TIFF")) == "image_scale"
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_with_values_of_8_bits_is_a_failed_row_and_no_black_picture(kind):
+    assert code_of(saved(Image.fromarray(GREY.astype(np.uint16)), kind)) == "image_scale"
+    black = saved(Image.fromarray(np.zeros((29, 37), np.uint16)), kind)
+    assert not decode(black).any()
+
+
 def test_a_pfm_from_0_to_1_is_a_failed_row():
     assert code_of(saved(Image.fromarray(GREY / np.float32(255)), "PPM")) == "image_scale"
 
