@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import platform
 import re
 import struct
 import warnings
@@ -121,7 +122,7 @@ def _check_codec(data: bytes) -> None:
     for name, (feature, mark) in _CODECS.items():
         if mark.match(data) and not features.check(feature):
             message = (
-                f"Pillow {PIL.__version__} on this machine was built without {name}, in which "
+                f"Pillow {PIL.__version__} on {platform.node()} was built without {name}, in which "
                 "SRC has images; install a Pillow that has it, such as the one of pip"
             )
             raise MissingCodecError(message)

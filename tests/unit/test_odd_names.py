@@ -108,12 +108,15 @@ def labels(root: Path) -> list[str]:
 
 @pytest.mark.parametrize("put", [in_parquet, in_a_folder, in_a_tar])
 def test_class_names_with_slashes_are_the_same_everywhere(put, photo, tmp_path):
-    source, out = tmp_path / "src", tmp_path / "out"
+    source, out, sheet = tmp_path / "src", tmp_path / "out", tmp_path / "sheet.png"
     assert built(source, out, *put(source, photo)) == 0
     keys = ["a/3", "a/abbey/2", "~2fa/abbey/0", "~2fa/airport/1", "~2fb~2f/4"]
     assert list(TextureStore(out, "train").keys()) == keys
     exported(out, tmp_path / "to")
     assert {path.name for path in (tmp_path / "to" / "train").iterdir()} == SUN_FOLDERS
+    for key in keys:
+        # Without labels too, of which SRC knows nothing.
+        assert run(["inspect", str(out), key, "--src", str(source), "--sheet", str(sheet)]) == 0
     with tarfile.open(next(out.glob("train/*.tar"))) as tar:
         assert all(all(name.split("/")) for name in tar.getnames())
 

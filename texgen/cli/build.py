@@ -15,7 +15,7 @@ from texgen.driver import BuildRequest, BuildSummary, Silent, build, describe_ho
 from texgen.errors import ConfigError, StorageError
 from texgen.plan import notes_of
 from texgen.storage import open_sink
-from texgen.words import count_of
+from texgen.words import count_of, plain
 
 _REASONS_SHOWN = 3
 
@@ -60,7 +60,7 @@ def _ask_to_overwrite(request: BuildRequest) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         message = f"--overwrite: {holdings}; add --yes to throw it away without being asked"
         raise ConfigError(message)
-    if not click.confirm(f"{holdings}. Throw it away?", err=True):
+    if not click.confirm(plain(f"{holdings}. Throw it away?"), err=True):
         message = f"nothing was thrown away; without --overwrite the build in {out} goes on"
         raise ConfigError(message)
 

@@ -133,7 +133,7 @@ def _find(splits: Iterable[ArchiveSplit], key: str, source: str) -> ImageEntry:
     # Of a further texture it is the key of the first; and without the labels that gave a flat
     # split its classes, the key has none of them.
     image = photograph_key(key)
-    names = dict.fromkeys((image, image.partition("/")[2]))
+    names = dict.fromkeys((image, image.partition("/")[2], image.rpartition("/")[2]))
     for split in splits:
         for entry in (entry for name in names for entry in split.of_key(name)):
             if entry.source == source:
