@@ -48,7 +48,14 @@ def test_a_message_is_one_line(kind):
 
 def test_exit_codes_are_those_of_the_contract():
     codes = {kind.__name__: example(kind).exit_code for kind in KINDS}
-    two = {"ConfigError", "SourceError", "SourceChangedError", "LockedError", "EngineStartError"}
+    two = {
+        "ConfigError",
+        "SourceError",
+        "SourceChangedError",
+        "LockedError",
+        "EngineStartError",
+        "MissingCodecError",
+    }
     assert {name for name, code in codes.items() if code == 2} == two
     assert codes.pop("InterruptedBuildError") == 143
     assert set(codes.values()) == {1, 2}

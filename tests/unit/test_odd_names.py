@@ -109,7 +109,10 @@ def labels(root: Path) -> list[str]:
 @pytest.mark.parametrize("put", [in_parquet, in_a_folder, in_a_tar])
 def test_class_names_with_slashes_are_the_same_everywhere(put, photo, tmp_path):
     source, out, sheet = tmp_path / "src", tmp_path / "out", tmp_path / "sheet.png"
-    assert built(source, out, *put(source, photo)) == 0
+    given = put(source, photo)
+    assert built(source, out, *given) == 0
+    deep = ["--deep", "--src", str(source), *given, "--sample", "1"]
+    assert run(["verify", str(out), "--quiet", *deep]) == 0
     keys = ["a/3", "a/abbey/2", "~2fa/abbey/0", "~2fa/airport/1", "~2fb~2f/4"]
     assert list(TextureStore(out, "train").keys()) == keys
     exported(out, tmp_path / "to")

@@ -34,6 +34,9 @@ _SEED_BITS = 32
     help="With --deep: compare with the photographs that OUT was built from.",
 )
 @click.option(
+    "--labels", type=Place(), metavar="F", help="With --src: classes of a flat split, as in build."
+)
+@click.option(
     "--sample",
     type=click.IntRange(0),
     metavar="N",
@@ -52,6 +55,7 @@ def command(
     out: str,
     deep: bool,
     src: str | None,
+    labels: str | None,
     sample: int | None,
     sample_seed: int | None,
     workers: int | None,
@@ -60,7 +64,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Check every shard, sample and manifest row of OUT; exit code 1 on any fault."""
-    wanted = _deep(deep, src, sample, sample_seed, s3_endpoint)
+    wanted = _deep(deep, src, labels, sample, sample_seed, s3_endpoint)
     with signals.kept():
         # Nothing is written that would have to be cleared away, and engines end with this process.
         signals.catch(lambda number, _: signals.leave(number, "stopped"))
@@ -78,6 +82,7 @@ def command(
 def _deep(
     deep: bool,
     src: str | None,
+    labels: str | None,
     sample: int | None,
     sample_seed: int | None,
     s3_endpoint: str | None,
@@ -86,14 +91,14 @@ def _deep(
     if src is not None and not deep:
         message = "--src goes with --deep; add it"
         raise ConfigError(message)
-    if src is None and (sample, sample_seed) != (None, None):
-        message = "--sample and --sample-seed go with --src; name the photographs"
+    if src is None and (labels, sample, sample_seed) != (None, None, None):
+        message = "--labels, --sample and --sample-seed go with --src; name the photographs"
         raise ConfigError(message)
     if not deep:
         return None
     # A fixed one would tell beforehand which textures are not made anew.
     seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
-    return Deep(src, _SAMPLE if sample is None else sample, seed, s3_endpoint)
+    return Deep(src, _SAMPLE if sample is None else sample, seed, s3_endpoint, labels)
 
 
 def _text(out: str, report: Report, s3_endpoint: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import PIL
 
@@ -40,12 +40,14 @@ class Deep:
         sample: Textures that are made anew, with SRC.
         sample_seed: Chooses them.
         endpoint: Of SRC; see `texgen.source.SourceSpec`.
+        labels: Of flat splits, as in the build; None where there were none.
     """
 
     source: str | None
     sample: int
     sample_seed: int
     endpoint: str | None = None
+    labels: str | None = None
 
 
 class DeepCheck:
@@ -149,13 +151,9 @@ def open_deep(
         report.notes.append(_NO_SOURCE)
     else:
         try:
-            origin = _open_origin(
-                SourceSpec.of_dataset(deep.source, index.config, deep.endpoint),
-                index,
-                plan,
-                settings,
-                report,
-            )
+            place = SourceSpec.of_dataset(deep.source, index.config, deep.endpoint)
+            place = replace(place, labels=deep.labels)
+            origin = _open_origin(place, index, plan, settings, report)
         except ConfigError as error:
             # Where the card is damaged, SRC may well be right.
             if not report.faults:
