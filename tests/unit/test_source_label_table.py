@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from texgen.source.label_table import read_table
 
@@ -69,3 +73,30 @@ def test_names_with_separators_and_spaces_are_kept():
 def test_a_wrong_line_is_named(text, says):
     with pytest.raises(ValueError, match=says):
         list(read_table(text))
+
+
+TOKENS = [
+    '"',
+    ",",
+    "\n",
+    "\t",
+    ";",
+    " ",
+    "{",
+    "}",
+    "[",
+    "file",
+    "class",
+    "label",
+    "a.jpg",
+    "1",
+    ":",
+]
+
+
+@given(st.sampled_from(["", *FORMS.values()]), st.lists(st.sampled_from(TOKENS), max_size=12))
+def test_whatever_a_table_holds_nothing_but_a_wrong_line_is_said(form, tokens):
+    middle = len(form) // 2
+    for text in ("".join(tokens) + form, form[:middle] + "".join(tokens) + form[middle:]):
+        with contextlib.suppress(ValueError):
+            assert all(row.file and row.class_name for row in read_table(text))

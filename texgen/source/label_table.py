@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -75,10 +76,10 @@ def read_table(text: str) -> Iterator[Labelled]:
 def _rows(text: str) -> Iterator[Labelled]:
     first = next(filter(str.strip, text.split("\n")), "")
     for delimiter in _DELIMITERS:
-        cells = [cell.strip().strip('"') for cell in first.split(delimiter)]
-        columns = _columns([cell.lower().replace(" ", "_") for cell in cells])
-        if columns:
-            yield from _below_header(text, delimiter, columns, len(cells))
+        cells = _cells(first, delimiter)
+        header = [cell.lower().replace(" ", "_") for cell in cells]
+        if columns := _columns(header):
+            yield from _below_header(text, delimiter, columns, header)
             return
         if is_image_name(cells[0].encode()) and _is_row(cells[1:]):
             for line, row in _csv(text, delimiter):
@@ -90,6 +91,15 @@ def _rows(text: str) -> Iterator[Labelled]:
     why = next((why for form, why in _KNOWN if form.fullmatch(first.strip())), _EXPECTED)
     message = f"{why}; its first line is {first[:60]!r}"
     raise ValueError(message)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """The cells of one line, at least one; the line itself where it is no CSV."""
+    try:
+        row = next(csv.reader([line], delimiter=delimiter), None)
+    except csv.Error:
+        row = None
+    return [cell.strip() for cell in row or [line]]
 
 
 def _spaced(text: str) -> Iterator[Labelled]:
@@ -126,14 +136,11 @@ def _columns(header: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _below_header(
-    text: str, delimiter: str, columns: tuple[int, int], width: int
+    text: str, delimiter: str, columns: tuple[int, int], header: Sequence[str]
 ) -> Iterator[Labelled]:
-    rows = _csv(text, delimiter)
-    _, header = next(rows)
-    predicted = header[columns[1]].strip().lower() == _PREDICTION
-    for line, row in rows:
-        found = _picked(line, row, columns, width)
-        if predicted:
+    for line, row in itertools.islice(_csv(text, delimiter), 1, None):
+        found = _picked(line, row, columns, len(header))
+        if header[columns[1]] == _PREDICTION:
             # "n01440764 112 69 398 300", and further boxes of the same class.
             found = found._replace(class_name=(found.class_name.split() or [""])[0])
         yield found
