@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -164,21 +163,20 @@ def load_plan(sink: Sink) -> Plan:
 
 def notes_of(plan: Plan) -> tuple[str, ...]:
     """What whoever builds should know of a plan: what was left out, and labels that differ."""
-    return (*plan.notes, *_numbers_out_of_order(plan), *_class_differences(plan))
+    return (*plan.notes, *_numbers_unlike_labels(plan), *_class_differences(plan))
 
 
-def _numbers_out_of_order(plan: Plan) -> Iterator[str]:
+def _numbers_unlike_labels(plan: Plan) -> Iterator[str]:
     """Classes that are called like numbers, and have other numbers as labels."""
     for split in plan.splits:
-        if not all(re.fullmatch("[0-9]{1,9}", name) for name in split.classes):
-            continue
-        numbers = [int(name) for name in split.classes]
-        if numbers != sorted(numbers):
-            label = next(n for n, (one, other) in enumerate(pairwise(numbers)) if other < one)
-            yield (
-                f"the classes of {split.name!r} are numbers in the order of text, as in "
-                f"torchvision's ImageFolder: class {split.classes[label]} has the label {label}"
-            )
+        if all(re.fullmatch("[0-9]{1,9}", name) for name in split.classes):
+            numbers = ((int(name), label) for label, name in enumerate(split.classes))
+            other = next(((n, label) for n, label in numbers if n != label), None)
+            if other:
+                yield (
+                    f"the classes of {split.name!r} are numbers, and their labels follow the order "
+                    f"of text, as in torchvision's ImageFolder: class {other[0]} has label {other[1]}"
+                )
 
 
 def _class_differences(plan: Plan) -> Iterator[str]:

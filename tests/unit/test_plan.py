@@ -202,6 +202,6 @@ def test_classes_that_are_numbers_in_the_order_of_text_are_said(tmp_path):
     ]
     plan = Plan("name", {}, tuple(splits))
     (said, *_) = notes_of(plan)
-    assert "the classes of 'train' are numbers in the order of text" in said
-    assert "class 10 has the label 2" in said
+    assert "the classes of 'train' are numbers, and their labels follow" in said
+    assert "class 10 has label 2" in said
     assert not any("the classes of 'val'" in note for note in notes_of(plan))

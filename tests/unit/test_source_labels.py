@@ -14,7 +14,6 @@ from tests.conftest import make_source, photograph, tree
 from texgen.cli.main import run
 from texgen.errors import ConfigError, SourceError
 from texgen.source import FolderSource, SourceSpec, read_classes, read_labels
-from texgen.source.classes import number_note
 from texgen.source.labels import Labels
 
 NAMES = [f"ILSVRC2012_val_{number:08d}" for number in range(1, 6)]
@@ -200,13 +199,6 @@ def test_the_case_of_an_extension_does_not_matter_where_it_tells_nothing():
     assert labels.of("a.JPEG") == "ant"
     assert [labels.of(f"b.{end}") for end in ("JPG", "jpg", "Jpg")] == ["bee", "cat", None]
     assert "is not in --labels (it names a.jpeg); add it" in labels.fault("a.png")
-
-
-def test_numbers_that_are_not_their_classes_labels_are_said(tmp_path):
-    assert number_note(["0", "1", "2"], "val") == []
-    assert number_note(["1", "x"], "val") == []
-    (note,) = number_note(sorted(map(str, range(11))), "val")
-    assert "class '10' has label 2" in note
 
 
 def test_a_labels_file_of_another_encoding_names_its_line(tmp_path, flat, capsys):

@@ -112,19 +112,6 @@ def classes_notes(taken: frozenset[str] | None, labels: LabelMap | None, split: 
     return missing_note(taken, labels.classes, split)
 
 
-def number_note(classes: Sequence[str], split: str) -> list[str]:
-    """Says where classes that are numbers have other labels than these; else nothing."""
-    if not all(name.isdecimal() for name in classes):
-        return []
-    other = next(((n, label) for label, n in enumerate(classes) if int(n) != label), None)
-    if other is None:
-        return []
-    return [
-        f"--labels names the classes of {split!r} by numbers, which are sorted as text: class "
-        f"{other[0]!r} has label {other[1]}"
-    ]
-
-
 def missing_note(taken: frozenset[str] | None, there: Collection[str], split: str) -> list[str]:
     """Says which of ``--classes`` a split lacks; nothing where it has them all."""
     missing = sorted((taken or frozenset()).difference(there))

@@ -21,6 +21,7 @@ from texgen.source.base import (
     sole_split,
     throw,
 )
+from texgen.source.classes import missing_note
 from texgen.source.filesystem import files_at
 from texgen.source.folder_walk import FolderWalk, LeftOut, join_bytes, not_listed
 from texgen.source.labels import Labels, read_labels
@@ -126,9 +127,7 @@ class FolderSource:
         else:
             classes = self._wanted(map(os.fsencode, look.folders))
             notes += self._beside_classes(name, look)
-        missing = len((self._spec.taken or frozenset()).difference(classes))
-        if missing:
-            notes.append(f"{missing} of the --classes are not in {name!r}")
+        notes += missing_note(self._spec.taken, classes, name)
         return SplitListing(name, classes, tuple(notes))
 
     def _beside_classes(self, name: str, look: Look) -> Iterator[str]:
@@ -233,8 +232,7 @@ class FolderSource:
             name = path.rpartition(b"/")[2]
             class_name = split.labels.of(shown(name))
             if class_name is None:
-                what = f"{shown(path)} is not in --labels; add it, or move it out of the split"
-                self._problem(SourceError(what))
+                self._problem(SourceError(f"{shown(path)} {split.labels.fault(shown(name))}"))
             elif class_name in labels:
                 key = image_key(class_name.encode() + b"/" + name)
                 yield ImageEntry(key, shown(path), path, size, labels[class_name], class_name)

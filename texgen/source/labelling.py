@@ -13,7 +13,6 @@ from texgen.source.classes import (
     FolderNames,
     LabelMap,
     label_map,
-    number_note,
 )
 from texgen.source.labels import Labels
 from texgen.words import count_of
@@ -108,7 +107,7 @@ class ByName:
 
     def notes(self, split: str) -> Iterable[str]:
         """See `Labelling.notes`."""
-        return number_note(self._names.label_map(None).classes, split)
+        return ()
 
 
 class ByFolder:
