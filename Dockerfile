@@ -4,7 +4,11 @@
 #   docker run --rm --init --user "$(id -u):$(id -g)" --volume "$PWD:/data" texgen \
 #       texgen build --no-ray --src /data/photographs --out /data/shards
 
-FROM rust:1.95.0-slim-trixie@sha256:81099830a1e1d244607b9a7a30f3ff6ecadc52134a933b4635faba24f52840c9 AS build
+# Where no registry of Docker's is reached, a copy of each is named by --build-arg.
+ARG RUST_BASE=rust:1.95.0-slim-trixie@sha256:81099830a1e1d244607b9a7a30f3ff6ecadc52134a933b4635faba24f52840c9
+ARG DEBIAN_BASE=debian:trixie-20260918-slim@sha256:a99cfc517144bc59b1978475ec53b46ecabec7e43635402ee5b77cc54cd1b20a
+
+FROM ${RUST_BASE} AS build
 # Debian's archive keeps only the newest of a package, so that a version named here would soon fail.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -21,7 +25,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir dist . \
     && pip --python /opt/texgen/bin/python install --no-cache-dir --no-deps dist/*.whl \
     && pip --python /opt/texgen/bin/python check
 
-FROM debian:trixie-20260918-slim@sha256:a99cfc517144bc59b1978475ec53b46ecabec7e43635402ee5b77cc54cd1b20a
+FROM ${DEBIAN_BASE}
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from texgen.errors import BuildFailedError
 from texgen.synthesize import EngineSpec
+from texgen.temporary import temporary_root
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ def _build(engine: EngineSpec, options: Sequence[str], cost: BuildCost) -> None:
     line = ["build", *options, "--engine", engine.name]
     line += ["--engine-bin", engine.engine_bin] if engine.engine_bin else []
     line += ["--no-ray", "--quiet", "--json"]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=temporary_root()) as folder:
         counted = [sys.executable, "-m", "texgen.wholebuild", *line, "--out", f"{folder}/out"]
         done = subprocess.run(counted, capture_output=True, text=True, check=False)  # noqa: S603
     lines = done.stdout.splitlines()

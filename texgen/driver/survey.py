@@ -25,6 +25,7 @@ from texgen.planning import make_plan
 from texgen.source import open_source
 from texgen.storage import Sink, open_sink
 from texgen.synthesize import EngineSpec
+from texgen.temporary import temporary_root
 from texgen.words import count_of, plain, size_text
 
 _SAMPLE = 64
@@ -80,7 +81,7 @@ def survey(request: BuildRequest) -> Survey:
             raise error
 
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=temporary_root()) as name:
         folder = Path(name)
         plan = make_plan(source, request.config, request.name, folder, no_images)
         listing_s = time.monotonic() - started

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import secrets
 import socket
 import threading
 import time
@@ -13,8 +14,9 @@ from typing import Any
 import ray
 
 from texgen import signals
-from texgen.errors import ConfigError
+from texgen.errors import ConfigError, ScratchError
 from texgen.executors.native import NativeStderr
+from texgen.temporary import temporary_root
 
 _ANSWER_S = 15.0
 """Within which a cluster must answer; Ray itself may wait forever."""
@@ -58,6 +60,7 @@ class RaySession:
     """
 
     def __init__(self, address: str | None, workers: int | None) -> None:
+        _check_temporary_root()
         self._address = address
         self._workers = workers
         self._error: BaseException | None = None
@@ -105,6 +108,8 @@ def _start(address: str | None, workers: int | None) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
+        # Ray itself would keep one in the home folder, which a container's user may not have.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # "local" even where RAY_ADDRESS names a cluster: that takes --ray-address auto.
         ray.init(
             address="local",
@@ -116,6 +121,15 @@ def _start(address: str | None, workers: int | None) -> None:
     else:
         _check_reachable(address)
         ray.init(address=address, **quiet)
+
+
+def _check_temporary_root() -> None:
+    """Raises `ConfigError` where Ray could make none of its sockets and logs."""
+    try:
+        temporary_root()
+    except ScratchError as error:
+        message = f"Ray does not start: {error}; or use --no-ray"
+        raise ConfigError(message) from error
 
 
 def _check_reachable(address: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from texgen.errors import ScratchError, StorageError
+from texgen.temporary import temporary_root
 
 _DENIED = "change its permissions, or name another OUT"
 _NO_PLACE = "name another OUT"
@@ -34,7 +35,7 @@ _SCRATCH_MENDS = {errno.ENOSPC: _NO_ROOM, errno.EDQUOT: _NO_ROOM}
 
 def scratch_root() -> Path:
     """The user's folder of this machine for files on their way to a bucket."""
-    return Path(tempfile.gettempdir(), f"texgen-{os.getuid()}")
+    return temporary_root() / f"texgen-{os.getuid()}"
 
 
 @contextlib.contextmanager
@@ -57,9 +58,16 @@ def storage_errors(verb: str, path: Path) -> Iterator[None]:
         message = f"cannot {verb} {where}: {why}"
         mend = _MENDS.get(error.errno or 0)
         kind: type[StorageError] = StorageError
-        if path.is_relative_to(scratch_root()):
+        if _is_scratch(path):
             mend, kind = _SCRATCH_MENDS.get(error.errno or 0, mend), ScratchError
         raise kind(f"{message}; {mend}" if mend else message) from error
+
+
+def _is_scratch(path: Path) -> bool:
+    try:
+        return path.is_relative_to(scratch_root())
+    except ScratchError:
+        return False
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from texgen.errors import StorageError
 from texgen.storage.faults import scratch_root, storage_errors
+from texgen.temporary import temporary_root
 
 _folders: dict[tuple[Path, int], tuple[Path, int]] = {}
 """By the OUT's folder and process: the process's own folder, and its descriptor."""
@@ -94,7 +95,7 @@ class RemoteScratch:
 
     def free_bytes(self) -> int:
         """Free space where the files lie."""
-        place = Path(tempfile.gettempdir())
+        place = temporary_root()
         with storage_errors("look into", place):
             return shutil.disk_usage(place).free
 

@@ -19,6 +19,7 @@ from texgen.errors import WorkerTimeoutError as Timeout
 from texgen.synthesize import protocol
 from texgen.synthesize.locate import upstream_path, worker_path
 from texgen.synthesize.protocol import Hello, Job, Texture
+from texgen.temporary import temporary_root
 
 START_TIMEOUT_S = 60.0
 _READ = 1 << 18
@@ -46,7 +47,9 @@ class Scratch:
         with self._guard:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(
-                    prefix="texgen-", dir=self._parent, ignore_cleanup_errors=True
+                    prefix="texgen-",
+                    dir=self._parent or temporary_root(),
+                    ignore_cleanup_errors=True,
                 )
             return self._folder.name
 
