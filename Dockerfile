@@ -36,5 +36,6 @@ COPY --from=build /opt/texgen /opt/texgen
 ENV PATH=/opt/texgen/bin:$PATH RAY_USAGE_STATS_ENABLED=0
 # By number, so that Kubernetes sees that it is not root.
 USER 1000:1000
-WORKDIR /home/texgen
+# Debian's home folders are their owners' alone, and `--user` may name anybody.
+WORKDIR /data
 CMD ["texgen", "--help"]

@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from tests.image.dockerfile import ROOT, read
+from tests.docker.dockerfile import ROOT, read
 from tests.pipelines.stubs import CLUSTER, SLURM, calls
 from texgen.cli.build_options import build_request
 from texgen.cli.main import texgen

@@ -15,7 +15,7 @@ import pytest
 import ray.autoscaler
 import yaml
 
-from tests.image.dockerfile import ROOT, read
+from tests.docker.dockerfile import ROOT, read
 from tests.pipelines.stubs import CLUSTER
 
 SHELL = sorted(
