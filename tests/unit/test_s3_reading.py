@@ -176,3 +176,14 @@ def test_a_dataset_reads_rows_and_images(uploaded, finished):
     assert len(tree(finished)) > 3
     with pytest.raises(DatasetError, match=r"no finished data set: .*it is not there"):
         Dataset(open_sink(f"{uploaded}/train"))
+
+
+def test_names_are_listed_as_they_are(proxied, s3):
+    sink, proxy = proxied
+    names = {"a+b", "a b", "a%20b", "100%+&=?#", "字"}
+    for name in names:
+        s3.put(f"out/{name}/x", b"")
+    found = {name for name, size in sink._bucket.names()}
+    assert found == names
+    assert {path for path, _ in sink._bucket.list()} == {f"{name}/x" for name in names}
+    assert not [path for _, path in proxy.asked if "encoding-type" in path]

@@ -64,10 +64,17 @@ def _connect(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no type
         # None leaves it to the profile, else to boto3's own.
         verify = check_bundle() if _scheme(endpoint) == "https" else None
         of = {"region_name": region, "verify": str(verify) if verify else None}
-        return session.client("s3", endpoint_url=endpoint, config=config, **of)
+        connected = session.client("s3", endpoint_url=endpoint, config=config, **of)
     except (BotoCoreError, ValueError) as error:
         message = f"the settings for S3 cannot be used: {error}; mend AWS_PROFILE and its like"
         raise StorageError(message) from error
+    connected.meta.events.register_last("before-parameter-build.s3.ListObjectsV2", _as_they_are)
+    return connected
+
+
+def _as_they_are(params: dict[str, Any], **_: object) -> None:
+    """Lists names as they are: boto3 asks for URL encoding, and s3s-fs says so and does not."""
+    params.pop("EncodingType", None)
 
 
 def _proxies(endpoint: str | None) -> dict[str, str] | None:
