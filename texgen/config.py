@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
@@ -25,9 +25,6 @@ UPSTREAM_ENGINE = "embark-cli"
 
 STUB = "stub"
 """Not offered: it takes no time, for tests and benchmarks of everything else."""
-
-AUTO_LAYOUT = "auto"
-"""What the folders in SRC are is found by looking."""
 
 MAX_SIZE = 4096
 """Largest side of a texture of any engine, px."""
@@ -73,7 +70,7 @@ class DatasetConfig:
         decode_rule: Name of the rule from files to pixels.
         classes: Those that are taken, sorted; None is all.
         limit: First photographs in key order that are taken of each split; None is all.
-        layout: What the folders in SRC are; see `texgen.source.SourceSpec`.
+        source_options: How SRC is read, where that is not as usual.
     """
 
     engine: EngineIdentity
@@ -89,16 +86,16 @@ class DatasetConfig:
     seed: int = 0
     classes: tuple[str, ...] | None = None
     limit: int | None = None
-    layout: str = AUTO_LAYOUT
+    source_options: Mapping[str, str] = field(default_factory=dict)
 
     def canonical(self) -> dict[str, Any]:
         """The configuration as JSON types, for the fingerprint and the card."""
         config = asdict(self)
         engine = config.pop("engine")
         encoder = engine.pop("encoders")[self.format]
-        if self.layout == AUTO_LAYOUT:
-            # Data sets of before there was a choice keep their fingerprints.
-            del config["layout"]
+        if not config["source_options"]:
+            # Data sets of before there were any keep their fingerprints.
+            del config["source_options"]
         return {
             **config,
             "classes": None if self.classes is None else list(self.classes),

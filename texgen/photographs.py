@@ -64,4 +64,4 @@ def open_photographs(
     most = config.get("max_pixels")
     # A card that was edited may say anything.
     limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
-    return Photographs(open_source(SourceSpec.of_dataset(location, config, endpoint)), limit)
+    return Photographs(open_source(SourceSpec.of_card(location, config, endpoint)), limit)

@@ -174,8 +174,9 @@ def _numbers_unlike_labels(plan: Plan) -> Iterator[str]:
             other = next(((n, label) for n, label in numbers if n != label), None)
             if other:
                 yield (
-                    f"the classes of {split.name!r} are numbers, and their labels follow the order "
-                    f"of text, as in torchvision's ImageFolder: class {other[0]} has label {other[1]}"
+                    f"the classes of {split.name!r} are numbers, and their labels follow the "
+                    f"order of text, as in torchvision's ImageFolder: class {other[0]} has label "
+                    f"{other[1]}"
                 )
 
 

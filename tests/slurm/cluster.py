@@ -233,7 +233,7 @@ def _network() -> Iterator[str]:
         The first three numbers of their addresses; 1 is this machine, 2 the first node.
     """
     number = next(n for n in range(os.getpid() % 200, 250) if _ip("netns", "add", f"txs{n}") == 0)
-    # What joins them is in one of its own, too: this machine's may have a firewall, such as Docker's.
+    # What joins them is in one of its own, too: a firewall such as Docker's may be in the way.
     switch, subnet = f"txs{number}", f"10.214.{number}"
     with contextlib.ExitStack() as stack:
         stack.callback(_ip, "netns", "del", switch)

@@ -64,7 +64,7 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
     from texgen.train.photographs import open_photographs
 
     run = open_run(options["place"], options["device"], options["workers"], head=True)
-    src, kind = place_of_photographs(run, options)
+    src, how = place_of_photographs(run, options)
     split = options["split"]
     textures = options["textures"] or run.config.textures
     store = open_textures(textures, options["textures_split"] or split) if textures else None
@@ -75,7 +75,7 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
         options["seed"],
     )
     with asked_for(options, "split"):
-        images = open_photographs(src, split, kind)
+        images = open_photographs(src, split, how)
     found = measure(run, images, store, config)
     cosines = found["eval"]["cosines"]
     words = ", ".join(

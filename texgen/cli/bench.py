@@ -23,6 +23,7 @@ from texgen.cli.options import (
     size_option,
 )
 from texgen.cli.output import print_json, print_result
+from texgen.cli.source_options import choice_options, chosen
 from texgen.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
 from texgen.cpus import available_cpus
 from texgen.errors import ConfigError
@@ -39,6 +40,7 @@ _PROJECTED_FROM = 200
 
 @click.command(name="bench", short_help="what engines cost on your photographs, side by side")
 @click.option("--src", type=Place(), required=True, metavar="SRC", help="Photographs, as build.")
+@choice_options
 @click.option(
     "--engine",
     "engines",
@@ -66,6 +68,7 @@ def command(
     whole: bool,
     s3_endpoint: str | None,
     as_json: bool,
+    **how: str | None,
 ) -> None:
     """Measure processor seconds a texture and where they go; photographs spread over SRC."""
     names = engines.split(",")
@@ -77,7 +80,7 @@ def command(
     # Without that engine the program goes to the others, which refuse it.
     takes_program = {UPSTREAM_ENGINE} & set(names) or set(names)
     specs = [engine_spec(name, engine_bin if name in takes_program else None) for name in names]
-    source = open_source(SourceSpec(src, endpoint=s3_endpoint))
+    source = open_source(SourceSpec(src, endpoint=s3_endpoint, **chosen(how)))
     jobs = bench_jobs(source, limit, size, image_format)
 
     def tell(done: int) -> None:
@@ -87,6 +90,8 @@ def command(
     costs = compare(specs, jobs, repeat, tell)
     options = ["--src", src, "--size", str(size), "--format", image_format, "--limit", str(limit)]
     options += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
+    given = {name.replace("_", "-"): value for name, value in how.items() if value}
+    options += [word for name, value in given.items() for word in (f"--{name}", value)]
     builds = compare_builds(specs, options, repeat, tell) if whole else []
     if as_json:
         print_json(_json(jobs, costs, builds))

@@ -27,6 +27,7 @@ from texgen.cli.options import (
     s3_endpoint_option,
     size_option,
 )
+from texgen.cli.source_options import CHOICE_OPTIONS, chosen
 from texgen.config import FORMATS, DatasetConfig, RunOptions, sample_timeout_s
 from texgen.driver import BuildRequest
 from texgen.errors import ConfigError
@@ -34,7 +35,7 @@ from texgen.images import DECODE_RULE, MAX_PIXELS
 from texgen.keys import MAX_TEXTURES
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.s3.address import endpoint_from_environment, parse
-from texgen.source import LAYOUTS, SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
+from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.synthesize import EngineSpec, identify
 
 _SOURCE = [
@@ -51,15 +52,7 @@ _SOURCE = [
         type=click.Choice(SRC_FORMATS),
         help="What SRC is.  [default: found by looking]",
     ),
-    click.option(
-        "--layout",
-        type=click.Choice(LAYOUTS),
-        default="auto",
-        show_default=True,
-        help="What the folders in SRC are. splits: those called train, val, validation or test are "
-        "splits, the folders in them classes. classes: every folder is a class of one split. "
-        "flat: none is a class. auto: found by looking, refused where that is not clear.",
-    ),
+    *CHOICE_OPTIONS,
 ]
 
 _DATASET = [
@@ -220,16 +213,9 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
     run = _run_options(options)
     # Found once, not in each process that reads.
     form = options["src_format"] or find_format(source, run.s3_endpoint)
-    spec = SourceSpec(
-        source,
-        splits,
-        options["classes"],
-        options["labels"],
-        form,
-        run.s3_endpoint,
-        options["layout"],
-    )
-    config = _dataset(options, engine, quality)
+    taken, labels = options["classes"], options["labels"]
+    spec = SourceSpec(source, splits, taken, labels, form, run.s3_endpoint, **chosen(options))
+    config = _dataset(options, engine, quality, spec.choices)
     return BuildRequest(spec, out, options["name"], config, run)
 
 
@@ -264,7 +250,9 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
     )
 
 
-def _dataset(options: dict[str, Any], engine: EngineSpec, quality: int | None) -> DatasetConfig:
+def _dataset(
+    options: dict[str, Any], engine: EngineSpec, quality: int | None, choices: dict[str, str]
+) -> DatasetConfig:
     return DatasetConfig(
         engine=identify(engine),
         decode_rule=DECODE_RULE,
@@ -279,7 +267,7 @@ def _dataset(options: dict[str, Any], engine: EngineSpec, quality: int | None) -
         seed=options["seed"],
         classes=options["classes"],
         limit=options["limit"],
-        layout=options["layout"],
+        source_options=choices,
     )
 
 

@@ -16,6 +16,7 @@ from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra,
 from texgen.cli.files import check_not_read, check_target, write_file
 from texgen.cli.options import Place
 from texgen.cli.output import print_json, print_result
+from texgen.cli.source_options import CHOICE_OPTIONS, chosen
 from texgen.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _NEIGHBOURS = [
 _SRC = [
     click.option("--src", type=Place(), help="Photographs.  [default: the run's]"),
     click.option("--src-format", help="See texgen build; found by looking."),
+    *CHOICE_OPTIONS,
 ]
 _TRAIN = click.option(
     "--train-split", default="train", show_default=True, help="Split of SRC to learn from."
@@ -69,7 +71,7 @@ def out_options(command: Command) -> Command:
 
 
 def source_options(command: Command) -> Command:
-    """``--src`` and ``--src-format``."""
+    """``--src`` and how it is read."""
     return with_options(command, _SRC)
 
 
@@ -155,9 +157,9 @@ def check_splits(run: Run, options: Mapping[str, Any]) -> None:
     if train == val:
         message = f"--train-split and --val-split are both {train}: name two"
         raise ConfigError(message)
-    location, kind = place_of_photographs(run, options)
+    location, how = place_of_photographs(run, options)
     with asked_for(options, "train_split"):
-        apart = has_splits(location, kind)
+        apart = has_splits(location, how)
     if not apart:
         message = (
             f"--src {location} has no {train} and {val} in it, and would be both: name a folder "
@@ -179,9 +181,9 @@ def photographs(run: Run, options: Mapping[str, Any], split: str) -> Labelled:
     """
     from texgen.evaluate.images import open_labelled
 
-    location, kind = place_of_photographs(run, options)
+    location, how = place_of_photographs(run, options)
     with asked_for(options, split):
-        return open_labelled(location, options[split], kind)
+        return open_labelled(location, options[split], how)
 
 
 @contextlib.contextmanager
@@ -213,11 +215,11 @@ def called(own: str, here: str) -> Iterator[None]:
         raise ConfigError(here + str(error).removeprefix(own)) from error
 
 
-def place_of_photographs(run: Run, options: Mapping[str, Any]) -> tuple[str, str | None]:
-    """``--src`` and ``--src-format``, by default the run's."""
+def place_of_photographs(run: Run, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """``--src`` and how it is read, by default the run's."""
     if options["src"] is None:
-        return run.config.src, run.config.src_format
-    return options["src"], options["src_format"]
+        return run.config.src, run.config.how_read
+    return options["src"], {"format": options["src_format"], **chosen(options)}
 
 
 def open_classifier(run: Run, options: Mapping[str, Any]) -> Classifier:

@@ -22,6 +22,7 @@ from texgen.index import Index, SplitIndex
 from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.photographs import Photographs, open_photographs
 from texgen.pictures import Example, Picture, draw_sheet
+from texgen.source import SourceSpec
 from texgen.source.locator import locator_of
 from texgen.storage import open_sink
 from texgen.words import count_of, size_text
@@ -177,7 +178,7 @@ def _sample(
 ) -> dict[str, Any]:
     """A texture's provenance; of the first split that has its key, with the names of the others."""
     (split, row), *others = homes
-    photograph = _photograph(row, src, s3_endpoint)
+    photograph = _photograph(row, dataset.index.config, src, s3_endpoint)
     again = _again(row, dataset.index.config, photograph) if row["status"] == "ok" else None
     also = [name for name, _ in others]
     return {"split": split, "also_in": also, "row": row, "python": again}
@@ -197,7 +198,9 @@ def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {line}" for line in sample["python"].splitlines())
 
 
-def _photograph(row: Found, src: str | None, s3_endpoint: str | None) -> list[str]:
+def _photograph(
+    row: Found, config: dict[str, Any], src: str | None, s3_endpoint: str | None
+) -> list[str]:
     """Python that decodes a row's photograph."""
     # A photograph in an archive is no file of its own.
     if "!" not in row["source"] and (src is None or "://" not in src):
@@ -207,7 +210,8 @@ def _photograph(row: Found, src: str | None, s3_endpoint: str | None) -> list[st
             "from texgen.images import decode",
             f"image = decode(Path({str(place)!r}).read_bytes())",
         ]
-    at = f", endpoint={s3_endpoint!r}" if s3_endpoint else ""
+    given = {**SourceSpec.of_card("", config).choices, "endpoint": s3_endpoint}
+    at = "".join(f", {name}={value!r}" for name, value in given.items() if value)
     return [
         "from texgen.images import decode",
         "from texgen.source import SourceSpec, open_source",

@@ -16,6 +16,7 @@ from texgen.cli.decorate import Command, with_options
 from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
 from texgen.cli.options import Place
 from texgen.cli.output import print_json, print_result
+from texgen.cli.source_options import CHOICE_OPTIONS
 from texgen.errors import ConfigError
 from texgen.train.config import METHODS, MISSING, NEGATIVES, OPTIMIZERS, STEMS, TrainConfig
 from texgen.words import count_of
@@ -29,6 +30,7 @@ def _photographs(command: Command) -> Command:
         click.option("--out", type=Place(), required=True, help="Folder of the run."),
         click.option("--split", default="train", show_default=True, help="Split of SRC."),
         click.option("--src-format", help="See texgen build; found by looking."),
+        *CHOICE_OPTIONS,
         click.option("--textures", type=Place(), help="A finished build of the same photographs."),
         click.option("--textures-split", help="Its split, if it is called otherwise."),
         click.option("--stream", is_flag=True, help="Read textures in order, for far-away shards."),

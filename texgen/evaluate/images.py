@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -173,15 +173,18 @@ def labels_among(images: Labelled, learned: str, ours: Sequence[str]) -> Tensor:
     return torch.tensor([label.get(name, -1) for name in images.classes])
 
 
-def open_labelled(location: str, split: str, src_format: str | None = None) -> Labelled:
+def open_labelled(location: str, split: str, how: Mapping[str, Any] | None = None) -> Labelled:
     """The photographs of a split that have a class.
+
+    Args:
+        location: SRC.
+        split: Name of the split.
+        how: See `texgen.train.config.TrainConfig.how_read`.
 
     Raises:
         ConfigError: If there are none.
     """
-    return labelled(
-        f"{location} ({split})", open_photographs(location, split, src_format=src_format)
-    )
+    return labelled(f"{location} ({split})", open_photographs(location, split, how or {}))
 
 
 def open_folder(folder: str) -> Labelled:

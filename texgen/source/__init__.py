@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from texgen.errors import ConfigError
 from texgen.source.base import (
+    CHOICES,
+    KEYS,
     LAYOUTS,
     SPLIT_NAMES,
     SRC_FORMATS,
@@ -21,7 +24,9 @@ from texgen.source.webdataset import WebDatasetSource
 
 __all__ = [
     "BUILT_IN_CLASSES",
+    "CHOICES",
     "EXPECTED",
+    "KEYS",
     "LAYOUTS",
     "SPLIT_NAMES",
     "SRC_FORMATS",
@@ -54,6 +59,15 @@ def open_source(spec: SourceSpec, problem: Problem = throw) -> Source:
         SourceError: If there is nothing, or nothing that fits.
     """
     kind = spec.format or find_format(spec.location, spec.endpoint)
+    only = {
+        "--keys": spec.keys != "name",
+        "--image-field": spec.image_field,
+        "--label-field": spec.label_field,
+    }
+    unfit = [option for option, given in only.items() if given]
+    if unfit and kind in ("folder", "ilsvrc"):
+        message = f"{unfit[0]} goes with WebDataset and Parquet, and --src is {kind}; leave it out"
+        raise ConfigError(message)
     if kind == "ilsvrc":
         return IlsvrcSource(spec, problem)
     if kind == "webdataset":

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from texgen.config import AUTO_LAYOUT
 from texgen.errors import SourceError
 from texgen.types import ImageEntry
 
@@ -30,11 +29,14 @@ SYSTEM_FOLDERS = frozenset(
 
 SRC_FORMATS = ("folder", "ilsvrc", "webdataset", "parquet")
 
-LAYOUTS = (AUTO_LAYOUT, "splits", "classes", "flat")
+LAYOUTS = ("auto", "splits", "classes", "flat")
 """What the folders in SRC are; docs/sources.md has the rule."""
 
 KEYS = ("name", "file")
 """What keys of photographs in archives are made of: their own names, or archive and place."""
+
+CHOICES = ("layout", "keys", "image_field", "label_field")
+"""Fields of `SourceSpec` that say how SRC is read."""
 
 NO_LABELS = "none"
 """The label field of those who want none."""
@@ -93,26 +95,38 @@ class SourceSpec:
     labels: str | None = None
     format: str | None = None
     endpoint: str | None = None
-    layout: str = AUTO_LAYOUT
-    keys: str = "name"
+    layout: str = LAYOUTS[0]
+    keys: str = KEYS[0]
     image_field: str | None = None
     label_field: str | None = None
 
+    @property
+    def choices(self) -> dict[str, str]:
+        """How SRC is read where that is not as usual: what `SourceSpec.of_card` takes again."""
+        usual = SourceSpec("")
+        given = {name: getattr(self, name) for name in CHOICES}
+        return {name: v for name, v in given.items() if v != getattr(usual, name)}
+
     @classmethod
-    def of_dataset(
+    def of_card(
         cls, location: str, config: Mapping[str, Any], endpoint: str | None = None
     ) -> SourceSpec:
-        """The source of a finished data set, read as its build read it.
+        """The SRC of a data set, read as it was when that was built.
 
         Args:
-            location: See above.
-            config: In the data set's card.
-            endpoint: See above.
+            location: See `SourceSpec`.
+            config: The configuration in the data set's card.
+            endpoint: See `SourceSpec`.
         """
-        layout = config.get("layout", AUTO_LAYOUT)
+        choices = config.get("source_options")
         # A card that was edited may say anything.
-        known = layout if layout in LAYOUTS else AUTO_LAYOUT
-        return cls(location, endpoint=endpoint, layout=known)
+        known = choices if isinstance(choices, dict) else {}
+        fitting: dict[str, Any] = {
+            name: value
+            for name, value in known.items()
+            if name in CHOICES and isinstance(value, str)
+        }
+        return cls(location, endpoint=endpoint, **fitting)
 
     @property
     def taken(self) -> frozenset[str] | None:

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from texgen.ahead import map_ahead
-from texgen.config import AUTO_LAYOUT
 from texgen.errors import SourceError
 from texgen.source.archive import Archive
 from texgen.source.archive_search import archives_below, split_in
-from texgen.source.base import Problem, check_selected, sole_split
+from texgen.source.base import LAYOUTS, Problem, check_selected, sole_split
 from texgen.source.filesystem import FileSystem
 from texgen.source.looks import listed
 from texgen.source.patterns import fixed_folder, is_pattern, paths_of
@@ -57,7 +56,7 @@ def split_files(
     location: str,
     suffix: str,
     selected: tuple[str, ...],
-    layout: str = AUTO_LAYOUT,
+    layout: str = LAYOUTS[0],
 ) -> SplitFiles:
     """The archives at a location.
 

@@ -105,8 +105,8 @@ def look_inside(folders: Folders, split: str, spec: SourceSpec) -> Inside:
         if direct and not _split_folders(folders.children(above)):
             message = (
                 f"{count_of(direct, 'image')} of {split!r} lie in {shown(above)}/ itself and "
-                "others in folders below it; pack the classes alone, or add --layout classes for the one "
-                f"class {shown(name)!r}"
+                "others in folders below it; pack the classes alone, or add --layout classes for "
+                f"the one class {shown(name)!r}"
             )
             raise SourceError(message)
     return Inside(above)
@@ -148,7 +148,7 @@ def refuse_mixed(folders: Folders, split: str, spec: SourceSpec) -> None:
     if spec.layout != "classes" and (found := folders.splits()):
         message = (
             f"the keys of {split!r} have the folders of several splits ({_listed(found)}); pack "
-            "each split into archives of its own, or add --layout classes to take all of them as one"
+            "each split into archives of its own, or add --layout classes to take all as one"
         )
         raise SourceError(message)
 

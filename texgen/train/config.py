@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from texgen.errors import ConfigError
+from texgen.source import CHOICES, KEYS, LAYOUTS
 from texgen.train.checks import check_config
 
 METHODS = ("moco", "simclr", "byol")
@@ -27,6 +28,10 @@ class TrainConfig:
     out: str
     split: str = "train"
     src_format: str | None = None
+    layout: str = LAYOUTS[0]
+    keys: str = KEYS[0]
+    image_field: str | None = None
+    label_field: str | None = None
     textures: str | None = None
     textures_split: str | None = None
     stream: bool = False
@@ -73,6 +78,11 @@ class TrainConfig:
         check_config(self)
 
     @property
+    def how_read(self) -> dict[str, Any]:
+        """How ``src`` is read, as `texgen.source.SourceSpec` names it."""
+        return {"format": self.src_format, **{name: getattr(self, name) for name in CHOICES}}
+
+    @property
     def embedding(self) -> int:
         """C of the embeddings: the methods' own unless given."""
         return self.dim or (256 if self.method == "byol" else 128)
@@ -93,7 +103,7 @@ class TrainConfig:
 
 FREE = frozenset(
     {"src", "src_format", "out", "textures", "workers", "log_every", "checkpoint_every", "keep"}
-    | {"device", "compile", "max_steps"}
+    | {"device", "compile", "max_steps", *CHOICES}
 )
 """May differ from a checkpoint's: they decide where and how fast, not what comes out."""
 

@@ -52,7 +52,7 @@ class Data:
 
     def __init__(self, config: TrainConfig, ns_views: int) -> None:
         self._config = config
-        photographs = open_photographs(config.src, config.split, config.src_format)
+        photographs = open_photographs(config.src, config.split, config.how_read)
         positions = np.arange(len(photographs.keys))
         self.without_texture = 0
         negatives: Negatives | None = None

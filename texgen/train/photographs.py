@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,8 @@ from texgen.errors import ConfigError, ImageError, SourceReadError
 from texgen.images import decode
 from texgen.source import EXPECTED, SourceSpec, open_source
 from texgen.types import ArrowTable, ImageEntry
+
+_AS_USUAL: Mapping[str, Any] = MappingProxyType({})
 
 STL10_SIDE = 96
 STL10_PARTS = {"train": ("unlabeled", "train"), "val": ("test",), "test": ("test",)}
@@ -178,24 +181,33 @@ def _stl10_labels(path: Path, count: int) -> NDArray[np.int32]:
     return labels
 
 
-def has_splits(location: str, src_format: str | None = None) -> bool:
+def has_splits(location: str, how: Mapping[str, Any] = _AS_USUAL) -> bool:
     """Whether SRC tells splits apart; one that does not answers to every name.
+
+    Args:
+        location: SRC.
+        how: See `texgen.train.config.TrainConfig.how_read`.
 
     Raises:
         ConfigError: If there is nothing that can be read.
     """
-    if src_format is None and (Path(location) / "train_X.bin").is_file():
+    if how.get("format") is None and (Path(location) / "train_X.bin").is_file():
         return True
-    return len(open_source(SourceSpec(location, (), format=src_format)).splits()) > 1
+    return len(open_source(SourceSpec(location, (), **how)).splits()) > 1
 
 
-def open_photographs(location: str, split: str, src_format: str | None = None) -> Photographs:
+def open_photographs(location: str, split: str, how: Mapping[str, Any] = _AS_USUAL) -> Photographs:
     """The photographs of a split of SRC.
+
+    Args:
+        location: SRC.
+        split: Name of the split.
+        how: See `texgen.train.config.TrainConfig.how_read`.
 
     Raises:
         ConfigError: If there is nothing that can be read.
     """
     folder = Path(location)
-    if src_format is None and (folder / "train_X.bin").is_file():
+    if how.get("format") is None and (folder / "train_X.bin").is_file():
         return Stl10(folder, STL10_PARTS.get(split, (split,)))
-    return SourcePhotographs(SourceSpec(location, (split,), format=src_format), split)
+    return SourcePhotographs(SourceSpec(location, (split,), **how), split)

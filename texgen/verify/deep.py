@@ -151,7 +151,7 @@ def open_deep(
         report.notes.append(_NO_SOURCE)
     else:
         try:
-            place = SourceSpec.of_dataset(deep.source, index.config, deep.endpoint)
+            place = SourceSpec.of_card(deep.source, index.config, deep.endpoint)
             place = replace(place, labels=deep.labels)
             origin = _open_origin(place, index, plan, settings, report)
         except ConfigError as error:
