@@ -13,14 +13,15 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from texgen.errors import ConfigError
 from texgen.evaluate.run import Run, unchanged
 from texgen.store import TextureStore
 from texgen.train.augment import View
 from texgen.train.checks import check_patches
-from texgen.train.data import SeededWorker, augmentation_of, collate, whole
+from texgen.train.data import augmentation_of
+from texgen.train.loader import LoaderSpec, make_loader, whole
 from texgen.train.negatives import (
     Negatives,
     PatchNegatives,
@@ -237,14 +238,9 @@ def _sets(
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of both views and each kind of NS, (B, 3, S, S) each."""
     pairs = Pairs(photographs, augmentation_of(run.config), _All(list(makers.values())), 1, seed)
-    loader: DataLoader[Sample] = DataLoader(
-        _Chosen(pairs, chosen),
-        batch,
-        num_workers=run.workers,
-        collate_fn=collate,
-        generator=torch.Generator(),
-        worker_init_fn=SeededWorker(seed, 0),
-    )
+    pixels = (2 + len(makers)) * 3 * run.config.size**2
+    spec = LoaderSpec(run.workers, batch, pixels, seed=seed)
+    loader = make_loader(_Chosen(pairs, chosen), spec)
     for sample in whole(loader):
         ns = dict(zip(makers, sample["nonsemantic"][:, 0].unbind(1), strict=True))
         views = {"first": sample["first"], "second": sample["second"]}

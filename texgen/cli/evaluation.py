@@ -137,11 +137,13 @@ def frozen_run(options: Mapping[str, Any]) -> Iterator[Run]:
     Raises:
         ConfigError: If there is no checkpoint.
         ChangedEncoderError: If it was changed.
+        LoaderError: If the processes that load images met a limit of the machine.
     """
     from texgen.evaluate.run import open_run, unchanged
+    from texgen.train.failures import loader_failures
 
     run = open_run(options["place"], options["device"], options["workers"])
-    with unchanged(run.encoder):
+    with unchanged(run.encoder), loader_failures():
         yield run
 
 

@@ -137,6 +137,14 @@ def _running(command: Command) -> Command:
         click.option("--amp", is_flag=True, help="Networks in bfloat16; losses stay in 32 bits."),
         click.option("--compile", is_flag=True, help="torch.compile."),
         workers_option,
+        click.option(
+            "--rank-timeout",
+            type=ABOVE_0,
+            default=1800.0,
+            show_default=True,
+            metavar="S",
+            help="Seconds that a rank waits for others, at the start and in a step.",
+        ),
         click.option("--log-every", type=POSITIVE, default=10, show_default=True, help="Steps."),
         click.option(
             "--checkpoint-every", type=POSITIVE, default=1, show_default=True, help="Epochs."
@@ -155,6 +163,10 @@ _DEFAULTS = {"moco": _PLAIN, "simclr": _PLAIN, "byol": {"alpha": 0.05, "momentum
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _say(line: str) -> None:
+    click.echo(f"texgen: {line}", err=True)
 
 
 @click.command(name="train", short_help="contrastive learning with textures as negatives")
@@ -178,7 +190,7 @@ def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     config = TrainConfig(**{**_DEFAULTS[options["method"]], **_given(options)})
     first = os.environ.get("RANK", "0") == "0"
     with metrics_bar(quiet=quiet or not first) as tell:
-        summary = train(config, tell)
+        summary = train(config, tell, _say)
     if not first:
         return
     if as_json:

@@ -21,8 +21,10 @@ from texgen.dataset import open_split
 from texgen.errors import ConfigError, TexgenError
 from texgen.evaluate.run import Run
 from texgen.source import SPLIT_NAMES
+from texgen.train import loader as loading
 from texgen.train.augment import Augmentation, centre_view, normalised
-from texgen.train.data import SeededWorker, collate, whole
+from texgen.train.failures import handed_on
+from texgen.train.loader import LoaderSpec, whole
 from texgen.train.negatives import open_textures
 from texgen.train.pairs import Draw, Sample
 from texgen.train.photographs import Photographs, open_photographs
@@ -80,8 +82,8 @@ class _Looks(Dataset[Sample]):
         position = draw[1]
         try:
             image = self._look(self._photographs.image(position), draw)
-        except TexgenError as error:
-            return error
+        except (TexgenError, MemoryError, OSError) as error:
+            return handed_on(error)
         return {"image": image, "label": torch.tensor(int(self._photographs.labels[position]))}
 
 
@@ -93,17 +95,9 @@ def make_loader(
     batch: int,
 ) -> DataLoader[Sample]:
     """Loads images in the order of ``draws``, in ``run.workers`` processes."""
-    return DataLoader(
-        _Looks(photographs, look),
-        batch,
-        sampler=draws,
-        num_workers=run.workers,
-        collate_fn=collate,
-        # Its own, so that torch's random numbers are left alone.
-        generator=torch.Generator(),
-        worker_init_fn=SeededWorker(0, 0),
-        pin_memory=run.device.type == "cuda",
-    )
+    pixels = 3 * run.config.size**2
+    spec = LoaderSpec(run.workers, batch, pixels, pin=run.device.type == "cuda")
+    return loading.make_loader(_Looks(photographs, look), spec, draws)
 
 
 def batches(loader: Iterable[Sample], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

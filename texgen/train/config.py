@@ -73,6 +73,7 @@ class TrainConfig:
     checkpoint_every: int = 1
     keep: int = 2
     device: str | None = None
+    rank_timeout: float = 1800.0
 
     def __post_init__(self) -> None:
         check_config(self)
@@ -103,7 +104,7 @@ class TrainConfig:
 
 FREE = frozenset(
     {"src", "src_format", "out", "textures", "workers", "log_every", "checkpoint_every", "keep"}
-    | {"device", "compile", "max_steps", *CHOICES}
+    | {"device", "compile", "max_steps", "rank_timeout", *CHOICES}
 )
 """May differ from a checkpoint's: they decide where and how fast, not what comes out."""
 

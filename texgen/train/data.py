@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader
 
-from texgen import signals
-from texgen.errors import ConfigError, TexgenError
+from texgen.errors import ConfigError
 from texgen.train.augment import Augmentation
 from texgen.train.config import TrainConfig
 from texgen.train.distributed import world
+from texgen.train.loader import LoaderSpec, make_loader, whole
 from texgen.train.negatives import (
     Negatives,
     PatchNegatives,
@@ -76,8 +74,7 @@ class Data:
                 f"{count_of(ranks, 'rank')} x {count_of(config.accumulate, 'accumulated part')}"
             )
             raise ConfigError(message)
-        self._part = config.batch_size // (ranks * config.accumulate)
-        if self._part < 2:
+        if config.batch_size // (ranks * config.accumulate) < 2:
             message = (
                 f"--batch-size {config.batch_size}: leaves 1 image for each of "
                 f"{count_of(ranks, 'rank')}, and batch statistics need 2; take "
@@ -87,6 +84,9 @@ class Data:
         self.draws = Draws(positions, config.batch_size, config.seed)
         augmentation = augmentation_of(config)
         self._pairs = Pairs(photographs, augmentation, negatives, ns_views, config.seed)
+        self._spec = _loader_spec(config, ns_views)
+        # Before the run has begun, and not at its first batch.
+        self._spec.ahead()
         self._loader: DataLoader[Sample] | None = None
 
     def epoch(self, epoch: int, steps: int) -> Iterator[dict[str, Tensor]]:
@@ -104,19 +104,23 @@ class Data:
             data = StreamedPairs(
                 str(config.textures), split, self._photographs, self._pairs, config.seed, begin
             )
-        return DataLoader(
-            data,
-            self._part,
-            sampler=None if config.stream else self.draws,
-            num_workers=config.workers,
-            collate_fn=collate,
-            # Its own, so that starting an epoch again leaves the run's random numbers alone.
-            generator=torch.Generator(),
-            worker_init_fn=SeededWorker(config.seed, world()[0]),
-            persistent_workers=config.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            drop_last=True,
-        )
+        order = None if config.stream else self.draws
+        return make_loader(data, self._spec, order, again=True)
+
+
+def _loader_spec(config: TrainConfig, ns_views: int) -> LoaderSpec:
+    views = 2 + (ns_views * config.num_negatives if config.negatives != "none" else 0)
+    rank, ranks = world()
+    return LoaderSpec(
+        config.workers,
+        config.batch_size // (ranks * config.accumulate),
+        views * 3 * config.size**2,
+        # Those of a step that is made, and of the next one as they come.
+        held=2 * config.accumulate,
+        seed=config.seed,
+        rank=rank,
+        pin=torch.cuda.is_available(),
+    )
 
 
 def _sha256(keys: ArrowTable) -> str:
@@ -130,52 +134,3 @@ def augmentation_of(config: TrainConfig) -> Augmentation:
     """What the views of a run are made by."""
     augmentation = Augmentation(config.size, config.crop_scale)
     return augmentation if config.colour_jitter else replace(augmentation, jitter=None)
-
-
-def whole(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]:
-    """The batches of a loader.
-
-    Raises:
-        TexgenError: The first that stands in the place of a sample.
-    """
-    for batch in loader:
-        if isinstance(batch, TexgenError):
-            raise batch
-        yield batch
-
-
-def collate(samples: list[Sample]) -> Sample:
-    """A batch, or the first error among its samples."""
-    whole = [sample for sample in samples if not isinstance(sample, TexgenError)]
-    if len(whole) < len(samples):
-        return next(sample for sample in samples if isinstance(sample, TexgenError))
-    batch: dict[str, Tensor] = default_collate(whole)
-    return batch
-
-
-_LATER_S = 120
-
-
-def _end_later(number: int, frame: object) -> None:
-    """Where a whole group is told to stop, its parent still makes the step that it is at.
-
-    It also sends SIGTERM at its own end, and then waits.
-    """
-    signal.alarm(_LATER_S)
-
-
-class SeededWorker:
-    """Seeds a loader's worker by (seed, rank, worker), for transforms that draw for themselves."""
-
-    def __init__(self, seed: int, rank: int) -> None:
-        self._seed, self._rank = seed, rank
-
-    def __call__(self, worker: int) -> None:
-        """Called in the worker, with its number."""
-        for number in signals.SIGNALS:
-            signal.signal(number, _end_later)
-        torch.set_num_threads(1)
-        text = f"{self._seed}/{self._rank}/{worker}"
-        random.seed(text)
-        torch.manual_seed(random.getrandbits(63))
-        np.random.seed(random.getrandbits(32))  # noqa: NPY002 - what such transforms use

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoin
 from texgen.train.config import TrainConfig, check_same
 from texgen.train.data import Data
 from texgen.train.distributed import mean_over_ranks, world
+from texgen.train.failures import loader_failures
 from texgen.train.metrics import Metrics, read_metrics
 from texgen.train.models import make_method
 from texgen.train.optim import cosine, make_optimizer
 from texgen.train.place import CONFIG, claimed
-from texgen.train.process import Clock, Stop, ranks
+from texgen.train.process import Clock, Stop, joined
+from texgen.train.ranks import Say, lost_ranks, ranks_of
 
 Tell = Callable[[int, int, dict[str, float]], None]
 """Called with steps done, steps in all, and the last row of metrics."""
@@ -51,8 +54,17 @@ class Summary:
     without_texture: int
 
 
-def train(config: TrainConfig, tell: Tell = lambda done, steps, row: None) -> Summary:
+def train(
+    config: TrainConfig,
+    tell: Tell = lambda done, steps, row: None,
+    say: Say = lambda line: None,
+) -> Summary:
     """Trains, or goes on from the last checkpoint in ``config.out``.
+
+    Args:
+        config: Of the run.
+        tell: Told of steps.
+        say: Told a line where the run waits for something.
 
     Raises:
         ConfigError: If the options contradict each other, what is there, or the checkpoint.
@@ -60,11 +72,25 @@ def train(config: TrainConfig, tell: Tell = lambda done, steps, row: None) -> Su
         DatasetError: If a texture is damaged.
         DivergedError: If the loss became infinite or no number; the last checkpoint is good.
         InterruptedBuildError: After Ctrl-C or SIGTERM; a checkpoint of that step is there.
+        LoaderError: If the processes that load images met a limit of the machine.
+        RankError: If another rank does not come, or is lost.
     """
-    with ranks(config.device) as device, contextlib.ExitStack() as stack:
+    ranks = ranks_of(os.environ)
+    with (
+        joined(ranks, config.device, config.rank_timeout, say) as device,
+        contextlib.ExitStack() as stack,
+    ):
         if world()[0] == 0:
             stack.enter_context(claimed(config))
-        return _Run(config, device).go(tell)
+        stack.enter_context(lost_ranks(lambda: _again(Path(config.out))))
+        stack.enter_context(loader_failures())
+        return _Run(config, device).go(tell, say)
+
+
+def _again(folder: Path) -> str:
+    last = checkpoints(folder)
+    where = f"go on from {last[-1]}" if last else "begin again, since there is no checkpoint yet"
+    return f"start all ranks again: they {where}"
 
 
 class _Run:
@@ -90,11 +116,11 @@ class _Run:
             ids = [device.index] if device.type == "cuda" else None
             self.module = nn.parallel.DistributedDataParallel(self.method, ids)
 
-    def go(self, tell: Tell) -> Summary:
+    def go(self, tell: Tell, say: Say) -> Summary:
         first = world()[0] == 0
         # Of a run that is complete already.
         row: dict[str, float] = (read_metrics(self.folder) or [{}])[-1]
-        stopped = Stop()
+        stopped = Stop(say)
         with contextlib.ExitStack() as stack:
             if first:
                 metrics = stack.enter_context(Metrics(self.folder, self.step))

@@ -26,6 +26,7 @@ from texgen.store import open_texture
 from texgen.streaming import webdataset
 from texgen.train.augment import Augmentation, View
 from texgen.train.distributed import world
+from texgen.train.failures import handed_on
 from texgen.train.negatives import Negatives
 from texgen.train.photographs import Photographs
 from texgen.words import count_of
@@ -70,8 +71,8 @@ class Pairs(Dataset[Sample]):
         rng = random.Random(f"{self._seed}/{epoch}/{position}")  # noqa: S311
         try:
             return self.sample(position, rng, self._negatives)
-        except TexgenError as error:
-            return error
+        except (TexgenError, MemoryError, OSError) as error:
+            return handed_on(error)
 
     def sample(
         self, position: int, rng: random.Random, negatives: Negatives | None
@@ -123,11 +124,11 @@ class StreamedPairs(IterableDataset[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         try:
             yield from self._samples()
-        except TexgenError as error:
-            failed = error
         except (tarfile.TarError, EOFError) as error:
             message = f"{self._location}: a shard is damaged ({error}); `texgen verify` names it"
-            failed = DatasetError(message)
+            failed: TexgenError = DatasetError(message)
+        except (TexgenError, MemoryError, OSError) as error:
+            failed = handed_on(error)
         # As often as it takes: a loader drops a last batch that is not full.
         yield from itertools.repeat(failed)
 
