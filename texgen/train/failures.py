@@ -75,7 +75,7 @@ def loader_error(error: BaseException) -> LoaderError | None:
         if part in text:
             return LoaderError(hint)
     if "No space left on device" in text or "Bus error" in text:
-        return LoaderError(f"{SHARED_MEMORY} is full{_free()}: {ENLARGE}")
+        return LoaderError(f"a batch found no room in {SHARED_MEMORY}{_free()}: {ENLARGE}")
     if "is killed by signal: Killed" in text:
         return LoaderError(_KILLED)
     if text.startswith("DataLoader worker"):
@@ -149,4 +149,4 @@ def free_shared_memory() -> int | None:
 
 def _free() -> str:
     free = free_shared_memory()
-    return "" if free is None else f" ({size_text(free)} are left)"
+    return "" if free is None else f" ({size_text(free)} are free now)"

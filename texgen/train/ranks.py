@@ -221,12 +221,14 @@ class _Meeting:
         """Until the address is known, and somebody listens there."""
         ranks = self._ranks
         while (reason := _unreachable(ranks)) is not None:
+            whom = "its own name" if ranks.listens else f"rank 0 of {ranks.count}"
             self.waits = (
-                f"waiting for rank 0 of {ranks.count} at {self._place} (MASTER_ADDR and "
-                f"MASTER_PORT: {reason})"
+                f"waiting for {whom} at {self._place} (MASTER_ADDR and MASTER_PORT: {reason})"
             )
             time.sleep(_ASK_EVERY_S)
-        self.waits = f"waiting for an answer of rank 0 at {self._place}"
+        self.waits = (
+            f"waiting for an answer of rank 0 at {self._place} (another program may listen there)"
+        )
 
     def _gather(self, store: Any) -> None:  # noqa: ANN401 - torch's stores have no type where it lacks them
         """Until every rank has come."""
@@ -249,7 +251,7 @@ def _unreachable(ranks: Ranks) -> str | None:
         else:
             socket.create_connection((ranks.host, ranks.port), _CONNECT_S).close()
     except (OSError, UnicodeError) as error:
-        return getattr(error, "strerror", None) or str(error)
+        return _reason(error)
     return None
 
 
@@ -261,7 +263,7 @@ def _check_port(port: int) -> None:
 def _explained(ranks: Ranks, error: BaseException) -> TexgenError:
     if isinstance(error, TexgenError):
         return error
-    reason = getattr(error, "strerror", None) or _first_line(error)
+    reason = _reason(error)
     if isinstance(error, OSError) and ranks.listens:
         return ConfigError(
             f"MASTER_PORT={ranks.port}: rank 0 cannot listen there ({reason}); set it to a free "
@@ -300,6 +302,13 @@ def lost_ranks(after: Callable[[], str]) -> Iterator[None]:
 def _dist_error() -> type[Exception]:
     found: type[Exception] = getattr(dist, "DistError", RankError)
     return found
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror)
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:
