@@ -8,6 +8,7 @@ import click
 
 from texgen.cpus import available_cpus
 from texgen.errors import ConfigError
+from texgen.words import count_of
 
 POSITIVE = click.IntRange(min=1)
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
@@ -15,10 +16,24 @@ ABOVE_0 = click.FloatRange(min=0, min_open=True)
 device_option = click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), help="CUDA where it is."
 )
+
+
+def _known_workers(context: click.Context, parameter: click.Parameter, workers: int) -> int:
+    """Says where there are more processes than processors, which makes loading slower."""
+    if workers > max(4, cpus := available_cpus()):
+        click.echo(
+            f"texgen: --workers {workers} on {count_of(cpus, 'processor')}: more processes than "
+            f"processors share their time and need more memory; try {min(4, cpus)}",
+            err=True,
+        )
+    return workers
+
+
 workers_option = click.option(
     "--workers",
     type=click.IntRange(0),
     default=lambda: min(4, available_cpus()),
+    callback=_known_workers,
     show_default="processors, 4 at most",
     help="Processes that load images (of each rank).",
 )

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import queues
@@ -115,6 +116,8 @@ def make_loader(
         ConfigError: If the machine has no room for the loader's processes.
     """
     processes: dict[str, Any] = {}
+    # At each start of them; the command line says it once.
+    warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
     if spec.workers:
         reports()
         processes = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -29,6 +30,7 @@ _LOOK_EVERY_S = 0.05
 _ASK_EVERY_S = 0.3
 _TELL_AFTER_S, _TELL_EVERY_S = 5.0, 60.0
 _CONNECT_S = 5.0
+_GLOO_FILE = re.compile(r"^\[\S+:[0-9]+\] ")
 _ALL = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _WITHOUT = "torchrun sets all four; without RANK and WORLD_SIZE one process trains alone"
 
@@ -312,4 +314,6 @@ def _reason(error: BaseException) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    # Gloo's source file in front, and its advice behind.
+    return _GLOO_FILE.sub("", line).partition(" This is typically")[0].rstrip(".")
