@@ -42,9 +42,15 @@ def claimed(config: TrainConfig) -> Iterator[None]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             message = f"--out {folder}: another texgen train is at work in it; wait, or stop it"
             raise LockedError(message) from error
+        except OSError as error:
+            message = (
+                f"--out {folder}: its file system takes no locks ({error.strerror}); name a folder "
+                "on another"
+            )
+            raise ConfigError(message) from error
         try:
             yield
         except TexgenError:
