@@ -17,10 +17,10 @@ from tests.conftest import command
 from tests.train.test_loop import arguments
 from texgen.errors import ConfigError
 from texgen.train import loader
+from texgen.train.environment import device_of, ranks_of
 from texgen.train.failures import loader_error
 from texgen.train.loader import LoaderSpec
 from texgen.train.metrics import read_metrics
-from texgen.train.ranks import device_of, ranks_of
 
 MEETING = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
 

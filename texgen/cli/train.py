@@ -178,7 +178,8 @@ def _say(line: str) -> None:
 def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401 - TrainConfig checks
     """Train an encoder by MoCo-v2, SimCLR or BYOL, with non-semantic negatives.
 
-    The same command on a CPU, a GPU, or several: torchrun --nproc-per-node 8 --no-python texgen train …
+    The same command on a CPU, a GPU, or several:
+    torchrun --nproc-per-node 8 --no-python texgen train …
     It goes on by itself from the last checkpoint in OUT.
     """
     need_train_extra("train")

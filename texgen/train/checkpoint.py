@@ -38,7 +38,8 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> P
         # torch reports a full disk as a RuntimeError.
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        message = f"{path}: cannot be written ({error}); make room and run the same command again"
+        reason = error.strerror if isinstance(error, OSError) else "its file system is full"
+        message = f"{path}: cannot be written ({reason}); make room and run the same command again"
         raise StorageError(message) from error
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -16,18 +17,19 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from texgen import signals
-from texgen.errors import ConfigError, InterruptedBuildError, TexgenError
+from texgen.errors import ConfigError, InterruptedBuildError, StorageError, TexgenError
 from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint, whole_checkpoint
 from texgen.train.config import TrainConfig, check_same
 from texgen.train.data import Data
 from texgen.train.distributed import mean_over_ranks, world
+from texgen.train.environment import ranks_of
 from texgen.train.failures import loader_failures
 from texgen.train.metrics import Metrics, read_metrics
 from texgen.train.models import make_method
 from texgen.train.optim import cosine, make_optimizer
 from texgen.train.place import CONFIG, claimed
 from texgen.train.process import Clock, Stop, joined
-from texgen.train.ranks import Say, lost_ranks, ranks_of
+from texgen.train.ranks import Say, lost_ranks
 
 Tell = Callable[[int, int, dict[str, float]], None]
 """Called with steps done, steps in all, and the last row of metrics."""
@@ -84,7 +86,27 @@ def train(
             stack.enter_context(claimed(config))
         stack.enter_context(lost_ranks(lambda: _again(Path(config.out))))
         stack.enter_context(loader_failures())
+        stack.enter_context(_full_disk(config.out))
         return _Run(config, device).go(tell, say)
+
+
+@contextlib.contextmanager
+def _full_disk(out: str) -> Iterator[None]:
+    """Says of config and metrics that they cannot be written; checkpoints say it of themselves.
+
+    Raises:
+        StorageError: If so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}:
+            raise
+        message = (
+            f"--out {out}: cannot be written ({error.strerror}); make room and run the same "
+            "command again"
+        )
+        raise StorageError(message) from error
 
 
 def _again(folder: Path) -> str:

@@ -15,7 +15,8 @@ import torch.distributed as dist
 from texgen import signals
 from texgen.errors import ConfigError
 from texgen.train.distributed import world
-from texgen.train.ranks import Ranks, Say, device_of, join
+from texgen.train.environment import Ranks, device_of
+from texgen.train.ranks import Say, join
 
 _ONE_STOP_S = 2.0
 """A terminal and torchrun both send a signal for one Ctrl-C."""
@@ -131,7 +132,7 @@ def joined(
     """Joins the other ranks, where there are some.
 
     Args:
-        ranks: See `texgen.train.ranks.ranks_of`.
+        ranks: See `texgen.train.environment.ranks_of`.
         wanted: See `choose_device`.
         timeout_s: How long ranks wait for each other.
         say: Told for whom they wait.

@@ -1,4 +1,4 @@
-"""Ranks: who they are by the environment, and how they meet.
+"""How ranks meet, and what is said where one does not come or is lost.
 
 torch's own meeting waits in native code, which no signal reaches, and says nothing. So it happens
 in a thread, in steps that each know whom they wait for, while the calling thread hears signals.
@@ -12,8 +12,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +20,8 @@ import torch
 import torch.distributed as dist
 
 from texgen.errors import ConfigError, TexgenError
-from texgen.words import count_of, duration_text
+from texgen.train.environment import Ranks
+from texgen.words import duration_text
 
 Say = Callable[[str], None]
 """Tells a person a line."""
@@ -31,108 +31,17 @@ _ASK_EVERY_S = 0.3
 _TELL_AFTER_S, _TELL_EVERY_S = 5.0, 60.0
 _CONNECT_S = 5.0
 _GLOO_FILE = re.compile(r"^\[\S+:[0-9]+\] ")
-_ALL = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-_WITHOUT = "torchrun sets all four; without RANK and WORLD_SIZE one process trains alone"
 
 
 class RankError(TexgenError):
     """Another rank did not come, went away or does not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranks:
-    """Where this process stands among others.
-
-    Attributes:
-        rank: Its number.
-        count: Of all.
-        host: Of rank 0, or of torchrun's agent.
-        port: Likewise.
-        served: Whether torchrun's agent listens there; otherwise rank 0 does.
-    """
-
-    rank: int
-    count: int
-    host: str
-    port: int
-    served: bool = False
-
-    @property
-    def listens(self) -> bool:
-        """Whether others come to this process."""
-        return self.rank == 0 and not self.served
-
-
-def ranks_of(environment: Mapping[str, str]) -> Ranks | None:
-    """The ranks that variables tell of, as torchrun sets them; None for a process alone.
-
-    Raises:
-        ConfigError: Names the variable that is missing or cannot be, and its value.
-    """
-    if "RANK" not in environment:
-        size = environment.get("WORLD_SIZE", "1")
-        if size.isdigit() and int(size) > 1:
-            message = f"WORLD_SIZE={size} is set and RANK is not: {_WITHOUT}"
-            raise ConfigError(message)
-        return None
-    for name in _ALL:
-        if not environment.get(name):
-            message = f"RANK={environment['RANK']} is set and {name} is not: {_WITHOUT}"
-            raise ConfigError(message)
-    count = _number(environment, "WORLD_SIZE", 1, None)
-    rank = _number(environment, "RANK", 0, None)
-    if rank >= count:
-        message = f"RANK={rank}: WORLD_SIZE={count} has ranks 0 to {count - 1}"
-        raise ConfigError(message)
-    return Ranks(
-        rank,
-        count,
-        environment["MASTER_ADDR"],
-        _number(environment, "MASTER_PORT", 1, 65535),
-        environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
-    )
-
-
-def device_of(environment: Mapping[str, str], devices: int) -> int:
-    """The number of this rank's CUDA device.
-
-    Raises:
-        ConfigError: If there is no such device.
-    """
-    if "LOCAL_RANK" not in environment:
-        message = (
-            f"RANK={environment.get('RANK')} is set and LOCAL_RANK is not, which says which CUDA "
-            "device is this rank's: torchrun sets both"
-        )
-        raise ConfigError(message)
-    number = _number(environment, "LOCAL_RANK", 0, None)
-    if number >= devices:
-        message = (
-            f"LOCAL_RANK={number}: torch finds {count_of(devices, 'CUDA device')} here; start as "
-            "many ranks (--nproc-per-node), or take --device cpu"
-        )
-        raise ConfigError(message)
-    return number
-
-
-def _number(environment: Mapping[str, str], name: str, least: int, most: int | None) -> int:
-    text = environment[name]
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
-    if value < least or (most is not None and value > most):
-        upper = f"to {most}" if most is not None else "or more"
-        message = f"{name}={text}: expected a whole number, {least} {upper}"
-        raise ConfigError(message)
-    return value
-
-
 def join(ranks: Ranks, device: torch.device, timeout_s: float, say: Say) -> None:
     """Waits for all ranks, and has torch connect them.
 
     Args:
-        ranks: See `ranks_of`.
+        ranks: See `texgen.train.environment.ranks_of`.
         device: Where this one computes.
         timeout_s: Of the wait, and later of each answer.
         say: Told after some seconds for whom it waits.
