@@ -128,20 +128,6 @@ def test_a_loader_process_that_the_system_kills_is_told(photographs, tmp_path):
     assert said.count("\n") == 1
 
 
-@pytest.mark.integration
-def test_too_few_open_files_are_one_line(photographs, tmp_path):
-    line = command(*arguments(photographs, tmp_path / "run", "--workers", "2"))
-    process = subprocess.run(
-        ["sh", "-c", 'ulimit -n 24; exec "$@"', "sh", *line],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert process.returncode == 1
-    assert process.stderr.startswith("texgen: too many files are open: raise the limit (ulimit -n)")
-    assert process.stderr.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("error", "said"),
     [
@@ -214,8 +200,10 @@ def test_a_port_that_is_taken_is_told(photographs, tmp_path, capsys, monkeypatch
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("host", ["127.0.0.1", "nohost.invalid"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("host", "number", "code"),
+    [("127.0.0.1", signal.SIGINT, 130), ("nohost.invalid", signal.SIGTERM, 143)],
+)
 def test_a_rank_that_waits_says_for_whom_and_can_be_stopped(
     host, number, code, photographs, tmp_path
 ):
@@ -247,6 +235,7 @@ def test_a_rank_that_does_not_come_ends_the_wait(photographs, tmp_path, capsys, 
 
 @pytest.mark.integration
 @pytest.mark.faults
+@pytest.mark.slow
 def test_a_rank_that_is_killed_or_hangs_is_told_by_the_other(photographs, tmp_path):
     out = tmp_path / "run"
     line = arguments(photographs, out, "--epochs", "100000")
