@@ -48,7 +48,7 @@ _BY_TEXT = {
     "can't allocate memory": _MEMORY,
 }
 _KILLED = (
-    "a loader process was killed by signal 9, by the system where memory ran out: give the job or "
+    "a loader process was killed, by the system (signal 9) where memory ran out: give the job or "
     "container more memory, or lower --workers or --batch-size"
 )
 
@@ -66,6 +66,9 @@ def loader_error(error: BaseException) -> LoaderError | None:
     text = str(error)
     if isinstance(error, MemoryError):
         return LoaderError(_MEMORY)
+    if isinstance(error, (ConnectionError, EOFError)):
+        # Its socket goes with it, which the receiver may notice first.
+        return LoaderError(_KILLED)
     if isinstance(error, OSError):
         hint = _BY_NUMBER.get(error.errno or 0)
         return None if hint is None else LoaderError(hint)
@@ -92,7 +95,7 @@ def loader_failures() -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, OSError, MemoryError) as error:
+    except (RuntimeError, OSError, MemoryError, EOFError) as error:
         if reason := _reported():
             raise LoaderError(reason) from error
         if found := loader_error(error):
