@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import math
+import re
 import socket
 import time
 from collections.abc import Collection
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from texgen.errors import EngineStartError, ScratchError, TexgenError
@@ -83,6 +84,7 @@ class RayExecutor:
         self._running: dict[Any, Ticket] = {}
         self._begun: list[Event] = []
         self._avoided: set[str] = set()
+        self._told_of_memory = False
         self._function: Any = ray.remote(_run_on_ray)
         self._board = _open_board()
         self._board_answer: Any = None
@@ -147,7 +149,20 @@ class RayExecutor:
             return [Failed(ticket, error.cause, lost=False)]
         except RayError as error:
             reason = str(error).strip().splitlines()[0]
-            return [Failed(ticket, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)]
+            failed = Failed(ticket, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)
+            return [*self._short_of_memory(error), failed]
+
+    def _short_of_memory(self, error: RayError) -> list[Event]:
+        """Says once that Ray ends tasks for want of memory: a build that makes none looks stuck."""
+        if self._told_of_memory or not isinstance(error, OutOfMemoryError):
+            return []
+        self._told_of_memory = True
+        used = re.search(r"was (\S+ used / \S+ limit)", str(error))
+        line = (
+            f"Ray ends tasks because a node's memory is used up{f' ({used[1]})' if used else ''}: "
+            "give the node more (a container's --memory), or the build fewer --workers"
+        )
+        return [Logged(line, warning=True)]
 
     def _without_node(self, ticket: Ticket, failed: _NodeError) -> list[Event]:
         """Gives nothing more to a node that cannot make any shard, while there is another.

@@ -31,12 +31,14 @@ _SETTINGS = {
     "RAY_grpc_client_keepalive_time_ms": "10000",
     "RAY_grpc_client_keepalive_timeout_ms": "10000",
     "RAY_worker_lease_timeout_milliseconds": "10000",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
 """Of the driver, where the user has set nothing else.
 
 How soon it notices that a node does not answer: with Ray's own 300 and 120 s requests for workers
 hang that long where a network is cut, and with them all further shards. How long it keeps a worker
 while shards wait: with Ray's own 0.5 s each shard asks the cluster for one anew, which takes 0.1 s.
+A stopped build drops the tasks that are under way, and Ray would print each one's error.
 """
 
 _log = logging.getLogger(__name__)
@@ -179,7 +181,14 @@ def _no_answer(address: str, native: list[str]) -> ConfigError:
             f"--ray-address {address}: {reason}; set RAY_AUTH_MODE=token, with the cluster's "
             "token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
         )
-    return _no_cluster(address, reason)
+    if address == "auto" or address.startswith(_CLIENT):
+        return _no_cluster(address, reason)
+    # What listens there may well be a cluster: Ray waits for its own process on this machine.
+    return ConfigError(
+        f"--ray-address {address}: {reason}; if a cluster is there, this machine must be one of "
+        f"its nodes: `ray start --address {address} --num-cpus 0` makes it one; or submit the "
+        "build as a job, or use --no-ray"
+    )
 
 
 def _no_cluster(address: str, reason: str) -> ConfigError:
