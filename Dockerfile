@@ -4,7 +4,7 @@
 #   docker run --rm --init --user "$(id -u):$(id -g)" --volume "$PWD:/data" texgen \
 #       texgen build --no-ray --src /data/photographs --out /data/shards
 
-# Where no registry of Docker's is reached, a copy of each is named by --build-arg.
+# Where Docker's registry is not reached, --build-arg names a copy of each.
 ARG RUST_BASE=rust:1.95.0-slim-trixie@sha256:81099830a1e1d244607b9a7a30f3ff6ecadc52134a933b4635faba24f52840c9
 ARG DEBIAN_BASE=debian:trixie-20260918-slim@sha256:a99cfc517144bc59b1978475ec53b46ecabec7e43635402ee5b77cc54cd1b20a
 

@@ -47,9 +47,11 @@ def test_the_dockerfile_is_a_good_one() -> None:
 
 def test_the_image_is_pinned_and_is_not_roots() -> None:
     steps = read()
-    images = [step.value.split()[0] for step in steps if step.name == "FROM"]
+    images = dict(step.value.split("=", 1) for step in steps if step.name == "ARG")
+    begun = [step.value.split()[0] for step in steps if step.name == "FROM"]
+    assert begun == [f"${{{name}}}" for name in images]
     assert len(images) == 2
-    assert all(":" in image and "@sha256:" in image for image in images)
+    assert all(":" in image and "@sha256:" in image for image in images.values())
     assert [step.value for step in steps if step.name == "USER"] == ["1000:1000"]
 
 
