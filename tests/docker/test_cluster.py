@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -77,12 +79,11 @@ class Cluster:
         line = ["docker", "exec", self.head.name, "ray", "status"]
         return subprocess.run(line, capture_output=True, text=True).stdout
 
-    def driver(self, address: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """A build in a container that is no node of the cluster."""
+    def driver(self, before: str) -> subprocess.CompletedProcess[str]:
+        """A build in a container of its own, after some shell."""
         line = ("texgen", "build", "--src", SOURCE, "--out", OUT, *OPTIONS)
-        return self._image.run(
-            f"{self._options} {' '.join(options)}", *line, "--ray-address", address
-        )
+        address = ("--ray-address", f"{self.head.name}:6379")
+        return self._image.run(self._options, "sh", "-c", before + shlex.join([*line, *address]))
 
     def close(self) -> None:
         for container in self._all:
@@ -127,8 +128,14 @@ def test_a_node_in_a_container_is_struck_in_the_middle(
     assert tree(data / "out") == tree(tmp_path / "plain")
 
 
-def test_a_container_that_is_no_node_is_told_how_to_become_one(cluster: Cluster) -> None:
-    done = cluster.driver(f"{cluster.head.name}:6379")
+def test_a_container_that_is_no_node_is_told_how_to_become_one(
+    cluster: Cluster, data: Path
+) -> None:
+    done = cluster.driver("")
     assert done.returncode == 2
     assert "this machine must be one of its nodes" in done.stderr
-    assert "ray start --address" in done.stderr
+    found = re.search(r"`(ray start [^`]+)`", done.stderr)
+    assert found, done.stderr
+    again = cluster.driver(f"{found[1]} && ")
+    assert again.returncode == 0, again.stderr
+    assert (data / "out" / "index.json").exists()
