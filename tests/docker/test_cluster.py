@@ -134,7 +134,7 @@ def test_a_container_that_is_no_node_is_told_how_to_become_one(
     done = cluster.driver("")
     assert done.returncode == 2
     assert "this machine must be one of its nodes" in done.stderr
-    found = re.search(r"`(ray start [^`]+)`", done.stderr)
+    found = re.search(r"`(ray start --address [^`]+)`", done.stderr)
     assert found, done.stderr
     again = cluster.driver(f"{found[1]} && ")
     assert again.returncode == 0, again.stderr

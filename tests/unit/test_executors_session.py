@@ -23,6 +23,12 @@ def test_a_cluster_that_wants_a_token_is_told_from_none():
     assert "ray start --head" in str(_no_answer("head:6379", []))
 
 
+def test_a_machine_that_is_no_node_is_told_how_to_become_one():
+    line = "`ray start --address head:6379 --num-cpus 0` makes it one"
+    assert line in str(_no_answer("head:6379", []))
+    assert "--num-cpus" not in str(_no_answer("ray://head:10001", []))
+
+
 @pytest.mark.parametrize(
     "error", [Exception("bare"), Exception(), OSError(111, "refused"), RuntimeError("two\nlines.")]
 )

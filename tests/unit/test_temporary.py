@@ -31,7 +31,7 @@ def test_it_is_where_python_makes_temporary_files(
 
 @pytest.mark.usefixtures("nowhere")
 def test_where_there_is_none_it_is_said_what_to_type() -> None:
-    with pytest.raises(ScratchError, match=r"set TMPDIR .* docker run --tmpfs /tmp"):
+    with pytest.raises(ScratchError, match=r"set TMPDIR .*docker run --tmpfs /tmp"):
         temporary_root()
 
 

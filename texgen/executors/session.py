@@ -185,9 +185,9 @@ def _no_answer(address: str, native: list[str]) -> ConfigError:
         return _no_cluster(address, reason)
     # What listens there may well be a cluster: Ray waits for its own process on this machine.
     return ConfigError(
-        f"--ray-address {address}: {reason}; if a cluster is there, this machine must be one of "
-        f"its nodes: `ray start --address {address} --num-cpus 0` makes it one; or submit the "
-        "build as a job, or use --no-ray"
+        f"--ray-address {address}: {reason}; start a cluster with `ray start --head`, or use "
+        "--no-ray. If one is there, this machine must be one of its nodes: "
+        f"`ray start --address {address} --num-cpus 0` makes it one"
     )
 
 
