@@ -150,7 +150,7 @@ def test_a_volume_that_is_full_says_so_and_goes_on_once_it_has_room(
     image: Image, data: Path, plain: dict[str, bytes]
 ) -> None:
     name = f"texgen-test-{data.parent.name}"
-    small = ("--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=6m,mode=1777")
+    small = ("--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=1m,mode=1777")
     docker("volume", "create", *small, name)
     try:
         full = f"{NOBODY} --volume {data}:/data --volume {name}:/data/out"
