@@ -94,6 +94,10 @@ class InterruptedBuildError(TexgenError):
         return str(self.args[0])
 
 
+class CodeDiffersError(ConfigError):
+    """A process or node that makes shards has another texgen than the command."""
+
+
 class EngineStartError(ConfigError):
     """An engine process cannot be started at all, so no sample can be made."""
 

@@ -78,6 +78,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with its exit code."""
     signals.catch(_leave)
     _open_standard_streams()
+    # Ray and torch start Python processes of their own: none looks in the current folder. Python
+    # 3.10 knows no such thing, and has theirs by name or by fork.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     code = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
