@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from texgen.errors import EngineStartError, SourceChangedError, StorageError, TexgenError
+from texgen.errors import CodeDiffersError, EngineStartError, SourceChangedError, StorageError, TexgenError
 from texgen.executors import Event, Executor, Failed, Finished, Logged, Progressed, Ticket
 from texgen.generate import ShardTask
 from texgen.heartbeat import RunningShard
 from texgen.types import Shard, ShardRecord, shard_name
 
-_FATAL = (EngineStartError, StorageError)
+_FATAL = (CodeDiffersError, EngineStartError, StorageError)
 """What would meet every further shard too."""
 
 _WAIT_S = 0.5

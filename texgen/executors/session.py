@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import ray
+from ray.job_config import JobConfig
 
 from texgen import signals
 from texgen.errors import ConfigError
@@ -104,6 +105,7 @@ def _start(address: str | None, workers: int | None) -> None:
     # Ray warns that it leaves SIGTERM alone outside the main thread, which is wanted.
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    quiet |= _without_current_folder(address)
     if address is None:
         # "local" even where RAY_ADDRESS names a cluster: that takes --ray-address auto.
         ray.init(
@@ -116,6 +118,20 @@ def _start(address: str | None, workers: int | None) -> None:
     else:
         _check_reachable(address)
         ray.init(address=address, **quiet)
+
+
+def _without_current_folder(address: str | None) -> dict[str, Any]:
+    """Options with which Ray does not put the driver's folder in front of its workers' path.
+
+    `onnode` takes it away where it is; only, Ray itself imports Arrow before that.
+    """
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ or (address or "").startswith(_CLIENT):
+        # The job's own settings count, or Ray's client adds no folder.
+        return {}
+    config = JobConfig()
+    # Ray's own name for a driver whose folder means nothing to its workers.
+    config._client_job = True
+    return {"job_config": config}
 
 
 def _check_reachable(address: str) -> None:
