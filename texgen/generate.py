@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part
 from texgen.errors import ImageError, SampleError
+from texgen.identity import code_identity
 from texgen.images import decode
 from texgen.keys import texture_key
 from texgen.patches import cut_patches, mirror_to_minimum, patch_geometry
@@ -126,6 +127,7 @@ def generate_shard(
         sink.commit(part, path, writer.sha256, replace=replace_old)
     finally:
         part.unlink(missing_ok=True)
+    code = code_identity()
     record = ShardRecord(
         plan.split,
         plan.index,
@@ -136,6 +138,8 @@ def generate_shard(
         task.fingerprint,
         Timings(time.monotonic() - started, **asdict(clock), ended=time.time()),
         kept,
+        code.version,
+        code.digest,
     )
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record

@@ -80,6 +80,7 @@ class Index:
         config: `DatasetConfig.canonical`.
         splits: By name.
         partial: Whether some shards were left out when it was downloaded.
+        texgen: Version of the texgen that made it; None before there was such a field.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Index:
     config: dict[str, Any]
     splits: dict[str, SplitIndex]
     partial: bool = False
+    texgen: str | None = None
 
     @property
     def files(self) -> list[ManifestFile | ShardFile]:
@@ -112,6 +114,8 @@ def encode_index(index: Index) -> bytes:
     }
     if index.partial:
         card["partial"] = True
+    if index.texgen is not None:
+        card["texgen"] = index.texgen
     return json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"
 
 
@@ -190,7 +194,10 @@ def parse_index(data: bytes, mend: str = _RESTORE) -> Index:
         splits = {name: _split(split) for name, split in card["splits"].items()}
         _check_config(card["config"])
         name, fingerprint = (_typed(card[n], str, n) for n in ("name", "fingerprint"))
-        return Index(name, fingerprint, card["config"], splits, card.get("partial") is True)
+        partial, made_by = card.get("partial") is True, card.get("texgen")
+        if made_by is not None:
+            _typed(made_by, str, "texgen")
+        return Index(name, fingerprint, card["config"], splits, partial, made_by)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{INDEX} is damaged ({type(error).__name__}: {error}){mend}"
         raise DatasetError(message) from error

@@ -48,7 +48,7 @@ def drop_empty_elements() -> None:
         return
     os.environ["PYTHONPATH"] = os.pathsep.join(named)
     here = _current_folder()
-    if here not in map(os.path.abspath, named):
+    if here is not None and here not in map(os.path.abspath, named):
         sys.path[:] = [folder for folder in sys.path if folder != here]
 
 

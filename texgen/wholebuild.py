@@ -117,4 +117,3 @@ def _adopt_orphans() -> None:
     # Where there is no such thing, some processor time is missing from the figures.
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
-

@@ -8,7 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from texgen.errors import CodeDiffersError, EngineStartError, SourceChangedError, StorageError, TexgenError
+from texgen.errors import (
+    CodeDiffersError,
+    EngineStartError,
+    SourceChangedError,
+    StorageError,
+    TexgenError,
+)
 from texgen.executors import Event, Executor, Failed, Finished, Logged, Progressed, Ticket
 from texgen.generate import ShardTask
 from texgen.heartbeat import RunningShard

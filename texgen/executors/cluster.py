@@ -17,9 +17,10 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from texgen.errors import CodeDiffersError, TexgenError
+from texgen.executors import entry
 from texgen.executors.base import Event, Failed, Finished, Logged, Progressed, Ticket, ticket_of
 from texgen.executors.metrics import BuildMetrics
-from texgen.executors.onnode import NodeError, board_class, home, shard_function
+from texgen.executors.onnode import NodeError, home
 from texgen.executors.session import RaySession
 from texgen.generate import ShardTask
 from texgen.identity import code_differs, code_identity
@@ -85,8 +86,9 @@ class RayExecutor:
         self._tasks: dict[Ticket, ShardTask] = {}
         self._begun: list[Event] = []
         self._avoided: set[str] = set()
-        self._function: Any = ray.remote(shard_function())
-        self._home = home(same_machine=self._local)
+        ray.cloudpickle.register_pickle_by_value(entry)  # type: ignore[no-untyped-call]
+        self._function: Any = ray.remote(entry.texgen_shard)
+        self._home = home(local=self._local)
         # Now: this texgen may be installed anew while the build runs.
         self._code = str(code_identity())
         self._board = _open_board()
@@ -252,7 +254,7 @@ class _ToLog(io.TextIOBase):
 
 
 def _open_board() -> Any:  # noqa: ANN401 - an actor handle
-    actor: Any = ray.remote(board_class())
+    actor: Any = ray.remote(entry.Board)
     # Beside the driver: nodes come and go, and a board that is lost shows no progress.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     return actor.options(num_cpus=0, scheduling_strategy=here).remote()

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,6 +17,7 @@ from ray.job_config import JobConfig
 from texgen import signals
 from texgen.errors import ConfigError
 from texgen.executors.native import NativeStderr
+from texgen.executors.sockets import private_folder, remove
 
 _ANSWER_S = 15.0
 """Within which a cluster must answer; Ray itself may wait forever."""
@@ -62,13 +64,14 @@ class RaySession:
         self._address = address
         self._workers = workers
         self._error: BaseException | None = None
+        self._folder = private_folder() if address is None else None
         self._settled = threading.Event()
         self._over = threading.Event()
         threading.Thread(target=self._live, name="texgen-ray", daemon=True).start()
         try:
             self._wait_for_start()
         except BaseException:
-            self._over.set()
+            self._end()
             raise
 
     def close(self) -> None:
@@ -76,11 +79,16 @@ class RaySession:
         # Its native part takes its own handler of SIGTERM away, and ours with it.
         with signals.kept():
             ray.shutdown()
+        self._end()
+
+    def _end(self) -> None:
         self._over.set()
+        if self._folder:
+            remove(self._folder)
 
     def _live(self) -> None:
         try:
-            _start(self._address, self._workers)
+            _start(self._address, self._workers, self._folder)
         except BaseException as error:  # noqa: BLE001 - raised where the start is waited for
             self._error = error
         self._settled.set()
@@ -97,7 +105,7 @@ class RaySession:
             raise _explained(self._address, self._error) from self._error
 
 
-def _start(address: str | None, workers: int | None) -> None:
+def _start(address: str | None, workers: int | None, folder: Path | None) -> None:
     # Ray would otherwise print a line about its usage statistics, and send them.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     for name, value in _SETTINGS.items():
@@ -113,6 +121,7 @@ def _start(address: str | None, workers: int | None) -> None:
             num_cpus=workers,
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
+            _temp_dir=str(folder) if folder else None,
             **quiet,
         )
     else:

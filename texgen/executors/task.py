@@ -96,6 +96,7 @@ def warm_pool(task: ShardTask, scratch: Path) -> EnginePool:
             timeout_s=task.sample_timeout_s,
             retries=task.sample_retries,
             scratch=scratch,
+            identity=task.config.engine,
         )
     return _warm[wanted]
 

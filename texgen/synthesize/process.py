@@ -116,6 +116,12 @@ class EngineProcess:
             raise
 
     @property
+    def identity(self) -> EngineIdentity:
+        """What the engine says it is."""
+        hello = self.hello
+        return EngineIdentity(hello.engine, hello.engine_version, hello.parameters, hello.encoders)
+
+    @property
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
@@ -268,5 +274,4 @@ def identify(spec: EngineSpec) -> EngineIdentity:
         raise EngineStartError(message) from error
     finally:
         scratch.cleanup()
-    hello = process.hello
-    return EngineIdentity(hello.engine, hello.engine_version, hello.parameters, hello.encoders)
+    return process.identity
