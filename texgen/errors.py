@@ -62,6 +62,34 @@ class ScratchError(StorageError):
     """Files on their way to OUT cannot be written on this machine; on another they may."""
 
 
+class LimitError(TexgenError):
+    """The system gives a process no more memory, threads, processes or open files."""
+
+
+class ImageMemoryError(LimitError):
+    """This machine has too little memory for an image, of which another may make a texture.
+
+    Args:
+        width: Width of the image, px.
+        height: Height of the image, px.
+        source: Where it is, relative to SRC; empty where whoever decodes does not know.
+    """
+
+    def __init__(self, width: int, height: int, source: str = "") -> None:
+        super().__init__(width, height, source)
+        self.width = width
+        self.height = height
+        self.source = source
+
+    def __str__(self) -> str:
+        return (
+            f"memory does not suffice for {self.source or 'an image'} of {self.width} x "
+            f"{self.height} pixels: raise the limit (`ulimit -v`, or the memory of the container "
+            "or job), take fewer --workers, or make such images failed rows of a new OUT with "
+            f"--max-pixels {self.width * self.height - 1}"
+        )
+
+
 class OutputError(TexgenError):
     """A command's result cannot be printed."""
 

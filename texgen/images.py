@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from texgen.errors import ImageError
+from texgen.errors import ImageError, ImageMemoryError
 from texgen.types import Pixels
 
 MAX_PIXELS = 178_956_970
@@ -37,6 +37,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
     Raises:
         ImageError: With the code of what is wrong.
+        ImageMemoryError: If the machine has too little memory for it.
     """
     if not data:
         raise ImageError("image_empty")
@@ -53,9 +54,12 @@ def _decode(data: bytes, max_pixels: int) -> Pixels:
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_size(image, max_pixels)
-            return _to_rgb(image)
-    except (ImageError, MemoryError):
-        # Too little memory says something about this machine, not about the image.
+            try:
+                return _to_rgb(image)
+            except MemoryError as error:
+                # It says something about this machine, so the image is no failed row.
+                raise ImageMemoryError(image.width, image.height) from error
+    except (ImageError, ImageMemoryError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise ImageError("image_too_large", str(error)) from error

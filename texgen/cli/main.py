@@ -15,6 +15,7 @@ import click
 from texgen import __version__, signals
 from texgen.cli.output import CLOSED_PIPE
 from texgen.errors import TexgenError
+from texgen.limits import limit_error
 
 _COMMANDS = {
     "analyze": "similarities, biases, sweeps of trained encoders; one page of all",
@@ -154,11 +155,17 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last place before a traceback
         if debug:
             traceback.print_exc()
-        _complain(
-            f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
-        )
+        _complain(str(limit_error(error) or _unforeseen(error)))
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _unforeseen(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        # The system's answer about a file, a device or a socket is no bug of ours.
+        what = f"{error.filename}: " if error.filename else ""
+        return f"{what}{error.strerror}; --debug shows where"
+    return f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
 
 
 def _complain(message: str) -> None:

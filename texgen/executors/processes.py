@@ -19,6 +19,7 @@ from texgen.executors.task import close_warm_pool, kill_warm_engines, run_task
 from texgen.generate import ShardTask
 from texgen.identity import code_differs, code_identity
 from texgen.launch import python_command
+from texgen.limits import limit_error
 from texgen.types import ShardRecord
 
 _STOP_S = 5.0
@@ -149,6 +150,8 @@ class _Slot:
         self.pipe.close()
         if self._process.stdin:
             self._process.stdin.close()
+        if code == -signal.SIGKILL:
+            return f"signal {-code}, which the system sends where memory is used up"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def _ended(self, patience_s: float) -> bool:
@@ -167,9 +170,13 @@ def serve(descriptor: str, code: str) -> None:
     # Ctrl-C reaches the whole foreground group; what it means is for the parent to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_follow_parent, daemon=True).start()
     pipe: Connection = Connection(int(descriptor))
     os.set_inheritable(int(descriptor), False)
+    try:
+        threading.Thread(target=_follow_parent, daemon=True).start()
+    except RuntimeError as error:
+        pipe.send(limit_error(error) or TexgenError(str(error)))
+        return
     if (found := str(code_identity())) != code:
         pipe.send(code_differs(found, code))
         return

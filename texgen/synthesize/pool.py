@@ -18,6 +18,7 @@ from texgen.errors import (
     SampleError,
     WorkerCrashedError,
 )
+from texgen.limits import limit_error
 from texgen.synthesize.process import EngineProcess, EngineSpec, Scratch
 from texgen.synthesize.protocol import Job, Texture
 from texgen.synthesize.threads import DaemonThreads
@@ -74,6 +75,7 @@ class EnginePool:
         Raises:
             SampleError: If it cannot be made.
             EngineStartError: If no engine process can be started.
+            LimitError: If the system starts no thread for it.
         """
         return self._submit(job).result()
 
@@ -143,7 +145,10 @@ class EnginePool:
         self.close()
 
     def _submit(self, job: Job) -> Future[Texture]:
-        return self._threads.submit(job)
+        try:
+            return self._threads.submit(job)
+        except RuntimeError as error:
+            raise limit_error(error) or error from error
 
     def _make(self, job: Job) -> Texture:
         with self._at_work(job.name):
