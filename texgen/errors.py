@@ -26,6 +26,10 @@ FAILURES = {
 """Code to text of a failed row's ``error``: fixed, so that manifests are reproducible."""
 
 
+_LARGE = 10_000_000
+"""Pixels of an image that may itself be what uses memory up."""
+
+
 class TexgenError(Exception):
     """Base of all; ``exit_code`` is what the command line ends with."""
 
@@ -82,12 +86,15 @@ class ImageMemoryError(LimitError):
         self.source = source
 
     def __str__(self) -> str:
-        return (
+        pixels = self.width * self.height
+        line = (
             f"memory does not suffice for {self.source or 'an image'} of {self.width} x "
             f"{self.height} pixels: raise the limit (`ulimit -v`, or the memory of the container "
-            "or job), take fewer --workers, or make such images failed rows of a new OUT with "
-            f"--max-pixels {self.width * self.height - 1}"
+            "or job), or take fewer --workers"
         )
+        if pixels >= _LARGE:
+            line += f"; --max-pixels {pixels - 1} makes such images failed rows of a new OUT"
+        return line
 
 
 class OutputError(TexgenError):

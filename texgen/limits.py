@@ -12,7 +12,7 @@ _MEMORY = (
 )
 _PROCESSES = (
     "the system starts no more threads or processes for this user: raise the limit (`ulimit -u`, "
-    "or the pids limit of the container or job), or take fewer --workers"
+    "the pids limit of the container or job, or `ulimit -v`), or take fewer --workers"
 )
 _FILES = "too many files are open: raise the limit (`ulimit -n`)"
 _BY_NUMBER = {
@@ -21,9 +21,14 @@ _BY_NUMBER = {
     errno.EMFILE: _FILES,
     errno.ENFILE: "too many files are open on this machine: raise the limit (`sysctl fs.file-max`)",
 }
-_NO_THREAD = "can't start new thread"
-_NO_MEMORY = ("cannot allocate memory", "failed to map segment", "out of memory")
-"""What a program says that cannot be loaded, in an `ImportError` like any other."""
+_BY_WORDS = {
+    "can't start new thread": _PROCESSES,
+    "failed to launch worker thread": _PROCESSES,
+    "cannot allocate memory": _MEMORY,
+    "failed to map segment": _MEMORY,
+    "out of memory": _MEMORY,
+}
+"""What Python, Arrow and the loader of programs say in errors without a type or number."""
 
 
 def limit_error(error: BaseException) -> LimitError | None:
@@ -31,15 +36,11 @@ def limit_error(error: BaseException) -> LimitError | None:
 
     Arrow's and NumPy's errors of too little memory are `MemoryError` too.
     """
-    text = str(error).lower()
-    mend = None
     if isinstance(error, MemoryError):
-        mend = _MEMORY
-    elif isinstance(error, OSError):
-        mend = _BY_NUMBER.get(error.errno or 0)
-    elif isinstance(error, RuntimeError) and _NO_THREAD in text:
-        # Python has no type for it.
-        mend = _PROCESSES
-    elif isinstance(error, ImportError) and any(words in text for words in _NO_MEMORY):
-        mend = _MEMORY
+        return LimitError(_MEMORY)
+    if isinstance(error, OSError) and error.errno:
+        mend = _BY_NUMBER.get(error.errno)
+    else:
+        text = str(error).lower()
+        mend = next((mend for words, mend in _BY_WORDS.items() if words in text), None)
     return None if mend is None else LimitError(mend)
