@@ -17,7 +17,7 @@ from ray.job_config import JobConfig
 from texgen import signals
 from texgen.errors import ConfigError
 from texgen.executors.native import NativeStderr
-from texgen.executors.sockets import private_folder, remove
+from texgen.executors.needs import check_limits, private_folder, remove
 
 _ANSWER_S = 15.0
 """Within which a cluster must answer; Ray itself may wait forever."""
@@ -64,6 +64,8 @@ class RaySession:
         self._address = address
         self._workers = workers
         self._error: BaseException | None = None
+        if address is None:
+            check_limits()
         self._folder = private_folder() if address is None else None
         self._settled = threading.Event()
         self._over = threading.Event()
@@ -108,6 +110,8 @@ class RaySession:
 def _start(address: str | None, workers: int | None, folder: Path | None) -> None:
     # Ray would otherwise print a line about its usage statistics, and send them.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What the user wants to hear of texgen would end Ray's own processes.
+    os.environ.pop("PYTHONWARNINGS", None)
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     # Ray warns that it leaves SIGTERM alone outside the main thread, which is wanted.

@@ -1,8 +1,9 @@
-"""A folder that is short enough for the sockets of a local Ray."""
+"""What a local Ray needs of the machine, which it would otherwise end without, and not say so."""
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -14,8 +15,39 @@ _LONGEST = 40
 Ray makes it of this folder, a session's name of up to 42 and ``/sockets/plasma_store``."""
 
 
+_ROOM = 64 << 20
+"""Bytes that are free in the folder: Ray's logs have some hundred kilobytes, and sockets none."""
+
+_LEAST = {
+    # Measured with two workers, which took 1.7 GiB of addresses in one process and 211 threads.
+    "ulimit -v": (resource.RLIMIT_AS, 3 << 30, "bytes of addresses in a process"),
+    "ulimit -f": (resource.RLIMIT_FSIZE, 256 << 20, "bytes in a file"),
+    "ulimit -u": (resource.RLIMIT_NPROC, 256, "threads"),
+}
+
+
+def check_limits() -> None:
+    """Refuses to start a local Ray under limits that it cannot live with.
+
+    Raises:
+        ConfigError: If one is too low; names it.
+    """
+    for command, (number, least, what) in _LEAST.items():
+        limit = resource.getrlimit(number)[0]
+        # Nobody counts the superuser's processes.
+        exempt = number == resource.RLIMIT_NPROC and os.geteuid() == 0
+        if limit != resource.RLIM_INFINITY and limit < least and not exempt:
+            message = (
+                f"Ray needs at least {least} {what}, and the limit is {limit}: raise it "
+                f"(`{command}`), or use --no-ray"
+            )
+            raise ConfigError(message)
+
+
 def private_folder() -> Path | None:
     """Makes a folder for a local Ray, where its usual one will not do; None where that will.
+
+    The system's limit of a socket's path is short, and ``TMPDIR`` may be long, full or not there.
 
     The folder is the user's alone; whoever asked for it deletes it with `remove`.
 
@@ -32,14 +64,14 @@ def private_folder() -> Path | None:
         except OSError:
             tried.append(place)
             continue
-        if _fits(folder):
+        if _fits(folder) and _has_room(folder):
             return folder
         folder.rmdir()
         tried.append(place)
     message = (
-        f"Ray needs a folder with a short path for its sockets, and {usual} is too long or not to "
-        f"be written to; nor will {', '.join(tried)} do: set RAY_TMPDIR to a folder of at most "
-        f"{_LONGEST - len('/ray')} bytes that can be written, or use --no-ray"
+        f"Ray needs a folder with a short path for its sockets and {_ROOM >> 20} MiB of room: "
+        f"neither {usual} nor {', '.join(dict.fromkeys(tried))} will do; set RAY_TMPDIR to a "
+        f"writable folder whose path has at most {_LONGEST - len('/ray')} bytes, or use --no-ray"
     )
     raise ConfigError(message)
 
@@ -62,4 +94,8 @@ def _writable(place: Path, name: str) -> bool:
     """Whether a folder of that name can be made there, or is there and can be written to."""
     folder = place / name
     there = folder if folder.exists() else place
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and _has_room(there)
+
+
+def _has_room(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free >= _ROOM
