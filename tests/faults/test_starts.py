@@ -102,7 +102,7 @@ def test_ctrl_c_reaches_no_task_process_that_starts(
 
     def task_starts() -> bool:
         with contextlib.suppress(psutil.Error):
-            return any("spawn_main" in " ".join(p.cmdline()) for p in descendants(process))
+            return any("texgen-task" in p.cmdline() for p in descendants(process))
         return False
 
     wait_until(task_starts, process)
