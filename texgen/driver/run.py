@@ -22,7 +22,6 @@ from texgen.driver.prepare import (
 from texgen.driver.pulse import HeartbeatWriter
 from texgen.driver.request import BuildRequest
 from texgen.driver.stop import StopRequest
-from texgen.driver.versions import check_same_texgen
 from texgen.driver.view import View
 from texgen.errors import InterruptedBuildError
 from texgen.index import stray_files
@@ -128,8 +127,8 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
         view.say(note)
     there = sink.list("") if overwrite else there
     left = find_left(plan, sink, there, options.part, retry_failed=options.retry_failed)
-    if left.missing and (line := check_same_texgen(left.records.values())):
-        view.say(line)
+    if left.note:
+        view.say(left.note)
     check_space(plan, left.rows, sink, options.workers or available_cpus())
     return plan, left
 
