@@ -173,8 +173,8 @@ def _explained(address: str | None, error: BaseException) -> ConfigError:
         return error
     if isinstance(error, UnicodeEncodeError):
         return ConfigError(
-            "Ray takes no command line and no working folder whose bytes are not UTF-8; "
-            "give paths by links with plain names, or use --no-ray"
+            "Ray takes no command line whose bytes are not UTF-8; give paths by links with plain "
+            "names, or use --no-ray"
         )
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     if address is None:
