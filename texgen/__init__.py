@@ -1,13 +1,17 @@
 """texgen: textures as non-semantic negatives for contrastive learning."""
 
-import importlib
-import logging
-from typing import TYPE_CHECKING, Any
+# First of all: until then `python -m texgen` imports from the current folder.
+from texgen.launch import leave_current_folder_out
 
-from texgen.patches import Patches, sample_patches
-from texgen.synthesize import synthesize
+leave_current_folder_out()
 
-__version__ = "0.1.0"
+import importlib  # noqa: E402
+import logging  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from texgen.patches import Patches, sample_patches  # noqa: E402
+from texgen.synthesize import synthesize  # noqa: E402
+from texgen.version import VERSION as __version__  # noqa: E402
 
 # Without a handler of the caller's, warnings would go to standard error by themselves.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

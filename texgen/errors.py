@@ -27,6 +27,10 @@ FAILURES = {
 """Code to text of a failed row's ``error``: fixed, so that manifests are reproducible."""
 
 
+_LARGE = 10_000_000
+"""Pixels of an image that may itself be what uses memory up."""
+
+
 class TexgenError(Exception):
     """Base of all; ``exit_code`` is what the command line ends with."""
 
@@ -63,6 +67,37 @@ class ScratchError(StorageError):
     """Files on their way to OUT cannot be written on this machine; on another they may."""
 
 
+class LimitError(TexgenError):
+    """The system gives a process no more memory, threads, processes or open files."""
+
+
+class ImageMemoryError(LimitError):
+    """This machine has too little memory for an image, of which another may make a texture.
+
+    Args:
+        width: Width of the image, px.
+        height: Height of the image, px.
+        source: Where it is, relative to SRC; empty where whoever decodes does not know.
+    """
+
+    def __init__(self, width: int, height: int, source: str = "") -> None:
+        super().__init__(width, height, source)
+        self.width = width
+        self.height = height
+        self.source = source
+
+    def __str__(self) -> str:
+        pixels = self.width * self.height
+        line = (
+            f"memory does not suffice for {self.source or 'an image'} of {self.width} x "
+            f"{self.height} pixels: raise the limit (`ulimit -v`, or the memory of the container "
+            "or job), or take fewer --workers"
+        )
+        if pixels >= _LARGE:
+            line += f"; --max-pixels {pixels - 1} makes such images failed rows of a new OUT"
+        return line
+
+
 class OutputError(TexgenError):
     """A command's result cannot be printed."""
 
@@ -93,6 +128,10 @@ class InterruptedBuildError(TexgenError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class CodeDiffersError(ConfigError):
+    """A process or node that makes shards has another texgen than the command."""
 
 
 class EngineStartError(ConfigError):

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, replace
 
 from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part
-from texgen.errors import ImageError, SampleError
+from texgen.errors import ImageError, ImageMemoryError, SampleError
+from texgen.identity import code_identity
 from texgen.images import decode
 from texgen.keys import texture_key
 from texgen.patches import cut_patches, mirror_to_minimum, patch_geometry
@@ -104,6 +105,7 @@ def generate_shard(
         SourceChangedError: If a photograph is not what was planned.
         SourceReadError: If the storage of a photograph failed.
         EngineStartError: If no engine can be started.
+        LimitError: If the machine has too little of something, memory for an image for one.
         StorageError: If the shard cannot be written.
     """
     started = time.monotonic()
@@ -126,6 +128,7 @@ def generate_shard(
         sink.commit(part, path, writer.sha256, replace=replace_old)
     finally:
         part.unlink(missing_ok=True)
+    code = code_identity()
     record = ShardRecord(
         plan.split,
         plan.index,
@@ -136,6 +139,8 @@ def generate_shard(
         task.fingerprint,
         Timings(time.monotonic() - started, **asdict(clock), ended=time.time()),
         kept,
+        code.version,
+        code.digest,
     )
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record
@@ -251,6 +256,8 @@ def _decode(
     except ImageError as error:
         _log.warning("%s: %s", entry.source, error)
         return error
+    except ImageMemoryError as error:
+        raise ImageMemoryError(error.width, error.height, entry.source) from error
     finally:
         clock.decode_s += time.monotonic() - started
 

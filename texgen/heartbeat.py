@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from texgen.config import Part
 from texgen.storage import Sink
-from texgen.whereabouts import is_gone_from_here
+from texgen.whereabouts import is_gone_from_here, is_suspended_here
 
 FOLDER = "_build/status"
 _BEATS = 6
@@ -72,8 +72,17 @@ class Heartbeat:
     born: str | None = None
 
     def is_gone(self, now: float) -> bool:
-        """Whether a run that has not said how it ended is known to be dead, or silent too long."""
-        return now - self.beat >= _BEATS * self.every_s or is_gone_from_here(asdict(self))
+        """Whether a run that has not said how it ended is known to be dead, or silent too long.
+
+        One that was stopped on this machine is silent, and is not gone.
+        """
+        about = asdict(self)
+        silent = now - self.beat >= _BEATS * self.every_s
+        return (silent and not is_suspended_here(about)) or is_gone_from_here(about)
+
+    def is_suspended(self) -> bool:
+        """Whether the run was stopped by Ctrl-Z or SIGSTOP; known on its own machine alone."""
+        return self.state == "running" and is_suspended_here(asdict(self))
 
 
 def heartbeat_path(part: Part | None) -> str:

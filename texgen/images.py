@@ -13,7 +13,7 @@ import numpy.typing as npt
 import PIL
 from PIL import Image, UnidentifiedImageError, features
 
-from texgen.errors import ImageError, MissingCodecError
+from texgen.errors import ImageError, ImageMemoryError, MissingCodecError
 from texgen.types import Pixels
 
 MAX_PIXELS = 178_956_970
@@ -66,6 +66,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     Raises:
         ImageError: With the code of what is wrong.
         MissingCodecError: If Pillow was built without the image's format.
+        ImageMemoryError: If the machine has too little memory for it.
     """
     if not data:
         raise ImageError("image_empty")
@@ -83,9 +84,12 @@ def _decode(data: bytes, max_pixels: int) -> Pixels:
         formats = ("TGA",) if _is_tga(data) else FORMATS
         with Image.open(io.BytesIO(data), formats=formats) as image:
             _check_size(image, max_pixels)
-            return _to_rgb(image)
-    except (ImageError, MemoryError):
-        # Too little memory says something about this machine, not about the image.
+            try:
+                return _to_rgb(image)
+            except MemoryError as error:
+                # It says something about this machine, so the image is no failed row.
+                raise ImageMemoryError(image.width, image.height) from error
+    except (ImageError, ImageMemoryError, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise ImageError("image_too_large", str(error)) from error

@@ -81,6 +81,7 @@ class Index:
         splits: By name.
         partial: Whether some shards were left out when it was downloaded.
         notes: What was seen in SRC and left out, a sentence each.
+        texgen: Version of the texgen that made it; None before there was such a field.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Index:
     splits: dict[str, SplitIndex]
     partial: bool = False
     notes: Sequence[str] = ()
+    texgen: str | None = None
 
     @property
     def files(self) -> list[ManifestFile | ShardFile]:
@@ -116,6 +118,8 @@ def encode_index(index: Index) -> bytes:
         card["partial"] = True
     if index.notes:
         card["notes"] = list(index.notes)
+    if index.texgen is not None:
+        card["texgen"] = index.texgen
     return json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"
 
 
@@ -195,8 +199,12 @@ def parse_index(data: bytes, mend: str = _RESTORE) -> Index:
         _check_config(card["config"])
         name, fingerprint = (_typed(card[n], str, n) for n in ("name", "fingerprint"))
         notes = [_typed(note, str, "a note") for note in card.get("notes", [])]
-        partial = card.get("partial") is True
-        return Index(name, fingerprint, card["config"], splits, partial, tuple(notes))
+        partial, made_by = card.get("partial") is True, card.get("texgen")
+        if made_by is not None:
+            _typed(made_by, str, "texgen")
+        return Index(
+            name, fingerprint, card["config"], splits, partial, notes=tuple(notes), texgen=made_by
+        )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{INDEX} is damaged ({type(error).__name__}: {error}){mend}"
         raise DatasetError(message) from error

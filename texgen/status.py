@@ -52,7 +52,8 @@ class Progress:
 
     Attributes:
         state: ``finished``; ``damaged`` where it was, and shards or their records are gone or
-            of another size since; ``running``; ``gone`` where a run ended without a word;
+            of another size since; ``running``; ``suspended`` where all runs were stopped on this
+            machine, as by Ctrl-Z; ``gone`` where a run ended without a word;
             ``stopped`` or ``failed`` where the last one said so; ``planned`` where none has
             made anything.
         name: The data set's name in its card.
@@ -168,7 +169,7 @@ def _finished(whole: bool) -> str:
 def _state(runs: Collection[Heartbeat], alive: Collection[Heartbeat]) -> str:
     """The state where there is none."""
     if alive:
-        return "running"
+        return "suspended" if all(run.is_suspended() for run in alive) else "running"
     if not runs:
         return "planned"
     # The end of a part is not that of the build.

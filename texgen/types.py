@@ -177,6 +177,8 @@ class ShardRecord:
         fingerprint: Of the build that it belongs to.
         timings: Where the time went.
         kept: Textures that an earlier run had made, before failed rows were tried again.
+        texgen: Version of the texgen that made it; None before records had one.
+        code: Digest of that texgen's own files, see `texgen.identity`; None likewise.
     """
 
     split: str
@@ -188,6 +190,8 @@ class ShardRecord:
     fingerprint: str
     timings: Timings
     kept: int = 0
+    texgen: str | None = None
+    code: str | None = None
 
     @property
     def samples(self) -> int:

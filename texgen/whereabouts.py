@@ -31,6 +31,15 @@ def is_gone_from_here(about: Mapping[str, Any]) -> bool:
     return _born(pid) not in {born, _HIDDEN}
 
 
+def is_suspended_here(about: Mapping[str, Any]) -> bool:
+    """Whether a process of this machine was stopped, as Ctrl-Z stops one, and may be continued."""
+    pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
+    if not (machine and born and isinstance(pid, int)) or machine != _machine():
+        return False
+    fields = _fields(pid)
+    return bool(fields) and fields[19] == born and fields[0] in {"T", "t"}
+
+
 @lru_cache(maxsize=1)
 def _machine() -> str | None:
     """This boot of this machine, and the processes that are numbered alike; None if unknown."""
@@ -44,13 +53,20 @@ def _machine() -> str | None:
 
 def _born(pid: int) -> str | None:
     """When a process began, in the kernel's ticks; None where there is none, or a dead one."""
+    fields = _fields(pid)
+    if not fields:
+        return None if _is_nobody(pid) else _HIDDEN
+    return None if fields[0] in {"Z", "X"} else fields[19]
+
+
+def _fields(pid: int) -> list[str]:
+    """What the kernel says of a process, from its state on; nothing where that is not shown."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return None if _is_nobody(pid) else _HIDDEN
+        return []
     # The name before may hold anything, brackets too.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in {"Z", "X"} else fields[19]
+    return text.rpartition(")")[2].split()
 
 
 def _is_nobody(pid: int) -> bool:

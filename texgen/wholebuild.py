@@ -9,15 +9,18 @@ import os
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from texgen.errors import BuildFailedError
+from texgen.launch import python_command
 from texgen.synthesize import EngineSpec
 from texgen.temporary import temporary_root
+
+_COUNTED = "from texgen.wholebuild import count; sys.exit(count(sys.argv[1:]))"
+_TEXGEN = "from texgen.cli import main; main()"
 
 
 @dataclass(slots=True)
@@ -77,7 +80,7 @@ def _build(engine: EngineSpec, options: Sequence[str], cost: BuildCost) -> None:
     line += ["--engine-bin", engine.engine_bin] if engine.engine_bin else []
     line += ["--no-ray", "--quiet", "--json"]
     with tempfile.TemporaryDirectory(dir=temporary_root()) as folder:
-        counted = [sys.executable, "-m", "texgen.wholebuild", *line, "--out", f"{folder}/out"]
+        counted = [*python_command(_COUNTED), *line, "--out", f"{folder}/out"]
         done = subprocess.run(counted, capture_output=True, text=True, check=False)  # noqa: S603
     lines = done.stdout.splitlines()
     # 1 is for photographs that failed, and for other ends too, which print no summary.
@@ -91,7 +94,7 @@ def _build(engine: EngineSpec, options: Sequence[str], cost: BuildCost) -> None:
     cost.wall_s.append(times["wall_s"])
 
 
-def _counted(arguments: list[str]) -> int:
+def count(arguments: list[str]) -> int:
     """Runs `texgen` and prints what it and all processes below it took; its exit code.
 
     The kernel adds processor time up as each process is waited for. Engines end after the
@@ -99,7 +102,7 @@ def _counted(arguments: list[str]) -> int:
     """
     _adopt_orphans()
     started = time.monotonic()
-    code = subprocess.call([sys.executable, "-m", "texgen", *arguments])  # noqa: S603
+    code = subprocess.call([*python_command(_TEXGEN), *arguments])  # noqa: S603
     wall_s = time.monotonic() - started
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -115,7 +118,3 @@ def _adopt_orphans() -> None:
     # Where there is no such thing, some processor time is missing from the figures.
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
-
-
-if __name__ == "__main__":
-    sys.exit(_counted(sys.argv[1:]))

@@ -46,7 +46,6 @@ def raising(monkeypatch: pytest.MonkeyPatch):
         (InterruptedBuildError("stopped; go on", 143), 143),
         (click.UsageError("no such option --x"), 2),
         (ValueError("a bug\nover two lines"), 1),
-        (PermissionError(13, "Permission denied", "/x"), 1),
         (ConfigError("two\nlines"), 2),
     ],
 )
@@ -59,6 +58,20 @@ def test_an_error_is_one_line_and_its_exit_code(raising, capsys, error, code):
     assert captured.err.count("\n") == 1
     words = error.format_message() if isinstance(error, click.UsageError) else str(error)
     assert " ".join(words.split()) in captured.err
+
+
+def test_what_the_system_or_its_limits_refuse_is_no_bug(raising, capsys):
+    for error, told in (
+        (PermissionError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (MemoryError(), "memory is used up"),
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+    ):
+        raising(error)
+        assert run(["verify"]) == 1
+        printed = capsys.readouterr().err
+        assert told in printed
+        assert "report" not in printed
+        assert printed.count("\n") == 1
 
 
 def test_ctrl_c_outside_a_build_is_one_line_and_130(raising, capsys):

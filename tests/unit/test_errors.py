@@ -27,6 +27,8 @@ def example(kind: type[TexgenError]) -> TexgenError:
         return kind("stopped; go on", 143)
     if kind.__name__ == "TaskError":
         return kind("KeyError: 'x'", "Traceback")
+    if kind is errors.ImageMemoryError:
+        return kind(13_000, 13_000, "n01/a.jpg")
     return kind("train/a.jpg: put it back")
 
 
@@ -49,6 +51,7 @@ def test_a_message_is_one_line(kind):
 def test_exit_codes_are_those_of_the_contract():
     codes = {kind.__name__: example(kind).exit_code for kind in KINDS}
     two = {
+        "CodeDiffersError",
         "ConfigError",
         "SourceError",
         "SourceChangedError",
@@ -59,6 +62,15 @@ def test_exit_codes_are_those_of_the_contract():
     assert {name for name, code in codes.items() if code == 2} == two
     assert codes.pop("InterruptedBuildError") == 143
     assert set(codes.values()) == {1, 2}
+
+
+def test_an_image_too_large_for_the_memory_is_told_with_the_option_that_leaves_it_out():
+    large, small = errors.ImageMemoryError(13_000, 13_000, "n/a.jpg"), "a.jpg of 600 x 400"
+    assert "n/a.jpg of 13000 x 13000 pixels" in str(large)
+    assert "--max-pixels 168999999" in str(large)
+    # Whatever used the memory up, it was not this one.
+    assert small in str(errors.ImageMemoryError(600, 400, "n/a.jpg"))
+    assert "--max-pixels" not in str(errors.ImageMemoryError(600, 400, "n/a.jpg"))
 
 
 @pytest.mark.parametrize("code", FAILURES)

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from texgen.executors import ProcessExecutor, Progressed, Ticket
+from texgen.errors import CodeDiffersError
+from texgen.executors import Failed, ProcessExecutor, Progressed, Ticket
 from texgen.executors import processes as module
 
 
@@ -36,7 +37,7 @@ def test_sigterm_ends_a_task_wherever_it_strikes():
 
 def test_an_attempt_has_begun_when_it_is_given_out(monkeypatch: pytest.MonkeyPatch):
     # Its process may be stuck before it can say a word, and must be missed then.
-    monkeypatch.setattr(module, "_serve", _say_nothing)
+    monkeypatch.setattr(module, "_TASK", "import time; time.sleep(3600)")
     executor = ProcessExecutor(1)
     shard = SimpleNamespace(split="train", index=7)
     executor.submit(SimpleNamespace(shard=shard, attempt=2))
@@ -47,5 +48,19 @@ def test_an_attempt_has_begun_when_it_is_given_out(monkeypatch: pytest.MonkeyPat
         executor.close()
 
 
-def _say_nothing(pipe: object) -> None:
-    time.sleep(3600)
+def test_a_process_with_other_code_makes_no_shard(monkeypatch: pytest.MonkeyPatch):
+    # As after `pip install` in the middle of a build, when a process is replaced.
+    monkeypatch.setattr(module, "code_identity", lambda: "texgen 0.0.0 (code 0)")
+    executor = ProcessExecutor(1)
+    shard = SimpleNamespace(split="train", index=7)
+    executor.submit(SimpleNamespace(shard=shard, attempt=1))
+    try:
+        events = executor.wait(0)
+        deadline = time.monotonic() + 60
+        while len(events) < 2 and time.monotonic() < deadline:
+            events += executor.wait(0.5)
+        assert isinstance(events[1], Failed)
+        assert isinstance(events[1].error, CodeDiffersError)
+        assert "texgen 0.0.0 (code 0)" in str(events[1].error)
+    finally:
+        executor.close()

@@ -59,7 +59,7 @@ def test_after_rays_end_sigterm_is_handled_as_before(monkeypatch):
 
     monkeypatch.setattr(session.ray, "shutdown", shutdown)
     ended = object.__new__(RaySession)
-    ended._over = threading.Event()
+    ended._over, ended._folder = threading.Event(), None
     with signals.kept():
         signals.catch(lambda *_: None)
         ended.close()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.conftest import photograph
 from texgen import images
-from texgen.errors import ImageError, MissingCodecError
+from texgen.errors import ImageError, ImageMemoryError, MissingCodecError
 from texgen.images import decode
 
 
@@ -272,8 +272,9 @@ def test_running_out_of_memory_is_no_fault_of_the_image(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(Image.Image, "convert", exhausted)
-    with pytest.raises(MemoryError):
+    with pytest.raises(ImageMemoryError) as told:
         decode(LIKE_PILLOW["jpeg"])
+    assert (told.value.width, told.value.height) == (37, 29)
 
 
 def test_warnings_of_damaged_files_stay_inside(recwarn):

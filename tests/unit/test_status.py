@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -219,3 +221,25 @@ def test_what_is_printed_names_late_shards_and_the_run(out, capsys):
     assert "not heard of for " in lines[-1]
     assert run(["status", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "gone"
+
+
+def test_a_run_that_was_stopped_by_ctrl_z_is_not_gone_however_long_it_is_silent(out, capsys):
+    unfinished(out, without=[("val", 0)])
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        about = process_about(sleeper.pid)
+        said = Heartbeat("running", started=NOW - 5000, beat=NOW - 4000, part=None, **about)
+        LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        assert progress(out).state == "gone"  # silent, and runs: perhaps another's number
+        sleeper.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED | os.WNOWAIT)
+        assert progress(out).state == "suspended"
+        assert run(["status", str(out)]) == 0
+        printed = capsys.readouterr().out
+        assert "stopped (Ctrl-Z)" in printed
+        assert f"kill -CONT {sleeper.pid}" in printed
+        sleeper.send_signal(signal.SIGCONT)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert progress(out).state == "gone"

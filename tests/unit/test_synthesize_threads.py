@@ -45,3 +45,24 @@ def test_at_the_end_what_has_begun_is_finished_and_the_rest_is_cancelled():
     assert first.result(0) == 1
     with pytest.raises(RuntimeError):
         threads.submit(3)
+
+
+def test_a_thread_that_could_not_be_started_is_no_threads_work(monkeypatch):
+    # As under `ulimit -u`: later calls waited for it for good.
+    start = threading.Thread.start
+    refusals = iter([True, False, True])
+
+    def limited(thread: threading.Thread) -> None:
+        if next(refusals, False):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    release = threading.Event()
+    threads = DaemonThreads(2, "test", lambda n: (release.wait(20), n)[1])
+    with pytest.raises(RuntimeError, match="start new thread"):
+        threads.submit(1)
+    second, third = threads.submit(2), threads.submit(3)  # the thread that runs takes both
+    release.set()
+    assert (second.result(20), third.result(20)) == (2, 3)
+    threads.close()

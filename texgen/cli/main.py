@@ -16,6 +16,7 @@ import click
 from texgen import __version__, signals
 from texgen.cli.output import CLOSED_PIPE
 from texgen.errors import TexgenError
+from texgen.limits import limit_error
 from texgen.words import plain
 
 _COMMANDS = {
@@ -80,6 +81,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with its exit code."""
     signals.catch(_leave)
     _open_standard_streams()
+    # Ray and torch start Python processes of their own: none looks in the current folder. Python
+    # 3.10 knows no such thing, and has theirs by name or by fork.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     code = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
@@ -105,6 +109,9 @@ def _open_standard_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the terminal's encoding lacks is shown escaped, as standard error does.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if sys.stderr is None:
+        # Ray does not start without one.
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the process
 
 
 def run(arguments: list[str]) -> int:
@@ -158,11 +165,17 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last place before a traceback
         if debug:
             traceback.print_exc()
-        _complain(
-            f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
-        )
+        _complain(str(limit_error(error) or _unforeseen(error)))
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _unforeseen(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        # The system's answer about a file, a device or a socket is no bug of ours.
+        what = f"{error.filename}: " if error.filename else ""
+        return f"{what}{error.strerror}; --debug shows where"
+    return f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
 
 
 def _complain(message: str) -> None:

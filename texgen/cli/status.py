@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -25,6 +26,7 @@ _STATES = {
     "finished": "finished",
     "damaged": "finished once, but not all of it is there: `texgen verify` says what to do",
     "running": "running",
+    "suspended": "stopped (Ctrl-Z): `fg` in its shell, or `kill -CONT` as below, lets it go on",
     "gone": "not running: its last run ended without a word; the same `texgen build` goes on",
     "stopped": "not running: the same `texgen build` goes on",
     "failed": "not running: its last run failed, _build/logs says why; the same command goes on",
@@ -93,10 +95,15 @@ def _run(run: Heartbeat, now: float) -> str:
     line = f"  {part}process {run.pid} on {plain(run.host)} since {since}: "
     if run.state != "running":
         return line + f"{run.state} {duration_text(ago)} ago"
+    if run.is_suspended():
+        return line + f"stopped, not heard of for {duration_text(ago)}; kill -CONT {run.pid}"
     if not run.is_gone(now):
         shards = count_of(len(run.running), "shard")
         return line + f"{shards} in the making, {duration_text(ago)} ago"
-    return line + f"not heard of for {duration_text(ago)}"
+    line += f"not heard of for {duration_text(ago)}"
+    # Whether it was stopped or ended shows on its own machine alone.
+    here = run.host == socket.gethostname()
+    return line if here else line + f"; `texgen status` on {plain(run.host)} may know more"
 
 
 def _late(shard: RunningShard, usual_s: float) -> str:

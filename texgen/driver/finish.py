@@ -12,6 +12,7 @@ from typing import Any
 
 from texgen.ahead import map_ahead
 from texgen.digest import sha256_file, sha256_stream
+from texgen.driver.versions import one_version
 from texgen.errors import StorageError
 from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, encode_index
 from texgen.manifest import manifest_path, write_manifest
@@ -80,8 +81,10 @@ def finish(plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sin
     So a finished data set that was damaged or edited is put right again.
 
     Raises:
+        ConfigError: If parts of it were made by several versions of texgen.
         StorageError: If OUT cannot be written, or a record cannot be read.
     """
+    made_by = one_version(records.values())
     failures, written = Failures(), list[str]()
     splits = {}
     with scratch_folder(sink.scratch()) as folder:
@@ -96,7 +99,14 @@ def finish(plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sin
                 manifest.append(file)
             shards = [records[split.name, index] for index in range(split.shards)]
             splits[split.name] = _split_index(split, manifest, shards)
-    index = Index(plan.name, plan.fingerprint, dict(plan.config), splits, notes=plan.notes)
+    index = Index(
+        plan.name,
+        plan.fingerprint,
+        dict(plan.config),
+        splits,
+        notes=plan.notes,
+        texgen=made_by,
+    )
     data = encode_index(index)
     if not _same(sink, INDEX, hashlib.sha256(data).hexdigest()):
         sink.write(INDEX, data)

@@ -12,6 +12,7 @@ from texgen.ahead import map_ahead
 from texgen.config import DatasetConfig, Part, differences
 from texgen.driver.discard import discard
 from texgen.driver.retry import set_aside, set_aside_failed
+from texgen.driver.versions import check_same_texgen
 from texgen.errors import ConfigError, DatasetError, StorageError
 from texgen.index import DOWNLOADING, FINISH_DOWNLOAD, INDEX, Index, read_index
 from texgen.plan import PLAN, Plan, load_plan, save_plan
@@ -164,6 +165,7 @@ class Left:
         missing: Those of them without a record.
         retried: Those of them of which only failed rows are made.
         rows: Textures of the missing shards.
+        note: What is to be said of the finished ones; None where it is nothing.
     """
 
     records: Records
@@ -171,6 +173,7 @@ class Left:
     missing: tuple[Shard, ...]
     retried: frozenset[Shard]
     rows: int
+    note: str | None = None
 
 
 def find_left(
@@ -186,6 +189,7 @@ def find_left(
         retry_failed: Whether shards with failed rows are set aside, to be made again.
 
     Raises:
+        ConfigError: If there is something to make, and what is there another version made.
         StorageError: If OUT cannot be read or written.
     """
     own = tuple(
@@ -195,6 +199,8 @@ def find_left(
     )
     mine = frozenset(own)
     records = find_records(plan, sink, there, mine.__contains__)
+    work = any(s not in records or (retry_failed and records[s].failed) for s in own)
+    note = check_same_texgen(records.values()) if work else None
     again = set_aside_failed(records, mine.__contains__, sink) if retry_failed else []
     for shard in again:
         del records[shard]
@@ -202,7 +208,7 @@ def find_left(
     retried = {shard for shard in missing if earlier_path(*shard) in there}
     splits = {split.name: split for split in plan.splits}
     rows = sum(plan.shard_rows(splits[name], index) for name, index in missing)
-    return Left(records, own, missing, frozenset(retried.union(again)), rows)
+    return Left(records, own, missing, frozenset(retried.union(again)), rows, note)
 
 
 def find_records(

@@ -128,6 +128,8 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
     )
     there = sink.list("") if overwrite else there
     left = find_left(plan, sink, there, options.part, retry_failed=options.retry_failed)
+    if left.note:
+        view.say(left.note)
     check_space(plan, left.rows, sink, options.workers or available_cpus())
     return plan, left
 

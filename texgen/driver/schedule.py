@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from texgen.errors import (
+    CodeDiffersError,
     EngineStartError,
     MissingCodecError,
     SourceChangedError,
@@ -20,7 +21,7 @@ from texgen.generate import ShardTask
 from texgen.heartbeat import RunningShard
 from texgen.types import Shard, ShardRecord, shard_name
 
-_FATAL = (EngineStartError, MissingCodecError, StorageError)
+_FATAL = (CodeDiffersError, EngineStartError, MissingCodecError, StorageError)
 """What would meet every further shard too."""
 
 _WAIT_S = 0.5

@@ -6,8 +6,8 @@ import contextlib
 import io
 import logging
 import math
+import pickle
 import re
-import socket
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,12 +17,14 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from texgen.errors import EngineStartError, ScratchError, TexgenError
+from texgen.errors import CodeDiffersError, TexgenError
+from texgen.executors import entry
 from texgen.executors.base import Event, Failed, Finished, Logged, Progressed, Ticket, ticket_of
 from texgen.executors.metrics import BuildMetrics
+from texgen.executors.onnode import NodeError, home
 from texgen.executors.session import RaySession
-from texgen.executors.task import run_task
 from texgen.generate import ShardTask
+from texgen.identity import code_differs, code_identity
 from texgen.types import ShardRecord
 
 _log = logging.getLogger(__name__)
@@ -82,10 +84,15 @@ class RayExecutor:
         self._engines = 1
         self._cpus_per_task = 1.0
         self._running: dict[Any, Ticket] = {}
+        self._tasks: dict[Ticket, ShardTask] = {}
         self._begun: list[Event] = []
         self._avoided: set[str] = set()
         self._told_of_memory = False
-        self._function: Any = ray.remote(_run_on_ray)
+        ray.cloudpickle.register_pickle_by_value(entry)  # type: ignore[no-untyped-call]
+        self._function: Any = ray.remote(entry.texgen_shard)
+        self._home = home(local=self._local)
+        # Now: this texgen may be installed anew while the build runs.
+        self._code = str(code_identity())
         self._board = _open_board()
         self._board_answer: Any = None
         self._board_asked = 0.0
@@ -122,7 +129,9 @@ class RayExecutor:
             name="texgen shard",
             label_selector=_all_but(self._avoided),
         )
-        self._running[function.remote(task, self._board)] = ticket_of(task)
+        reference = function.remote(self._home, self._code, pickle.dumps(task), self._board)
+        self._running[reference] = ticket_of(task)
+        self._tasks[ticket_of(task)] = task
         if self._local:
             # Nothing queues there, so one that never reports is stuck, and is not waiting.
             self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
@@ -141,10 +150,14 @@ class RayExecutor:
 
     def _outcome(self, reference: Any) -> list[Event]:  # noqa: ANN401 - Ray's references have no type
         ticket = self._running.pop(reference)
+        task = self._tasks.pop(ticket)
         try:
-            return [Finished(ticket, ray.get(reference))]
+            answer = ray.get(reference)
+            if isinstance(answer, dict):
+                return self._refused(task, answer)
+            return [Finished(ticket, answer)]
         except RayTaskError as error:
-            if isinstance(error.cause, _NodeError):
+            if isinstance(error.cause, NodeError):
                 return self._without_node(ticket, error.cause)
             return [Failed(ticket, error.cause, lost=False)]
         except RayError as error:
@@ -164,23 +177,38 @@ class RayExecutor:
         )
         return [Logged(line, warning=True)]
 
-    def _without_node(self, ticket: Ticket, failed: _NodeError) -> list[Event]:
+    def _without_node(self, ticket: Ticket, failed: NodeError) -> list[Event]:
         """Gives nothing more to a node that cannot make any shard, while there is another.
 
         It would fail shards faster than others make them, and so be given most of them.
         """
+        warning = self._avoid(failed)
+        if warning is None:
+            return [Failed(ticket, failed.error, lost=False)]
+        error = TexgenError(f"node {failed.host}: {failed.error}")
+        return [*warning, Failed(ticket, error, lost=True)]
+
+    def _refused(self, task: ShardTask, answer: dict[str, str]) -> list[Event]:
+        """Gives a shard that a node with another texgen was given to another node."""
+        error = code_differs(answer["other"], self._code)
+        warning = self._avoid(NodeError(error, answer["node"], answer["host"]))
+        if warning is None:
+            named = CodeDiffersError(f"node {answer['host']}: {error}")
+            return [Failed(ticket_of(task), named, lost=False)]
+        # It was not begun, so this is no further attempt.
+        self.submit(task)
+        return warning
+
+    def _avoid(self, failed: NodeError) -> list[Event] | None:
+        """Gives a node nothing more, and says so once; None where no other node is there."""
         first = failed.node not in self._avoided
         self._avoided.add(failed.node)
         others = None if self._local else _capacity(self._avoided)
         if not others:
-            return [Failed(ticket, failed.error, lost=False)]
+            return None
         self.capacity = others
         line = f"node {failed.host}: {failed.error}; it gets no more shards"
-        warning = [Logged(line, warning=True)] if first else []
-        return [
-            *warning,
-            Failed(ticket, TexgenError(f"node {failed.host}: {failed.error}"), lost=True),
-        ]
+        return [Logged(line, warning=True)] if first else []
 
     def _read_board(self) -> list[Event]:
         """What tasks have reported; a lost board costs the display, never the build."""
@@ -194,7 +222,7 @@ class RayExecutor:
             if not ready:
                 return []
             answer, self._board_answer = self._board_answer, None
-            events: list[Event] = ray.get(answer)
+            events: list[Event] = [pickle.loads(event) for event in ray.get(answer)]  # noqa: S301 - tasks' own bytes
         except RayError:
             self._board = _open_board()
             self._board_answer = None
@@ -211,7 +239,7 @@ class RayExecutor:
         """See `Executor.cancel`."""
         for reference, running in list(self._running.items()):
             if running == ticket:
-                del self._running[reference]
+                del self._running[reference], self._tasks[ticket]
                 with contextlib.suppress(RayError):
                     ray.cancel(reference, force=True)
 
@@ -240,49 +268,11 @@ class _ToLog(io.TextIOBase):
         return len(text)
 
 
-class _NodeError(TexgenError):
-    """What would meet every shard on one node, and perhaps on no other.
-
-    Args:
-        error: What it is.
-        node: Ray's id of the node, hex.
-        host: Its name.
-    """
-
-    def __init__(self, error: TexgenError, node: str, host: str) -> None:
-        super().__init__(error, node, host)
-        self.error = error
-        self.node = node
-        self.host = host
-
-
-class _Board:
-    """An actor on which tasks leave events for the driver."""
-
-    def __init__(self) -> None:
-        self._events: list[Event] = []
-
-    def post(self, event: Event) -> None:
-        self._events.append(event)
-
-    def drain(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
-
-
 def _open_board() -> Any:  # noqa: ANN401 - an actor handle
-    actor: Any = ray.remote(_Board)
+    actor: Any = ray.remote(entry.Board)
     # Beside the driver: nodes come and go, and a board that is lost shows no progress.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     return actor.options(num_cpus=0, scheduling_strategy=here).remote()
-
-
-def _run_on_ray(task: ShardTask, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
-    try:
-        return run_task(task, lambda event: board.post.remote(event))
-    except (EngineStartError, ScratchError) as error:
-        node = ray.get_runtime_context().get_node_id()
-        raise _NodeError(error, node, socket.gethostname()) from None
 
 
 def _all_but(nodes: Collection[str]) -> dict[str, str] | None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
-from multiprocessing import connection, resource_tracker
+from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from types import FrameType
+from typing import TypeGuard
 
 from texgen.errors import TexgenError
 from texgen.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
 from texgen.executors.task import close_warm_pool, kill_warm_engines, run_task
 from texgen.generate import ShardTask
+from texgen.identity import code_differs, code_identity
+from texgen.launch import python_command
+from texgen.limits import limit_error
 from texgen.types import ShardRecord
 
 _STOP_S = 5.0
+_TASK = "from texgen.executors.processes import serve; serve(*sys.argv[2:])"
 
 
 class ProcessExecutor:
@@ -30,9 +34,9 @@ class ProcessExecutor:
     """
 
     def __init__(self, slots: int) -> None:
-        # A forked process would share locks and threads of this one.
-        self._context = multiprocessing.get_context("spawn")
         self._slots = slots
+        # Now: this texgen may be installed anew while the build runs.
+        self._code = str(code_identity())
         self._idle: list[_Slot] = []
         self._busy: dict[Ticket, _Slot] = {}
         self._begun: list[Event] = []
@@ -47,7 +51,7 @@ class ProcessExecutor:
 
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
-        slot = self._idle.pop() if self._idle else _Slot(self._context)
+        slot = self._idle.pop() if self._idle else _Slot(self._code)
         self._busy[ticket_of(task)] = slot
         # Nothing is in front of it, so one that never reports is stuck, and is not waiting.
         self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
@@ -67,7 +71,8 @@ class ProcessExecutor:
         events: list[Event] = []
         try:
             while slot.pipe.poll():
-                events.append(slot.pipe.recv())
+                event = slot.pipe.recv()
+                events.append(Failed(ticket, event, False) if _is_error(event) else event)
                 if isinstance(events[-1], Finished | Failed):
                     self._idle.append(self._busy.pop(ticket))
                     break
@@ -96,23 +101,36 @@ class ProcessExecutor:
             slot.end()
 
 
-class _Slot:
-    """A process and the pipe to it."""
+def _is_error(event: Event | TexgenError) -> TypeGuard[TexgenError]:
+    """Whether a process has said of itself that it can run no task."""
+    return isinstance(event, TexgenError)
 
-    def __init__(self, context: multiprocessing.context.SpawnContext) -> None:
-        self.pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(
-            target=_serve, args=(theirs,), name="texgen-task", daemon=True
-        )
-        # The first start would start it, and that unblocks the signal again.
-        resource_tracker.ensure_running()
-        # Blocked in the child for good: it would meet a Ctrl-C before it can ignore it.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        theirs.close()
+
+class _Slot:
+    """A process and the pipe to it.
+
+    It is no `multiprocessing.Process`: that one begins with imports from the current folder.
+
+    Args:
+        code: The command's `CodeIdentity`, as text.
+
+    Raises:
+        OSError: If the system starts no more processes.
+    """
+
+    def __init__(self, code: str) -> None:
+        self.pipe, theirs = Pipe()
+        with theirs:
+            line = [*python_command(_TASK), "texgen-task", str(theirs.fileno()), code]
+            # Blocked in the child for good: it would meet a Ctrl-C before it can ignore it.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                # Its standard input ends when this process does.
+                self._process = subprocess.Popen(  # noqa: S603
+                    line, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def stop(self) -> None:
         """Asks the process to end; its engines end with it."""
@@ -124,23 +142,44 @@ class _Slot:
         Args:
             patience_s: Time that it gets to end by itself.
         """
-        self._process.join(patience_s)
-        self._process.terminate()
-        self._process.join(_STOP_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        if not self._ended(patience_s):
+            self._process.terminate()
+            if not self._ended(_STOP_S):
+                self._process.kill()
+        code = self._process.wait()
         self.pipe.close()
-        code = self._process.exitcode
-        return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        if self._process.stdin:
+            self._process.stdin.close()
+        if code == -signal.SIGKILL:
+            return f"signal {-code}, which the system sends where memory is used up"
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _ended(self, patience_s: float) -> bool:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience_s)
+        return self._process.returncode is not None
 
 
-def _serve(pipe: Connection) -> None:
-    """A process's life: shard after shard, until the pipe or the parent ends."""
+def serve(descriptor: str, code: str) -> None:
+    """A process's life: shard after shard, until the pipe or the parent ends.
+
+    Args:
+        descriptor: Number of the pipe's end, open in this process.
+        code: The `CodeIdentity` that this process must have, as text.
+    """
     # Ctrl-C reaches the whole foreground group; what it means is for the parent to say.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    pipe: Connection = Connection(int(descriptor))
+    os.set_inheritable(int(descriptor), False)
+    try:
+        threading.Thread(target=_follow_parent, daemon=True).start()
+    except RuntimeError as error:
+        pipe.send(limit_error(error) or TexgenError(str(error)))
+        return
+    if (found := str(code_identity())) != code:
+        pipe.send(code_differs(found, code))
+        return
     guard = threading.Lock()
 
     def report(event: Event) -> None:
@@ -174,7 +213,5 @@ def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:
 
 def _follow_parent() -> None:
     """Ends this process when its parent has ended, even in the middle of a shard."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    os.read(0, 1)
+    os._exit(1)

@@ -9,13 +9,16 @@ import secrets
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import ray
+from ray.job_config import JobConfig
 
 from texgen import signals
 from texgen.errors import ConfigError, ScratchError
 from texgen.executors.native import NativeStderr
+from texgen.executors.needs import check_limits, private_folder, remove
 from texgen.temporary import temporary_root
 
 _ANSWER_S = 15.0
@@ -66,13 +69,16 @@ class RaySession:
         self._address = address
         self._workers = workers
         self._error: BaseException | None = None
+        if address is None:
+            check_limits()
+        self._folder = private_folder() if address is None else None
         self._settled = threading.Event()
         self._over = threading.Event()
         threading.Thread(target=self._live, name="texgen-ray", daemon=True).start()
         try:
             self._wait_for_start()
         except BaseException:
-            self._over.set()
+            self._end()
             raise
 
     def close(self) -> None:
@@ -80,11 +86,16 @@ class RaySession:
         # Its native part takes its own handler of SIGTERM away, and ours with it.
         with signals.kept():
             ray.shutdown()
+        self._end()
+
+    def _end(self) -> None:
         self._over.set()
+        if self._folder:
+            remove(self._folder)
 
     def _live(self) -> None:
         try:
-            _start(self._address, self._workers)
+            _start(self._address, self._workers, self._folder)
         except BaseException as error:  # noqa: BLE001 - raised where the start is waited for
             self._error = error
         self._settled.set()
@@ -101,14 +112,17 @@ class RaySession:
             raise _explained(self._address, self._error) from self._error
 
 
-def _start(address: str | None, workers: int | None) -> None:
+def _start(address: str | None, workers: int | None, folder: Path | None) -> None:
     # Ray would otherwise print a line about its usage statistics, and send them.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What the user wants to hear of texgen would end Ray's own processes.
+    os.environ.pop("PYTHONWARNINGS", None)
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     # Ray warns that it leaves SIGTERM alone outside the main thread, which is wanted.
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    quiet |= _without_current_folder(address)
     if address is None:
         # Ray itself would keep one in the home folder, which a container's user may not have.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -118,6 +132,7 @@ def _start(address: str | None, workers: int | None) -> None:
             num_cpus=workers,
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
+            _temp_dir=str(folder) if folder else None,
             **quiet,
         )
     else:
@@ -132,6 +147,20 @@ def _check_temporary_root() -> None:
     except ScratchError as error:
         message = f"Ray does not start: {error}; or use --no-ray"
         raise ConfigError(message) from error
+
+
+def _without_current_folder(address: str | None) -> dict[str, Any]:
+    """Options with which Ray does not put the driver's folder in front of its workers' path.
+
+    `onnode` takes it away where it is; only, Ray itself imports Arrow before that.
+    """
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ or (address or "").startswith(_CLIENT):
+        # The job's own settings count, or Ray's client adds no folder.
+        return {}
+    config = JobConfig()
+    # Ray's own name for a driver whose folder means nothing to its workers.
+    config._client_job = True
+    return {"job_config": config}
 
 
 def _check_reachable(address: str) -> None:
@@ -160,8 +189,8 @@ def _explained(address: str | None, error: BaseException) -> ConfigError:
         return error
     if isinstance(error, UnicodeEncodeError):
         return ConfigError(
-            "Ray takes no command line and no working folder whose bytes are not UTF-8; "
-            "give paths by links with plain names, or use --no-ray"
+            "Ray takes no command line whose bytes are not UTF-8; give paths by links with plain "
+            "names, or use --no-ray"
         )
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     if address is None:

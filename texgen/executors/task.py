@@ -14,6 +14,7 @@ from pathlib import Path
 from texgen.errors import TexgenError
 from texgen.executors.base import Event, Logged, Progressed, ticket_of
 from texgen.generate import ShardTask, generate_shard
+from texgen.limits import limit_error
 from texgen.source import open_source
 from texgen.storage import attempt_place, open_sink, storage_errors
 from texgen.synthesize import EnginePool, EngineSpec
@@ -61,7 +62,9 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
             return _run(task, report)
     except TexgenError:
         raise
-    except Exception as error:  # noqa: BLE001 - the one place where the unforeseen is turned into a typed error
+    except Exception as error:  # noqa: BLE001 - the one place where the unforeseen becomes a typed error
+        if limit := limit_error(error):
+            raise limit from None
         summary = f"{type(error).__name__}: {error}"
         raise TaskError(summary, traceback.format_exc()) from None
     finally:
@@ -96,6 +99,7 @@ def warm_pool(task: ShardTask, scratch: Path) -> EnginePool:
             timeout_s=task.sample_timeout_s,
             retries=task.sample_retries,
             scratch=scratch,
+            identity=task.config.engine,
         )
     return _warm[wanted]
 

@@ -11,12 +11,14 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
+from texgen.config import EngineIdentity
 from texgen.errors import (
     EngineStartError,
     RetryableEngineError,
     SampleError,
     WorkerCrashedError,
 )
+from texgen.limits import limit_error
 from texgen.synthesize.process import EngineProcess, EngineSpec, Scratch
 from texgen.synthesize.protocol import Job, Texture
 from texgen.synthesize.threads import DaemonThreads
@@ -41,6 +43,7 @@ class EnginePool:
         timeout_s: For one texture.
         retries: Further tries for a sample whose process failed.
         scratch: Where engines may keep temporary files; None is the system's place.
+        identity: What the engine must say it is; None takes any.
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class EnginePool:
         timeout_s: float = 120.0,
         retries: int = 2,
         scratch: Path | None = None,
+        identity: EngineIdentity | None = None,
     ) -> None:
         self._spec = spec
+        self._identity = identity
         self._timeout_s = timeout_s
         self._retries = retries
         self._window = max(_MIN_WINDOW, _WINDOW_PER_ENGINE * size)
@@ -70,6 +75,7 @@ class EnginePool:
         Raises:
             SampleError: If it cannot be made.
             EngineStartError: If no engine process can be started.
+            LimitError: If the system starts no thread for it.
         """
         return self._submit(job).result()
 
@@ -139,7 +145,10 @@ class EnginePool:
         self.close()
 
     def _submit(self, job: Job) -> Future[Texture]:
-        return self._threads.submit(job)
+        try:
+            return self._threads.submit(job)
+        except RuntimeError as error:
+            raise limit_error(error) or error from error
 
     def _make(self, job: Job) -> Texture:
         with self._at_work(job.name):
@@ -182,6 +191,7 @@ class EnginePool:
                 _log.warning("try %d to start an engine failed: %s", attempt + 1, error)
                 why = error.detail
                 continue
+            self._check_identity(process)
             with self._guard:
                 self._processes.add(process)
                 if not self._closed:
@@ -190,6 +200,17 @@ class EnginePool:
             self._discard(process)
             raise WorkerCrashedError("engine_crashed", "the pool was closed")
         message = f"the engine {self._spec.name!r} does not start: {why}"
+        raise EngineStartError(message)
+
+    def _check_identity(self, process: EngineProcess) -> None:
+        wanted, found = self._identity, process.identity
+        if wanted is None or found == wanted:
+            return
+        process.kill()
+        what = f"{found.name} {found.version}, and the build's is {wanted.name} {wanted.version}"
+        if (found.name, found.version) == (wanted.name, wanted.version):
+            what = f"another {found.name} {found.version} than the build's"
+        message = f"the engine here is {what}: install the same texgen on every node"
         raise EngineStartError(message)
 
     def _discard(self, process: EngineProcess) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from texgen.config import EngineIdentity
 from texgen.errors import EngineStartError, WorkerCrashedError, WorkerGarbageError
 from texgen.errors import WorkerTimeoutError as Timeout
+from texgen.limits import limit_error
 from texgen.synthesize import protocol
 from texgen.synthesize.locate import upstream_path, worker_path
 from texgen.synthesize.protocol import Hello, Job, Texture
@@ -117,6 +118,12 @@ class EngineProcess:
         except BaseException:
             self.kill()
             raise
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What the engine says it is."""
+        hello = self.hello
+        return EngineIdentity(hello.engine, hello.engine_version, hello.parameters, hello.encoders)
 
     @property
     def pid(self) -> int:
@@ -233,7 +240,8 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
     try:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)  # noqa: S603
     except OSError as error:
-        message = f"cannot start {command[0]}: {error.strerror}; install texgen again"
+        why = limit_error(error) or f"{error.strerror}; install texgen again"
+        message = f"cannot start {command[0]}: {why}"
         raise EngineStartError(message) from error
     for descriptor in _descriptors(process):
         os.set_blocking(descriptor, False)
@@ -271,5 +279,4 @@ def identify(spec: EngineSpec) -> EngineIdentity:
         raise EngineStartError(message) from error
     finally:
         scratch.cleanup()
-    hello = process.hello
-    return EngineIdentity(hello.engine, hello.engine_version, hello.parameters, hello.encoders)
+    return process.identity

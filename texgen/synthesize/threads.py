@@ -39,17 +39,18 @@ class DaemonThreads(Generic[A, R]):
         """Has the function called with ``argument`` when a thread is free.
 
         Raises:
-            RuntimeError: After `close`.
+            RuntimeError: After `close`; or if the system starts no thread and none runs, and then
+                the next call tries again.
         """
         future: Future[R] = Future()
         with self._guard:
             if self._closed:
                 message = "the threads have ended"
                 raise RuntimeError(message)
+            if len(self._threads) < min(self._size, self._unfinished + 1):
+                self._start()
             self._waiting.put((future, argument))
             self._unfinished += 1
-            if len(self._threads) < min(self._size, self._unfinished):
-                self._start()
         return future
 
     def close(self) -> None:
@@ -68,8 +69,14 @@ class DaemonThreads(Generic[A, R]):
     def _start(self) -> None:
         name = f"{self._name}_{len(self._threads)}"
         thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._threads:
+                raise
+            # Those that run do its work too.
+            return
         self._threads.append(thread)
-        thread.start()
 
     def _serve(self) -> None:
         while item := self._waiting.get():

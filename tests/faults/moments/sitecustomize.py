@@ -48,7 +48,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 def role() -> str | None:
     """What this process is in a build."""
     line = sys.orig_argv
-    if any("spawn_main" in word for word in line):
+    if "texgen-task" in line:
         return "task"
     if any(os.path.basename(word) == "default_worker.py" for word in line):
         return "ray"
