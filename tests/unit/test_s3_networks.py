@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from tests.store import KEY, SECRET, Store
 from tests.unit.file_server import serving
 from tests.unit.networks import Authority, ForwardProxy, proxy
+from texgen.cli.main import run
 from texgen.errors import ConfigError, StorageError
 from texgen.s3.client import _forget, secrets_of
 from texgen.s3.faults import is_passing, storage_error
@@ -147,3 +148,17 @@ def test_the_stores_words_are_one_line_without_credentials(reads, s3):
     assert said.isprintable()
     assert len(said) < 500
     assert not is_passing(error)
+    words = refused("AccessDenied", "The bucket b is not yours.")
+    said = str(storage_error("read", "s3://b/a", words, signed=True, secrets=("b", "not")))
+    assert said.endswith("(its words: The bucket … is … yours)")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9", "'http://127.0.0.1:9'", "http://h:9 ", "ftp://h"])
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_an_endpoint_in_the_environment_that_is_no_url_is_named(
+    url, name, reads, monkeypatch, capsys
+):
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    monkeypatch.setenv(name, url)
+    assert run(["status", "s3://bucket/out"]) == 2
+    assert capsys.readouterr().err.startswith(f"texgen: {name} is not a URL such as https://host")

@@ -487,6 +487,7 @@ def test_the_url_of_an_index_is_that_of_its_folder(finished, tmp_path):
         for number, url in enumerate(urls):
             fetched(url, tmp_path / str(number))
             assert tree(tmp_path / str(number)) == tree(finished)
+    assert open_remote("s3://bucket/set/index.json").place("a") == "s3://bucket/set/a"
 
 
 @pytest.mark.parametrize("written", ["a b/100%25/été", "a%20b/100%25/%C3%A9t%C3%A9"])

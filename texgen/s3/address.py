@@ -11,6 +11,7 @@ from texgen.errors import ConfigError
 SCHEME = "s3://"
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_ENDPOINT = re.compile(r"https?://[^\s'\"]+", re.IGNORECASE)
 _NOT_FOLDERS = {"", ".", ".."}
 
 
@@ -68,8 +69,19 @@ def parse(url: str) -> Address:
 
 
 def endpoint_from_environment() -> str | None:
-    """The endpoint that the usual variables name, None for Amazon's own."""
+    """The endpoint that the usual variables name, None for Amazon's own.
+
+    Raises:
+        ConfigError: If it is not a URL.
+    """
     if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-    return next((os.environ[name] for name in names if os.environ.get(name)), None)
+    name = next((name for name in names if os.environ.get(name)), None)
+    if name is None:
+        return None
+    if not _ENDPOINT.fullmatch(os.environ[name]):
+        # It may hold a password.
+        message = f"{name} is not a URL such as https://host:port; mind quotes and blanks in it"
+        raise ConfigError(message)
+    return os.environ[name]

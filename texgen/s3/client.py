@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from texgen.errors import StorageError
 from texgen.network.certificates import check_bundle
@@ -95,7 +95,11 @@ def secrets_of(endpoint: str | None) -> tuple[str, ...]:
     found = _credentials.get(endpoint)
     if found is None:
         return ()
-    kept = found.get_frozen_credentials()
+    try:
+        kept = found.get_frozen_credentials()
+    except (BotoCoreError, ClientError):
+        # A role's that cannot be renewed were in no request.
+        return ()
     return tuple(word for word in (kept.access_key, kept.secret_key, kept.token) if word)
 
 

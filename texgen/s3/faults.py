@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -173,7 +174,8 @@ def _words(error: ClientError, secrets: Sequence[str]) -> str:
     """The store's own words, on one line; empty where it says no more than its status does."""
     words = str(error.response.get("Error", {}).get("Message") or "")
     for secret in secrets:
-        words = words.replace(secret, "…")
+        # As a word: those of stores that somebody tries out are short.
+        words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", words)
     words = plain(" ".join(words.split())).rstrip(".")
     status = http.client.responses.get(_status(error), "")
     if words.lower() in ("", status.lower(), code_of(error).lower()):
