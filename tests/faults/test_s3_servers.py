@@ -159,6 +159,21 @@ def test_a_server_that_is_killed_and_started_again_ends_no_build(
     assert server.tree("out") == tree(undisturbed)
 
 
+def test_a_download_and_a_publication_wait_for_a_server_that_comes_back(
+    server, undisturbed, tmp_path
+):
+    lines = (["publish", undisturbed, "s3://bucket/set"],
+             ["download", "s3://bucket/set", "--out", tmp_path / "down", "--quiet"])  # fmt: skip
+    for line in lines:
+        server.kill()
+        process = subprocess.Popen(command(*line), stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        server.start()
+        _, said = process.communicate(timeout=200)
+        assert process.returncode == 0, said
+    assert server.tree("set") == tree(tmp_path / "down") == tree(undisturbed)
+
+
 def test_of_two_builds_at_once_one_is_told_of_the_other(
     server, forty, undisturbed, bad_worker, texgen
 ):
