@@ -105,6 +105,8 @@ _MENDS = {
     "InvalidObjectState": "restore the object from its archive first",
     "InvalidToken": _RENEW,
     "NoSuchBucket": "check its name, and make it first if it is to be OUT's",
+    # What stores made of the s3s crate say to a key that they do not know.
+    "NotSignedUp": "name a key that this store knows in AWS_ACCESS_KEY_ID",
     "PermanentRedirect": _REGION,
     "QuotaExceeded": "make room there, or raise the quota",
     "RequestTimeTooSkewed": "set this machine's clock",
