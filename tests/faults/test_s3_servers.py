@@ -25,6 +25,7 @@ from texgen.s3.client import _forget
 from texgen.s3.faults import ChangedObjectError
 from texgen.s3.file import ObjectFile
 from texgen.store import TextureStore
+from texgen.streaming import webdataset
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -83,6 +84,8 @@ def test_all_commands_do_on_a_server_what_they_do_in_a_folder(
     assert server.tree("public set/ü") == tree(undisturbed)
     ok(texgen("download", "s3://bucket/public set/ü", "--out", tmp_path / "down", "--quiet"))
     assert tree(tmp_path / "down") == tree(undisturbed)
+    stream = webdataset(OUT, shuffle=0, decode=None)
+    assert {sample["__key__"] for sample in stream} == set(TextureStore(undisturbed).keys())
     there, here = TextureStore(OUT), TextureStore(undisturbed)
     assert list(there.keys()) == list(here.keys())
     assert all(there.read(key) == here.read(key) for key in list(here.keys()))
