@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,6 +76,17 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     pauses: list[int] = []
     monkeypatch.setattr(retry, "_pause", pauses.append)
+    return pauses
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """No settings of networks, and no pauses: those that were asked for."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE") or "SSL_CERT" in name:
+            monkeypatch.delenv(name)
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
     return pauses
 
 
