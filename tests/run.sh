@@ -30,4 +30,11 @@ step cargo fmt --manifest-path fuzz/Cargo.toml --check
 step cargo clippy --manifest-path fuzz/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" \
     --release --locked --no-default-features --quiet -- -D warnings
 cd ..
-step pytest "$@"
+if [ $# -gt 0 ]; then
+    step pytest "$@"
+else
+    # Tests of single parts run side by side. Those of whole builds, clusters and faults have the
+    # machine to themselves, since they strike at moments and count processes.
+    step pytest --numprocesses auto --dist loadfile tests/unit tests/train tests/evaluate
+    step pytest tests --ignore tests/unit --ignore tests/train --ignore tests/evaluate
+fi
