@@ -141,7 +141,7 @@ def test_an_image_that_needs_more_memory_than_the_container_has_costs_its_own_sh
     done = image.run(options, *line(way))
     assert done.returncode == 1, done.stderr
     assert "1 shard could not be made" in done.stderr
-    assert ("signal 9" if way else "memory is used up") in done.stderr
+    assert ("signal 9" if way else "low on memory") in done.stderr
     assert made(data) == SHARDS
 
 
