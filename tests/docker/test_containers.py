@@ -149,6 +149,9 @@ def test_an_image_that_needs_more_memory_than_the_container_has_costs_its_own_sh
 def test_a_volume_that_is_full_says_so_and_goes_on_once_it_has_room(
     image: Image, data: Path, plain: dict[str, bytes]
 ) -> None:
+    # Docker would make it, as the superuser's.
+    (data / "out").mkdir()
+    (data / "out").chmod(0o777)
     name = f"texgen-test-{data.parent.name}"
     small = ("--opt=type=tmpfs", "--opt=device=tmpfs", "--opt=o=size=1m,mode=1777")
     docker("volume", "create", *small, name)
