@@ -118,7 +118,7 @@ def other_columns(place: Path, jpeg: bytes) -> None:
 
 
 def no_label(place: Path, jpeg: bytes) -> None:
-    write_tar(place / "x.tar", [("1.jpg", jpeg), ("1.cls", b"ant")])
+    write_tar(place / "x.tar", [("1.jpg", jpeg), ("1.cls", b"1.5")])
 
 
 def empty_tar(place: Path, jpeg: bytes) -> None:

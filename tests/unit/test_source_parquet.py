@@ -181,7 +181,11 @@ def test_a_damaged_file_is_a_problem_with_its_byte_and_others_are_listed(damage,
     ("table", "said"),
     [
         ({"picture": [b"x"]}, "has the columns picture: binary; expected one of images"),
-        ({"image": [{"bytes": b"x"}], "label": ["ant"]}, "label is of string; expected int64"),
+        ({"image": [b"x"], "label": [[1, 2]]}, "label is of lists.*--label-field none"),
+        ({"image": [b"x"], "class": [1], "category": [2]}, "class or category; add --label-field"),
+        ({"image": ["a.jpg"]}, "holds paths or URLs of images, not the images"),
+        ({"image": [[b"x"]]}, "holds lists; a row must hold one image"),
+        ({"image": [{"bytes": b"x"}], "label": [0.5]}, "its labels are not whole numbers"),
     ],
 )
 def test_columns_that_do_not_fit_are_named(table, said, tmp_path):

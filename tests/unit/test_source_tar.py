@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -80,7 +82,8 @@ def test_links_devices_and_folders_are_told_apart_from_files(tmp_path):
             info = tarfile.TarInfo(f"{number}.jpg")
             info.type, info.linkname = kind, "/etc/passwd"
             tar.addfile(info)
-    assert [m.kind for m in scan(path)] == ["other"] * 5 + ["folder"]
+    kinds = ["symbolic link", "hard link", "device", "device", "pipe", "folder"]
+    assert [m.kind for m in scan(path)] == kinds
 
 
 def test_sparse_files_are_passed_over(tmp_path):
@@ -93,8 +96,8 @@ def test_sparse_files_are_passed_over(tmp_path):
     path = tmp_path / "x.tar"
     path.write_bytes(b"".join(body))
     assert [(m.name, m.kind) for m in scan(path)] == [
-        (b"a.jpg", "other"),
-        (b"a.jpg", "other"),
+        (b"a.jpg", "sparse file"),
+        (b"a.jpg", "sparse file"),
         (b"b.jpg", "file"),
     ]
 
@@ -194,3 +197,47 @@ def test_what_is_no_file_is_not_opened(make: Callable[[Path], None], tmp_path):
     make(tmp_path / "x.tar")
     with pytest.raises(FileNotFoundError):
         LocalFiles().open(str(tmp_path / "x.tar"))
+
+
+def joined(folder: Path, *parts: bytes) -> Path:
+    path = folder / "x.tar"
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+def test_what_cat_joins_is_read_to_its_end(tmp_path):
+    one = write_tar(tmp_path / "1.tar", [("a.jpg", b"a" * 600)]).read_bytes()
+    two = write_tar(tmp_path / "2.tar", [("b.jpg", b"b")], format=tarfile.PAX_FORMAT).read_bytes()
+    for between in (b"", bytes(BLOCK), bytes(1 << 20)):
+        path = joined(tmp_path, one, between, two, bytes(700))
+        assert [name for name, _, _ in files(path)] == [b"a.jpg", b"b.jpg"]
+    # A lone empty block ends a tar too.
+    path = joined(tmp_path, one[: 3 * BLOCK], bytes(BLOCK), two)
+    assert [name for name, _, _ in files(path)] == [b"a.jpg", b"b.jpg"]
+    with pytest.raises(SourceError, match="cut off"):
+        scan(joined(tmp_path, one, two[: 2 * BLOCK]))
+
+
+@pytest.mark.parametrize("behind", [b"signature", b"x" * 5000, header()[7:]])
+def test_what_is_not_a_tar_behind_the_end_is_named_with_both_bytes(behind, tmp_path):
+    path = joined(tmp_path, header(), END, behind)
+    with pytest.raises(
+        SourceError, match="^x.tar ends at byte 1536 and goes on at byte 1536 "
+    ) as e:
+        scan(path)
+    assert str(e.value).endswith("truncate -s 1536")
+    path.write_bytes(path.read_bytes()[:1536])
+    assert len(scan(path)) == 1
+
+
+@pytest.mark.skipif(not shutil.which("tar"), reason="GNU tar is not here")
+@pytest.mark.parametrize("form", ["v7", "oldgnu", "gnu", "ustar", "posix"])
+def test_hard_links_of_every_format_of_tar_name_their_target(form, tmp_path):
+    (tmp_path / "d" / "n1").mkdir(parents=True)
+    (tmp_path / "d" / "n1" / "a.jpg").write_bytes(b"abc")
+    (tmp_path / "d" / "n1" / "b.jpg").hardlink_to(tmp_path / "d" / "n1" / "a.jpg")
+    path = tmp_path / "x.tar"
+    command = ["tar", f"--format={form}", "--sort=name", "-cf", str(path), "-C", "d", "n1"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    last = scan(path)[-1]
+    assert (last.name, last.kind, last.link) == (b"n1/b.jpg", "hard link", b"n1/a.jpg")

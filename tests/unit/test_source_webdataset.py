@@ -125,8 +125,10 @@ def test_samples_without_an_image_and_what_is_no_file_are_counted(tmp_path):
     found: list[SourceError] = []
     source = open_source(SourceSpec(str(tmp_path)), found.append)
     (split,) = source.splits()
-    assert "2 samples of 'train' without an image ignored" in split.notes
-    assert "1 links, devices or sparse files in the tars of 'train' ignored" in split.notes
+    assert "2 samples of 'train' without an image ignored (their files: .txt, .cls)" in split.notes
+    assert "1 symbolic link in the tars of 'train' ignored" in split.notes
+    hidden = "2 images of 'train' with a step of the path that begins with a dot ignored"
+    assert hidden in split.notes
     # Others of the split have a label.
     assert [str(error).partition(" has no label")[0] for error in found] == [
         "a.tar!1.jpg", "b.tar!/r/1.jpg",
@@ -139,16 +141,18 @@ def test_two_images_of_a_sample_or_of_a_key_are_problems_that_name_both(tmp_path
     (tmp_path / "a.tar").rename(tmp_path / "c.tar")
     write_tar(tmp_path / "a.tar", [("1.jpg", b""), ("1.png", b""), ("2.jpg", b"")])
     (tmp_path / "c.tar").unlink()
-    assert problems(tmp_path) == [
-        "a.tar!1.jpg and a.tar!1.png are images of one sample (1); keep one of them",
-        "a.tar!2.jpg and b.tar!2.webp give one key (2); rename one",
-    ]
+    one, other = problems(tmp_path)
+    assert one.startswith("a.tar!1.jpg and a.tar!1.png are images of one sample, since a key ends")
+    assert one.endswith("choose by --image-field jpg or png")
+    assert other.startswith("a.tar!2.jpg and b.tar!2.webp give one key (2); rename one")
+    assert "--keys file" in other
 
 
 @pytest.mark.parametrize(
     ("label", "said"),
-    [("", "is no label"), ("ant", "is no label"), ("-2", "is no label"), ("1.5", "is no label"),
-     ("2000000", "no index"), ("9" * 40, "has no label"), ("-1", "has no label")],
+    [("", "is ''; expected"), ("ant", "is 'ant'; expected"), ("-2", "is '-2'; expected"),
+     ("1.5", "is '1.5'; expected"), ("2000000", "no index"), ("9" * 40, "expected a number"),
+     ("x" * 300, "expected a number"), ("-1", "has no label")],
 )  # fmt: skip
 def test_what_is_no_label_is_a_problem_that_names_the_sample(label, said, tmp_path):
     write_tar(tmp_path / "a.tar", labelled(("1", "0"), ("2", label)))

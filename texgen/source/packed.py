@@ -24,11 +24,19 @@ def packed(head: bytes) -> str | None:
 
 
 def refuse_packed_tars(location: str, names: Iterable[str]) -> None:
-    """Refuses a folder whose tars are compressed.
+    """Refuses a folder whose tars are compressed, or whose images are in Arrow files.
 
     Raises:
-        SourceError: If any of the names is that of such a tar.
+        SourceError: If any of the names is that of such a file.
     """
+    names = list(names)
+    if arrow := sorted(name for name in names if name.endswith(".arrow")):
+        message = (
+            f"--src {location}: {count_of(len(arrow), 'Arrow file')} such as {arrow[0]}, as "
+            "Dataset.save_to_disk writes them; write Parquet instead: "
+            "datasets.load_from_disk(…).to_parquet(…), a file for each split"
+        )
+        raise SourceError(message)
     found = sorted(name for name in names if name.endswith(_TARS))
     if found:
         message = (

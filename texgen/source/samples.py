@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,9 @@ from texgen.words import count_of
 _ROWS = 1 << 13
 _SHOWN = 4
 _BOM = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"[a-z_][a-z0-9_.-]*")
+"""An extension that may be meant as one, unlike what follows the dot of a number."""
+
 _NUMBER = re.compile(rb"(-?[0-9]{1,18})(?:\.0*)?")
 _LIKE_A_NUMBER = re.compile(rb"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf)", re.I)
 
@@ -134,12 +136,15 @@ class Samples:
         if one.name == other.name:
             places = f"at bytes {one.offset} and {other.offset}"
             return f"{first} is there twice ({places}); rename one, or take it out"
-        fields = [shlex.quote(shown(extension(file.name))) for file in (one, other)]
-        return (
+        what = (
             f"{first} and {second} are images of one sample, since a key ends at the first dot "
-            f"({shown(key)}); rename them without dots before the extension, or, if the sample has "
-            f"two images, choose by --image-field {fields[0]} or {fields[1]}"
+            f"({shown(key)}); rename them without dots before the extension"
         )
+        fields = [extension(file.name) for file in (one, other)]
+        if not all(map(_FIELD.fullmatch, fields)):
+            return what
+        choice = " or ".join(map(shown, fields))
+        return f"{what}, or, if the sample has two images, choose by --image-field {choice}"
 
     def _label_of(self, files: Sequence[_File]) -> int | None:
         """A sample's label.
