@@ -222,7 +222,7 @@ def test_what_cat_joins_is_read_to_its_end(tmp_path):
 def test_what_is_not_a_tar_behind_the_end_is_named_with_both_bytes(behind, tmp_path):
     path = joined(tmp_path, header(), END, behind)
     with pytest.raises(
-        SourceError, match="^x.tar ends at byte 1536 and goes on at byte 1536 "
+        SourceError, match=r"^x\.tar ends at byte 1536 and goes on at byte 1536 "
     ) as e:
         scan(path)
     assert str(e.value).endswith("truncate -s 1536")

@@ -122,6 +122,8 @@ class ArchiveSource(abc.ABC):
             labelling = ByName(read_labels(labels, self._spec.endpoint))
         inner = inside.pictures(pictures)
         split = collect(self._spec, name, archives, inner, labelling, self._member, self._problem)
+        if split.labels is not None and len(split.labels.final) == 1 and not self._spec.taken:
+            notes.append(f"all images of {name!r} are of one class, {split.labels.classes[0]!r}")
         return split.with_notes([*notes, *inside.notes(name)])
 
     @abc.abstractmethod
