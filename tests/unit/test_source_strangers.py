@@ -158,6 +158,14 @@ def test_folders_above_classes_are_left_out_of_keys(names, found, tmp_path):
     assert above == (f"{found[0][0]}.jpg" != names[0])
 
 
+def test_what_the_folders_are_may_be_said(tmp_path):
+    write_tar(tmp_path / "x.tar", [("a/1.jpg", b""), ("train/2.jpg", b"")])
+    assert rows(tmp_path, layout="flat") == [("a/1", None), ("train/2", None)]
+    assert rows(tmp_path, layout="splits", selected=("train",)) == [("2", None)]
+    with pytest.raises(SourceError, match="the split folders train/; take one by --split train"):
+        rows(tmp_path, layout="splits")
+
+
 def test_folders_that_may_be_one_class_or_many_are_refused(tmp_path):
     write_tar(tmp_path / "x.tar", [("a/1.jpg", b""), ("a/b/2.jpg", b"")])
     with pytest.raises(SourceError, match="--layout classes for the one class 'a'"):

@@ -114,7 +114,7 @@ class ArchiveSource(abc.ABC):
             inside = Inside()
         labels, notes = self._spec.labels, list[str]()
         labelling: Labelling = Unlabelled()
-        if folders.children(inside.above):
+        if folders.children(inside.above) and self._spec.layout != "flat":
             labelling = ByFolder()
             if labels:
                 notes.append(f"--labels is not used for {name!r}, which has folders as classes")

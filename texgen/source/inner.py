@@ -93,16 +93,16 @@ def look_inside(folders: Folders, split: str, spec: SourceSpec) -> Inside:
         SourceError: If that cannot be known; says which option decides.
     """
     above = b""
-    while spec.layout != "classes":
+    while spec.layout not in ("classes", "flat"):
         inside = folders.children(above)
-        if names := _split_folders(inside):
+        if names := _split_folders(inside, spec.layout):
             return Inside(_own_folder(above, names, inside, split, spec))
         if len(inside) != 1 or not any(inside.values()):
             break
         (name,) = inside
         above = _join(above, name)
         direct = folders.images[above]
-        if direct and not _split_folders(folders.children(above)):
+        if direct and not _split_folders(folders.children(above), spec.layout):
             message = (
                 f"{count_of(direct, 'image')} of {split!r} lie in {shown(above)}/ itself and "
                 "others in folders below it; pack the classes alone, or add --layout classes for "
@@ -112,15 +112,17 @@ def look_inside(folders: Folders, split: str, spec: SourceSpec) -> Inside:
     return Inside(above)
 
 
-def _split_folders(inside: Mapping[bytes, bool]) -> list[bytes]:
+def _split_folders(inside: Mapping[bytes, bool], layout: str) -> list[bytes]:
     """The folders that are splits.
 
     Args:
         inside: Names of folders side by side, and whether there are folders in them.
+        layout: See `SourceSpec`.
     """
     names = sorted(name for name in inside if name.lower() in _SPLITS)
     # Among others, one that holds images and no folders is a class of that name.
     are_splits = len(names) == len(inside) or any(inside[name] for name in names)
+    are_splits |= layout == "splits"
     return names if are_splits else []
 
 
