@@ -284,13 +284,6 @@ def test_a_gap_in_the_numbers_of_shards_is_said(tmp_path):
     assert "'train-000002.tar' and 2 more are not there, though" in said(tmp_path)
 
 
-def test_what_save_to_disk_wrote_is_refused_with_what_to_type(tmp_path):
-    write_folder(tmp_path, images("train/data-00000-of-00001.arrow", "train/state.json",
-                                  "dataset_dict.json"))  # fmt: skip
-    with pytest.raises(SourceError, match=r"Arrow files, .*load_from_disk\(FOLDER\)\.to_parquet"):
-        opened(tmp_path)
-
-
 def test_folders_that_are_there_are_no_patterns(tmp_path):
     place = tmp_path / "data [v1] {a,b}" / "w*"
     write_tar(place / "t-000000.tar", [("1.jpg", b"x")])

@@ -275,7 +275,10 @@ def test_what_goes_with_archives_is_refused_for_folders(tmp_path):
         open_source(SourceSpec(str(tmp_path), format="folder", keys="file"))
 
 
-def test_arrow_files_of_save_to_disk_are_named(tmp_path, capsys):
-    (tmp_path / "data-00000-of-00001.arrow").write_bytes(b"")
+@pytest.mark.parametrize("place", ["", "train"])
+def test_arrow_files_of_save_to_disk_are_named(tmp_path, capsys, place):
+    (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / place / "data-00000-of-00001.arrow").write_bytes(b"")
+    (tmp_path / "dataset_dict.json").write_bytes(b"{}")
     assert run(["plan", "--src", str(tmp_path), "--engine", "stub"]) == 2
     assert "as Dataset.save_to_disk writes them; write Parquet" in capsys.readouterr().err

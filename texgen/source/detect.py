@@ -97,7 +97,6 @@ def _of_folder(files: FileSystem, location: str) -> str:
         found = " and ".join(["images in folders"] * images_deeper + sorted(kinds))
         message = f"--src {location}: {found}; choose by --src-format"
         raise SourceError(message)
-    _refuse_arrow(location, near)
     refuse_packed_tars(location, (name for name in near if name not in KITS))
     if top.folders or top.images or not top.files:
         # An empty folder, or class folders without an image: what is wrong is said there.
@@ -132,16 +131,6 @@ def _kinds(looks: Looks, start: str) -> set[str]:
     if tars and parquet <= tars:
         return {"webdataset"}
     return {ARCHIVES[Path(name).suffix] for name in names}
-
-
-def _refuse_arrow(location: str, names: list[str]) -> None:
-    if any(name.endswith(".arrow") for name in names):
-        message = (
-            f"--src {location}: Arrow files, as save_to_disk of the library datasets writes them; "
-            'write Parquet instead: datasets.load_from_disk(FOLDER).to_parquet("train.parquet"), '
-            "of each split into a file of its name"
-        )
-        raise SourceError(message)
 
 
 def _refuse_class_tars(location: str, names: list[str]) -> None:
