@@ -120,6 +120,8 @@ class _Slot:
 
     def __init__(self, code: str) -> None:
         self.pipe, theirs = Pipe()
+        # Nothing is written there: it ends with the last process that has the other end.
+        self._lives, held = os.pipe()
         with theirs:
             line = [*python_command(_TASK), "texgen-task", str(theirs.fileno()), code]
             # Blocked in the child for good: it would meet a Ctrl-C before it can ignore it.
@@ -127,9 +129,13 @@ class _Slot:
             try:
                 # Its standard input ends when this process does.
                 self._process = subprocess.Popen(  # noqa: S603
-                    line, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()]
+                    line, stdin=subprocess.PIPE, pass_fds=[theirs.fileno(), held]
                 )
+            except BaseException:
+                os.close(self._lives)
+                raise
             finally:
+                os.close(held)
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def stop(self) -> None:
@@ -148,6 +154,7 @@ class _Slot:
                 self._process.kill()
         code = self._process.wait()
         self.pipe.close()
+        os.close(self._lives)
         if self._process.stdin:
             self._process.stdin.close()
         if code == -signal.SIGKILL:
@@ -155,9 +162,11 @@ class _Slot:
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def _ended(self, patience_s: float) -> bool:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience_s)
-        return self._process.returncode is not None
+        # `Popen.wait` with a limit looks again and again, by a clock that may jump.
+        if not connection.wait([self._lives], patience_s):
+            return self._process.poll() is not None
+        self._process.wait()
+        return True
 
 
 def serve(descriptor: str, code: str) -> None:
