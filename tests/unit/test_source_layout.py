@@ -132,6 +132,9 @@ LIKE_SPLITS = {
     "COCO": images("train2017/1.jpg", "val2017/2.jpg", "annotations/x.json"),
     "training and testing": images("training/a/1.jpg", "testing/a/1.jpg"),
     "unpacked twice": images("train/train/1.jpg"),
+    "Intel": images(
+        "seg_train/seg_train/sea/1.jpg", "seg_test/seg_test/sea/2.jpg", "seg_pred/3.jpg"
+    ),
 }
 
 
@@ -152,7 +155,47 @@ def test_one_folder_around_the_classes_is_refused(tmp_path):
     assert taken(tmp_path, "classes")["train"][0] == ("101_Objects/ant/1", "101_Objects")
 
 
-@pytest.mark.parametrize("name", ["images", "JPEGImages", "imgs"])
+def test_folders_around_the_classes_are_refused_however_many(tmp_path):
+    write_folder(tmp_path, images("CUB/images/ant/1.jpg", "CUB/images/bee/1.jpg") | {"CUB/a": b""})
+    with pytest.raises(SourceError, match=r"one folder, 'CUB/images', .*--src \S+/CUB/images;"):
+        taken(tmp_path)
+    assert taken(tmp_path / "CUB" / "images")["train"] == [("ant/1", "ant"), ("bee/1", "bee")]
+
+
+@pytest.mark.parametrize("names", [
+    ["images/1.jpg", "masks/1.png"],
+    ["images/1.jpg", "annotations/trimaps/1.png"],
+    ["JPEGImages/1.jpg", "SegmentationClass/1.png", "SegmentationObject/1.png"],
+])  # fmt: skip
+@pytest.mark.parametrize("split", ["", "train/"])
+def test_masks_beside_images_are_no_classes_in_silence(split, names, tmp_path):
+    write_folder(tmp_path, images(*(split + name for name in names)))
+    with pytest.raises(SourceError, match="other folders hold images too") as refused:
+        taken(tmp_path)
+    place = tmp_path / split / names[0].partition("/")[0]
+    assert f"--src {place}" in str(refused.value)
+    assert taken(place)["train"] == [("1", None)]
+    assert len(taken(tmp_path, "splits" if split else "classes")["train"]) == len(names)
+
+
+def test_folders_that_hold_the_same_folders_may_be_domains_and_are_refused(tmp_path):
+    domains = [f"{domain}/{name}/1.jpg" for domain in ("Art", "Real") for name in ("Bed", "Bike")]
+    write_folder(tmp_path, images(*domains))
+    with pytest.raises(
+        SourceError, match=r"'Art', 'Real' hold .*\('Bed', 'Bike'\).*--src \S+/Art"
+    ):
+        taken(tmp_path)
+    assert taken(tmp_path / "Art")["train"] == [("Bed/1", "Bed"), ("Bike/1", "Bike")]
+    assert taken(tmp_path, "classes")["train"][0] == ("Art/Bed/1", "Art")
+
+
+@pytest.mark.parametrize("classes", [["ant", "bee", "cat"], ["train_station", "beach"]])
+def test_classes_in_parts_stay_classes(classes, tmp_path):
+    write_folder(tmp_path, images(*(f"{c}/{part}/1.jpg" for c in classes for part in ("a",))))
+    assert {name for _, name in taken(tmp_path)["train"]} == set(classes)
+
+
+@pytest.mark.parametrize("name", ["images", "JPEGImages", "imgs", "jpg"])
 def test_a_folder_that_says_images_is_no_class(name, tmp_path):
     write_folder(tmp_path, images(f"{name}/1.jpg", f"{name}/2.jpg"))
     assert taken(tmp_path)["train"] == [(f"{name}/1", None), (f"{name}/2", None)]

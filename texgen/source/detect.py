@@ -97,6 +97,8 @@ def _of_folder(files: FileSystem, location: str) -> str:
         found = " and ".join(["images in folders"] * images_deeper + sorted(kinds))
         message = f"--src {location}: {found}; choose by --src-format"
         raise SourceError(message)
+    if images_deeper:
+        return "folder"
     refuse_packed_tars(location, (name for name in near if name not in KITS))
     if top.folders or top.images or not top.files:
         # An empty folder, or class folders without an image: what is wrong is said there.

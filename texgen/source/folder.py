@@ -21,11 +21,12 @@ from texgen.source.base import (
     sole_split,
     throw,
 )
+from texgen.source.class_folders import is_flat
 from texgen.source.classes import missing_note
 from texgen.source.filesystem import files_at
 from texgen.source.folder_walk import FolderWalk, LeftOut, join_bytes, not_listed
 from texgen.source.labels import Labels, read_labels
-from texgen.source.layout import FolderLayout, find_layout, is_flat
+from texgen.source.layout import FolderLayout, find_layout
 from texgen.source.locator import locator_of
 from texgen.source.looks import Look, Looks, join, listed
 from texgen.types import ImageEntry

@@ -5,44 +5,18 @@ docs/sources.md has the rule: what can be read in two ways is refused with the o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES
+from texgen.source.class_folders import FEW
 from texgen.source.looks import FOLDERS, Look, Looks, join, listed, named
+from texgen.source.packed import PACKED_TARS
 from texgen.words import count_of
 
 DEPTH = 4
 """Folders between SRC and the place that holds its splits, at most."""
-
-_LIKE_SPLITS = frozenset(
-    ("train", "training", "trainset", "val", "valid", "validation", "valset", "dev", "eval",
-     "evaluation", "test", "testing", "testset", "unlabeled")
-)  # fmt: skip
-"""Words in names of folders that are splits rather than classes, where all are called so."""
-
-_IMAGE_FOLDERS = frozenset(("images", "image", "imgs", "img", "jpegimages", "pictures", "photos"))
-"""Folders that say of what is in them no more than that it is images."""
-
-_FEW = 16
-"""Folders of which each is looked into; of more, as many are looked at as a sample."""
-
-
-@dataclass(frozen=True, slots=True)
-class FolderSplit:
-    """A split of a folder source.
-
-    Attributes:
-        name: ``train``, ``val``, …
-        folder: The folder that holds it, relative to SRC; "" is SRC itself.
-        flat: Whether folders in it are no classes.
-    """
-
-    name: str
-    folder: str
-    flat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +92,9 @@ def _archives_beside(look: Look) -> Iterator[str]:
                 f"{what} beside the folders of images ignored ({listed(names)}); --src-format "
                 f"{'ilsvrc' if official else form} takes them instead"
             )
+    if names := sorted(name for name in look.files if name.endswith(PACKED_TARS)):
+        what = count_of(len(names), "compressed tar")
+        yield f"{what} beside the folders of images ignored ({listed(names)})"
 
 
 def _system_notes(look: Look) -> Iterator[str]:
@@ -213,83 +190,7 @@ def _place_below(looks: Looks, base: str, location: str) -> str | None:
 def _is_class_folders(looks: Looks, base: str) -> bool:
     """Whether images lie directly in the folders of a place, as far as a sample tells."""
     folders = looks.look(base).folders
-    if len(folders) <= _FEW:
+    if len(folders) <= FEW:
         return False
-    sample = [*folders[: _FEW // 2], *folders[-_FEW // 2 :]]
+    sample = [*folders[: FEW // 2], *folders[-FEW // 2 :]]
     return all(look.images for _, look in looks.many(join(base, name) for name in sample))
-
-
-def is_flat(
-    looks: Looks, folder: str, location: str, layout: str, keeps: str
-) -> tuple[bool, list[str]]:
-    """Whether the folders in a split are no classes, and what there is to say of that.
-
-    Args:
-        looks: Into SRC.
-        folder: The split's, relative to SRC.
-        location: SRC, for people.
-        layout: One of `texgen.source.base.LAYOUTS`.
-        keeps: The layout that would take every folder in the split as a class.
-
-    Raises:
-        SourceError: If that cannot be told; names the option that decides.
-    """
-    if layout in ("classes", "splits"):
-        return False, []
-    look = looks.look(folder, whole=True)
-    if layout == "flat":
-        return True, []
-    if _are_parts(look):
-        what = f"the folders of {_place(folder)} are img2dataset's parts, and no classes"
-        return True, [f"{what}; --layout {keeps} takes them as classes"]
-    if not 0 < len(look.folders) <= _FEW:
-        return False, []
-    holders = [name for name in look.folders if looks.holds_images(join(folder, name))]
-    if holders and all(map(_is_like_split, holders)):
-        message = (
-            f"--src {location}: {listed(holders)} in {_place(folder)} are called like splits; "
-            f"rename them to {', '.join(SPLIT_NAMES[:2])}, name one as SRC, or --layout "
-            f"{keeps} takes them as classes"
-        )
-        raise SourceError(message)
-    if len(holders) != 1:
-        return False, []
-    return _is_sole_flat(looks, folder, holders[0], location, keeps)
-
-
-def _is_sole_flat(
-    looks: Looks, folder: str, name: str, location: str, keeps: str
-) -> tuple[bool, list[str]]:
-    """`is_flat` of a split whose images all lie in one folder."""
-    sole = join(folder, name)
-    look = looks.look(sole)
-    if look.images:
-        if name.lower() not in _IMAGE_FOLDERS or looks.look(folder).images:
-            return False, []
-        note = f"folder {named(sole)} is no class; --layout {keeps} takes it as one"
-        return True, [note]
-    holders = [inner for inner in look.folders if looks.holds_images(join(sole, inner))]
-    if len(holders) < 2:
-        return False, []
-    rename = (
-        f"--src {join(location, sole)}" if not folder else f"move them up into {_place(folder)}"
-    )
-    message = (
-        f"--src {location}: {_place(folder)} holds one folder, {named(name)}, whose folders "
-        f"{listed(holders)} hold the images; to take those as classes, {rename}; --layout "
-        f"{keeps} makes one class of all"
-    )
-    raise SourceError(message)
-
-
-def _place(folder: str) -> str:
-    return named(folder) if folder else "SRC"
-
-
-def _is_like_split(name: str) -> bool:
-    return not _LIKE_SPLITS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
-
-
-def _are_parts(look: Look) -> bool:
-    """Whether img2dataset wrote the folders: it puts its counts beside each."""
-    return bool(look.folders) and all(f"{name}_stats.json" in look.files for name in look.folders)

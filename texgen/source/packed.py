@@ -15,7 +15,7 @@ _MAGIC = {
     b"\xfd7zXZ": f"{_ALONE} unxz",
     b"PK\x03\x04": "a zip archive; unpack it into a folder",
 }
-_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 def packed(head: bytes) -> str | None:
@@ -37,7 +37,7 @@ def refuse_packed_tars(location: str, names: Iterable[str]) -> None:
             "datasets.load_from_disk(…).to_parquet(…), a file for each split"
         )
         raise SourceError(message)
-    found = sorted(name for name in names if name.endswith(_TARS))
+    found = sorted(name for name in names if name.endswith(PACKED_TARS))
     if found:
         message = (
             f"--src {location}: {count_of(len(found), 'compressed tar')} such as {found[0]}, of "
