@@ -110,14 +110,27 @@ def tar_indexes(
     problem: Problem,
     label_field: str | None = None,
 ) -> list[ArrowTable]:
-    """`tar_index` of several tars at once: the wait for storage is most of what it costs."""
+    """`tar_index` of several tars at once: the wait for storage is most of what it costs.
 
-    def index(tar: Archive) -> ArrowTable:
-        path = f"{root}/{tar.path}"
-        return tar_index(files, path, tar.text, problem, label_field=label_field)
+    Problems come in the order of the tars.
+    """
 
+    def index(tar: Archive) -> tuple[ArrowTable, list[SourceError]]:
+        path, found = f"{root}/{tar.path}", list[SourceError]()
+        table = tar_index(files, path, tar.text, found.append, label_field=label_field)
+        return table, found
+
+    tables = []
     with ThreadPoolExecutor(_at_once(files)) as pool:
-        return list(pool.map(index, tars))
+        try:
+            for table, found in pool.map(index, tars):
+                tables.append(table)
+                for error in found:
+                    problem(error)
+        finally:
+            # Where a problem is raised, nobody needs the rest.
+            pool.shutdown(cancel_futures=True)
+    return tables
 
 
 def _at_once(files: FileSystem) -> int:
