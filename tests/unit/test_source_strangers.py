@@ -194,6 +194,7 @@ def test_labelled_samples_of_several_splits_are_refused(tmp_path):
         (pa.array([1, 0, 2], pa.uint8()), ("0", "1", "2"), ["1", "0", "2"]),
         (pa.array([None, float("nan"), None], pa.float32()), (), [None] * 3),
         (pa.nulls(3), (), [None] * 3),
+        (pa.array(["-1"] * 3), (), [None] * 3),
     ],
 )
 def test_labels_of_every_type_are_taken(labels, classes, of_rows, tmp_path):

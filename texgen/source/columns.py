@@ -149,8 +149,7 @@ def labels_of(column: Any, where: str) -> list[int | str | None]:  # noqa: ANN40
     if pa.types.is_dictionary(kind):
         return labels_of(column.dictionary_decode(), where)
     if is_text(kind):
-        found: list[int | str | None] = column.to_pylist()
-        return found
+        return [None if text == "-1" else text for text in column.to_pylist()]
     if pa.types.is_floating(kind):
         # Those who have gaps in their numbers write them so.
         column = pc.if_else(pc.is_nan(column.cast(pa.float64())), None, column.cast(pa.float64()))

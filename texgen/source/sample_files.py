@@ -46,7 +46,11 @@ def side_by_side(index: ArrowTable) -> ArrowTable:
     if len(index) < 2:
         return index
     batches = index.select(["name"]).to_batches(max_chunksize=_ROWS)
-    encoded = pa.chunked_array([_keys(batch.column(0)) for batch in batches]).combine_chunks().dictionary_encode()
+    encoded = (
+        pa.chunked_array([_keys(batch.column(0)) for batch in batches])
+        .combine_chunks()
+        .dictionary_encode()
+    )
     codes = encoded.indices
     runs = 1 + (pc.sum(pc.not_equal(codes[1:], codes[:-1])).as_py() or 0)
     if runs == len(encoded.dictionary):
