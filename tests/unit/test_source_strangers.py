@@ -138,6 +138,11 @@ def test_splits_inside_archives_are_refused_until_one_is_chosen(form, tmp_path):
     _, split, entries = opened(tmp_path, form, selected=("train",))
     assert [(e.key, e.class_name) for e in entries] == [("a/1", "a"), ("b/2", "b")]
     assert "1 image outside of imagenet/train/ ignored" in split.notes
+    found: list[SourceError] = []
+    source = open_source(SourceSpec(str(tmp_path), format=form), found.append)
+    # Nothing is said of what was refused, such as that all is one class.
+    assert not [note for split in source.splits() for note in split.notes if "class" in note]
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(

@@ -107,11 +107,12 @@ class ArchiveSource(abc.ABC):
         folders = Folders()
         for picture in unseen:
             folders.add(picture.path)
+        is_known = True
         try:
             inside = look_inside(folders, name, self._spec)
         except SourceError as error:
             self._problem(error)
-            inside = Inside()
+            inside, is_known = Inside(), False
         labels, notes = self._spec.labels, list[str]()
         labelling: Labelling = Unlabelled()
         if folders.children(inside.above) and self._spec.layout != "flat":
@@ -122,8 +123,9 @@ class ArchiveSource(abc.ABC):
             labelling = ByName(read_labels(labels, self._spec.endpoint))
         inner = inside.pictures(pictures)
         split = collect(self._spec, name, archives, inner, labelling, self._member, self._problem)
-        if split.labels is not None and len(split.labels.final) == 1 and not self._spec.taken:
-            notes.append(f"all images of {name!r} are of one class, {split.labels.classes[0]!r}")
+        found = split.labels if is_known and not self._spec.taken else None
+        if found is not None and len(found.final) == 1:
+            notes.append(f"all images of {name!r} are of one class, {found.classes[0]!r}")
         return split.with_notes([*notes, *inside.notes(name)])
 
     @abc.abstractmethod
