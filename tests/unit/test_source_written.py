@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from tests.archives import write_tar
+from tests.conftest import photograph
 from texgen.cli.main import run
 from texgen.errors import SourceError
 from texgen.ranges import RangeFile
@@ -124,3 +125,13 @@ def test_options_of_archives_are_refused_for_folders_by_name(tmp_path, capsys):
     for option in (["--keys", "file"], ["--image-field", "x"], ["--label-field", "x"]):
         assert run(["plan", "--src", str(tmp_path), "--engine", "stub", *option]) == 2
         assert f"{option[0]} goes with WebDataset and Parquet" in capsys.readouterr().err
+
+
+def test_a_split_that_was_taken_out_of_a_tar_is_verified_against_it(tmp_path):
+    photograph(1, (50, 40)).save(tmp_path / "1.png")
+    data = (tmp_path / "1.png").read_bytes()
+    tar = write_tar(tmp_path / "x.tar", [("i/train/a/1.png", data), ("i/val/a/2.png", data)])
+    fixed = ["--engine", "stub", "--size", "16", "--no-ray", "--quiet", "--split", "train"]
+    out = str(tmp_path / "out")
+    assert run(["build", "--src", str(tar), "--out", out, *fixed]) == 0
+    assert run(["verify", out, "--deep", "--src", str(tar), "--quiet"]) == 0
