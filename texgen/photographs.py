@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from texgen.errors import ImageError, SourceError, SourceReadError
@@ -49,7 +50,10 @@ class Photographs:
 
 
 def open_photographs(
-    location: str, config: Mapping[str, Any], endpoint: str | None = None
+    location: str,
+    config: Mapping[str, Any],
+    endpoint: str | None = None,
+    splits: Collection[str] = (),
 ) -> Photographs:
     """The photographs of a data set in SRC.
 
@@ -57,6 +61,7 @@ def open_photographs(
         location: SRC.
         config: In the data set's card.
         endpoint: See `SourceSpec`.
+        splits: Of the data set. A single one may have been taken out of several in an archive.
 
     Raises:
         ConfigError: If SRC cannot be read.
@@ -64,4 +69,7 @@ def open_photographs(
     most = config.get("max_pixels")
     # A card that was edited may say anything.
     limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
-    return Photographs(open_source(SourceSpec.of_card(location, config, endpoint)), limit)
+    spec = SourceSpec.of_card(location, config, endpoint)
+    if len(splits) == 1:
+        spec = replace(spec, selected=tuple(splits))
+    return Photographs(open_source(spec), limit)

@@ -135,3 +135,6 @@ def test_a_split_that_was_taken_out_of_a_tar_is_verified_against_it(tmp_path):
     out = str(tmp_path / "out")
     assert run(["build", "--src", str(tar), "--out", out, *fixed]) == 0
     assert run(["verify", out, "--deep", "--src", str(tar), "--quiet"]) == 0
+    for command in (["inspect", out, "a/1", "--sheet"], ["report", out, "--html"]):
+        target = tmp_path / ("x.png" if "--sheet" in command else "x.html")
+        assert run([*command, str(target), "--src", str(tar)]) == 0

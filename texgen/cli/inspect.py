@@ -104,7 +104,8 @@ def _sheet(dataset: Dataset, rows: list[Found], src: str | None, s3_endpoint: st
         message = "there is no texture to draw: every row of OUT is a failed one"
         raise DatasetError(message)
     config = dataset.index.config
-    photographs = open_photographs(src, config, s3_endpoint) if src is not None else None
+    splits = dataset.index.splits
+    photographs = open_photographs(src, config, s3_endpoint, splits) if src is not None else None
     out = io.BytesIO()
     draw_sheet([_picture(dataset, row, photographs) for row in rows]).save(out, "PNG")
     return out.getvalue()

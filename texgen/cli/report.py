@@ -45,7 +45,8 @@ def command(
     check_target("--html", target, [".html", ".htm"], {"OUT": out, "--src": src})
     dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
     config = dataset.index.config
-    photographs = open_photographs(src, config, s3_endpoint) if src is not None else None
+    splits = dataset.index.splits
+    photographs = open_photographs(src, config, s3_endpoint, splits) if src is not None else None
     figures = gather(dataset, photographs, count)
     page = render(figures).encode()
     write_file(target, page)
