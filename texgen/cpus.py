@@ -3,35 +3,72 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
-_CGROUP = Path("/sys/fs/cgroup")
+_PROCESS = Path("/proc/self")
 
 
-def available_cpus(cgroup: Path = _CGROUP) -> int:
-    """Processors by affinity and the container's quota, at least 1.
+def available_cpus(process: Path = _PROCESS) -> int:
+    """Processors by affinity and the least quota of all groups that hold this process, at least 1.
 
     Args:
-        cgroup: Mount point of the control groups.
+        process: What the kernel says of this process.
     """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
-    quota = _quota(cgroup)
-    return max(1, count if quota is None else min(count, quota))
+    quotas = [quota for group in _groups(process) if (quota := _quota(group)) is not None]
+    return max(1, min([count, *quotas]))
 
 
-def _quota(cgroup: Path) -> int | None:
-    """Whole processors that the container may use, or None without a limit."""
+def _groups(process: Path) -> Iterator[Path]:
+    """Folders of the control groups that hold this process, from its own up to the mounts."""
     try:
-        limit, period = (cgroup / "cpu.max").read_text().split()
+        # Names that are not UTF-8 are those of other mounts.
+        mounts = (process / "mountinfo").read_text(errors="replace").splitlines()
+        lines = (process / "cgroup").read_text(errors="replace").splitlines()
+    except OSError:
+        return
+    places = [line.split(":", 2) for line in lines]
+    for mount in mounts:
+        fields, _, filesystem = mount.partition(" - ")
+        # Its root inside the hierarchy, and where that is mounted.
+        root, point = (_unescaped(field) for field in fields.split()[3:5])
+        kind, _, options = filesystem.split(maxsplit=2)
+        for _, controllers, path in places:
+            # Version 2 has one hierarchy, whose line names no controllers.
+            version_2 = kind == "cgroup2" and not controllers
+            version_1 = kind == "cgroup" and "cpu" in set(controllers.split(","))
+            if version_2 or (version_1 and "cpu" in options.split(",")):
+                yield from _upwards(Path(point), path, root)
+
+
+def _upwards(point: Path, path: str, root: str) -> Iterator[Path]:
+    below = PurePosixPath(path)
+    # A group outside of what is mounted: a container sees its own at the mount's root.
+    inside = below.is_relative_to(root) and ".." not in below.parts
+    parts = below.relative_to(root).parts if inside else ()
+    for depth in range(len(parts), -1, -1):
+        yield point.joinpath(*parts[:depth])
+
+
+def _unescaped(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
+
+
+def _quota(group: Path) -> int | None:
+    """Whole processors that a group may use, or None without a limit."""
+    try:
+        limit, period = (group / "cpu.max").read_text().split()
         return None if limit == "max" else int(limit) // int(period)
     except (OSError, ValueError):
         pass
     try:
-        limit = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text()
-        period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text()
+        limit = (group / "cpu.cfs_quota_us").read_text()
+        period = (group / "cpu.cfs_period_us").read_text()
         return int(limit) // int(period) if int(limit) > 0 else None
     except (OSError, ValueError):
         return None
