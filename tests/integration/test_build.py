@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def test_ray_plain_processes_and_resumed_builds_give_the_same_bytes(
     (resumed / "val" / "val-000001.tar").write_bytes(b"cut")
     build(texgen, photographs, resumed, *options, "--workers", 2)
     assert tree(resumed) == tree(tmp_path / "ray")
+
+
+def test_a_local_ray_starts_where_the_folder_for_temporary_files_has_a_long_name(
+    tmp_path: Path, texgen: Texgen
+) -> None:
+    """Schedulers name it after the job; Ray's sockets have no room below."""
+    src = make_source(tmp_path / "src", {"ant": 2})
+    long = tmp_path / ("job" * 25)
+    long.mkdir()
+    options = ("--src", src, "--out", tmp_path / "out", *STUB, "--workers", 1)
+    made = texgen("build", *options, env={**os.environ, "TMPDIR": str(long)})
+    assert made.returncode == 0, made.stderr
 
 
 def test_parts_side_by_side_give_the_whole_and_one_of_them_the_index(
