@@ -220,7 +220,7 @@ class Evil:
         (["--batch-size", "5", "--accumulate", "2"], "is not a multiple of 1 rank x 2"),
         (
             ["--batch-size", "64", "--queue-size", "64"],
-            "20 photographs are less than a batch of 64; lower --batch-size",
+            "20 photographs cannot fill a batch of 64; lower --batch-size",
         ),
         (["--arch", "vgg16"], "no such ResNet"),
         (["--negatives", "patch", "--patch-range", "16", "72"], "patches end at --size 32 px"),

@@ -112,7 +112,7 @@ def test_ranks_share_an_epoch_and_a_resumed_one_goes_on_where_it_stopped(monkeyp
 
 
 def test_fewer_photographs_than_a_batch_are_refused():
-    with pytest.raises(ConfigError, match="5 photographs are less than a batch of 8"):
+    with pytest.raises(ConfigError, match="5 photographs cannot fill a batch of 8"):
         Draws(np.arange(5), 8, seed=0)
 
 

@@ -157,7 +157,7 @@ def test_parts_in_any_order_give_the_whole(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["left_to_others"] == 2
     assert build(source, tmp_path / "out", *small, "--part", "1/3") == 0
     assert "part 1/3 is done, 0 failed: " in (said := capsys.readouterr().out)
-    assert "(already complete); 2 shards of 5 are left to other parts" in said
+    assert "(already complete); it leaves 2 shards of 5 to other parts" in said
     assert build(source, tmp_path / "out", *small, "--part", "2/3") == 0
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 

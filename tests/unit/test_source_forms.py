@@ -153,7 +153,7 @@ def test_a_subset_of_classes_and_a_limit_are_those_of_folders(form, places):
     source = open_source(SourceSpec(str(places[form]), **more))
     (split,) = source.splits()
     assert split.classes == ("n00000001",)
-    assert any(n.startswith("1 of the --classes are not in 'train'") for n in split.notes)
+    assert any(n.startswith("1 of the --classes is not in 'train'") for n in split.notes)
     assert listed(places[form], **more) == listed(places["folder"], **more)
 
 

@@ -145,7 +145,7 @@ def test_a_subset_has_labels_of_its_own(tmp_path, capsys):
     fixed = ["--size", "16", "--engine", "stub", "--no-ray"]
     arguments = ["build", "--src", str(source), "--out", str(tmp_path / "out"), *fixed]
     assert run([*arguments, "--classes", str(wanted)]) == 0
-    assert "1 of the --classes are not in 'train'" in capsys.readouterr().err
+    assert "1 of the --classes is not in 'train'" in capsys.readouterr().err
     index = json.loads((tmp_path / "out" / "index.json").read_text())
     assert index["splits"]["train"]["classes"] == ["bee", "cat"]
     assert index["splits"]["train"]["images"] == 3

@@ -77,7 +77,7 @@ def _text(summary: BuildSummary, request: BuildRequest) -> list[str]:
     if summary.left_to_others and part:
         lines = [
             f"part {part.number}/{part.count} is done, {failures.rows} failed: {request.out} "
-            f"({how}); {count_of(summary.left_to_others, 'shard')} of {shards} are left to other "
+            f"({how}); it leaves {count_of(summary.left_to_others, 'shard')} of {shards} to other "
             "parts, of which the last to end writes the index"
         ]
     else:

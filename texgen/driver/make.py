@@ -144,7 +144,8 @@ class Run:
             raise StorageError(message) from error
 
     def _kept(self) -> str:
-        return f"{len(self._records)} of {len(self._left.own)} shards are kept"
+        kept = len(self._records)
+        return f"{kept} of {len(self._left.own)} shards {'is' if kept == 1 else 'are'} kept"
 
     def _rows(self, shard: Shard) -> int:
         return self._plan.shard_rows(self._splits[shard[0]], shard[1])

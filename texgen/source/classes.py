@@ -119,4 +119,5 @@ def missing_note(taken: frozenset[str] | None, there: Collection[str], split: st
         return []
     first = ", ".join(repr(one) for one in missing[:_SHOWN])
     more = ", …" if len(missing) > _SHOWN else ""
-    return [f"{len(missing)} of the --classes are not in {split!r}: {first}{more}"]
+    verb = "is" if len(missing) == 1 else "are"
+    return [f"{len(missing)} of the --classes {verb} not in {split!r}: {first}{more}"]

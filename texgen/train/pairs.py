@@ -175,7 +175,7 @@ class Draws(Sampler[Draw]):
         self._epoch = self._steps = 0
         if self.steps == 0:
             message = (
-                f"{count_of(len(positions), 'photograph')} are less than a batch of {batch}; "
+                f"{count_of(len(positions), 'photograph')} cannot fill a batch of {batch}; "
                 "lower --batch-size, or name a larger --src"
             )
             raise ConfigError(message)
