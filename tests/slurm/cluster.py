@@ -31,8 +31,8 @@ SlurmctldPort={port}
 SlurmUser=root
 AuthType=auth/munge
 CredType=cred/munge
-# A job that was requeued waits until its credential has run out.
-AuthInfo=socket={folder}/munge.socket,cred_expire=2
+# A job that was requeued waits until its credential has run out: 121 s, if nothing is said here.
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -176,6 +176,13 @@ class Slurm:
         process.kill()
         process.wait(30)
 
+    def recover(self) -> None:
+        """Starts the nodes that were lost, and waits until all have nothing to do."""
+        for name in NODES:
+            if name not in self._running:
+                self.start(name)
+        self._wait(lambda: all(self.node(name) == "IDLE" for name in NODES))
+
     def _kill(self) -> None:
         for name in [*NODES, "slurmctld", "munged"]:
             if name in self._running:
@@ -201,6 +208,11 @@ class Slurm:
     def job(self, number: str, field: str = "JobState") -> str:
         """What is known of a job: its state, its exit code."""
         return self._field(field, "job", number)
+
+    def jobs(self, number: str) -> list[str]:
+        """The states of all tasks of a job, which while they wait may be one."""
+        shown = self.run("scontrol", "--oneliner", "show", "job", number, check=False)
+        return re.findall(r"\bJobState=(\S+)", shown)
 
     def _field(self, field: str, *what: str) -> str:
         shown = self.run("scontrol", "--oneliner", "show", *what, check=False)

@@ -1,0 +1,50 @@
+"""Fixtures: a Slurm of three nodes, photographs, and what a build of them gives without it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import command, make_source, tree
+from tests.faults.conftest import BadWorker, bad_worker
+from tests.slurm.cluster import Slurm, missing
+from tests.slurm.jobs import OPTIONS, Jobs
+
+__all__ = ["bad_worker"]
+
+
+@pytest.fixture(scope="session")
+def slurm() -> Iterator[Slurm]:
+    """A Slurm that tests share; who loses a node starts it again."""
+    if why := missing():
+        pytest.skip(f"no Slurm: {why}")
+    with Slurm() as slurm:
+        yield slurm
+
+
+@pytest.fixture(scope="session")
+def src(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 photographs, which are four shards, in a folder with a space."""
+    root = tmp_path_factory.mktemp("slurm") / "my photographs"
+    make_source(root / "train", {"ant": 12, "bee": 8})
+    return root
+
+
+@pytest.fixture(scope="session")
+def plain(src: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A build of ``src`` here."""
+    out = tmp_path_factory.mktemp("plain") / "out"
+    words = command("build", "--src", src, "--out", out, *OPTIONS, "--no-ray", "--quiet")
+    subprocess.run(words, check=True, timeout=120)
+    return tree(out)
+
+
+@pytest.fixture
+def jobs(slurm: Slurm, src: Path, tmp_path: Path, bad_worker: BadWorker) -> Iterator[Jobs]:
+    """Submits the scripts; what a test leaves in the queue goes with it."""
+    jobs = Jobs(slurm, src, tmp_path / "a data set", tmp_path / "submitted from", bad_worker)
+    yield jobs
+    jobs.cancel()

@@ -1,0 +1,105 @@
+"""The project's scripts as a user of Slurm submits them."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.conftest import BadWorker
+from tests.pipelines.stubs import CLUSTER
+from tests.slurm.cluster import PATIENCE_S, Slurm
+
+ARRAY, RAY = CLUSTER / "slurm-array.sbatch", CLUSTER / "slurm-ray.sbatch"
+OPTIONS = ("--engine", "stub", "--size", "32", "--samples-per-shard", "5")
+"""Typed after the script."""
+
+ENDS = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
+_SMALL = ("--cpus-per-task=1", "--mem-per-cpu=500M")
+
+
+class Jobs:
+    """Jobs of one test.
+
+    Args:
+        slurm: Where they run.
+        src: Photographs.
+        out: Where the data set goes.
+        cwd: The folder in which they are submitted, which gets their logs.
+        bad_worker: Makes engines slow.
+    """
+
+    def __init__(
+        self, slurm: Slurm, src: Path, out: Path, cwd: Path, bad_worker: BadWorker
+    ) -> None:
+        self.slurm, self.src, self.out, self.cwd = slurm, src, out, cwd
+        self._given = {"SRC": str(src), "OUT": str(out)}
+        self._bad_worker = bad_worker
+        self._numbers: list[str] = []
+        cwd.mkdir()
+
+    def submit(
+        self,
+        script: Path,
+        *sbatch: str,
+        options: tuple[str, ...] = OPTIONS,
+        seconds: float = 0,
+        **environment: str,
+    ) -> str:
+        """Submits a script.
+
+        Args:
+            script: One of the project's.
+            sbatch: Options of sbatch, before the script.
+            options: Options of texgen, after it.
+            seconds: How long an engine takes for a texture.
+            environment: Variables of the shell that submits.
+
+        Returns:
+            The number of the job.
+        """
+        slow = self._bad_worker("slow", seconds=seconds) if seconds else {}
+        engine = {name: slow[name] for name in ("TEXGEN_WORKER", "BAD_WORKER") if slow}
+        given = {**self._given, **engine, **environment}
+        number = self.slurm.sbatch(*_SMALL, *sbatch, script, *options, cwd=self.cwd, **given)
+        self._numbers.append(number)
+        return number
+
+    def log(self) -> str:
+        """What all jobs have printed."""
+        return "".join(path.read_text() for path in sorted(self.cwd.glob("texgen-*.log")))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Waits for something to become true."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, self.log() + self.slurm.log()
+            time.sleep(0.1)
+
+    def end(self, number: str, wanted: str = "COMPLETED") -> str:
+        """Waits until all tasks of a job have ended as they should, and gives their log."""
+        self.until(lambda: set(self.slurm.jobs(number)) <= ENDS)
+        assert set(self.slurm.jobs(number)) == {wanted}, self.log()
+        return self.log()
+
+    def until_the_middle(self) -> None:
+        """Waits until a shard is finished, and others are not."""
+        self.until(lambda: any(self.out.glob("_build/records/*")))
+        assert not (self.out / "index.json").exists()
+
+    def cancel(self) -> None:
+        """Takes all jobs away, and waits until they are gone."""
+        for number in self._numbers:
+            self.slurm.run("scancel", number, check=False)
+            self.until(lambda number=number: set(self.slurm.jobs(number)) <= ENDS)
+
+
+def with_line(script: Path, line: str, folder: Path) -> Path:
+    """A copy of a script with a line where its user activates an environment."""
+    text = script.read_text()
+    assert text.count("\nSRC=") == 1
+    copy = folder / script.name
+    copy.write_text(text.replace("\nSRC=", f"\n{line}\nSRC=", 1))
+    subprocess.run(["bash", "-n", copy], check=True)
+    return copy
