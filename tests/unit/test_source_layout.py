@@ -181,9 +181,7 @@ def test_masks_beside_images_are_no_classes_in_silence(split, names, tmp_path):
 def test_folders_that_hold_the_same_folders_may_be_domains_and_are_refused(tmp_path):
     domains = [f"{domain}/{name}/1.jpg" for domain in ("Art", "Real") for name in ("Bed", "Bike")]
     write_folder(tmp_path, images(*domains))
-    with pytest.raises(
-        SourceError, match=r"'Art', 'Real' hold .*\('Bed', 'Bike'\).*--src \S+/Art"
-    ):
+    with pytest.raises(SourceError, match=r"'Art', 'Real' hold .*\('Bed', 'Bike'\).*--src \S+/Art"):
         taken(tmp_path)
     assert taken(tmp_path / "Art")["train"] == [("Bed/1", "Bed"), ("Bike/1", "Bike")]
     assert taken(tmp_path, "classes")["train"][0] == ("Art/Bed/1", "Art")

@@ -179,7 +179,7 @@ def _sample(
 ) -> dict[str, Any]:
     """A texture's provenance; of the first split that has its key, with the names of the others."""
     (split, row), *others = homes
-    photograph = _photograph(row, dataset.index.config, src, s3_endpoint)
+    photograph = _photograph(row, dataset.index, src, s3_endpoint)
     again = _again(row, dataset.index.config, photograph) if row["status"] == "ok" else None
     also = [name for name, _ in others]
     return {"split": split, "also_in": also, "row": row, "python": again}
@@ -199,9 +199,7 @@ def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {line}" for line in sample["python"].splitlines())
 
 
-def _photograph(
-    row: Found, config: dict[str, Any], src: str | None, s3_endpoint: str | None
-) -> list[str]:
+def _photograph(row: Found, index: Index, src: str | None, s3_endpoint: str | None) -> list[str]:
     """Python that decodes a row's photograph."""
     # A photograph in an archive is no file of its own.
     if "!" not in row["source"] and (src is None or "://" not in src):
@@ -211,7 +209,10 @@ def _photograph(
             "from texgen.images import decode",
             f"image = decode(Path({str(place)!r}).read_bytes())",
         ]
-    given = {**SourceSpec.of_card("", config).choices, "endpoint": s3_endpoint}
+    # Of several splits inside an archive the build has taken one.
+    selected = tuple(index.splits) if len(index.splits) == 1 else ()
+    choices = SourceSpec.of_card("", index.config).choices
+    given = {"selected": selected, **choices, "endpoint": s3_endpoint}
     at = "".join(f", {name}={value!r}" for name, value in given.items() if value)
     return [
         "from texgen.images import decode",
