@@ -193,6 +193,12 @@ def test_classes_in_parts_stay_classes(classes, tmp_path):
     assert {name for _, name in taken(tmp_path)["train"]} == set(classes)
 
 
+def test_a_place_with_a_space_is_named_as_a_shell_takes_it(tmp_path):
+    write_folder(tmp_path, images("my data/ant/1.jpg", "my data/bee/1.jpg"))
+    with pytest.raises(SourceError, match=r"--src '\S+/my data';"):
+        taken(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["images", "JPEGImages", "imgs", "jpg"])
 def test_a_folder_that_says_images_is_no_class(name, tmp_path):
     write_folder(tmp_path, images(f"{name}/1.jpg", f"{name}/2.jpg"))
@@ -233,6 +239,18 @@ def test_a_class_without_images_keeps_its_label_and_is_said(tmp_path):
     source, (split,) = opened(tmp_path)
     assert [entry.label for entry in source.entries(split)] == [0, 2]
     assert "1 class of 'train' without an image keeps its label: 'b'" in source.notes(split)
+
+
+@pytest.mark.parametrize("link", ["val", "train/n01"])
+def test_a_link_to_a_split_or_class_that_is_not_there_is_refused(link, tmp_path):
+    write_folder(tmp_path, images("train/n02/a.jpg"))
+    (tmp_path / link).symlink_to("/mnt/no-such-disk/data")
+    with pytest.raises(SourceError, match=f"'{link}' is a link to nothing"):
+        taken(tmp_path)
+    (tmp_path / link).unlink()
+    # Not fetched: git-annex
+    (tmp_path / "train" / "README.md").symlink_to("../.git/annex/objects/x")
+    assert taken(tmp_path)["train"] == [("n02/a", "n02")]
 
 
 def test_flat_takes_every_image_without_classes(tmp_path):

@@ -12,7 +12,7 @@ from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES
 from texgen.source.filesystem import FileSystem
 from texgen.source.layout import DEPTH, snapshot_of
-from texgen.source.looks import FOLDERS, Looks, by_extension, join, listed, named
+from texgen.source.looks import FOLDERS, Looks, as_src, by_extension, join, listed, named
 from texgen.words import count_of
 
 ARCHIVES = {".tar": "webdataset", ".parquet": "parquet"}
@@ -59,7 +59,7 @@ def archives_below(
         beside = ", --layout splits takes only the first" if start in places else ""
         message = (
             f"--src {location}: {suffix} files in several places ({listed(map(_shown, places))}); "
-            f"name one place (--src {join(location, places[-1])}) or a pattern of files{beside}"
+            f"name one place ({as_src(location, places[-1])}) or a pattern of files{beside}"
         )
         raise SourceError(message)
     for place in places:

@@ -6,7 +6,7 @@ import re
 
 from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES
-from texgen.source.looks import Look, Looks, join, listed, named
+from texgen.source.looks import Look, Looks, as_src, join, listed, named
 
 FEW = 16
 """Folders of which each is looked into; of more, as many are looked at as a sample."""
@@ -89,9 +89,7 @@ def _is_sole_flat(
         holders = [inner for inner in inside if looks.holds_images(join(sole, inner))]
     if len(holders) < 2:
         return False, []
-    rename = (
-        f"--src {join(location, sole)}" if not folder else f"move them up into {_place(folder)}"
-    )
+    rename = f"{as_src(location, sole)}" if not folder else f"move them up into {_place(folder)}"
     message = (
         f"--src {location}: {_place(folder)} holds one folder, {named(name)}, whose folders "
         f"{listed(holders)} hold the images; to take those as classes, {rename}; --layout "
@@ -119,7 +117,7 @@ def _refuse_images_and_more(folder: str, holders: list[str], location: str, keep
         message = (
             f"--src {location}: {named(found[0])} in {_place(folder)} is called like the folder of "
             f"all images, but other folders hold images too ({listed(others or found[1:])}); name "
-            f"one as SRC (--src {join(location, join(folder, found[0]))}), or --layout {keeps} "
+            f"one as SRC ({as_src(location, join(folder, found[0]))}), or --layout {keeps} "
             "takes each as a class"
         )
         raise SourceError(message)
@@ -139,7 +137,7 @@ def _refuse_domains(looks: Looks, folder: str, holders: list[str], location: str
         message = (
             f"--src {location}: {listed(holders)} hold folders of the same names "
             f"({listed(sorted(same))}), so that either may be the classes; name one as SRC "
-            f"(--src {join(location, join(folder, holders[0]))}), or --layout classes takes "
+            f"({as_src(location, join(folder, holders[0]))}), or --layout classes takes "
             f"{listed(holders)} as classes"
         )
         raise SourceError(message)

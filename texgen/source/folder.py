@@ -28,7 +28,7 @@ from texgen.source.folder_walk import FolderWalk, LeftOut, join_bytes, not_liste
 from texgen.source.labels import Labels, read_labels
 from texgen.source.layout import FolderLayout, find_layout
 from texgen.source.locator import locator_of
-from texgen.source.looks import Look, Looks, join, listed
+from texgen.source.looks import Look, Looks, join, listed, refuse_lost
 from texgen.types import ImageEntry
 from texgen.words import count_of
 
@@ -119,13 +119,13 @@ class FolderSource:
     def _listing(self, looks: Looks, name: str, folder: str, layout: FolderLayout) -> SplitListing:
         keeps = "splits" if layout.splits else "classes"
         flat, said = is_flat(looks, folder, self._spec.location, self._spec.layout, keeps)
-        notes = [*layout.notes, *said]
-        look = looks.look(folder, whole=True)
+        notes, look = [*layout.notes, *said], looks.look(folder, whole=True)
         split = _Split(os.fsencode(folder), flat or not look.folders, bool(look.folders))
         self._splits[name] = split
         if split.flat:
             classes = self._flat_classes(split, name, looks, look, notes)
         else:
+            refuse_lost(self._spec.location, folder, look.lost, "a class")
             classes = self._wanted(map(os.fsencode, look.folders))
             notes += self._beside_classes(name, look)
         notes += missing_note(self._spec.taken, classes, name)

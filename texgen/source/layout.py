@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from texgen.errors import SourceError
-from texgen.source.base import SPLIT_NAMES
+from texgen.source.base import SPLIT_NAMES, split_called
 from texgen.source.class_folders import FEW
-from texgen.source.looks import FOLDERS, Look, Looks, join, listed, named
+from texgen.source.looks import FOLDERS, Look, Looks, as_src, join, listed, named, refuse_lost
 from texgen.source.packed import PACKED_TARS
 from texgen.words import count_of
 
@@ -62,6 +62,8 @@ def find_layout(looks: Looks, location: str, layout: str) -> FolderLayout:
                 f"{', '.join(SPLIT_NAMES)}; leave --layout out, or name another SRC"
             )
             raise SourceError(message)
+    gone = [name for name in top.lost if split_called(name)]
+    refuse_lost(location, place, gone, "a split")
     splits = dict(_splits(top, place, location))
     notes += [
         f"folder {named(folder)} is taken as the split {name!r}"
@@ -180,7 +182,7 @@ def _place_below(looks: Looks, base: str, location: str) -> str | None:
         beside = f", and images in {listed(elsewhere)}" if elsewhere else ""
         message = (
             f"--src {location}: splits further down, in {listed(places)}{beside}; name one place "
-            f"(--src {join(location, places[0])}), or --layout classes takes the folders of SRC "
+            f"({as_src(location, places[0])}), or --layout classes takes the folders of SRC "
             "as classes"
         )
         raise SourceError(message)

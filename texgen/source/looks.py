@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from shlex import quote
 
 from texgen.ahead import map_ahead
+from texgen.errors import SourceError
 from texgen.source.base import SYSTEM_FOLDERS, is_image_name, shown, split_called
 from texgen.source.filesystem import FileSystem
 from texgen.words import count_of
@@ -20,6 +23,9 @@ FOLDERS = 2048
 _LEVELS = 4
 """Folders below one in which its images are looked for."""
 
+_FILE_LIKE = re.compile(rb"\.[a-z]{1,5}\Z")
+"""In git-annex's clones files of any kind are links to nothing until they are fetched."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -30,6 +36,7 @@ class Look:
         folders: Names of its folders in byte order, without those of systems.
         systems: Names of the systems' folders.
         files: Names of its other files.
+        lost: Names of links to nothing that are called like folders.
         failed: Whether it cannot be listed.
     """
 
@@ -37,6 +44,7 @@ class Look:
     folders: tuple[str, ...] = ()
     systems: tuple[str, ...] = ()
     files: frozenset[str] = frozenset()
+    lost: tuple[str, ...] = ()
     failed: bool = False
 
     def splits(self) -> dict[str, list[str]]:
@@ -113,7 +121,7 @@ class Looks:
 
     def _list(self, path: str, *, whole: bool) -> Look:
         images = 0
-        folders, systems, files = list[bytes](), list[bytes](), set[bytes]()
+        folders, systems, files, lost = list[bytes](), list[bytes](), set[bytes](), list[bytes]()
         for number, item in enumerate(self._files.scan(join(self._root, path))):
             if is_image_name(item.name):
                 # A folder may be called so too, but nothing is settled by the first 100 names then.
@@ -124,6 +132,8 @@ class Looks:
                 (systems if item.name in SYSTEM_FOLDERS else folders).append(item.name)
             elif not is_image_name(item.name):
                 files.add(item.name)
+                if not item.is_file() and item.size() == -1 and not _FILE_LIKE.search(item.name):
+                    lost.append(item.name)
         else:
             self._whole.add(path)
         return Look(
@@ -131,12 +141,33 @@ class Looks:
             tuple(os.fsdecode(name) for name in sorted(folders)),
             tuple(os.fsdecode(name) for name in sorted(systems)),
             frozenset(os.fsdecode(name) for name in files),
+            tuple(os.fsdecode(name) for name in sorted(lost)),
         )
+
+
+def refuse_lost(location: str, place: str, names: Iterable[str], what: str) -> None:
+    """Refuses links to nothing that may be folders of images on storage that is not there.
+
+    Raises:
+        SourceError: If there are any.
+    """
+    if paths := [join(place, name) for name in names]:
+        links = "is a link" if len(paths) == 1 else "are links"
+        message = (
+            f"--src {location}: {listed(paths)} {links} to nothing, where there may be {what}; "
+            "put back what it names, or remove the link"
+        )
+        raise SourceError(message)
 
 
 def join(folder: str, name: str) -> str:
     """A path below a folder; either may be empty."""
     return f"{folder}/{name}" if folder and name else folder or name
+
+
+def as_src(location: str, path: str) -> str:
+    """The option that names a folder below SRC, as a shell takes it."""
+    return f"--src {quote(join(location, path))}"
 
 
 def named(path: str) -> str:
