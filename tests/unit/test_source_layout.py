@@ -90,6 +90,21 @@ def test_images_beside_what_may_be_splits_are_refused_and_an_option_decides(tree
     assert sum(map(len, taken(tmp_path, "classes").values())) == len(tree)
 
 
+def test_a_split_by_nearly_its_name_is_told_the_name(tmp_path):
+    """Roboflow exports train, valid and test."""
+    write_folder(tmp_path, images("train/a/1.jpg", "valid/a/2.jpg", "test/a/3.jpg"))
+    with pytest.raises(SourceError, match="a link or name 'val' makes 'valid' a split"):
+        taken(tmp_path)
+    (tmp_path / "valid").rename(tmp_path / "val")
+    assert list(taken(tmp_path)) == ["test", "train", "val"]
+
+
+def test_one_image_is_no_source(tmp_path):
+    write_folder(tmp_path, images("1.jpg"))
+    with pytest.raises(SourceError, match="one image; name the folder that holds it"):
+        taken(tmp_path / "1.jpg")
+
+
 def test_folders_beside_the_splits_without_images_are_ignored_and_said(tmp_path):
     write_folder(tmp_path, images("train/a/1.jpg", "meta/a/1.xml", "x.jpg"))
     assert list(taken(tmp_path)) == ["train"]

@@ -100,11 +100,12 @@ def _is_sole_flat(
 
 def _are_like_splits(names: list[str]) -> bool:
     """Whether all folders are called like splits, or some of them like different ones."""
-    like = [found for name in names if (found := _splits_in(name))]
+    like = [found for name in names if (found := splits_in(name))]
     return bool(like) and (len(like) == len(names) or len(set().union(*like)) > 1 < len(like))
 
 
-def _splits_in(name: str) -> set[str]:
+def splits_in(name: str) -> set[str]:
+    """The splits that words of a folder's name tell; ``valid`` and ``dev`` mean ``val``."""
     words = re.split(r"[^a-z]+", name.lower())
     return {_LIKE_SPLITS[word] for word in words if word in _LIKE_SPLITS}
 

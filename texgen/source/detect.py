@@ -10,6 +10,7 @@ from pathlib import Path
 from texgen.errors import SourceError
 from texgen.ranges import RangeFile
 from texgen.source.archive_search import ARCHIVES
+from texgen.source.base import is_image_name
 from texgen.source.filesystem import FileSystem, files_at
 from texgen.source.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
 from texgen.source.layout import snapshot_of
@@ -59,6 +60,9 @@ def _of_file(file: RangeFile, location: str) -> str:
         return "parquet"
     if what := packed(head):
         message = f"--src {location}: {what}"
+        raise SourceError(message)
+    if is_image_name(os.fsencode(location)):
+        message = f"--src {location}: one image; name the folder that holds it"
         raise SourceError(message)
     if Path(location).name in {TRAIN, VAL}:
         return "ilsvrc"

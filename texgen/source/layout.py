@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES, split_called
-from texgen.source.class_folders import FEW
+from texgen.source.class_folders import FEW, splits_in
 from texgen.source.looks import FOLDERS, Look, Looks, as_src, join, listed, named, refuse_lost
 from texgen.source.packed import PACKED_TARS
 from texgen.words import count_of
@@ -126,9 +126,15 @@ def _refuse_images_beside(
         message = (
             f"--src {location}: {listed(names, 4)} {may}, since other folders hold images too "
             f"({listed(holders)}); --layout splits leaves those out, --layout classes takes every "
-            "folder as a class"
+            f"folder as a class{_renamed(holders)}"
         )
         raise SourceError(message)
+
+
+def _renamed(names: list[str]) -> str:
+    """What makes a split of a folder that is called nearly so, such as Roboflow's ``valid``."""
+    name = next((name for name in names if splits_in(name) == {"val"}), None)
+    return f", and a link or name 'val' makes {named(name)} a split" if name else ""
 
 
 def snapshot_of(looks: Looks, location: str) -> tuple[str, list[str]]:
