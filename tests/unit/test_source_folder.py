@@ -299,7 +299,9 @@ def test_any_tree_lists_every_image_once_in_key_order(paths: Iterable[tuple[byte
     with tempfile.TemporaryDirectory() as folder:
         # "d" and "f" keep a folder and a file of one name apart.
         below = {b"/".join([*(b"d" + p for p in path[:-1]), b"f" + path[-1]]) for path in paths}
-        source = fill(Path(folder), *(b"train/" + path + b".jpg" for path in below))
+        fill(Path(folder), *(b"train/" + path + b".jpg" for path in below))
+        # A single folder around others would be refused.
+        source = FolderSource(SourceSpec(folder, layout="splits"))
         entries = listed(source)["train"]
         assert {entry.locator for entry in entries} == {b"train/" + p + b".jpg" for p in below}
         assert [e.key for e in entries] == sorted({e.key for e in entries})

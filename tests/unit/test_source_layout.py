@@ -289,6 +289,14 @@ def test_layout_splits_needs_a_split(tmp_path):
         taken(tmp_path, "splits")
 
 
+def test_classes_whose_images_lie_in_folders_below_are_said(tmp_path):
+    """ImageNet-C as it is unpacked: groups of corruptions, corruptions, severities, classes."""
+    write_folder(tmp_path, images("blur/defocus/1/n01/1.jpg", "noise/shot/1/n01/1.jpg"))
+    expected = "images of 2 classes in SRC lie in folders below, such as 'blur/defocus'"
+    assert said(tmp_path) == expected
+    assert said(tmp_path, "classes") == ""
+
+
 def test_ordinary_class_folders_are_taken_without_a_word(tmp_path):
     write_folder(tmp_path, images(*(f"{c:02d}/{i}.jpg" for c in range(30) for i in range(2))))
     assert len(taken(tmp_path)["train"]) == 60

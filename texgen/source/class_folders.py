@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES
 from texgen.source.looks import Look, Looks, as_src, join, listed, named
+from texgen.words import count_of
 
 FEW = 16
 """Folders of which each is looked into; of more, as many are looked at as a sample."""
@@ -67,7 +69,7 @@ def is_flat(
         # Inside a split the user has said what its folders are.
         if keeps == "classes":
             _refuse_domains(looks, folder, holders, location)
-        return False, []
+        return False, list(_deeper(looks, folder, holders))
     return _is_sole_flat(looks, folder, holders[0], location, keeps)
 
 
@@ -142,6 +144,20 @@ def _refuse_domains(looks: Looks, folder: str, holders: list[str], location: str
             f"{listed(holders)} as classes"
         )
         raise SourceError(message)
+
+
+def _deeper(looks: Looks, folder: str, holders: list[str]) -> Iterator[str]:
+    """Says of classes whose images all lie in folders below: those may be the classes meant."""
+    inside = ((name, looks.look(join(folder, name))) for name in holders)
+    below = [
+        join(name, look.folders[0])
+        for name, look in inside
+        if look.folders and not look.images and not _IMAGE_FOLDERS.issuperset(look.folders)
+    ]
+    if below:
+        what = count_of(len(below), "class")
+        place = _place(folder)
+        yield f"images of {what} in {place} lie in folders below, such as {named(below[0])}"
 
 
 def _place(folder: str) -> str:
