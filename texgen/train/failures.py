@@ -47,9 +47,13 @@ _BY_TEXT = {
     "Cannot allocate memory": _MEMORY,
     "can't allocate memory": _MEMORY,
 }
+_MORE_MEMORY = "give the job or container more memory, or lower --workers or --batch-size"
 _KILLED = (
-    "a loader process was killed, by the system (signal 9) where memory ran out: give the job or "
-    "container more memory, or lower --workers or --batch-size"
+    f"a loader process was killed, by the system (signal 9) where memory ran out: {_MORE_MEMORY}"
+)
+_GONE = (
+    "a loader process ended without a reason, as one does that the system kills (signal 9) where "
+    f"memory ran out: {_MORE_MEMORY}"
 )
 
 
@@ -81,6 +85,9 @@ def loader_error(error: BaseException) -> LoaderError | None:
         return LoaderError(f"a batch found no room in {SHARED_MEMORY}{_free()}: {ENLARGE}")
     if "is killed by signal: Killed" in text:
         return LoaderError(_KILLED)
+    if "exited unexpectedly" in text:
+        # torch asks for its exit code before there is one, where the machine is busy.
+        return LoaderError(_GONE)
     if text.startswith("DataLoader worker"):
         return LoaderError(f"a loader process ended: {text.splitlines()[0]}")
     return None
