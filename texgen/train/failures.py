@@ -38,15 +38,6 @@ _BY_NUMBER = {
     errno.EMFILE: _FILES,
     errno.ENFILE: _FILES,
 }
-_BY_TEXT = {
-    "can't start new thread": _PROCESSES,
-    "Too many open files": _FILES,
-    # What a socket without a free descriptor gives for one that was sent.
-    "items of ancdata": _FILES,
-    "ancillary data": _FILES,
-    "Cannot allocate memory": _MEMORY,
-    "can't allocate memory": _MEMORY,
-}
 _MORE_MEMORY = "give the job or container more memory, or lower --workers or --batch-size"
 _KILLED = (
     f"a loader process was killed, by the system (signal 9) where memory ran out: {_MORE_MEMORY}"
@@ -55,6 +46,18 @@ _GONE = (
     "a loader process ended without a reason, as one does that the system kills (signal 9) where "
     f"memory ran out: {_MORE_MEMORY}"
 )
+_BY_TEXT = {
+    "can't start new thread": _PROCESSES,
+    "Too many open files": _FILES,
+    # What a socket without a free descriptor gives for one that was sent.
+    "items of ancdata": _FILES,
+    "ancillary data": _FILES,
+    "Cannot allocate memory": _MEMORY,
+    "can't allocate memory": _MEMORY,
+    "is killed by signal: Killed": _KILLED,
+    # torch asks for an exit code before there is one, where the machine is busy.
+    "exited unexpectedly": _GONE,
+}
 
 
 class LoaderError(TexgenError):
@@ -83,11 +86,6 @@ def loader_error(error: BaseException) -> LoaderError | None:
             return LoaderError(hint)
     if "No space left on device" in text or "Bus error" in text:
         return LoaderError(f"a batch found no room in {SHARED_MEMORY}{_free()}: {ENLARGE}")
-    if "is killed by signal: Killed" in text:
-        return LoaderError(_KILLED)
-    if "exited unexpectedly" in text:
-        # torch asks for its exit code before there is one, where the machine is busy.
-        return LoaderError(_GONE)
     if text.startswith("DataLoader worker"):
         return LoaderError(f"a loader process ended: {text.splitlines()[0]}")
     return None
