@@ -17,8 +17,9 @@ from tests.conftest import command
 from tests.train.test_loop import arguments
 from texgen.errors import ConfigError
 from texgen.train import loader
+from texgen.train.checkpoint import save_checkpoint
 from texgen.train.environment import device_of, ranks_of
-from texgen.train.failures import loader_error
+from texgen.train.failures import LoaderError, loader_error, loader_failures
 from texgen.train.loader import LoaderSpec
 from texgen.train.metrics import read_metrics
 
@@ -128,6 +129,23 @@ def test_a_loader_process_that_the_system_kills_is_told(photographs, tmp_path):
     assert "the system" in said
     assert "(signal 9) where memory ran out" in said
     assert said.count("\n") == 1
+
+
+def test_a_loader_process_that_dies_while_a_checkpoint_is_saved_is_no_full_disk(
+    tmp_path, monkeypatch
+):
+    def save(state: object, file: object) -> None:
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+    monkeypatch.setattr("texgen.train.checkpoint.torch.save", save)
+    before = signal.signal(signal.SIGCHLD, lambda *about: None)
+    try:
+        with pytest.raises(LoaderError, match="a loader process was killed"), loader_failures():
+            save_checkpoint(tmp_path, 5, {}, 2)
+        assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert not any((tmp_path / "checkpoints").iterdir())
 
 
 @pytest.mark.parametrize(

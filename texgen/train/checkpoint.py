@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from texgen.errors import ConfigError, StorageError
+from texgen.train.failures import is_loader_death
 
 FOLDER = "checkpoints"
 _NAME = re.compile(r"step-([0-9]{8})\.pt")
@@ -38,6 +39,8 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> P
         # torch reports a full disk as a RuntimeError.
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        if is_loader_death(error):
+            raise
         reason = error.strerror if isinstance(error, OSError) else "its file system is full"
         message = f"{path}: cannot be written ({reason}); make room and run the same command again"
         raise StorageError(message) from error

@@ -11,6 +11,8 @@ import errno
 import functools
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -86,9 +88,20 @@ def loader_error(error: BaseException) -> LoaderError | None:
             return LoaderError(hint)
     if "No space left on device" in text or "Bus error" in text:
         return LoaderError(f"a batch found no room in {SHARED_MEMORY}{_free()}: {ENLARGE}")
-    if text.startswith("DataLoader worker"):
+    if is_loader_death(error):
         return LoaderError(f"a loader process ended: {text.splitlines()[0]}")
     return None
+
+
+def is_loader_death(error: BaseException) -> bool:
+    """Whether torch tells that a loader process died; it does so wherever the main thread is."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
+
+
+def _hear_of_no_more_deaths() -> None:
+    """Takes torch's handler away, which would raise once more while the first error is told."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -101,6 +114,7 @@ def loader_failures() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, MemoryError, EOFError) as error:
+        _hear_of_no_more_deaths()
         if reason := _reported():
             raise LoaderError(reason) from error
         if found := loader_error(error):
