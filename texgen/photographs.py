@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from texgen.errors import ImageError, SourceError, SourceReadError
@@ -61,7 +60,7 @@ def open_photographs(
         location: SRC.
         config: In the data set's card.
         endpoint: See `SourceSpec`.
-        splits: Of the data set. A single one may have been taken out of several in an archive.
+        splits: See `SourceSpec.of_card`.
 
     Raises:
         ConfigError: If SRC cannot be read.
@@ -69,7 +68,5 @@ def open_photographs(
     most = config.get("max_pixels")
     # A card that was edited may say anything.
     limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
-    spec = SourceSpec.of_card(location, config, endpoint)
-    if len(splits) == 1:
-        spec = replace(spec, selected=tuple(splits))
+    spec = SourceSpec.of_card(location, config, endpoint, splits)
     return Photographs(open_source(spec), limit)

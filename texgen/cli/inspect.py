@@ -209,10 +209,8 @@ def _photograph(row: Found, index: Index, src: str | None, s3_endpoint: str | No
             "from texgen.images import decode",
             f"image = decode(Path({str(place)!r}).read_bytes())",
         ]
-    # Of several splits inside an archive the build has taken one.
-    selected = tuple(index.splits) if len(index.splits) == 1 else ()
-    choices = SourceSpec.of_card("", index.config).choices
-    given = {"selected": selected, **choices, "endpoint": s3_endpoint}
+    spec = SourceSpec.of_card("", index.config, s3_endpoint, index.splits)
+    given = {"selected": spec.selected, **spec.choices, "endpoint": spec.endpoint}
     at = "".join(f", {name}={value!r}" for name, value in given.items() if value)
     return [
         "from texgen.images import decode",

@@ -11,12 +11,9 @@ from pathlib import Path
 from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES
 from texgen.source.filesystem import FileSystem
-from texgen.source.layout import DEPTH, snapshot_of
+from texgen.source.layout import DEPTH, snapshot_of, system_notes
 from texgen.source.looks import FOLDERS, Looks, as_src, by_extension, join, listed, named
 from texgen.words import count_of
-
-ARCHIVES = {".tar": "webdataset", ".parquet": "parquet"}
-"""Suffix to what holds images under it, as ``--src-format`` names it."""
 
 _DATA = "data"
 """The folder in which Hugging Face keeps the files of all splits."""
@@ -111,8 +108,7 @@ def _folders_ignored(looks: Looks, place: str, holders: Iterable[str]) -> Iterat
     for name in look.folders:
         if not any(held.startswith(f"{join(place, name)}/") for held in there):
             yield f"folder {named(name)} is not a split and is ignored"
-    if look.systems:
-        yield f"{count_of(len(look.systems), 'folder')} of systems ({listed(look.systems)}) ignored"
+    yield from system_notes(look)
 
 
 def _refuse_unfinished(location: str, folder: str, names: Iterable[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,6 +28,9 @@ SYSTEM_FOLDERS = frozenset(
 """Folders that operating systems and storage boxes make; `__MACOSX` and `@eaDir` hold images."""
 
 SRC_FORMATS = ("folder", "ilsvrc", "webdataset", "parquet")
+
+ARCHIVES = {".tar": "webdataset", ".parquet": "parquet"}
+"""Suffix to what holds images under it, as ``--src-format`` names it."""
 
 LAYOUTS = ("auto", "splits", "classes", "flat")
 """What the folders in SRC are; docs/sources.md has the rule."""
@@ -109,7 +112,11 @@ class SourceSpec:
 
     @classmethod
     def of_card(
-        cls, location: str, config: Mapping[str, Any], endpoint: str | None = None
+        cls,
+        location: str,
+        config: Mapping[str, Any],
+        endpoint: str | None = None,
+        splits: Collection[str] = (),
     ) -> SourceSpec:
         """The SRC of a data set, read as it was when that was built.
 
@@ -117,6 +124,8 @@ class SourceSpec:
             location: See `SourceSpec`.
             config: The configuration in the data set's card.
             endpoint: See `SourceSpec`.
+            splits: Those of the data set. A single one may have been taken out of several in an
+                archive, and is selected.
         """
         choices = config.get("source_options")
         # A card that was edited may say anything.
@@ -126,7 +135,8 @@ class SourceSpec:
             for name, value in known.items()
             if name in CHOICES and isinstance(value, str)
         }
-        return cls(location, endpoint=endpoint, **fitting)
+        selected = tuple(splits) if len(splits) == 1 else ()
+        return cls(location, selected, endpoint=endpoint, **fitting)
 
     @property
     def taken(self) -> frozenset[str] | None:

@@ -56,7 +56,7 @@ def is_flat(
         return True, [f"{what}; --layout {keeps} takes them as classes"]
     if not 0 < len(look.folders) <= FEW:
         return False, []
-    holders = [name for name in look.folders if looks.holds_images(join(folder, name))]
+    holders = looks.holders(folder)
     if _are_like_splits(holders):
         message = (
             f"--src {location}: {listed(holders)} in {_place(folder)} are called like splits; "
@@ -84,14 +84,13 @@ def _is_sole_flat(
             return False, []
         note = f"folder {named(sole)} is no class; --layout {keeps} takes it as one"
         return True, [note]
-    holders = [inner for inner in look.folders if looks.holds_images(join(sole, inner))]
+    holders = looks.holders(sole)
     while len(holders) == 1 and not looks.look(join(sole, holders[0])).images:
         name, sole = join(name, holders[0]), join(sole, holders[0])
-        inside = looks.look(sole).folders
-        holders = [inner for inner in inside if looks.holds_images(join(sole, inner))]
+        holders = looks.holders(sole)
     if len(holders) < 2:
         return False, []
-    rename = f"{as_src(location, sole)}" if not folder else f"move them up into {_place(folder)}"
+    rename = as_src(location, sole) if not folder else f"move them up into {_place(folder)}"
     message = (
         f"--src {location}: {_place(folder)} holds one folder, {named(name)}, whose folders "
         f"{listed(holders)} hold the images; to take those as classes, {rename}; --layout "

@@ -116,7 +116,7 @@ def label_column(
 
 def _found_label(schema: Any, features: Features, where: str) -> str | None:  # noqa: ANN401
     usual = [name for name in _LABEL_NAMES if name in schema.names]
-    marked = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
+    marked = _marked(schema, features)
     # "label" comes first, then what is marked as one.
     candidates: list[str] = [*(name for name in usual if name in marked), *usual, *marked]
     if usual or len(marked) == 1:
@@ -130,9 +130,14 @@ def _found_label(schema: Any, features: Features, where: str) -> str | None:  # 
     )
 
 
+def _marked(schema: Any, features: Features) -> list[str]:  # noqa: ANN401
+    """The columns that Hugging Face's metadata mark as labels."""
+    return [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
+
+
 def other_labels(schema: Any, features: Features, label: str | None) -> list[str]:  # noqa: ANN401
     """The columns that also hold labels, by their names or marks."""
-    marked = [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
+    marked = _marked(schema, features)
     names = dict.fromkeys([*marked, *(n for n in schema.names if n in _LABEL_NAMES)])
     return [name for name in names if name != label]
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from texgen.errors import SourceError
 from texgen.ranges import RangeFile
-from texgen.source.archive_search import ARCHIVES
-from texgen.source.base import is_image_name
+from texgen.source.base import ARCHIVES, is_image_name
 from texgen.source.filesystem import FileSystem, files_at
 from texgen.source.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
 from texgen.source.layout import snapshot_of
@@ -84,7 +83,7 @@ def _of_folder(files: FileSystem, location: str) -> str:
     top = looks.look(start, whole=True)
     splits = [join(start, name) for names in top.splits().values() for name in names]
     # People keep the tars beside what they unpacked of them.
-    if any(_holds_images(looks, place) for place in splits or [start]):
+    if any(looks.holds_images(place, 1) for place in splits or [start]):
         return "folder"
     if TRAIN in top.files or VAL in top.files:
         return "ilsvrc"
@@ -113,15 +112,6 @@ def _of_folder(files: FileSystem, location: str) -> str:
         f"--src {location}: {count_of(len(top.files), 'file')} ({most}) and no image; {EXPECTED}"
     )
     raise SourceError(message)
-
-
-def _holds_images(looks: Looks, place: str) -> bool:
-    """Whether a split has an image, or a class folder with one among its first names."""
-    look = looks.look(place)
-    if look.images or look.failed:
-        # Whatever failed, the error is said where it is listed.
-        return True
-    return any(inner.images for _, inner in looks.many(join(place, name) for name in look.folders))
 
 
 def _kinds(looks: Looks, start: str) -> set[str]:

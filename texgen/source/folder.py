@@ -24,11 +24,12 @@ from texgen.source.base import (
 from texgen.source.class_folders import is_flat
 from texgen.source.classes import missing_note
 from texgen.source.filesystem import files_at
-from texgen.source.folder_walk import FolderWalk, LeftOut, join_bytes, not_listed
+from texgen.source.folder_walk import FolderWalk, LeftOut, not_listed
 from texgen.source.labels import Labels, read_labels
 from texgen.source.layout import FolderLayout, find_layout
 from texgen.source.locator import locator_of
 from texgen.source.looks import Look, Looks, join, listed, refuse_lost
+from texgen.source.names import join_bytes
 from texgen.types import ImageEntry
 from texgen.words import count_of
 
@@ -98,8 +99,7 @@ class FolderSource:
         looks = Looks(self._files, spec.location)
         try:
             layout = find_layout(looks, spec.location, spec.layout)
-            found = list(self._found(layout))
-            return tuple(self._listing(looks, name, folder, layout) for name, folder in found)
+            return tuple(self._listing(looks, *found, layout) for found in self._found(layout))
         except OSError as error:
             self._problem(not_listed(error.filename or spec.location, error))
             return ()

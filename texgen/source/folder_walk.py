@@ -12,6 +12,7 @@ from texgen.errors import SourceError
 from texgen.source.base import SYSTEM_FOLDERS, Problem, is_image_name, shown
 from texgen.source.filesystem import FileSystem, Item
 from texgen.source.looks import by_extension
+from texgen.source.names import join_bytes
 from texgen.words import count_of
 
 _log = logging.getLogger(__name__)
@@ -124,11 +125,6 @@ def _is_image(item: Item, left_out: LeftOut) -> bool:
     known = dot and len(extension) <= _EXTENSION_BYTES
     left_out.files[f".{extension.lower()}" if known else "without an extension"] += 1
     return False
-
-
-def join_bytes(folder: bytes, name: bytes) -> bytes:
-    """A path below a folder; either may be empty."""
-    return folder + b"/" + name if folder and name else folder or name
 
 
 def not_listed(place: str, error: OSError) -> SourceError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES, SourceSpec, shown
 from texgen.source.labelling import Picture
+from texgen.source.names import join_bytes
 from texgen.words import count_of
 
 _SPLITS = {name.encode() for name in SPLIT_NAMES}
@@ -100,7 +101,7 @@ def look_inside(folders: Folders, split: str, spec: SourceSpec) -> Inside:
         if len(inside) != 1 or not any(inside.values()):
             break
         (name,) = inside
-        above = _join(above, name)
+        above = join_bytes(above, name)
         direct = folders.images[above]
         if direct and not _split_folders(folders.children(above), spec.layout):
             message = (
@@ -131,8 +132,8 @@ def _own_folder(
 ) -> bytes:
     own = [name for name in names if name.lower() == split.encode()]
     if len(own) == 1 and (len(inside) == 1 or spec.selected):
-        return _join(above, own[0])
-    found = _listed(_join(above, name) for name in names)
+        return join_bytes(above, own[0])
+    found = _listed(join_bytes(above, name) for name in names)
     message = (
         f"the archives of {split!r} hold the split folders {found}; take one by --split "
         f"{names[0].decode().lower()}, or unpack them and name the folder, or add --layout classes "
@@ -162,10 +163,6 @@ def _split_steps(path: bytes) -> Iterator[bytes]:
         if step.lower() in _SPLITS:
             yield b"/".join(steps[: depth + 1])
             return
-
-
-def _join(folder: bytes, name: bytes) -> bytes:
-    return folder + b"/" + name if folder else name
 
 
 def _listed(paths: Iterable[bytes]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from texgen.errors import SourceError
-from texgen.source.base import SPLIT_NAMES, split_called
+from texgen.source.base import ARCHIVES, SPLIT_NAMES, split_called
 from texgen.source.class_folders import FEW, splits_in
 from texgen.source.looks import FOLDERS, Look, Looks, as_src, join, listed, named, refuse_lost
 from texgen.source.packed import PACKED_TARS
@@ -78,13 +78,13 @@ def find_layout(looks: Looks, location: str, layout: str) -> FolderLayout:
         if top.images:
             notes.append(f"{count_of(top.images, 'image')} beside the splits ignored")
         # Of a place without splits they are counted with its images.
-        notes += _system_notes(top)
+        notes += system_notes(top)
     return FolderLayout(place, splits, tuple(notes))
 
 
 def _archives_beside(look: Look) -> Iterator[str]:
     """Archives in SRC, which images in folders go before."""
-    for suffix, form in ((".tar", "webdataset"), (".parquet", "parquet")):
+    for suffix, form in ARCHIVES.items():
         if names := sorted(name for name in look.files if name.endswith(suffix)):
             official = form == "webdataset" and any(
                 name.startswith("ILSVRC2012_") for name in names
@@ -99,7 +99,8 @@ def _archives_beside(look: Look) -> Iterator[str]:
         yield f"{what} beside the folders of images ignored ({listed(names)})"
 
 
-def _system_notes(look: Look) -> Iterator[str]:
+def system_notes(look: Look) -> Iterator[str]:
+    """Says that folders of operating systems are left out, where there are any."""
     if look.systems:
         yield f"{count_of(len(look.systems), 'folder')} of systems ({listed(look.systems)}) ignored"
 

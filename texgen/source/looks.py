@@ -94,10 +94,10 @@ class Looks:
         """Folders and what they hold, several at once where storage is slow to answer."""
         return map_ahead(lambda path: (path, self.look(path)), paths, self._files.parallel)
 
-    def below(self, path: str) -> Iterator[tuple[str, Look]]:
-        """A folder and those up to four levels below it; not those in a folder of images."""
+    def below(self, path: str, levels: int = _LEVELS) -> Iterator[tuple[str, Look]]:
+        """A folder and those some levels below it; not those in a folder of images."""
         level, left = [path], FOLDERS
-        for _ in range(_LEVELS + 1):
+        for _ in range(levels + 1):
             deeper = list[str]()
             for at, look in self.many(level[:left]):
                 yield at, look
@@ -105,12 +105,18 @@ class Looks:
             left -= len(level)
             level = deeper if left > 0 else []
 
-    def holds_images(self, path: str) -> bool:
-        """Whether images lie in a folder or up to four levels below it.
+    def holds_images(self, path: str, levels: int = _LEVELS) -> bool:
+        """Whether images lie in a folder or some levels below it.
 
         A folder that cannot be listed is taken to hold some: its listing says what is wrong.
         """
-        return any(look.images or (look.failed and at == path) for at, look in self.below(path))
+        return any(
+            look.images or (look.failed and at == path) for at, look in self.below(path, levels)
+        )
+
+    def holders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder that hold images."""
+        return [n for n in self.look(folder).folders if self.holds_images(join(folder, n))]
 
     def text(self, path: str) -> str | None:
         """What a small text file holds, without the line's end; None where there is none."""

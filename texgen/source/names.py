@@ -20,3 +20,8 @@ def stem(path: bytes) -> bytes:
     folder, slash, name = path.rpartition(b"/")
     without, dot, _ = name.rpartition(b".")
     return folder + slash + (without if dot else name)
+
+
+def join_bytes(folder: bytes, name: bytes) -> bytes:
+    """A path below a folder; either may be empty."""
+    return folder + b"/" + name if folder and name else folder or name
