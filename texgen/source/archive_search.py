@@ -12,7 +12,7 @@ from texgen.errors import SourceError
 from texgen.source.base import SPLIT_NAMES
 from texgen.source.filesystem import FileSystem
 from texgen.source.layout import DEPTH, snapshot_of, system_notes
-from texgen.source.looks import FOLDERS, Looks, as_src, by_extension, join, listed, named
+from texgen.source.looks import Looks, as_src, by_extension, join, listed, named
 from texgen.words import count_of
 
 _DATA = "data"
@@ -73,17 +73,10 @@ def archives_below(
 
 def _holders(looks: Looks, start: str, suffix: str) -> Iterator[tuple[str, list[str]]]:
     """The folders that hold archives, and their names."""
-    level, left = [start], FOLDERS
     # A split's folder and `data` lie below the place that is looked for.
-    for _ in range(DEPTH + 2):
-        deeper = list[str]()
-        for path in level[:left]:
-            look = looks.look(path, whole=True)
-            if names := sorted(name for name in look.files if name.endswith(suffix)):
-                yield path, names
-            deeper += [join(path, name) for name in look.folders]
-        left -= len(level)
-        level = deeper if left > 0 else []
+    for path, look in looks.below(start, DEPTH + 1, lambda *_: True, whole=True):
+        if names := sorted(name for name in look.files if name.endswith(suffix)):
+            yield path, names
 
 
 def place_of(folder: str) -> str:

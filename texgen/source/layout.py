@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from texgen.errors import SourceError
 from texgen.source.base import ARCHIVES, SPLIT_NAMES, split_called
 from texgen.source.class_folders import FEW, splits_in
-from texgen.source.looks import FOLDERS, Look, Looks, as_src, join, listed, named, refuse_lost
+from texgen.source.looks import Look, Looks, as_src, join, listed, named, refuse_lost
 from texgen.source.packed import PACKED_TARS
 from texgen.words import count_of
 
@@ -169,20 +169,18 @@ def _place_below(looks: Looks, base: str, location: str) -> str | None:
     """
     if _is_class_folders(looks, base):
         return None
-    places, elsewhere = list[str](), list[str]()
-    level, left = [join(base, name) for name in looks.look(base).folders], FOLDERS
-    for _ in range(DEPTH):
-        deeper = list[str]()
-        for path, look in looks.many(level[:left]):
-            split_folders = (name for names in look.splits().values() for name in names)
-            if any(looks.holds_images(join(path, name)) for name in split_folders):
-                places.append(path)
-            elif look.images:
-                elsewhere.append(path)
-            else:
-                deeper += [join(path, name) for name in look.folders]
-        left -= len(level)
-        level = deeper if left > 0 else []
+    places, elsewhere, settled = list[str](), list[str](), set[str]()
+    for path, look in looks.below(base, DEPTH, lambda path, _: path not in settled):
+        if path == base:
+            continue
+        split_folders = (name for names in look.splits().values() for name in names)
+        if any(looks.holds_images(join(path, name)) for name in split_folders):
+            places.append(path)
+        elif look.images:
+            elsewhere.append(path)
+        else:
+            continue
+        settled.add(path)
     if not places:
         return None
     if len(places) > 1 or elsewhere:

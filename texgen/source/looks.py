@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
 
@@ -17,7 +17,7 @@ from texgen.words import count_of
 _NAMES = 100
 """Names after which an image settles what a folder is: a class may have any number of them."""
 
-FOLDERS = 2048
+_FOLDERS = 2048
 """Folders that are looked into in one search: it must end in a tree of any size."""
 
 _LEVELS = 4
@@ -90,18 +90,35 @@ class Looks:
                 self._seen[path] = Look(failed=True)
         return self._seen[path]
 
-    def many(self, paths: Iterable[str]) -> Iterator[tuple[str, Look]]:
+    def many(self, paths: Iterable[str], *, whole: bool = False) -> Iterator[tuple[str, Look]]:
         """Folders and what they hold, several at once where storage is slow to answer."""
-        return map_ahead(lambda path: (path, self.look(path)), paths, self._files.parallel)
+        return map_ahead(
+            lambda path: (path, self.look(path, whole=whole)), paths, self._files.parallel
+        )
 
-    def below(self, path: str, levels: int = _LEVELS) -> Iterator[tuple[str, Look]]:
-        """A folder and those some levels below it; not those in a folder of images."""
-        level, left = [path], FOLDERS
+    def below(
+        self,
+        path: str,
+        levels: int = _LEVELS,
+        enters: Callable[[str, Look], bool] = lambda _, look: not look.images,
+        *,
+        whole: bool = False,
+    ) -> Iterator[tuple[str, Look]]:
+        """A folder and those some levels below it.
+
+        Args:
+            path: Relative to the root.
+            levels: Levels below it.
+            enters: Whether to go into a folder, asked once that was given out; by default not
+                into one with images.
+            whole: See `look`.
+        """
+        level, left = [path], _FOLDERS
         for _ in range(levels + 1):
             deeper = list[str]()
-            for at, look in self.many(level[:left]):
+            for at, look in self.many(level[:left], whole=whole):
                 yield at, look
-                deeper += [] if look.images else [join(at, name) for name in look.folders]
+                deeper += [join(at, name) for name in look.folders] if enters(at, look) else []
             left -= len(level)
             level = deeper if left > 0 else []
 
