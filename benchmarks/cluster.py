@@ -25,9 +25,9 @@ import psutil
 from PIL import Image
 from ray.cluster_utils import Cluster
 
-from texgen.records import read_header
+from texgen.dataset.records import read_header
 from texgen.storage import LocalSink
-from texgen.synthesize.locate import worker_path
+from texgen.synthesis.locate import worker_path
 
 SLEEPER = Path(__file__).parents[1] / "tests" / "faults" / "bad_worker.py"
 CLASSES = 10

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from watch import Run, watched
 
-from texgen.records import read_header
+from texgen.dataset.records import read_header
 from texgen.storage import LocalSink
 
 RUNNERS = {"no-ray": ["--no-ray"], "ray": []}

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from texgen.analyze.sweeps import INCIDENTAL, METRICS, mean_and_error
+from texgen.evaluate.paper.sweeps import INCIDENTAL, METRICS, mean_and_error
 from texgen.evaluate.results import find_results
 from texgen.train.config import TrainConfig
 

@@ -26,10 +26,10 @@ from pathlib import Path
 import pyarrow as pa
 import webdataset
 
-from texgen.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
-from texgen.manifest import SCHEMA, manifest_path, write_manifest
-from texgen.store import TextureStore
-from texgen.types import shard_path
+from texgen.core.types import shard_path
+from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
+from texgen.dataset.manifest import SCHEMA, manifest_path, write_manifest
+from texgen.dataset.random_access import TextureStore
 
 ROWS_A_SHARD = 512
 
@@ -90,7 +90,7 @@ def opening(out: Path, rows: int, repeat: int) -> None:
     """Time and memory to open a large manifest."""
     make_up(out, rows)
     script = (
-        "import sys, time; started = time.perf_counter(); from texgen.store import "
+        "import sys, time; started = time.perf_counter(); from texgen.dataset.random_access import "
         "TextureStore; imported = time.perf_counter(); store = TextureStore(sys.argv[1]); "
         "done = time.perf_counter(); assert store.key(0) in store; "
         # Not getrusage's, which begins with what this program had when it forked.

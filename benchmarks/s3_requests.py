@@ -20,8 +20,8 @@ from pathlib import Path
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.proxy import Proxy
-from tests.store import ENVIRONMENT, Store, running_server
+from tests.support.proxy import Proxy
+from tests.support.store import ENVIRONMENT, Store, running_server
 
 NAMES = (
     ("GET", r"list-type=2", "LIST"),

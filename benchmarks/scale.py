@@ -24,17 +24,17 @@ from pathlib import Path
 
 from watch import Run, watched
 
-from texgen.config import DatasetConfig
-from texgen.driver.prepare import settle_plan
-from texgen.images import DECODE_RULE, MAX_PIXELS
-from texgen.patches import patch_geometry
-from texgen.plan import Plan, PlannedShards
-from texgen.records import encode_record, record_path
-from texgen.seeds import texture_seed
+from texgen.build.prepare import settle_plan
+from texgen.core.config import DatasetConfig
+from texgen.core.seeds import texture_seed
+from texgen.core.types import Member, Row, ShardPlan, ShardRecord, Timings, shard_path
+from texgen.dataset.plan import Plan, PlannedShards
+from texgen.dataset.records import encode_record, record_path
 from texgen.source import FolderSource, SourceSpec
+from texgen.source.decode import DECODE_RULE, MAX_PIXELS
 from texgen.storage import LocalSink
-from texgen.synthesize import EngineSpec, identify
-from texgen.types import Member, Row, ShardPlan, ShardRecord, Timings, shard_path
+from texgen.synthesis import EngineSpec, identify
+from texgen.synthesis.patches import patch_geometry
 
 CLASSES = 1000
 ROWS = 512

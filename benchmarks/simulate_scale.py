@@ -20,10 +20,10 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from texgen.driver.workforce import engines_per_shard
-from texgen.records import FOLDER, read_header
-from texgen.s3.upload import MULTIPART_BYTES
+from texgen.build.sizing import engines_per_shard
+from texgen.dataset.records import FOLDER, read_header
 from texgen.storage import LocalSink
+from texgen.storage.s3.upload import MULTIPART_BYTES
 
 COSTS = Path(__file__).with_name("scale_costs.json")
 LARGE = 2_000_000_000

@@ -32,10 +32,10 @@ from torchvision.datasets import ImageFolder
 
 import texgen
 from texgen.train.augment import MEAN, STD, Augmentation
+from texgen.train.images import open_photographs
 from texgen.train.methods import SimCLR
 from texgen.train.negatives import TextureNegatives
 from texgen.train.networks import mlp, resnet
-from texgen.train.photographs import open_photographs
 
 Work = Callable[[], object]
 

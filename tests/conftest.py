@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,12 +17,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 import pytest
+from hypothesis import settings
 from PIL import Image
 
-from texgen.synthesize.api import close_pools
+from tests.support.builds import request
+from tests.support.proxy import Proxy
+from texgen.build import Silent, build
+from texgen.synthesis.api import close_pools
 
 if TYPE_CHECKING:
-    from tests.store import Store
+    from tests.support.store import Store
+    from texgen.storage.s3.sink import S3Sink
 
 MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 
@@ -29,6 +35,10 @@ MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 # Servers of tests are on this machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("unit", deadline=None)
+settings.load_profile("unit")
 
 # Inherited by every process of this run, so that others' engines are not taken for ours.
 RUN = "TEXGEN_TEST_RUN"
@@ -38,6 +48,17 @@ os.environ[RUN] = uuid.uuid4().hex
 # Indexes of archives that tests make are nobody's business later.
 _CACHE = tempfile.TemporaryDirectory(prefix="texgen-test-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
+
+
+ALONE = tuple(Path(__file__).parent / name for name in ("docker", "faults", "pipelines", "slurm"))
+"""Folders whose tests strike at moments, count processes or use all processors."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of whole systems do not share the machine with other tests."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in ALONE):
+            item.add_marker("alone")
 
 
 def pytest_unconfigure() -> None:
@@ -92,7 +113,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def s3_server() -> Iterator[str]:
     """URL of a store on loopback, one for all tests."""
     # Only where it is used: it takes seconds to import.
-    from tests.store import running_server
+    from tests.support.store import running_server
 
     with running_server() as url:
         yield url
@@ -103,8 +124,8 @@ def s3(
     s3_server: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Store]:
     """A bucket of its own, which the environment leads to, and a scratch of its own."""
-    from tests.store import ENVIRONMENT, Store
-    from texgen.s3 import client
+    from tests.support.store import ENVIRONMENT, Store
+    from texgen.storage.s3 import client
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -169,3 +190,76 @@ def tree(out: Path) -> dict[str, bytes]:
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.relative_to(out).parts[0] != "_build"
     }
+
+
+@pytest.fixture(scope="session")
+def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two splits; one photograph cannot be read, one has a key over 100 characters."""
+    root = tmp_path_factory.mktemp("source")
+    make_source(root / "train", {"ant": 3, "bee": 2}, (50, 40))
+    make_source(root / "val", {"ant": 1}, (20, 12))
+    (root / "train" / "ant" / "broken.jpg").write_bytes(b"no photograph")
+    whole = root / "train" / "bee" / "bee_000.JPEG"
+    whole.rename(whole.with_name("b" * 120 + ".JPEG"))
+    return root
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, small_source: Path) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "out"
+    build(request(small_source, out), Silent())
+    return out
+
+
+@pytest.fixture
+def out(tmp_path: Path, finished: Path) -> Path:
+    """A copy of the finished data set that a test may damage."""
+    return Path(shutil.copytree(finished, tmp_path / "out"))
+
+
+@pytest.fixture
+def sink(s3: Store) -> S3Sink:
+    """OUT in a bucket."""
+    from texgen.storage.s3.sink import S3Sink
+
+    return S3Sink(f"s3://{s3.bucket}/out")
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """No pauses between tries; they are counted."""
+    from texgen.storage.s3 import retry
+
+    pauses: list[int] = []
+    monkeypatch.setattr(retry, "_pause", pauses.append)
+    return pauses
+
+
+@pytest.fixture
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """No settings of networks, and no pauses: those that were asked for."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE") or "SSL_CERT" in name:
+            monkeypatch.delenv(name)
+    pauses: list[float] = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    return pauses
+
+
+@pytest.fixture
+def proxied(s3: Store, hurried: list[int]) -> Iterator[tuple[S3Sink, Proxy]]:
+    """A sink behind a proxy."""
+    from texgen.storage.s3.sink import S3Sink
+
+    with Proxy(s3.endpoint) as proxy:
+        yield S3Sink(f"s3://{s3.bucket}/out", None, proxy.url), proxy
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A file that goes up in parts."""
+    from texgen.storage.s3 import upload
+
+    monkeypatch.setattr(upload, "MULTIPART_BYTES", 1 << 20)
+    monkeypatch.setattr(upload, "_PART_BYTES", 5 << 20)
+    return bytes(range(256)) * (6 << 12)

@@ -35,6 +35,6 @@ if [ $# -gt 0 ]; then
 else
     # Tests of single parts run side by side. Those of whole builds, clusters and faults have the
     # machine to themselves, since they strike at moments and count processes.
-    step pytest --numprocesses auto --dist loadfile tests/unit tests/train tests/evaluate
-    step pytest tests --ignore tests/unit --ignore tests/train --ignore tests/evaluate
+    step pytest --numprocesses auto --dist loadfile -m 'not slow and not alone' tests
+    step pytest -m 'not slow and alone' tests
 fi

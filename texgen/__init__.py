@@ -1,7 +1,7 @@
 """texgen: textures as non-semantic negatives for contrastive learning."""
 
 # First of all: until then `python -m texgen` imports from the current folder.
-from texgen.launch import leave_current_folder_out
+from texgen.core.launch import leave_current_folder_out
 
 leave_current_folder_out()
 
@@ -9,23 +9,23 @@ import importlib  # noqa: E402
 import logging  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
-from texgen.patches import Patches, sample_patches  # noqa: E402
-from texgen.synthesize import synthesize  # noqa: E402
-from texgen.version import VERSION as __version__  # noqa: E402
+from texgen.core.version import VERSION as __version__  # noqa: E402
+from texgen.synthesis import synthesize  # noqa: E402
+from texgen.synthesis.patches import Patches, sample_patches  # noqa: E402
 
 # Without a handler of the caller's, warnings would go to standard error by themselves.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
-    from texgen.store import TextureStore
-    from texgen.streaming import webdataset
-    from texgen.train.patchnegative import PatchNegative
+    from texgen.dataset.random_access import TextureStore
+    from texgen.dataset.streaming import webdataset
+    from texgen.train.patch_negative import PatchNegative
 
 # Imported when they are asked for: Arrow and webdataset take a second, torch is an extra.
 _LATER = {
-    "PatchNegative": "texgen.train.patchnegative",
-    "TextureStore": "texgen.store",
-    "webdataset": "texgen.streaming",
+    "PatchNegative": "texgen.train.patch_negative",
+    "TextureStore": "texgen.dataset.random_access",
+    "webdataset": "texgen.dataset.streaming",
 }
 
 

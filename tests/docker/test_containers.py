@@ -125,7 +125,7 @@ def test_parts_in_containers_of_one_name_make_one_data_set(
 
 
 def test_processors_are_those_of_the_containers_quota(image: Image) -> None:
-    ask = "from texgen.cpus import available_cpus; print(available_cpus())"
+    ask = "from texgen.core.cpus import available_cpus; print(available_cpus())"
     done = image.run("--cpus 1.5", "python", "-c", ask)
     assert done.stdout.strip() == "1", done.stderr
 

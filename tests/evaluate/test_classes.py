@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.evaluate.classes import accuracy, judge, match_classes, per_class, read_mapping
 
 

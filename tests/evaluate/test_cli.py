@@ -15,8 +15,8 @@ from PIL import Image
 
 from tests.conftest import make_source, photograph
 from tests.evaluate.conftest import COMMON, read
-from texgen.analyze.paper import table_for
 from texgen.cli.main import run
+from texgen.evaluate.paper.published_results import table_for
 from texgen.source import read_classes
 
 

@@ -10,7 +10,7 @@ import torch
 from lightly.utils.benchmarking.knn import knn_predict
 
 from tests.conftest import make_source
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.evaluate.images import open_labelled
 from texgen.evaluate.knn import KnnClassifier, evaluate_knn, knn_votes
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.evaluate.conftest import Pixels
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.evaluate.images import open_folder, open_labelled
 from texgen.evaluate.linear import LinearConfig, load_linear, train_linear
 from texgen.evaluate.run import ChangedEncoderError, digests, unchanged

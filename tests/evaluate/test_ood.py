@@ -12,11 +12,11 @@ import torch
 
 from tests.conftest import make_source, photograph
 from tests.evaluate.conftest import Answers
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.evaluate import corruptions
+from texgen.evaluate.corruption_error import ALEXNET, mean_corruption_error
 from texgen.evaluate.corruptions import CorruptedLook
 from texgen.evaluate.images import CentreLook, WholeLook, open_folder
-from texgen.evaluate.mce import ALEXNET, mean_corruption_error
 from texgen.evaluate.ood import Domain, evaluate_corrupted, evaluate_domain
 
 CLASSES = ("ant", "bee", "cat")

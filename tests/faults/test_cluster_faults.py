@@ -18,7 +18,7 @@ from tests.faults.matrix import AGAIN, MOMENTS, SAME, MemoryDisk
 from tests.faults.network import Network, can_unplug
 from tests.faults.nodes import Build, Nodes, engines, made
 from tests.faults.table import FaultTable
-from tests.store import Store
+from tests.support.store import Store
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import Texgen, command, tree
 from tests.faults.conftest import wait_until
-from tests.proxy import Dealt, Proxy
-from tests.store import KEY, SECRET, TOKEN, Store
+from tests.support.proxy import Dealt, Proxy
+from tests.support.store import KEY, SECRET, TOKEN, Store
 
 pytestmark = pytest.mark.faults
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import Texgen, command, tree
 from tests.faults.conftest import SMALL, BadWorker, wait_until
-from tests.proxy import BAD_DAY, Dealt, Proxy
-from tests.store import KEY, SECRET, TOKEN, Store
+from tests.support.proxy import BAD_DAY, Dealt, Proxy
+from tests.support.store import KEY, SECRET, TOKEN, Store
 
 pytestmark = pytest.mark.faults
 

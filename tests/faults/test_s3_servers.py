@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from tests.archives import write_folder, write_parquet, write_tar, write_webdataset
 from tests.conftest import command, tree
 from tests.faults.conftest import SMALL, BadWorker
 from tests.faults.s3_servers import Garage, S3sFs
-from texgen.errors import ShardConflictError
-from texgen.s3 import upload
-from texgen.s3.address import parse
-from texgen.s3.bucket import Bucket
-from texgen.s3.client import _forget
-from texgen.s3.faults import ChangedObjectError
-from texgen.s3.file import ObjectFile
-from texgen.store import TextureStore
-from texgen.streaming import webdataset
+from tests.support.archives import write_folder, write_parquet, write_tar, write_webdataset
+from texgen.core.errors import ShardConflictError
+from texgen.dataset.random_access import TextureStore
+from texgen.dataset.streaming import webdataset
+from texgen.storage.s3 import upload
+from texgen.storage.s3.address import parse
+from texgen.storage.s3.bucket import Bucket
+from texgen.storage.s3.client import _forget
+from texgen.storage.s3.errors import ChangedObjectError
+from texgen.storage.s3.file import ObjectFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 

@@ -12,8 +12,8 @@ import yaml
 
 from tests.docker.dockerfile import ROOT, read
 from tests.pipelines.stubs import CLUSTER, SLURM, calls
-from texgen.cli.build_options import build_request
 from texgen.cli.main import texgen
+from texgen.cli.options.build import build_request
 
 SCRIPTS = sorted(path.name for path in CLUSTER.iterdir() if path.stat().st_mode & 0o100)
 

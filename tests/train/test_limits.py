@@ -15,13 +15,13 @@ import torch
 
 from tests.conftest import command
 from tests.train.test_loop import arguments
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.train import loader
 from texgen.train.checkpoint import save_checkpoint
-from texgen.train.environment import device_of, ranks_of
-from texgen.train.failures import LoaderError, loader_error, loader_failures
 from texgen.train.loader import LoaderSpec
+from texgen.train.loader_errors import LoaderError, loader_error, loader_failures
 from texgen.train.metrics import read_metrics
+from texgen.train.rank_environment import device_of, ranks_of
 
 MEETING = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
 

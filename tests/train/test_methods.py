@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.train import methods
 from texgen.train.config import TrainConfig
 from texgen.train.losses import contrastive_loss

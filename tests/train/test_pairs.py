@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 
 import texgen
-from texgen.errors import ConfigError
-from texgen.keys import image_key
+from texgen.core.errors import ConfigError
+from texgen.core.keys import image_key
 from texgen.train.augment import Augmentation, View
 from texgen.train.config import TrainConfig
 from texgen.train.data import Data
+from texgen.train.images import Stl10, open_photographs
 from texgen.train.negatives import PatchNegatives, TextureNegatives, check_textures
 from texgen.train.pairs import Draws, Pairs
-from texgen.train.photographs import Stl10, open_photographs
 
 PLAIN = Augmentation(32, (0.99, 1.0), jitter=None, grey=0.0, blur=0.0)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from texgen.analyze.sweeps import METRICS
-from texgen.analyze.sweeps import sweep as measure_sweep
-from texgen.cli.evaluation import (
+from texgen.cli.extras import POSITIVE, need_train_extra
+from texgen.cli.options.common import Place
+from texgen.cli.options.evaluation import (
     accuracy_words,
     asked_for,
     begin,
@@ -24,11 +24,11 @@ from texgen.cli.evaluation import (
     run_options,
     source_options,
 )
-from texgen.cli.extra import POSITIVE, need_train_extra
-from texgen.cli.files import check_target, write_file
-from texgen.cli.options import Place
 from texgen.cli.output import print_result
-from texgen.words import count_of, size_text
+from texgen.cli.output_files import check_target, write_file
+from texgen.core.text import count_of, size_text
+from texgen.evaluate.paper.sweeps import METRICS
+from texgen.evaluate.paper.sweeps import sweep as measure_sweep
 
 
 @click.group(name="analyze", short_help="similarities, biases, sweeps; one page of all")
@@ -56,12 +56,12 @@ def command() -> None:
 def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
     """Cosines to a second view, other images, patch and texture negatives (Figs. 2, 3)."""
     begin("analyze similarity", options)
-    from texgen.analyze.similarity import SimilarityConfig
-    from texgen.analyze.similarity import similarity as measure
+    from texgen.evaluate.paper.similarity import SimilarityConfig
+    from texgen.evaluate.paper.similarity import similarity as measure
     from texgen.evaluate.results import make_result
     from texgen.evaluate.run import open_run
+    from texgen.train.images import open_photographs
     from texgen.train.negatives import open_textures
-    from texgen.train.photographs import open_photographs
 
     run = open_run(options["place"], options["device"], options["workers"], head=True)
     src, how = place_of_photographs(run, options)
@@ -104,9 +104,9 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
 def shape_bias(**options: Any) -> None:  # noqa: ANN401 - click checks them
     """Decisions for shape or texture where they are in conflict (Geirhos et al. 2019)."""
     begin("analyze shape-bias", options)
-    from texgen.analyze.bias import shape_bias as measure
     from texgen.evaluate.classes import read_mapping
     from texgen.evaluate.images import open_folder
+    from texgen.evaluate.paper.bias import shape_bias as measure
     from texgen.evaluate.results import make_result
 
     mapping = read_mapping(options["mapping"]) if options["mapping"] else None
@@ -134,8 +134,8 @@ def shape_bias(**options: Any) -> None:  # noqa: ANN401 - click checks them
 def texture_accuracy(**options: Any) -> None:  # noqa: ANN401 - click checks them
     """Accuracy of each class on textures alone (Fig. 7)."""
     begin("analyze texture-accuracy", options)
-    from texgen.analyze.bias import texture_accuracy as measure
     from texgen.evaluate.images import Textures, labelled
+    from texgen.evaluate.paper.bias import texture_accuracy as measure
     from texgen.evaluate.results import make_result, read_result
 
     beside = [read_result(Path(one), "texture-accuracy") for one in options["beside"]]
@@ -160,9 +160,9 @@ def texture_accuracy(**options: Any) -> None:  # noqa: ANN401 - click checks the
 def fine_coarse(**options: Any) -> None:  # noqa: ANN401 - click checks them
     """Whether the fine class is right, or at least the coarse one (Fig. 6d)."""
     begin("analyze fine-coarse", options)
-    from texgen.analyze.bias import dogs
-    from texgen.analyze.bias import fine_coarse as measure
     from texgen.evaluate.classes import read_mapping
+    from texgen.evaluate.paper.bias import dogs
+    from texgen.evaluate.paper.bias import fine_coarse as measure
     from texgen.evaluate.results import make_result
 
     given = read_mapping(options["mapping"]) if options["mapping"] else None
@@ -218,7 +218,7 @@ def report(folder: str, html: str) -> None:
     need_train_extra("analyze report", "matplotlib")
     target = Path(html)
     check_target("--html", target, [".html", ".htm"])
-    from texgen.analyze.report import render
+    from texgen.evaluate.paper.page import render
     from texgen.evaluate.results import find_results
 
     found = find_results([folder])

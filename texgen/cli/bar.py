@@ -19,7 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from texgen.words import size_text
+from texgen.core.text import size_text
 
 _LINE_EVERY_S = 30.0
 

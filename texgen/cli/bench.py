@@ -13,8 +13,9 @@ from pathlib import Path
 
 import click
 
-from texgen.bench import BenchJob, EngineCost, bench_jobs, compare
-from texgen.cli.options import (
+from texgen.build.bench import BenchJob, EngineCost, bench_jobs, compare
+from texgen.build.bench_whole import BuildCost, compare_builds
+from texgen.cli.options.common import (
     Place,
     check_size,
     engine_bin_option,
@@ -22,14 +23,13 @@ from texgen.cli.options import (
     s3_endpoint_option,
     size_option,
 )
+from texgen.cli.options.source import choice_options, chosen
 from texgen.cli.output import print_json, print_result
-from texgen.cli.source_options import choice_options, chosen
-from texgen.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
-from texgen.cpus import available_cpus
-from texgen.errors import ConfigError
+from texgen.core.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
+from texgen.core.cpus import available_cpus
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of
 from texgen.source import SourceSpec, open_source
-from texgen.wholebuild import BuildCost, compare_builds
-from texgen.words import count_of
 
 _SHARD = 512
 _IMAGENET = 1_281_167 + 50_000

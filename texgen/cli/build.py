@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from texgen.cli.build_options import build_options, build_request
+from texgen.build import BuildRequest, BuildSummary, Silent, build, describe_holdings
+from texgen.cli.options.build import build_options, build_request
 from texgen.cli.output import print_json, print_result
 from texgen.cli.progress import open_view
-from texgen.driver import BuildRequest, BuildSummary, Silent, build, describe_holdings
-from texgen.errors import ConfigError, StorageError
-from texgen.plan import notes_of
+from texgen.core.errors import ConfigError, StorageError
+from texgen.core.text import count_of, plain
+from texgen.dataset.plan import notes_of
 from texgen.storage import open_sink
-from texgen.words import count_of, plain
 
 _REASONS_SHOWN = 3
 

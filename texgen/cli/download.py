@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from texgen.cli.bar import transfer_bar
-from texgen.cli.files import check_apart
-from texgen.cli.options import Place, s3_endpoint_option
+from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
-from texgen.errors import ConfigError
+from texgen.cli.output_files import check_apart
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of, size_text
 from texgen.transfer import DownloadRequest, download, folder_of, open_remote
-from texgen.words import count_of, size_text
 
 _NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 

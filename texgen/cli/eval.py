@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from texgen.cli.bar import metrics_bar
-from texgen.cli.decorate import with_options
-from texgen.cli.evaluation import (
+from texgen.cli.extras import ABOVE_0, POSITIVE
+from texgen.cli.options.common import Place
+from texgen.cli.options.decorate import with_options
+from texgen.cli.options.evaluation import (
     accuracy_words,
     begin,
     called,
@@ -24,10 +26,8 @@ from texgen.cli.evaluation import (
     source_options,
     train_split_option,
 )
-from texgen.cli.extra import ABOVE_0, POSITIVE
-from texgen.cli.options import Place
-from texgen.errors import ConfigError
-from texgen.evaluate.mce import ALEXNET
+from texgen.core.errors import ConfigError
+from texgen.evaluate.corruption_error import ALEXNET
 
 _LINEAR = [
     click.option("--val-split", default="val", show_default=True, help="Split to evaluate on."),
@@ -79,8 +79,8 @@ def linear(**options: Any) -> None:  # noqa: ANN401 - click checks them
     --drop-at 60 --drop-at 80. F.pt, beside F.json, holds the last epoch's classifier.
     """
     begin("eval linear", options)
-    from texgen.analyze.paper import table_for
     from texgen.evaluate.linear import LinearConfig, train_linear
+    from texgen.evaluate.paper.published_results import table_for
     from texgen.evaluate.results import make_result
 
     names = ("lr", "batch_size", "epochs", "milestones", "weight_decay", "momentum")
@@ -155,8 +155,8 @@ def ood(**options: Any) -> None:  # noqa: ANN401 - click checks them
     Only classes in common with the classifier's are answers (19 of IN-100's for ImageNet-R).
     """
     begin("eval ood", options)
-    from texgen.analyze.paper import table_for
     from texgen.evaluate.ood import evaluate_domain
+    from texgen.evaluate.paper.published_results import table_for
     from texgen.evaluate.results import make_result
 
     folders, mappings = named("--set", options["sets"]), named("--mapping", options["mappings"])

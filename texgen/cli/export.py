@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from texgen.cli.bar import transfer_bar
-from texgen.cli.files import check_apart
-from texgen.cli.options import Place, s3_endpoint_option
+from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
-from texgen.dataset import Dataset
-from texgen.errors import ConfigError
+from texgen.cli.output_files import check_apart
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of
+from texgen.dataset.reader import Dataset
 from texgen.storage import open_sink
 from texgen.transfer import export
-from texgen.words import count_of
 
 
 @click.command(name="export", short_help="a folder of class folders of image files")

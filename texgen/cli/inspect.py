@@ -12,20 +12,20 @@ from typing import Any
 import click
 from PIL import Image
 
-from texgen.cli.files import check_target, write_file
-from texgen.cli.options import Place, s3_endpoint_option
+from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
-from texgen.config import DEFAULT_ENGINE
-from texgen.dataset import Dataset, Found
-from texgen.errors import ConfigError, DatasetError
-from texgen.index import Index, SplitIndex
-from texgen.patches import PATCH_SIZE, SMALL_PATCH_SIZE
-from texgen.photographs import Photographs, open_photographs
-from texgen.pictures import Example, Picture, draw_sheet
+from texgen.cli.output_files import check_target, write_file
+from texgen.core.config import DEFAULT_ENGINE
+from texgen.core.errors import ConfigError, DatasetError
+from texgen.core.text import count_of, size_text
+from texgen.dataset.index import Index, SplitIndex
+from texgen.dataset.originals import Photographs, open_photographs
+from texgen.dataset.reader import Dataset, Found
+from texgen.report.contact_sheet import Example, Picture, draw_sheet
 from texgen.source import SourceSpec
 from texgen.source.locator import locator_of
 from texgen.storage import open_sink
-from texgen.words import count_of, size_text
+from texgen.synthesis.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 
 _COUNT = 6
 _COLUMNS = ("images", "textures", "failed", "shards", "bytes", "classes")
@@ -206,14 +206,14 @@ def _photograph(row: Found, index: Index, src: str | None, s3_endpoint: str | No
         place = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
         return [
             "from pathlib import Path",
-            "from texgen.images import decode",
+            "from texgen.source.decode import decode",
             f"image = decode(Path({str(place)!r}).read_bytes())",
         ]
     spec = SourceSpec.of_card("", index.config, s3_endpoint, index.splits)
     given = {"selected": spec.selected, **spec.choices, "endpoint": spec.endpoint}
     at = "".join(f", {name}={value!r}" for name, value in given.items() if value)
     return [
-        "from texgen.images import decode",
+        "from texgen.source.decode import decode",
         "from texgen.source import SourceSpec, open_source",
         f"source = open_source(SourceSpec({src or 'SRC'!r}{at}))",
         f"image = decode(source.read(source.find({row['key']!r}, {row['source']!r})))",

@@ -13,11 +13,12 @@ from typing import NoReturn
 
 import click
 
-from texgen import __version__, signals
+from texgen import __version__
 from texgen.cli.output import CLOSED_PIPE
-from texgen.errors import TexgenError
-from texgen.limits import limit_error
-from texgen.words import plain
+from texgen.core import signals
+from texgen.core.errors import TexgenError
+from texgen.core.limits import limit_error
+from texgen.core.text import plain
 
 _COMMANDS = {
     "analyze": "similarities, biases, sweeps of trained encoders; one page of all",

@@ -6,8 +6,8 @@ import signal
 
 import click
 
-from texgen.errors import OutputError
-from texgen.words import plain
+from texgen.core.errors import OutputError
+from texgen.core.text import plain
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """As shells report programs that a closed pipe ends; 1 would say that a fault was found."""

@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from texgen.cli.build_options import build_options, build_request
+from texgen.build import Survey, survey
+from texgen.build.estimate import wall_s
+from texgen.cli.options.build import build_options, build_request
 from texgen.cli.output import print_json, print_result
-from texgen.config import DatasetConfig
-from texgen.cpus import available_cpus
-from texgen.driver import Survey, survey
-from texgen.estimate import wall_s
-from texgen.words import count_of, duration_text, size_text
+from texgen.core.config import DatasetConfig
+from texgen.core.cpus import available_cpus
+from texgen.core.text import count_of, duration_text, size_text
 
 _SHOWN = 10
 _LARGE_CLUSTERS = (64, 512)

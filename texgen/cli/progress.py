@@ -13,10 +13,10 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from texgen.driver import Status, View
+from texgen.build import Status, View
+from texgen.core.text import count_of, plain
 from texgen.verify import Checked
 from texgen.verify import Progress as ShowCheck
-from texgen.words import count_of, plain
 
 LINE_EVERY_S = 30.0
 _RATE_OVER_S = 60.0

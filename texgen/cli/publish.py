@@ -9,11 +9,11 @@ from dataclasses import asdict
 import click
 
 from texgen.cli.bar import transfer_bar
-from texgen.cli.options import Place, s3_endpoint_option
+from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
-from texgen.errors import ConfigError
-from texgen.s3.address import SCHEME, endpoint_from_environment, parse
-from texgen.words import count_of, size_text
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of, size_text
+from texgen.storage.s3.address import SCHEME, endpoint_from_environment, parse
 
 
 @click.command(name="publish", short_help="a finished data set to s3://, index last")
@@ -38,9 +38,9 @@ def command(
     command goes on where an earlier one stopped. Who may read the bucket is the bucket's matter.
     """
     _check_places(out, url)
-    from texgen.storage.s3 import S3Sink
-    from texgen.transfer.origin import open_origin
+    from texgen.storage.s3.sink import S3Sink
     from texgen.transfer.publish import publish
+    from texgen.transfer.publish_source import open_origin
 
     sink = S3Sink(url, None, s3_endpoint)
     with open_origin(out, s3_endpoint) as origin, transfer_bar(quiet=quiet, of_bytes=True) as tell:

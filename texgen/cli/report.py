@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
-from texgen.cli.files import check_target, write_file
-from texgen.cli.options import Place, s3_endpoint_option
+from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
-from texgen.dataset import Dataset
-from texgen.photographs import open_photographs
+from texgen.cli.output_files import check_target, write_file
+from texgen.core.text import size_text
+from texgen.dataset.originals import open_photographs
+from texgen.dataset.reader import Dataset
 from texgen.report import gather, render
 from texgen.storage import open_sink
-from texgen.words import size_text
 
 
 @click.command(name="report", short_help="a self-contained page about OUT")

@@ -10,14 +10,14 @@ from dataclasses import asdict
 
 import click
 
-from texgen.cli.options import Place, s3_endpoint_option
+from texgen.build.heartbeat import Heartbeat, RunningShard
+from texgen.build.status import Progress, read_progress
+from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
-from texgen.errors import DatasetError
-from texgen.heartbeat import Heartbeat, RunningShard
-from texgen.status import Progress, read_progress
+from texgen.core.errors import DatasetError
+from texgen.core.text import count_of, duration_text, plain, size_text
+from texgen.core.types import shard_name
 from texgen.storage import open_sink
-from texgen.types import shard_name
-from texgen.words import count_of, duration_text, plain, size_text
 
 _SHOWN = 5
 _ENDED = {"finished", "damaged"}

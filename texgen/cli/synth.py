@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from texgen.cli.files import check_not_read, check_target, write_file
-from texgen.cli.options import (
+from texgen.cli.options.common import (
     Place,
     check_size,
     engine_bin_option,
@@ -17,12 +16,13 @@ from texgen.cli.options import (
     quality_option,
     size_option,
 )
-from texgen.config import sample_timeout_s
-from texgen.errors import ConfigError, ImageError
-from texgen.images import decode
-from texgen.patches import MAX_PATCHES, mirror_to_minimum
-from texgen.synthesize import EnginePool, Job
-from texgen.types import Pixels
+from texgen.cli.output_files import check_not_read, check_target, write_file
+from texgen.core.config import sample_timeout_s
+from texgen.core.errors import ConfigError, ImageError
+from texgen.core.types import Pixels
+from texgen.source.decode import decode
+from texgen.synthesis import EnginePool, Job
+from texgen.synthesis.patches import MAX_PATCHES, mirror_to_minimum
 
 _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 

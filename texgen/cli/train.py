@@ -11,15 +11,15 @@ from typing import Any
 import click
 
 from texgen.cli.bar import metrics_bar
-from texgen.cli.config_file import config_option
-from texgen.cli.decorate import Command, with_options
-from texgen.cli.extra import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
-from texgen.cli.options import Place
+from texgen.cli.extras import ABOVE_0, POSITIVE, device_option, need_train_extra, workers_option
+from texgen.cli.options.common import Place
+from texgen.cli.options.config_file import config_option
+from texgen.cli.options.decorate import Command, with_options
+from texgen.cli.options.source import CHOICE_OPTIONS
 from texgen.cli.output import print_json, print_result
-from texgen.cli.source_options import CHOICE_OPTIONS
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of
 from texgen.train.config import METHODS, MISSING, NEGATIVES, OPTIMIZERS, STEMS, TrainConfig
-from texgen.words import count_of
 
 
 def _photographs(command: Command) -> Command:

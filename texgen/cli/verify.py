@@ -10,14 +10,14 @@ from dataclasses import asdict
 
 import click
 
-from texgen import signals
-from texgen.cli.options import WORKERS, Place, s3_endpoint_option
+from texgen.cli.options.common import WORKERS, Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
 from texgen.cli.progress import open_check_view
-from texgen.errors import ConfigError
+from texgen.core import signals
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of
 from texgen.storage import open_sink, place_of
 from texgen.verify import Deep, Report, verify
-from texgen.words import count_of
 
 _SHOWN = 20
 _SAMPLE = 16

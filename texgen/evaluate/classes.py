@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from texgen.errors import ConfigError
-from texgen.textfile import decode_text
+from texgen.core.errors import ConfigError
+from texgen.core.textfile import decode_text
 
 Mapping = list[tuple[str, str]]
 """Pairs of a class of one naming and a class of the other; both may occur more than once."""

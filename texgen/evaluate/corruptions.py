@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
+from texgen.evaluate.corruption_error import SEVERITIES
 from texgen.evaluate.images import Labelled, open_folder
-from texgen.evaluate.mce import SEVERITIES
 from texgen.train.augment import centre, normalised
 from texgen.train.pairs import Draw
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.evaluate.images import Labelled, Look, batches, make_loader
 from texgen.evaluate.run import Run
 

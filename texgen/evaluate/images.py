@@ -17,17 +17,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import functional as F
 
-from texgen.dataset import open_split
-from texgen.errors import ConfigError, TexgenError
+from texgen.core.errors import ConfigError, TexgenError
+from texgen.dataset.reader import open_split
 from texgen.evaluate.run import Run
 from texgen.source import SPLIT_NAMES
 from texgen.train import loader as loading
 from texgen.train.augment import Augmentation, centre_view, normalised
-from texgen.train.failures import handed_on
+from texgen.train.images import Photographs, open_photographs
 from texgen.train.loader import LoaderSpec, whole
+from texgen.train.loader_errors import handed_on
 from texgen.train.negatives import open_textures
 from texgen.train.pairs import Draw, Sample
-from texgen.train.photographs import Photographs, open_photographs
 
 
 class Look(Protocol):

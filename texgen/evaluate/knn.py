@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.evaluate.classes import accuracy, per_class
 from texgen.evaluate.features import features
 from texgen.evaluate.images import CentreLook, Labelled, labels_among

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from texgen.errors import ConfigError, TexgenError
+from texgen.core.errors import ConfigError, TexgenError
 from texgen.evaluate.classes import accuracy, per_class
 from texgen.evaluate.features import features
 from texgen.evaluate.images import (

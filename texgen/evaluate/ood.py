@@ -8,11 +8,11 @@ from statistics import fmean
 from typing import Any
 
 from texgen.evaluate.classes import Mapping, accuracy, judge, match_classes, per_class
+from texgen.evaluate.corruption_error import ALEXNET, SEVERITIES, mean_corruption_error
 from texgen.evaluate.corruptions import CorruptedLook, open_corrupted
 from texgen.evaluate.features import features
 from texgen.evaluate.images import CentreLook, Labelled, Look, WholeLook
 from texgen.evaluate.knn import Classifier
-from texgen.evaluate.mce import ALEXNET, SEVERITIES, mean_corruption_error
 from texgen.evaluate.run import Run
 
 _IMAGENET_CLASSES = 1000

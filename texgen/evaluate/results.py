@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from texgen.evaluate.run import Run

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from texgen.errors import TexgenError
+from texgen.core.errors import TexgenError
 from texgen.train.config import TrainConfig
 from texgen.train.models import load_method
-from texgen.train.process import choose_device
+from texgen.train.runtime import choose_device
 
 
 class ChangedEncoderError(TexgenError):

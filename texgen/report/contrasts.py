@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from texgen.report.axes import Axis
-from texgen.report.charts import Series, lines, scatter, swatches
-from texgen.report.looks import Looks, frequencies, spectral_slope
-from texgen.report.markup import Chart, Number, figures, paragraph, section, table
+from texgen.report.html.markup import Chart, Number, figures, paragraph, section, table
+from texgen.report.image_statistics import Looks, frequencies, spectral_slope
 from texgen.report.samples import Samples, pairs
+from texgen.report.svg.axes import Axis
+from texgen.report.svg.charts import Series, lines, scatter, swatches
 
 _CHANNELS = ("red", "green", "blue")
 _LEAST_SIDE = 16

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from texgen.dataset import Dataset
-from texgen.index import Index
-from texgen.photographs import Photographs
+from texgen.dataset.index import Index
+from texgen.dataset.originals import Photographs
+from texgen.dataset.reader import Dataset
 from texgen.report.samples import Samples, take_samples
 from texgen.report.tally import COLUMNS, Tally, tally
 from texgen.report.times import Times, read_times

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.resources import files
 
+from texgen.core.text import count_of
 from texgen.report import contrasts, plots, sections
 from texgen.report.figures import Figures
-from texgen.report.markup import paragraph, section, text
-from texgen.report.wall import card
-from texgen.words import count_of
+from texgen.report.html.markup import paragraph, section, text
+from texgen.report.html.wall import card
 
 # Nothing may be loaded, whatever a name that slipped through says.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

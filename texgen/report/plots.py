@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from texgen.report.charts import bars, histogram
-from texgen.report.heat import heat_map
-from texgen.report.markup import Chart, figures, paragraph, section
+from texgen.core.text import count_of
+from texgen.report.html.markup import Chart, figures, paragraph, section
+from texgen.report.position_test import FINEST, HeatMap
+from texgen.report.svg.charts import bars, histogram
+from texgen.report.svg.heatmap import heat_map
 from texgen.report.tally import Tally
 from texgen.report.times import Times
-from texgen.report.uniform import FINEST, HeatMap
-from texgen.words import count_of
 
 _DOUBT = 0.001
 """Below this probability positions are called not uniform; of 1000 sound sets one is so too."""

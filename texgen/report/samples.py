@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from texgen.dataset import Dataset, Found
-from texgen.errors import SourceError
-from texgen.patches import Patches
-from texgen.photographs import Photographs
-from texgen.report.looks import Looks, measure
-from texgen.types import Geometry, Pixels
+from texgen.core.errors import SourceError
+from texgen.core.types import Geometry, Pixels
+from texgen.dataset.originals import Photographs
+from texgen.dataset.reader import Dataset, Found
+from texgen.report.image_statistics import Looks, measure
+from texgen.synthesis.patches import Patches
 
 MEASURED = 256
 """Textures whose colours and spectra are taken."""

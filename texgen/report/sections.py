@@ -8,11 +8,19 @@ from importlib.metadata import version
 from typing import Any
 
 import texgen
-from texgen.index import Index, ManifestFile, ShardFile
+from texgen.core.text import count_of, size_text
+from texgen.dataset.index import Index, ManifestFile, ShardFile
 from texgen.report.figures import Figures
-from texgen.report.markup import Number, details, paragraph, section, side_by_side, table, text
+from texgen.report.html.markup import (
+    Number,
+    details,
+    paragraph,
+    section,
+    side_by_side,
+    table,
+    text,
+)
 from texgen.report.tally import Tally
-from texgen.words import count_of, size_text
 
 _FILES = 40
 _CLASSES = 1000

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from texgen.keys import photograph_key
-from texgen.report.uniform import Positions
+from texgen.core.keys import photograph_key
+from texgen.report.position_test import Positions
 
 # pyarrow ships no types.
 ArrowBatch: TypeAlias = Any

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from texgen.errors import StorageError
-from texgen.index import Index
-from texgen.records import read_header, record_path
+from texgen.core.errors import StorageError
+from texgen.core.types import ShardRecord, shard_name
+from texgen.dataset.index import Index
+from texgen.dataset.records import read_header, record_path
 from texgen.storage import Sink
-from texgen.types import ShardRecord, shard_name
 
 _PARTS = ("decode", "schedule", "load", "synthesis", "encoding")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.source.base import (
     CHOICES,
     KEYS,
@@ -16,11 +16,11 @@ from texgen.source.base import (
     throw,
 )
 from texgen.source.detect import EXPECTED, find_format
-from texgen.source.folder import FolderSource
-from texgen.source.ilsvrc import IlsvrcSource
-from texgen.source.labels import BUILT_IN_CLASSES, read_classes, read_labels
-from texgen.source.parquet import ParquetSource
-from texgen.source.webdataset import WebDatasetSource
+from texgen.source.folder.source import FolderSource
+from texgen.source.labels.files import BUILT_IN_CLASSES, read_classes, read_labels
+from texgen.source.parquet.source import ParquetSource
+from texgen.source.tar.ilsvrc import IlsvrcSource
+from texgen.source.tar.webdataset import WebDatasetSource
 
 __all__ = [
     "BUILT_IN_CLASSES",

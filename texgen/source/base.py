@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from texgen.errors import SourceError
-from texgen.types import ImageEntry
+from texgen.core.errors import SourceError
+from texgen.core.types import ImageEntry
 
 SPLIT_NAMES = ("train", "val", "validation", "test")
 EXTENSIONS = (

@@ -7,18 +7,18 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from texgen.errors import SourceError
-from texgen.ranges import RangeFile
+from texgen.core.errors import SourceError
+from texgen.core.text import count_of
+from texgen.source.archive.patterns import is_pattern
 from texgen.source.base import ARCHIVES, is_image_name
-from texgen.source.filesystem import FileSystem, files_at
-from texgen.source.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
-from texgen.source.layout import snapshot_of
-from texgen.source.looks import Looks, by_extension, join
+from texgen.source.folder.contents import Looks, by_extension, join
+from texgen.source.folder.layout import snapshot_of
 from texgen.source.packed import packed, refuse_packed_tars
-from texgen.source.parquet_file import MAGIC
-from texgen.source.patterns import is_pattern
-from texgen.source.tar import BLOCK, TarScan
-from texgen.words import count_of
+from texgen.source.parquet.file import MAGIC
+from texgen.source.tar.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
+from texgen.source.tar.scan import BLOCK, TarScan
+from texgen.storage.filesystem import FileSystem, files_at
+from texgen.storage.ranges import RangeFile
 
 EXPECTED = (
     "expected class folders of images, ILSVRC-2012's tars, WebDataset tars, or Parquet files "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from texgen.errors import SourceError
-from texgen.words import count_of
+from texgen.core.errors import SourceError
+from texgen.core.text import count_of
 
 _ALONE = "compressed, so that no part can be read alone; decompress it with"
 _MAGIC = {

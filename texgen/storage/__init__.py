@@ -6,12 +6,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from texgen.config import Part
-from texgen.errors import ConfigError
-from texgen.s3.address import SCHEME
-from texgen.storage.faults import scratch_folder, scratch_root, storage_errors
+from texgen.core.config import Part
+from texgen.core.errors import ConfigError
+from texgen.core.types import ArrowFile
+from texgen.storage.errors import scratch_folder, scratch_root, storage_errors
 from texgen.storage.local import LocalSink
-from texgen.types import ArrowFile
+from texgen.storage.s3.address import SCHEME
 
 __all__ = [
     "LocalSink",
@@ -145,7 +145,7 @@ def open_sink(location: str, part: Part | None = None, s3_endpoint: str | None =
     """
     if location.startswith(SCHEME):
         # boto3 takes a third of a second to import, and folders need none of it.
-        from texgen.storage.s3 import S3Sink
+        from texgen.storage.s3.sink import S3Sink
 
         return S3Sink(location, part, s3_endpoint)
     if "://" in location:

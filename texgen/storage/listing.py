@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from texgen.storage.faults import storage_errors
+from texgen.storage.errors import storage_errors
 
 
 def files_below(root: Path) -> Iterator[tuple[str, int]]:

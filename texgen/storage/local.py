@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from texgen.config import Part
-from texgen.digest import sha256_file
-from texgen.errors import LockedError, ShardConflictError, StorageError
-from texgen.storage.faults import storage_errors
+from texgen.core.config import Part
+from texgen.core.errors import LockedError, ShardConflictError, StorageError
+from texgen.core.hashing import sha256_file
+from texgen.core.types import ArrowFile
+from texgen.storage.errors import storage_errors
 from texgen.storage.listing import files_below
-from texgen.types import ArrowFile
 
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
 _NAMES_ITSELF_S = 1.0

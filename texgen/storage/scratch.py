@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from texgen.errors import StorageError
-from texgen.storage.faults import scratch_root, storage_errors
-from texgen.temporary import temporary_root
+from texgen.core.errors import StorageError
+from texgen.core.temporary import temporary_root
+from texgen.storage.errors import scratch_root, storage_errors
 
 _folders: dict[tuple[Path, int], tuple[Path, int]] = {}
 """By the OUT's folder and process: the process's own folder, and its descriptor."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from texgen.errors import ConfigError, StorageError
-from texgen.train.failures import is_loader_death
+from texgen.core.errors import ConfigError, StorageError
+from texgen.train.loader_errors import is_loader_death
 
 FOLDER = "checkpoints"
 _NAME = re.compile(r"step-([0-9]{8})\.pt")

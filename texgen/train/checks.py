@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from texgen.train.config import TrainConfig

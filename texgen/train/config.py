@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.source import CHOICES, KEYS, LAYOUTS
 from texgen.train.checks import check_config
 

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of
+from texgen.core.types import ArrowTable
 from texgen.train.augment import Augmentation
 from texgen.train.config import TrainConfig
 from texgen.train.distributed import world
+from texgen.train.images import open_photographs
 from texgen.train.loader import LoaderSpec, make_loader, whole
 from texgen.train.negatives import (
     Negatives,
@@ -26,9 +29,6 @@ from texgen.train.negatives import (
     open_textures,
 )
 from texgen.train.pairs import Draws, Pairs, Sample, StreamedPairs
-from texgen.train.photographs import open_photographs
-from texgen.types import ArrowTable
-from texgen.words import count_of
 
 
 class Data:

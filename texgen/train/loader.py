@@ -20,9 +20,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from texgen import signals
-from texgen.errors import ConfigError, TexgenError
-from texgen.train.failures import (
+from texgen.core import signals
+from texgen.core.errors import ConfigError, TexgenError
+from texgen.core.text import count_of, size_text
+from texgen.train.loader_errors import (
     ENLARGE,
     SHARED_MEMORY,
     free_shared_memory,
@@ -31,7 +32,6 @@ from texgen.train.failures import (
     reports,
 )
 from texgen.train.pairs import Draw, Sample
-from texgen.words import count_of, size_text
 
 _AHEAD = 2
 """Batches that a process makes ahead, where shared memory has room: torch's own number."""

@@ -16,20 +16,20 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from texgen import signals
-from texgen.errors import ConfigError, InterruptedBuildError, StorageError, TexgenError
+from texgen.core import signals
+from texgen.core.errors import ConfigError, InterruptedBuildError, StorageError, TexgenError
 from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint, whole_checkpoint
 from texgen.train.config import TrainConfig, check_same
 from texgen.train.data import Data
 from texgen.train.distributed import mean_over_ranks, world
-from texgen.train.environment import ranks_of
-from texgen.train.failures import loader_failures
+from texgen.train.loader_errors import loader_failures
 from texgen.train.metrics import Metrics, read_metrics
 from texgen.train.models import make_method
 from texgen.train.optim import cosine, make_optimizer
-from texgen.train.place import CONFIG, claimed
-from texgen.train.process import Clock, Stop, joined
-from texgen.train.ranks import Say, lost_ranks
+from texgen.train.rank_environment import ranks_of
+from texgen.train.rendezvous import Say, lost_ranks
+from texgen.train.run_dir import CONFIG, claimed
+from texgen.train.runtime import Clock, Stop, joined
 
 Tell = Callable[[int, int, dict[str, float]], None]
 """Called with steps done, steps in all, and the last row of metrics."""

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.train.distributed import Shuffle, gather, gather_with_gradient, world
 from texgen.train.losses import (
     byol_loss,

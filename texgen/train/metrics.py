@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 
 COLUMNS = (
     *("step", "epoch", "lr", "loss", "positive", "negative", "nonsemantic", "ns_share"),

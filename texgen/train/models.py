@@ -6,7 +6,7 @@ import json
 
 from torch import nn
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.train.checkpoint import find_checkpoint, load_checkpoint, whole_checkpoint
 from texgen.train.config import METHODS, TrainConfig
 from texgen.train.methods import BYOL, Method, MoCo, SimCLR

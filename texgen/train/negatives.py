@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from texgen.errors import ConfigError, DatasetError
-from texgen.store import TextureStore
+from texgen.core.errors import ConfigError, DatasetError
+from texgen.core.text import count_of
+from texgen.dataset.random_access import TextureStore
 from texgen.train.augment import View
-from texgen.train.patchnegative import PatchNegative
-from texgen.train.photographs import Photographs
-from texgen.words import count_of
+from texgen.train.images import Photographs
+from texgen.train.patch_negative import PatchNegative
 
 
 class Negatives(Protocol):

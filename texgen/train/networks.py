@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.resnet import ResNet
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 
 
 def resnet(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from texgen.errors import ConfigError
+from texgen.core.errors import ConfigError
 from texgen.train.config import OPTIMIZERS
 
 

@@ -19,17 +19,17 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, Sampler
 
-from texgen.config import FORMATS
-from texgen.errors import ConfigError, DatasetError, TexgenError
-from texgen.keys import find_key, photograph_key
-from texgen.store import open_texture
-from texgen.streaming import webdataset
+from texgen.core.config import FORMATS
+from texgen.core.errors import ConfigError, DatasetError, TexgenError
+from texgen.core.keys import find_key, photograph_key
+from texgen.core.text import count_of
+from texgen.dataset.random_access import open_texture
+from texgen.dataset.streaming import webdataset
 from texgen.train.augment import Augmentation, View
 from texgen.train.distributed import world
-from texgen.train.failures import handed_on
+from texgen.train.images import Photographs
+from texgen.train.loader_errors import handed_on
 from texgen.train.negatives import Negatives
-from texgen.train.photographs import Photographs
-from texgen.words import count_of
 
 Draw = tuple[int, int]
 """Epoch, and position of a photograph."""

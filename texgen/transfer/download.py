@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from texgen.errors import ConfigError, DatasetError
-from texgen.index import (
+from texgen.core.errors import ConfigError, DatasetError
+from texgen.core.text import size_text
+from texgen.dataset.index import (
     DOWNLOADING,
     INDEX,
     Index,
@@ -21,12 +22,11 @@ from texgen.index import (
     read_index,
 )
 from texgen.storage import LocalSink, storage_errors
+from texgen.storage.remote import Remote
 from texgen.transfer.fetch import fetch_file, fetch_index
-from texgen.transfer.remote import Remote
+from texgen.transfer.index_validation import check_index
 from texgen.transfer.sidebyside import Counter, Tell, side_by_side
 from texgen.transfer.splits import check_splits
-from texgen.transfer.trust import check_index
-from texgen.words import size_text
 
 _SPARE_BYTES = 100_000_000
 

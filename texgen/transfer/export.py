@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from texgen.cpus import available_cpus
-from texgen.dataset import Dataset, Found
-from texgen.errors import ConfigError, DatasetError
-from texgen.keys import class_step, escape, fitting_step
+from texgen.core.cpus import available_cpus
+from texgen.core.errors import ConfigError, DatasetError
+from texgen.core.keys import class_step, escape, fitting_step
+from texgen.dataset.reader import Dataset, Found
 from texgen.storage import storage_errors
 from texgen.transfer.splits import check_splits
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from texgen.errors import DatasetError
-from texgen.index import INDEX
+from texgen.core.errors import DatasetError
+from texgen.core.text import size_text
+from texgen.dataset.index import INDEX
 from texgen.storage import storage_errors
-from texgen.transfer.remote import BLOCK, Remote, RemoteError
-from texgen.transfer.trust import MAX_INDEX_BYTES
-from texgen.words import size_text
+from texgen.storage.remote import BLOCK, Remote, RemoteError
+from texgen.transfer.index_validation import MAX_INDEX_BYTES
 
 _INDEX_PAUSES_S = (0.5, 2.0)
 _TRIES = 6

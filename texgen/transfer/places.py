@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from texgen.errors import ConfigError
-from texgen.index import INDEX
-from texgen.s3.address import SCHEME
-from texgen.transfer.folder import FolderRemote
-from texgen.transfer.http import HttpRemote
-from texgen.transfer.remote import Remote
+from texgen.core.errors import ConfigError
+from texgen.dataset.index import INDEX
+from texgen.storage.folder_remote import FolderRemote
+from texgen.storage.http_remote import HttpRemote
+from texgen.storage.remote import Remote
+from texgen.storage.s3.address import SCHEME
 
 _FILE = "file://"
 
@@ -43,7 +43,7 @@ def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
     url = _without_index(url)
     if url.startswith(SCHEME):
         # boto3 takes a third of a second to import, and other places need none of it.
-        from texgen.transfer.bucket import BucketRemote
+        from texgen.storage.s3.remote import BucketRemote
 
         return BucketRemote(url, s3_endpoint)
     if (folder := folder_of(url)) is not None:

@@ -7,8 +7,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from texgen.errors import ConfigError, StorageError
-from texgen.index import (
+from texgen.core.errors import ConfigError, StorageError
+from texgen.dataset.index import (
     DOWNLOADING,
     FINISH_DOWNLOAD,
     INDEX,
@@ -17,13 +17,13 @@ from texgen.index import (
     ShardFile,
     parse_index,
 )
-from texgen.s3.faults import WrongBytesError
 from texgen.storage import storage_errors
-from texgen.storage.s3 import OWN_FILES, S3Sink
-from texgen.transfer.origin import Origin, damaged
+from texgen.storage.s3.errors import WrongBytesError
+from texgen.storage.s3.sink import OWN_FILES, S3Sink
+from texgen.transfer.index_validation import check_index
+from texgen.transfer.publish_source import Origin, damaged
+from texgen.transfer.publish_target import Target
 from texgen.transfer.sidebyside import Counter, Tell, side_by_side
-from texgen.transfer.target import Target
-from texgen.transfer.trust import check_index
 
 _PATIENCE = 5.0
 """Seconds in which files on their way may arrive after another's error: what has begun by then is

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from texgen.errors import ConfigError
-from texgen.index import Index
+from texgen.core.errors import ConfigError
+from texgen.dataset.index import Index
 
 
 def check_splits(index: Index, names: Iterable[str]) -> None:

@@ -7,17 +7,17 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from texgen.cpus import available_cpus
-from texgen.index import Index, SplitIndex, read_index, stray_files
-from texgen.plan import PLAN
+from texgen.core.cpus import available_cpus
+from texgen.core.types import shard_path
+from texgen.dataset.index import Index, SplitIndex, read_index, stray_files
+from texgen.dataset.plan import PLAN
 from texgen.storage import Sink
-from texgen.types import shard_path
-from texgen.verify.card import NO_PLAN, order_faults, plan_faults, whole_plan
 from texgen.verify.deep import Deep, DeepCheck, open_deep
+from texgen.verify.findings import Checked, Progress, Report
 from texgen.verify.flow import in_order
+from texgen.verify.index_checks import NO_PLAN, order_faults, plan_faults, whole_plan
 from texgen.verify.manifests import Counts, count_faults, manifest_faults, rows_by_shard
 from texgen.verify.remake import installed_difference
-from texgen.verify.report import Checked, Progress, Report
 from texgen.verify.shards import ShardResult, ShardWork, check_shard
 
 

@@ -7,22 +7,22 @@ from dataclasses import dataclass, replace
 
 import PIL
 
-from texgen.dataset import Dataset
-from texgen.errors import ConfigError, DatasetError
-from texgen.images import DECODE_RULE
-from texgen.index import Index, SplitIndex
-from texgen.plan import Plan
+from texgen.core.errors import ConfigError, DatasetError
+from texgen.core.types import shard_path
+from texgen.dataset.index import Index, SplitIndex
+from texgen.dataset.plan import Plan
+from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec
+from texgen.source.decode import DECODE_RULE
 from texgen.storage import Sink
-from texgen.types import shard_path
-from texgen.verify.inspection import DeepInspection
+from texgen.verify.findings import Checked, Progress, Report, Tally
 from texgen.verify.manifests import rows_by_shard
-from texgen.verify.origin import Origin
-from texgen.verify.photographs import Photographs
+from texgen.verify.originals import Photographs
+from texgen.verify.pixel_checks import DeepInspection
 from texgen.verify.remake import Draw, Remaker, engine_note
-from texgen.verify.report import Checked, Progress, Report, Tally
 from texgen.verify.settings import Settings, read_settings
 from texgen.verify.shards import ShardWork
+from texgen.verify.source_checks import Origin
 from texgen.verify.textures import LOSSLESS
 
 _NO_SOURCE = (

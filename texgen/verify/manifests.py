@@ -8,14 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from texgen.errors import StorageError
-from texgen.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex
-from texgen.manifest import has_schema, read_rows
-from texgen.rowcheck import row_faults
+from texgen.core.errors import StorageError
+from texgen.core.text import count_of
+from texgen.dataset.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex
+from texgen.dataset.manifest import has_schema, read_rows
 from texgen.storage import Sink
-from texgen.verify.files import byte_faults
-from texgen.verify.report import Kinds
-from texgen.words import count_of
+from texgen.verify.file_checks import byte_faults
+from texgen.verify.findings import Kinds
+from texgen.verify.rows import row_faults
 
 Found = dict[str, Any]
 """A manifest's row, by column."""

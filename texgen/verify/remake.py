@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
-from texgen.config import differences, sample_timeout_s
-from texgen.dataset import Dataset
-from texgen.errors import (
+from texgen.core.config import differences, sample_timeout_s
+from texgen.core.errors import (
     DatasetError,
     EngineStartError,
     ImageError,
@@ -19,13 +18,14 @@ from texgen.errors import (
     SourceChangedError,
     SourceReadError,
 )
-from texgen.images import DECODE_RULE
-from texgen.patches import mirror_to_minimum
+from texgen.core.types import ImageEntry
+from texgen.dataset.reader import Dataset
 from texgen.source import Source
-from texgen.synthesize import EnginePool, EngineSpec, Job, Texture, identify
-from texgen.types import ImageEntry
+from texgen.source.decode import DECODE_RULE
+from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
+from texgen.synthesis.patches import mirror_to_minimum
 from texgen.verify.manifests import Found
-from texgen.verify.photographs import Photographs, patches_of
+from texgen.verify.originals import Photographs, patches_of
 from texgen.verify.settings import Settings
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from texgen.config import FORMATS, MAX_SIZE
-from texgen.errors import DatasetError
-from texgen.index import INDEX
+from texgen.core.config import FORMATS, MAX_SIZE
+from texgen.core.errors import DatasetError
+from texgen.dataset.index import INDEX
 
 
 @dataclass(frozen=True, slots=True)

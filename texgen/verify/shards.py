@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from texgen.config import canonical_json
-from texgen.errors import StorageError
-from texgen.index import Index, ShardFile
-from texgen.shards import TarMember, read_members
+from texgen.core.config import canonical_json
+from texgen.core.errors import StorageError
+from texgen.core.text import count_of
+from texgen.dataset.index import Index, ShardFile
+from texgen.dataset.shards import TarMember, read_members
 from texgen.storage import Sink
-from texgen.verify.files import byte_faults
+from texgen.verify.file_checks import byte_faults
 from texgen.verify.manifests import Found
-from texgen.words import count_of
 
 
 class Inspection(Protocol):

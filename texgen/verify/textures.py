@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from texgen.errors import DatasetError
-from texgen.types import Pixels
+from texgen.core.errors import DatasetError
+from texgen.core.types import Pixels
 from texgen.verify.settings import Settings
 
 LOSSLESS = ("png", "webp")

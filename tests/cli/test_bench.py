@@ -1,0 +1,110 @@
+"""`texgen bench`, with the real worker's stub engine."""
+
+import json
+
+import pytest
+from PIL import Image
+
+from texgen.build.bench import EngineCost
+from texgen.build.bench_whole import BuildCost
+from texgen.cli.bench import _build_line
+from texgen.cli.main import run
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs" / "train" / "a"
+    folder.mkdir(parents=True)
+    for index in range(4):
+        Image.new("RGB", (120, 100), (index * 60, 9, 9)).save(folder / f"{index}.png")
+    (folder / "broken.png").write_bytes(b"nothing")
+    return str(tmp_path / "photographs")
+
+
+def test_it_reports_every_engine_and_where_the_time_goes(photographs, capsys):
+    arguments = ["bench", "--src", photographs, "--engine", "stub,fast", "--repeat", "2"]
+    assert run([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["textures"] == 4
+    stub, fast = report["engines"]
+    assert (stub["name"], fast["name"]) == ("stub", "fast")
+    assert len(fast["rounds"]) == 2
+    assert fast["texture_s"] > stub["texture_s"]
+    assert fast["schedule_s"] > 0
+    assert fast["parts"]["schedule"] < 1e-3
+    assert fast["parts"]["synthesis"] > fast["parts"]["load"] > 0
+    assert run(arguments) == 0
+    out = capsys.readouterr().out
+    assert "4 textures of 224 px a round, 2 rounds" in out
+    assert "schedules once a process" in out
+
+
+def test_ratios_are_against_the_last_engine(photographs, capsys):
+    arguments = ["--limit", "1", "--repeat", "1", "--engine", "fast,embark"]
+    assert run(["bench", "--src", photographs, *arguments]) == 0
+    assert "times faster than embark" in capsys.readouterr().out
+
+
+def test_an_unknown_engine_is_one_line_that_lists_those_there_are(photographs, capsys):
+    assert run(["bench", "--src", photographs, "--engine", "fast,fats"]) == 2
+    assert "'fats'; there are fast, embark, embark-cli" in capsys.readouterr().err
+
+
+def test_photographs_that_cannot_be_read_are_one_line(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "broken.jpg").write_bytes(b"nothing")
+    assert run(["bench", "--src", str(tmp_path)]) == 2
+    assert "can be decoded" in capsys.readouterr().err
+
+
+def test_the_rest_is_what_is_in_none_of_the_parts():
+    cost = EngineCost("fast", "1", 4, 0.2, [0.07, 0.06, 0.08], {"load": 0.01, "synthesis": 0.05})
+    assert cost.texture_s == pytest.approx(0.07)
+    assert cost.rest_s == pytest.approx(0.01)
+
+
+def test_parts_that_make_more_than_the_whole_leave_no_rest():
+    cost = EngineCost("fast", "1", 4, 0.2, [0.07], {"synthesis": 0.15})
+    assert cost.rest_s == 0.0
+
+
+def test_an_engine_that_does_not_start_is_a_usage_error(photographs, capsys, monkeypatch):
+    monkeypatch.setenv("TEXGEN_KERNEL", "nonsense")
+    assert run(["bench", "--src", photographs]) == 2
+    assert "the engine 'fast' does not start: " in capsys.readouterr().err
+
+
+def test_whole_builds_count_the_processes_below_them(photographs, capsys):
+    arguments = ["bench", "--src", photographs, "--engine", "stub,fast", "--repeat", "1"]
+    assert run([*arguments, "--build", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    stub, fast = report["builds"]
+    assert fast["textures"] == 4
+    assert fast["texture_s"] > stub["texture_s"] > 0
+    # Four textures and the schedules of the engine process, which is the build's grandchild.
+    assert fast["texture_s"] > report["engines"][1]["texture_s"]
+    assert run([*arguments, "--build"]) == 0
+    # The start of a build of four would be most of what is projected.
+    assert "--limit 200 or more says what ImageNet costs" in capsys.readouterr().out
+
+
+def test_enough_textures_are_projected_onto_imagenet():
+    line = _build_line(BuildCost("fast", 200, [0.072], [7.2]))
+    assert line.endswith("; 27 core-hours for ImageNet's 1,331,167 photographs")
+
+
+def test_a_split_without_photographs_is_called_so(tmp_path, capsys):
+    (tmp_path / "train" / "ant").mkdir(parents=True)
+    assert run(["bench", "--src", str(tmp_path)]) == 2
+    assert "holds no images; expected class folders" in capsys.readouterr().err
+
+
+def test_a_build_that_ends_with_an_error_is_told_in_one_line(photographs, capsys, monkeypatch):
+    done = EngineCost("stub", "1", 1, 0.0, [1.0])
+    monkeypatch.setattr("texgen.cli.bench.compare", lambda *_: [done])
+    monkeypatch.setenv("TEXGEN_WORKER", "/nowhere/texgen-worker")
+    arguments = ["bench", "--src", photographs, "--engine", "stub", "--repeat", "1", "--build"]
+    assert run(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("texgen: a build with stub ended: texgen: ")

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import io
+import sys
+import time
+
+import pytest
+
+from texgen.build import Status
+from texgen.cli.progress import describe, describe_check, open_check_view, open_view
+from texgen.verify import Checked
+
+
+def status(done: int, total: int = 240, failed: int = 0) -> Status:
+    return Status(done, total, failed, 0, done // 2, total // 2, 1)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Its one element is what the time is."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("done", "rate", "text"),
+    [
+        (24, 0.71, "12/120 images, 0.71 textures/s, 0:05:04 left, 3 failed"),
+        (0, 0.0, "0/120 images, 0.00 textures/s, -:--:-- left, 3 failed"),
+        (240, 2.0, "120/120 images, 2.00 textures/s, 0:00:00 left, 3 failed"),
+        (0, 0.001, "0/120 images, 0.00 textures/s, 66:40:00 left, 3 failed"),
+    ],
+)
+def test_a_status_is_described_in_one_line(done, rate, text):
+    assert describe(status(done, failed=3), rate) == text
+
+
+def test_without_a_terminal_a_line_comes_every_half_minute(clock, capsys):
+    with open_view(quiet=False) as view:
+        for second in range(100):
+            clock[0] = 1000.0 + second
+            view.update(status(2 * second))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"{second}/120 images, 2.00 textures/s, 0:{(240 - 2 * second) // 2 // 60:02d}:"
+        f"{(240 - 2 * second) // 2 % 60:02d} left, 0 failed"
+        for second in (30, 60, 90)
+    ]
+
+
+def test_the_rate_is_that_of_the_last_minute_and_not_of_earlier_runs(clock, capsys):
+    with open_view(quiet=False) as view:
+        view.update(status(100_000, 10**6))
+        for second in range(0, 600, 5):
+            clock[0] = 1000.0 + second
+            view.update(
+                status(100_000 + (second if second < 300 else 300 + 3 * (second - 300)), 10**6)
+            )
+    lines = capsys.readouterr().err.splitlines()
+    assert "1.00 textures/s" in lines[2]
+    assert "3.00 textures/s" in lines[-1]
+
+
+def test_without_progress_the_time_left_is_unknown(clock, capsys):
+    with open_view(quiet=False) as view:
+        for second in (0, 31):
+            clock[0] = 1000.0 + second
+            view.update(status(5))
+    assert "0.00 textures/s, -:--:-- left" in capsys.readouterr().err
+
+
+def test_messages_are_shown_at_once_and_never_on_standard_output(capsys):
+    with open_view(quiet=False) as view:
+        view.say("folder 'x' is not a split [and] is ignored")
+    captured = capsys.readouterr()
+    assert captured.err == "folder 'x' is not a split [and] is ignored\n"
+    assert captured.out == ""
+
+
+def test_quiet_shows_nothing(capsys):
+    with open_view(quiet=True) as view:
+        assert view is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_closed_standard_error_shows_nothing(monkeypatch):
+    # Python's sign for `2>&-`.
+    monkeypatch.setattr(sys, "stderr", None)
+    with open_view(quiet=False) as view:
+        assert view is None
+
+
+def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    with open_view(quiet=False) as view:
+        view.update(status(24))
+        view.say("[red]not markup[/red]")
+    text = terminal.getvalue()
+    assert "[red]not markup[/red]" in text
+    assert "\r" in text or "\x1b[" in text
+
+
+def test_a_check_is_described_in_one_line():
+    text = "12/240 textures checked, 4.00 textures/s, 0:00:57 left, 1 fault"
+    assert describe_check(Checked(12, 240, 1), 4.0) == text
+    text = "0/16 textures made anew, 0.00 textures/s, -:--:-- left, 0 faults"
+    assert describe_check(Checked(0, 16, 0, anew=True), 0.0) == text
+
+
+def test_the_rate_begins_anew_with_another_count(clock, capsys):
+    with open_check_view(quiet=False) as show:
+        for second in range(0, 25):
+            clock[0] = 1000.0 + second
+            show(Checked(100 * second, 2400, 0))
+        for second in range(0, 11):
+            clock[0] = 1024.0 + second
+            show(Checked(second, 16, 0, anew=True))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "6/16 textures made anew, 1.00 textures/s, 0:00:10 left, 0 faults"
+
+
+def test_a_check_shows_nothing_when_quiet_or_without_standard_error(monkeypatch, capsys):
+    with open_check_view(quiet=True) as show:
+        show(Checked(1, 2, 0))
+    monkeypatch.setattr(sys, "stderr", None)
+    with open_check_view(quiet=False) as show:
+        show(Checked(1, 2, 0))
+    assert capsys.readouterr().err == ""

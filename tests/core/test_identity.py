@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import texgen
+from texgen.core.identity import code_identity
+
+ASK = "from texgen.core.identity import code_identity; print(code_identity())"
+
+
+def asked(folder: Path) -> str:
+    """The identity of the texgen below a folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_changed_line_is_another_code_and_what_others_leave_there_is_none(tmp_path):
+    shutil.copytree(Path(texgen.__file__).parent, tmp_path / "texgen")
+    (tmp_path / "texgen" / "seeds.py.orig").write_text("left by an editor")
+    assert asked(tmp_path) == str(code_identity())
+    with (tmp_path / "texgen" / "data" / "imagenet100.txt").open("a") as file:
+        file.write("n0\n")
+    other = asked(tmp_path)
+    assert other != str(code_identity())
+    assert other.startswith(f"texgen {texgen.__version__} (code ")

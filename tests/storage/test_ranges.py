@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from texgen.storage.ranges import InBlocks, RangeStream
+
+
+class Bytes:
+    """A `RangeFile` that tells what was asked for."""
+
+    ahead = 1
+    name = "bytes"
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.asked: list[tuple[int, int]] = []
+
+    def size(self) -> int:
+        return len(self.data)
+
+    def stamp(self) -> str:
+        return ""
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        self.asked.append((offset, length))
+        return self.data[offset : offset + length]
+
+
+@given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 70), st.integers(0, 70))))
+def test_any_piece_is_the_same_in_blocks_and_as_a_stream(data, pieces):
+    blocks = InBlocks(Bytes(data), 7, 2)
+    stream, plain = RangeStream(InBlocks(Bytes(data), 7, 2)), io.BytesIO(data)
+    for offset, length in pieces:
+        assert blocks.read_at(offset, length) == data[offset : offset + length]
+        assert len(blocks._blocks) <= 2
+        assert (stream.seek(offset), plain.seek(offset)) == (offset, offset)
+        one, other = bytearray(length), bytearray(length)
+        assert stream.readinto(one) == plain.readinto(other)
+        assert one == other
+        assert stream.read(length) == plain.read(length)
+        assert stream.tell() == plain.tell()
+    assert io.BufferedReader(stream).read() == plain.read()
+
+
+def test_a_small_file_is_asked_for_once_and_a_block_once_while_it_is_kept():
+    file = Bytes(bytes(25))
+    blocks = InBlocks(file, 10, 2)
+    for offset in (0, 3, 9, 12, 20, 5):
+        blocks.read_at(offset, 1)
+    assert file.asked == [(0, 10), (10, 10), (20, 5), (0, 10)]
+
+
+def test_a_file_that_has_become_shorter_ends_where_it_ends():
+    file = Bytes(bytes(25))
+    blocks = InBlocks(file, 10, 2)
+    file.read_at = lambda offset, length: b""  # type: ignore[method-assign]
+    assert blocks.read_at(5, 20) == bytes(5)
+
+
+def test_a_stream_goes_nowhere_before_its_begin():
+    stream = RangeStream(Bytes(b"abc"))
+    assert stream.seek(-1, io.SEEK_END) == 2
+    with pytest.raises(ValueError, match="negative position -1"):
+        stream.seek(-3, io.SEEK_CUR)
+    assert stream.read() == b"c"

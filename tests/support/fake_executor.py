@@ -1,0 +1,73 @@
+"""An executor whose attempts and whose time are made up."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from texgen.build.executors import Event, Failed, Finished, Ticket
+from texgen.core.types import ShardRecord
+
+Plan = list[tuple[float, Event | None]]
+"""What an attempt does: events, each that many seconds after the attempt began."""
+
+
+class FakeExecutor:
+    """Plays what each attempt is told to do, on a clock of its own."""
+
+    def __init__(self, slots: int, play: Callable[[Ticket], Plan], queue: int = 0) -> None:
+        self.now = 1000.0
+        self.submitted: list[Ticket] = []
+        self.cancelled: list[Ticket] = []
+        self.counted: list[ShardRecord] = []
+        self.most = 0
+        self._slots, self._queue, self._play = slots, queue, play
+        self._waiting: deque[Ticket] = deque()
+        self._running: dict[Ticket, deque[tuple[float, Event | None]]] = {}
+
+    def clock(self) -> float:
+        return self.now
+
+    def room(self) -> int:
+        return self._slots + self._queue - len(self._running) - len(self._waiting)
+
+    def idle(self) -> int:
+        return max(0, self._slots - len(self._running) - len(self._waiting))
+
+    def submit(self, task: Ticket) -> None:
+        assert self.room() > 0
+        self.submitted.append(task)
+        self._waiting.append(task)
+        self._begin()
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._running) < self._slots:
+            ticket = self._waiting.popleft()
+            self._running[ticket] = deque((self.now + s, e) for s, e in self._play(ticket))
+        self.most = max(self.most, len(self._running))
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        self.now += timeout_s
+        events: list[Event] = []
+        for ticket, plan in list(self._running.items()):
+            while plan and plan[0][0] <= self.now:
+                event = plan.popleft()[1]
+                if event is not None:
+                    events.append(event)
+                if isinstance(event, Finished | Failed):
+                    del self._running[ticket]
+        self._begin()
+        return events
+
+    def cancel(self, ticket: Ticket) -> None:
+        self.cancelled.append(ticket)
+        self._running.pop(ticket, None)
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+        self._begin()
+
+    def count(self, record: ShardRecord) -> None:
+        self.counted.append(record)
+
+    def close(self) -> None:
+        raise AssertionError

@@ -1,0 +1,226 @@
+"""Shards in plain processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from multiprocessing import Pipe, connection
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import TypeGuard
+
+from texgen.build.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
+from texgen.build.executors.task import close_warm_pool, kill_warm_engines, run_task
+from texgen.build.shard import ShardTask
+from texgen.core.errors import TexgenError
+from texgen.core.identity import code_differs, code_identity
+from texgen.core.launch import python_command
+from texgen.core.limits import limit_error
+from texgen.core.types import ShardRecord
+
+_STOP_S = 5.0
+_TASK = "from texgen.build.executors.processes import serve; serve(*sys.argv[2:])"
+
+
+class ProcessExecutor:
+    """A fixed number of processes; one that dies is replaced when it is next needed.
+
+    Args:
+        slots: Number of processes.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        # Now: this texgen may be installed anew while the build runs.
+        self._code = str(code_identity())
+        self._idle: list[_Slot] = []
+        self._busy: dict[Ticket, _Slot] = {}
+        self._begun: list[Event] = []
+
+    def room(self) -> int:
+        """See `Executor.room`."""
+        return self._slots - len(self._busy)
+
+    def idle(self) -> int:
+        """See `Executor.idle`."""
+        return self.room()
+
+    def submit(self, task: ShardTask) -> None:
+        """See `Executor.submit`."""
+        slot = self._idle.pop() if self._idle else _Slot(self._code)
+        self._busy[ticket_of(task)] = slot
+        # Nothing is in front of it, so one that never reports is stuck, and is not waiting.
+        self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
+        # A process that died while it was idle shows when its pipe is next waited for.
+        with contextlib.suppress(OSError):
+            slot.pipe.send(task)
+
+    def wait(self, timeout_s: float) -> list[Event]:
+        """See `Executor.wait`."""
+        pipes = {slot.pipe: ticket for ticket, slot in self._busy.items()}
+        ready = connection.wait(list(pipes), timeout_s)
+        begun, self._begun = self._begun, []
+        return begun + [event for pipe in ready for event in self._drain(pipes[pipe])]  # type: ignore[index]
+
+    def _drain(self, ticket: Ticket) -> list[Event]:
+        slot = self._busy[ticket]
+        events: list[Event] = []
+        try:
+            while slot.pipe.poll():
+                event = slot.pipe.recv()
+                events.append(Failed(ticket, event, False) if _is_error(event) else event)
+                if isinstance(events[-1], Finished | Failed):
+                    self._idle.append(self._busy.pop(ticket))
+                    break
+        except (EOFError, OSError):
+            del self._busy[ticket]
+            error = TexgenError(f"its process ended: {slot.end(_STOP_S)}")
+            events.append(Failed(ticket, error, lost=True))
+        return events
+
+    def cancel(self, ticket: Ticket) -> None:
+        """See `Executor.cancel`."""
+        if slot := self._busy.pop(ticket, None):
+            slot.end()
+
+    def count(self, record: ShardRecord) -> None:
+        """See `Executor.count`; nobody watches."""
+
+    def close(self) -> None:
+        """See `Executor.close`."""
+        slots = [*self._busy.values(), *self._idle]
+        self._busy.clear()
+        self._idle.clear()
+        for slot in slots:
+            slot.stop()
+        for slot in slots:
+            slot.end()
+
+
+def _is_error(event: Event | TexgenError) -> TypeGuard[TexgenError]:
+    """Whether a process has said of itself that it can run no task."""
+    return isinstance(event, TexgenError)
+
+
+class _Slot:
+    """A process and the pipe to it.
+
+    It is no `multiprocessing.Process`: that one begins with imports from the current folder.
+
+    Args:
+        code: The command's `CodeIdentity`, as text.
+
+    Raises:
+        OSError: If the system starts no more processes.
+    """
+
+    def __init__(self, code: str) -> None:
+        self.pipe, theirs = Pipe()
+        # Nothing is written there: it ends with the last process that has the other end.
+        self._lives, held = os.pipe()
+        with theirs:
+            line = [*python_command(_TASK), "texgen-task", str(theirs.fileno()), code]
+            # Blocked in the child for good: it would meet a Ctrl-C before it can ignore it.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                # Its standard input ends when this process does.
+                self._process = subprocess.Popen(  # noqa: S603
+                    line, stdin=subprocess.PIPE, pass_fds=[theirs.fileno(), held]
+                )
+            except BaseException:
+                os.close(self._lives)
+                raise
+            finally:
+                os.close(held)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    def stop(self) -> None:
+        """Asks the process to end; its engines end with it."""
+        self._process.terminate()
+
+    def end(self, patience_s: float = 0.0) -> str:
+        """Makes sure that the process has ended, and says how it did.
+
+        Args:
+            patience_s: Time that it gets to end by itself.
+        """
+        if not self._ended(patience_s):
+            self._process.terminate()
+            if not self._ended(_STOP_S):
+                self._process.kill()
+        code = self._process.wait()
+        self.pipe.close()
+        os.close(self._lives)
+        if self._process.stdin:
+            self._process.stdin.close()
+        if code == -signal.SIGKILL:
+            return f"signal {-code}, which the system sends where memory is used up"
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _ended(self, patience_s: float) -> bool:
+        # `Popen.wait` with a limit looks again and again, by a clock that may jump.
+        if not connection.wait([self._lives], patience_s):
+            return self._process.poll() is not None
+        self._process.wait()
+        return True
+
+
+def serve(descriptor: str, code: str) -> None:
+    """A process's life: shard after shard, until the pipe or the parent ends.
+
+    Args:
+        descriptor: Number of the pipe's end, open in this process.
+        code: The `CodeIdentity` that this process must have, as text.
+    """
+    # Ctrl-C reaches the whole foreground group; what it means is for the parent to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    pipe: Connection = Connection(int(descriptor))
+    os.set_inheritable(int(descriptor), False)
+    try:
+        threading.Thread(target=_follow_parent, daemon=True).start()
+    except RuntimeError as error:
+        pipe.send(limit_error(error) or TexgenError(str(error)))
+        return
+    if (found := str(code_identity())) != code:
+        pipe.send(code_differs(found, code))
+        return
+    guard = threading.Lock()
+
+    def report(event: Event) -> None:
+        with guard:
+            pipe.send(event)
+
+    try:
+        while True:
+            _answer(pipe.recv(), report)
+    except (EOFError, OSError):
+        pass
+    finally:
+        close_warm_pool()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    # Nothing is unwound: an exception that a signal raises may surface in a weak reference's
+    # callback, where it is printed and lost, and the process lives on. What an attempt
+    # leaves in OUT's scratch the driver clears away.
+    kill_warm_engines()
+    os._exit(128 + number)
+
+
+def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:
+    ticket = ticket_of(task)
+    try:
+        report(Finished(ticket, run_task(task, report)))
+    except TexgenError as error:
+        report(Failed(ticket, error, lost=False))
+
+
+def _follow_parent() -> None:
+    """Ends this process when its parent has ended, even in the middle of a shard."""
+    os.read(0, 1)
+    os._exit(1)

@@ -1,0 +1,101 @@
+"""What a local Ray needs of the machine, which it would otherwise end without, and not say so."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import tempfile
+from pathlib import Path
+
+from texgen.core.errors import ConfigError
+
+_LONGEST = 40
+"""Bytes of a folder's path. The system takes 107 for a socket (103 elsewhere than on Linux), and
+Ray makes it of this folder, a session's name of up to 42 and ``/sockets/plasma_store``."""
+
+
+_ROOM = 64 << 20
+"""Bytes that are free in the folder: Ray's logs have some hundred kilobytes, and sockets none."""
+
+_LEAST = {
+    # Measured with two workers, which took 1.7 GiB of addresses in one process and 211 threads.
+    "ulimit -v": (resource.RLIMIT_AS, 3 << 30, "bytes of addresses in a process"),
+    "ulimit -f": (resource.RLIMIT_FSIZE, 256 << 20, "bytes in a file"),
+    "ulimit -u": (resource.RLIMIT_NPROC, 256, "threads"),
+}
+
+
+def check_limits() -> None:
+    """Refuses to start a local Ray under limits that it cannot live with.
+
+    Raises:
+        ConfigError: If one is too low; names it.
+    """
+    for command, (number, least, what) in _LEAST.items():
+        limit = resource.getrlimit(number)[0]
+        # Nobody counts the superuser's processes.
+        exempt = number == resource.RLIMIT_NPROC and os.geteuid() == 0
+        if limit != resource.RLIM_INFINITY and limit < least and not exempt:
+            message = (
+                f"Ray needs at least {least} {what}, and the limit is {limit}: raise it "
+                f"(`{command}`), or use --no-ray"
+            )
+            raise ConfigError(message)
+
+
+def private_folder() -> Path | None:
+    """Makes a folder for a local Ray, where its usual one will not do; None where that will.
+
+    The system's limit of a socket's path is short, and ``TMPDIR`` may be long, full or not there.
+
+    The folder is the user's alone; whoever asked for it deletes it with `remove`.
+
+    Raises:
+        ConfigError: If there is no place for one.
+    """
+    usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as Ray has it
+    if _fits(Path(usual, "ray")) and _writable(Path(usual), "ray"):
+        return None
+    tried = []
+    for place in _places():
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="texgen-ray-", dir=place))
+        except OSError:
+            tried.append(place)
+            continue
+        if _fits(folder) and _has_room(folder):
+            return folder
+        folder.rmdir()
+        tried.append(place)
+    message = (
+        f"Ray needs a folder with a short path for its sockets and {_ROOM >> 20} MiB of room: "
+        f"neither {usual} nor {', '.join(dict.fromkeys(tried))} will do; set RAY_TMPDIR to a "
+        f"writable folder whose path has at most {_LONGEST - len('/ray')} bytes, or use --no-ray"
+    )
+    raise ConfigError(message)
+
+
+def remove(folder: Path) -> None:
+    """Deletes what `private_folder` has made, as far as it can be."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _places() -> list[str]:
+    named = [os.environ.get("TMPDIR"), os.environ.get("XDG_RUNTIME_DIR")]
+    return [place for place in (*named, "/tmp", "/var/tmp", "/dev/shm") if place]  # noqa: S108 - made private in there
+
+
+def _fits(folder: Path) -> bool:
+    return folder.is_absolute() and len(os.fsencode(folder)) <= _LONGEST
+
+
+def _writable(place: Path, name: str) -> bool:
+    """Whether a folder of that name can be made there, or is there and can be written to."""
+    folder = place / name
+    there = folder if folder.exists() else place
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and _has_room(there)
+
+
+def _has_room(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free >= _ROOM

@@ -1,0 +1,111 @@
+"""``_build/status``: what a build says of itself while it runs, for `texgen status`.
+
+Nothing depends on it: records say what is done, and a build does not read it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from texgen.core.config import Part
+from texgen.core.system import is_gone_from_here, is_suspended_here
+from texgen.storage import Sink
+
+FOLDER = "_build/status"
+_BEATS = 6
+"""Those that are missing when a run is taken for gone; busy storage may hold one up."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningShard:
+    """A shard in the making.
+
+    Attributes:
+        split: Name of the split.
+        index: Number of the shard in its split.
+        attempt: 1 for the first.
+        seconds: Since it was begun; 0 where it waits for a free worker.
+        still_s: Since it last came further.
+        done: Textures done or failed.
+        failed: Textures that failed.
+        busy: Keys that its engines were last at work on.
+    """
+
+    split: str
+    index: int
+    attempt: int
+    seconds: float
+    still_s: float
+    done: int
+    failed: int
+    busy: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A run of a build.
+
+    Attributes:
+        state: ``running``, ``finished``, ``stopped`` or ``failed``.
+        host: Where its driver runs.
+        pid: Of its driver.
+        started: When it began, seconds since 1970.
+        beat: When this was said.
+        part: ``2-of-8``, or None for the whole.
+        running: Shards in the making.
+        every_s: Until the next one at the latest, s.
+        machine: Tells the host's boot and process numbers from others; None if unknown.
+        born: Tells the process from others of the same number; None likewise.
+    """
+
+    state: str
+    host: str
+    pid: int
+    started: float
+    beat: float
+    part: str | None
+    running: tuple[RunningShard, ...] = ()
+    every_s: float = 5.0
+    machine: str | None = None
+    born: str | None = None
+
+    def is_gone(self, now: float) -> bool:
+        """Whether a run that has not said how it ended is known to be dead, or silent too long.
+
+        One that was stopped on this machine is silent, and is not gone.
+        """
+        about = asdict(self)
+        silent = now - self.beat >= _BEATS * self.every_s
+        return (silent and not is_suspended_here(about)) or is_gone_from_here(about)
+
+    def is_suspended(self) -> bool:
+        """Whether the run was stopped by Ctrl-Z or SIGSTOP; known on its own machine alone."""
+        return self.state == "running" and is_suspended_here(asdict(self))
+
+
+def heartbeat_path(part: Part | None) -> str:
+    """Path of a run's heartbeat, relative to OUT."""
+    return f"{FOLDER}/{part.name if part else 'build'}.json"
+
+
+def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
+    """The bytes of a heartbeat."""
+    return json.dumps(asdict(heartbeat), indent=1).encode()
+
+
+def read_heartbeats(sink: Sink) -> Iterator[Heartbeat]:
+    """What the runs that write to OUT, or wrote to it, said last; the damaged are left out."""
+    for path in sorted(sink.list(FOLDER)):
+        if heartbeat := _decoded(sink.open(path).read()):
+            yield heartbeat
+
+
+def _decoded(data: bytes) -> Heartbeat | None:
+    try:
+        about = json.loads(data)
+        running = [RunningShard(**{**s, "busy": tuple(s["busy"])}) for s in about["running"]]
+        return Heartbeat(**{**about, "running": tuple(running)})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

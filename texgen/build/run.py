@@ -1,0 +1,223 @@
+"""One run over the shards that are missing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from texgen.build.executors import Executor
+from texgen.build.finish import Finished, finish
+from texgen.build.heartbeat import RunningShard
+from texgen.build.log import BuildLog
+from texgen.build.prepare import Left, Records, find_records
+from texgen.build.progress import Status, View
+from texgen.build.pulse import HeartbeatWriter
+from texgen.build.request import BuildRequest
+from texgen.build.retry import forget_set_aside
+from texgen.build.schedule import Outcome, Policy, Scheduler
+from texgen.build.shard import ShardTask
+from texgen.build.sizing import open_executor
+from texgen.build.stop import StopRequest
+from texgen.core.errors import (
+    BuildFailedError,
+    InterruptedBuildError,
+    SourceChangedError,
+    StorageError,
+)
+from texgen.core.text import count_of, plain
+from texgen.core.types import Shard, ShardRecord, shard_name
+from texgen.dataset.index import INDEX
+from texgen.dataset.plan import Plan, PlannedShards
+from texgen.storage import Sink
+from texgen.synthesis import EngineSpec
+
+
+class Run:
+    """One run over the missing shards.
+
+    Args:
+        request: What was asked for.
+        plan: Of the build.
+        left: What is there of it, and what this run is to make.
+        sink: OUT.
+        view: Shows the build.
+        log: Of the build.
+        stop: Whether the build is to stop.
+        heartbeat: Says that the build is alive.
+
+    Attributes:
+        rows: Textures planned of this run's shards, those of earlier runs included.
+        left_to_others: Shards that other parts had still to make when this run ended.
+    """
+
+    def __init__(
+        self,
+        request: BuildRequest,
+        plan: Plan,
+        left: Left,
+        sink: Sink,
+        view: View,
+        log: BuildLog,
+        stop: StopRequest,
+        heartbeat: HeartbeatWriter,
+    ) -> None:
+        self._request = request
+        self._plan = plan
+        self._left = left
+        # Of this run's shards; those of other parts are asked for at the end.
+        self._records = {s: left.records[s] for s in left.own if s in left.records}
+        self._before = frozenset(self._records)
+        self._sink = sink
+        self._view = view
+        self._log = log
+        self._stop = stop
+        self._heartbeat = heartbeat
+        self._planned = PlannedShards(plan, sink)
+        self._splits = {split.name: split for split in plan.splits}
+        self.rows = sum(self._rows(shard) for shard in left.own)
+        self._engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
+        self._engines = 1
+        self._earlier = self._done()
+        self.left_to_others = 0
+
+    def make(self) -> None:
+        """Makes this run's shards that have no record; see `build`."""
+        if self._left.missing:
+            with self._told_what_is_kept():
+                self._sink.remove(INDEX)
+                self._make_shards(self._left.missing)
+
+    def finish(self) -> Finished | None:
+        """Makes manifests and index; None where other parts have shards to make."""
+        with self._told_what_is_kept(), self._sink.finishing():
+            records = self._all_records()
+            self.left_to_others = sum(s.shards for s in self._plan.splits) - len(records)
+            if self.left_to_others:
+                return None
+            finished = finish(self._plan, records, self._sink)
+            forget_set_aside(self._sink)
+        if finished.written and not self._left.missing and self._request.options.part is None:
+            self._warn(f"made anew from the records: {', '.join(finished.written)}")
+        return finished
+
+    def _all_records(self) -> Records:
+        if self._request.options.part is None:
+            return self._records
+        there = self._sink.list("")
+        return find_records(self._plan, self._sink, there, mine=lambda _: False)
+
+    def new_records(self) -> list[ShardRecord]:
+        """Of the shards made in this run."""
+        return [record for shard, record in self._records.items() if shard not in self._before]
+
+    def tell_of_strays(self, strays: list[str]) -> None:
+        """Warns of files that `texgen verify` will find."""
+        if strays:
+            what = count_of(len(strays), "file")
+            self._warn(
+                f"OUT holds {what} that the data set lacks, such as {plain(strays[0])}; "
+                "move what you need elsewhere, and delete the rest"
+            )
+
+    def _make_shards(self, missing: Sequence[Shard]) -> None:
+        options = self._request.options
+        with self._executor(missing) as executor:
+            scheduler = Scheduler(
+                executor,
+                self._task,
+                Policy(options.shard_attempts, options.stall_s, self._engine.deterministic),
+                self._finished,
+                self._log.line,
+                self._warn,
+            )
+            with self._stop.deferred():
+                outcome = scheduler.run(missing, self._pulse)
+        self._sink.clear_scratch()
+        self._raise_for(outcome)
+
+    @contextlib.contextmanager
+    def _told_what_is_kept(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            message = f"{error}; {self._kept()}; once that is mended, the same command goes on"
+            raise StorageError(message) from error
+
+    def _kept(self) -> str:
+        kept = len(self._records)
+        return f"{kept} of {len(self._left.own)} shards {'is' if kept == 1 else 'are'} kept"
+
+    def _rows(self, shard: Shard) -> int:
+        return self._plan.shard_rows(self._splits[shard[0]], shard[1])
+
+    @contextlib.contextmanager
+    def _executor(self, missing: Sequence[Shard]) -> Iterator[Executor]:
+        rows = [self._rows(shard) for shard in missing]
+        executor, self._engines = open_executor(self._request.options, rows)
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+    def _task(self, shard: Shard, attempt: int) -> ShardTask:
+        options = self._request.options
+        return ShardTask(
+            self._planned.load(*shard),
+            attempt,
+            self._request.config,
+            self._plan.fingerprint,
+            self._request.source,
+            self._request.out,
+            self._engine,
+            self._engines,
+            options.sample_timeout_s,
+            options.sample_retries,
+            options.part,
+            retry=shard in self._left.retried,
+            s3_endpoint=options.s3_endpoint,
+        )
+
+    def _finished(self, record: ShardRecord) -> None:
+        self._records[record.split, record.index] = record
+        self._log.line(
+            f"INFO {shard_name(record.split, record.index)} finished: {record.samples} textures, "
+            f"{record.failed} failed, {record.timings.total_s:.1f} s"
+        )
+
+    def _warn(self, message: str) -> None:
+        self._log.line(f"WARNING {message}")
+        self._view.say(message)
+
+    def _pulse(self, running: list[RunningShard]) -> bool:
+        self._heartbeat.beat(running)
+        done = self._done() + sum(shard.done for shard in running)
+        failed = sum(record.failed for record in self._records.values())
+        each = self._plan.textures_per_image
+        self._view.update(
+            Status(
+                done=done,
+                total=self.rows,
+                failed=failed + sum(shard.failed for shard in running),
+                earlier=self._earlier,
+                images=done // each,
+                images_total=self.rows // each,
+                running=len(running),
+            )
+        )
+        return self._stop.exit_code is None
+
+    def _done(self) -> int:
+        return sum(record.rows for record in self._records.values())
+
+    def _raise_for(self, outcome: Outcome) -> None:
+        kept = self._kept()
+        if self._stop.exit_code is not None:
+            message = f"stopped; {kept}; the same command goes on from there"
+            raise InterruptedBuildError(message, self._stop.exit_code)
+        if outcome.given_up:
+            shard, error = next(iter(outcome.given_up.items()))
+            what = f"{count_of(len(outcome.given_up), 'shard')} could not be made, {kept}; "
+            what += f"{shard_name(*shard)}: {error}"
+            if outcome.source_changed:
+                raise SourceChangedError(what)
+            raise BuildFailedError(f"{what}; the same command tries them again")

@@ -1,0 +1,272 @@
+"""Gives shards out, a bounded number at once, until each is made or given up."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from texgen.build.executors import Event, Executor, Failed, Finished, Logged, Progressed, Ticket
+from texgen.build.heartbeat import RunningShard
+from texgen.build.shard import ShardTask
+from texgen.core.errors import (
+    CodeDiffersError,
+    EngineStartError,
+    MissingCodecError,
+    SourceChangedError,
+    StorageError,
+    TexgenError,
+)
+from texgen.core.types import Shard, ShardRecord, shard_name
+
+_FATAL = (CodeDiffersError, EngineStartError, MissingCodecError, StorageError)
+"""What would meet every further shard too."""
+
+_WAIT_S = 0.5
+_STRAGGLER = 2.0
+"""Times the median duration of a shard after which an idle worker tries it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When to try again.
+
+    Attributes:
+        attempts: Times that a shard is given out before it counts as failed.
+        stall_s: A shard without progress for this long is named, and for twice as long
+            given out again.
+        duplicate: Whether idle workers try late shards too; only where an engine is
+            deterministic, since the attempts must give the same bytes.
+    """
+
+    attempts: int
+    stall_s: float
+    duplicate: bool
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A shard on its way.
+
+    Attributes:
+        begun: When it reported for the first time; None while it is queued.
+        moved: When it last came further, or was given out.
+        done: Textures done.
+        failed: Textures failed.
+        busy: Keys that its engines were last at work on.
+        named: Whether it was named as stuck.
+    """
+
+    moved: float
+    begun: float | None = None
+    done: int = 0
+    failed: int = 0
+    busy: tuple[str, ...] = ()
+    named: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the shards.
+
+    Attributes:
+        given_up: Shard to the last error of those that were not made.
+        source_changed: Whether one of these errors is a change of SRC.
+    """
+
+    given_up: dict[Shard, Exception] = field(default_factory=dict)
+
+    @property
+    def source_changed(self) -> bool:
+        """Whether SRC changed under the build."""
+        return any(isinstance(error, SourceChangedError) for error in self.given_up.values())
+
+
+class Scheduler:
+    """One run over the shards that are not made yet.
+
+    Args:
+        executor: Runs the attempts.
+        task: Makes the task of a shard's attempt.
+        policy: When to try again.
+        finished: Called with the record of each shard, once.
+        say: Called with lines for the log.
+        warn: Called with lines for the person who watches, too.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        task: Callable[[Shard, int], ShardTask],
+        policy: Policy,
+        finished: Callable[[ShardRecord], None],
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._executor = executor
+        self._task = task
+        self._policy = policy
+        self._finished = finished
+        self._say = say
+        self._warn = warn
+        self._clock = clock
+        self._running: dict[Ticket, _Attempt] = {}
+        self._again: deque[Shard] = deque()
+        self._attempts: dict[Shard, int] = {}
+        self._durations: list[float] = []
+        self._outcome = Outcome()
+
+    def run(self, shards: Iterable[Shard], pulse: Callable[[list[RunningShard]], bool]) -> Outcome:
+        """Has all ``shards`` made.
+
+        Args:
+            shards: In the order in which they are begun; taken as there is room.
+            pulse: Called a few times a second with the shards in the making, of several
+                attempts at one that which is furthest; False stops the run.
+
+        Raises:
+            EngineStartError: If no engine starts.
+            StorageError: If OUT cannot be written.
+        """
+        waiting = iter(shards)
+        while pulse(self._in_flight()):
+            all_given_out = self._fill(waiting)
+            if not self._running:
+                break
+            if all_given_out:
+                self._duplicate_stragglers()
+            for event in self._executor.wait(_WAIT_S):
+                self._take(event)
+            self._watch()
+        return self._outcome
+
+    def _fill(self, waiting: Iterator[Shard]) -> bool:
+        """Gives shards out while there is room; True once none is left to give out."""
+        while self._executor.room() > 0:
+            shard = self._again.popleft() if self._again else next(waiting, None)
+            if shard is None:
+                return True
+            self._submit(shard)
+        return False
+
+    def _in_flight(self) -> list[RunningShard]:
+        now = self._clock()
+        best: dict[Shard, RunningShard] = {}
+        for ticket, attempt in self._running.items():
+            shard = _shard(ticket)
+            if shard not in best or best[shard].done < attempt.done:
+                seconds = 0.0 if attempt.begun is None else now - attempt.begun
+                best[shard] = RunningShard(
+                    *shard,
+                    ticket.attempt,
+                    seconds,
+                    now - attempt.moved,
+                    attempt.done,
+                    attempt.failed,
+                    attempt.busy,
+                )
+        return list(best.values())
+
+    def _submit(self, shard: Shard) -> None:
+        number = self._attempts[shard] = self._attempts.get(shard, 0) + 1
+        self._running[Ticket(*shard, number)] = _Attempt(self._clock())
+        self._executor.submit(self._task(shard, number))
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Logged):
+            (self._warn if event.warning else self._say)(event.line)
+        elif event.ticket in self._running:
+            if isinstance(event, Progressed):
+                self._progressed(event, self._running[event.ticket])
+            elif isinstance(event, Finished):
+                self._done(event)
+            else:
+                self._failed(event)
+
+    def _progressed(self, event: Progressed, attempt: _Attempt) -> None:
+        if attempt.begun is None or event.done > attempt.done:
+            attempt.moved = self._clock()
+        if attempt.begun is None:
+            attempt.begun = self._clock()
+        attempt.done, attempt.failed, attempt.busy = event.done, event.failed, event.busy
+
+    def _done(self, event: Finished) -> None:
+        shard = _shard(event.ticket)
+        self._durations.append(event.record.timings.total_s)
+        self._drop(shard)
+        self._attempts.pop(shard, None)
+        self._executor.count(event.record)
+        self._finished(event.record)
+
+    def _failed(self, event: Failed) -> None:
+        shard, name = _shard(event.ticket), shard_name(*_shard(event.ticket))
+        del self._running[event.ticket]
+        self._say(f"ERROR {name}, attempt {event.ticket.attempt}: {event.error}")
+        for line in getattr(event.error, "trace", "").splitlines():
+            self._say(line)
+        if isinstance(event.error, _FATAL):
+            raise event.error
+        if any(_shard(ticket) == shard for ticket in self._running):
+            return
+        hopeless = isinstance(event.error, SourceChangedError)
+        if hopeless or self._attempts[shard] >= self._policy.attempts:
+            self._outcome.given_up[shard] = event.error
+            self._warn(f"{name} is given up: {event.error}")
+        else:
+            self._again.append(shard)
+
+    def _drop(self, shard: Shard) -> None:
+        """Forgets all attempts at a shard and ends those that still run."""
+        for ticket in [ticket for ticket in self._running if _shard(ticket) == shard]:
+            del self._running[ticket]
+            self._executor.cancel(ticket)
+
+    def _duplicate_stragglers(self) -> None:
+        if not (self._policy.duplicate and self._durations):
+            return
+        late = _STRAGGLER * statistics.median(self._durations)
+        doubled = {shard for shard in map(_shard, self._running) if self._attempts_at(shard) > 1}
+        for ticket, attempt in sorted(self._running.items()):
+            if self._executor.idle() < 1:
+                return
+            began = attempt.begun
+            if began is None or _shard(ticket) in doubled or self._clock() - began < late:
+                continue
+            if self._attempts[_shard(ticket)] < self._policy.attempts:
+                self._say(
+                    f"INFO {shard_name(*_shard(ticket))} is late: an idle worker tries it too"
+                )
+                self._submit(_shard(ticket))
+
+    def _attempts_at(self, shard: Shard) -> int:
+        return sum(_shard(ticket) == shard for ticket in self._running)
+
+    def _watch(self) -> None:
+        for ticket, attempt in list(self._running.items()):
+            still = self._clock() - attempt.moved
+            name = shard_name(*_shard(ticket))
+            if still < self._policy.stall_s:
+                attempt.named = False
+                continue
+            if not attempt.named:
+                attempt.named = True
+                self._warn(f"{name} {_stuck(attempt)} for {still:.0f} s")
+            if still >= 2 * self._policy.stall_s and attempt.begun is not None:
+                self._executor.cancel(ticket)
+                error = TexgenError(f"no progress for {still:.0f} s")
+                self._failed(Failed(ticket, error, lost=True))
+
+
+def _shard(ticket: Ticket) -> Shard:
+    return ticket.split, ticket.index
+
+
+def _stuck(attempt: _Attempt) -> str:
+    if attempt.begun is None:
+        return "waits for a free worker"
+    at_work = f"; its engines are at {', '.join(attempt.busy[:3])}" if attempt.busy else ""
+    return f"has made no progress ({attempt.done} textures done{at_work})"

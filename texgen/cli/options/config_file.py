@@ -1,0 +1,125 @@
+"""``--config F.toml``: a command's options from a file."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from texgen.cli.options.common import Place
+from texgen.core.errors import ConfigError
+from texgen.core.textfile import decode_text
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_NOT_FROM_FILES = {
+    "config": "a file names no other file",
+    "overwrite": "a file would throw the work away at every run; give it on the command line",
+    "yes": "a question is answered on the command line",
+}
+
+
+def _load(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        options = [o for o in ctx.command.params if isinstance(o, click.Option)]
+        # What the command line names wins over it.
+        ctx.default_map = _defaults(value, _read(value), options, ctx)
+
+
+config_option = click.option(
+    "--config",
+    type=Place(),
+    is_eager=True,
+    expose_value=False,
+    callback=_load,
+    metavar="F.toml",
+    help="The same options from a file; those given here win.",
+)
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        given: dict[str, Any] = tomllib.loads(decode_text(Path(path).read_bytes()))
+    except OSError as error:
+        message = f"--config {path}: {error.strerror}; name a TOML file that can be read"
+        raise ConfigError(message) from error
+    except (ValueError, RecursionError) as error:
+        message = f"--config {path}: not TOML ({error}); write lines such as size = 224"
+        raise ConfigError(message) from error
+    return given
+
+
+def _defaults(
+    path: str,
+    given: Mapping[str, Any],
+    options: Sequence[click.Option],
+    ctx: click.Context,
+) -> dict[str, Any]:
+    by_key = {option.opts[0].removeprefix("--"): option for option in options}
+    defaults: dict[str, Any] = {}
+    for written, value in given.items():
+        key = written.replace("_", "-")
+        if key in _NOT_FROM_FILES:
+            message = f"{path}: {written}: {_NOT_FROM_FILES[key]}"
+            raise ConfigError(message)
+        option = by_key.get(key)
+        if option is None or option.name is None:
+            raise ConfigError(f"{path}: no option is called {written!r}{_near(key, by_key)}")
+        if option.name in defaults:
+            message = f"{path}: {key} is given twice, with - and with _; keep one"
+            raise ConfigError(message)
+        defaults[option.name] = _checked(path, written, value, option, ctx)
+    return defaults
+
+
+def _near(key: str, known: Mapping[str, click.Option]) -> str:
+    near = difflib.get_close_matches(key, known.keys() - _NOT_FROM_FILES.keys(), 1)
+    return f"; did you mean {near[0]!r}?" if near else "; `--help` lists them"
+
+
+def _checked(
+    path: str,
+    key: str,
+    value: object,
+    option: click.Option,
+    ctx: click.Context,
+) -> object:
+    """What click takes for this option, tried out so that the error names file and key."""
+    several = option.multiple or option.nargs != 1
+    text = _texts(value, option.nargs) if several else _text(value, flag=option.is_flag)
+    if text is None:
+        expected = "true or false" if option.is_flag else "a number or a text"
+        if option.multiple:
+            expected = "a text, or a list of texts"
+        elif option.nargs != 1:
+            expected = f"a list of {option.nargs} numbers"
+        message = f"{path}: {key} = {value!r}: expected {expected}"
+        raise ConfigError(message)
+    try:
+        option.type_cast_value(ctx, text)
+    except click.BadParameter as error:
+        message = f"{path}: {key} = {value!r}: {error.message}"
+        raise ConfigError(message) from error
+    return text
+
+
+def _texts(value: object, number: int) -> list[str] | None:
+    """As many texts as are wanted, 1 for any number of them, or None if they are none."""
+    texts = [_text(one, flag=False) for one in (value if isinstance(value, list) else [value])]
+    wrong = None in texts or number not in (1, len(texts))
+    return None if wrong else [str(text) for text in texts]
+
+
+def _text(value: object, *, flag: bool) -> str | bool | None:
+    """A value as the command line would give it, or None if it could not."""
+    if flag or isinstance(value, bool):
+        return value if flag and isinstance(value, bool) else None
+    # As text, so that 1.5 is no number of pixels: from a float click would take the 1.
+    return str(value) if isinstance(value, (str, int, float)) else None

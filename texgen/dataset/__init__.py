@@ -1,0 +1,1 @@
+"""What lies in OUT, and how it is read again: plan, records, shards, manifests, index, readers."""

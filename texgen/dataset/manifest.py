@@ -1,0 +1,172 @@
+"""The manifest: one row a texture, in Parquet, sorted by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from texgen.core.errors import DatasetError
+from texgen.core.types import ArrowFile, ArrowTable, Geometry, Row
+
+SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("label", pa.int32()),
+        pa.field("class", pa.string()),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("patch_size", pa.int32()),
+        pa.field("center_x", pa.int32()),
+        pa.field("center_y", pa.int32()),
+        pa.field("random_x", pa.int32()),
+        pa.field("random_y", pa.int32()),
+        pa.field("texture_index", pa.int32(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("shard", pa.string()),
+        pa.field("offset", pa.int64()),
+        pa.field("length", pa.int64()),
+        pa.field("sha256", pa.string()),
+    ]
+)
+
+_GEOMETRY = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
+
+ROWS_PER_FILE = 1_048_576
+ROWS_PER_GROUP = 65_536
+
+
+def to_table(rows: Iterable[Row]) -> ArrowTable:
+    """Rows as a `pyarrow.Table` of `SCHEMA`."""
+    return pa.Table.from_pylist([_columns(row) for row in rows], schema=SCHEMA)
+
+
+def _columns(row: Row) -> dict[str, object]:
+    boxes, member = row.geometry, row.member
+    return {
+        "key": row.key,
+        "source": row.entry.source,
+        "label": row.entry.label,
+        "class": row.entry.class_name,
+        "width": boxes and boxes.width,
+        "height": boxes and boxes.height,
+        "patch_size": boxes and boxes.side,
+        "center_x": boxes and boxes.center[0],
+        "center_y": boxes and boxes.center[1],
+        "random_x": boxes and boxes.random[0],
+        "random_y": boxes and boxes.random[1],
+        "texture_index": row.texture_index,
+        "seed": row.seed,
+        "status": "ok" if member else "failed",
+        "error": row.error,
+        "shard": member and member.shard,
+        "offset": member and member.offset,
+        "length": member and member.length,
+        "sha256": member and member.sha256,
+    }
+
+
+def geometry_of(row: Mapping[str, Any]) -> Geometry:
+    """Where a row's patches lie.
+
+    Raises:
+        DatasetError: If the row does not say so, as one that has a texture does.
+    """
+    if None in (row[name] for name in _GEOMETRY):
+        message = f"{row['key']} does not say where its patches lie; `texgen verify` says more"
+        raise DatasetError(message)
+    return Geometry(
+        row["width"],
+        row["height"],
+        row["patch_size"],
+        (row["center_x"], row["center_y"]),
+        (row["random_x"], row["random_y"]),
+    )
+
+
+def manifest_path(split: str, index: int) -> str:
+    """Path of a manifest file, relative to OUT."""
+    return f"manifest/{split}-{index:05d}.parquet"
+
+
+def write_manifest(
+    tables: Iterable[ArrowTable], folder: Path, split: str
+) -> Iterator[tuple[Path, int]]:
+    """Writes a split's manifest to local files, at most `ROWS_PER_FILE` rows each.
+
+    The bytes depend on the rows alone, not on how ``tables`` cuts them; a split without rows
+    gets one file without rows.
+
+    Args:
+        tables: Of `SCHEMA`, in key order.
+        folder: Where the files are made.
+        split: Name of the split.
+
+    Yields:
+        Path and number of rows of each file, once it is complete.
+    """
+    index, rows = 0, 0
+    path = folder / f"{split}-{index:05d}.parquet"
+    writer = _open(path)
+    try:
+        for table in _groups(tables):
+            if rows == ROWS_PER_FILE:
+                writer.close()
+                yield path, rows
+                index, rows = index + 1, 0
+                path = folder / f"{split}-{index:05d}.parquet"
+                writer = _open(path)
+            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+            rows += table.num_rows
+    finally:
+        writer.close()
+    yield path, rows
+
+
+_MOST_TABLES = 256
+"""Kept apart: each takes 25 kB beside its rows, and shards may have but one."""
+
+
+def _open(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
+    return pq.ParquetWriter(path, SCHEMA, compression="zstd")
+
+
+def _groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
+    """Cuts ``tables`` anew into tables of `ROWS_PER_GROUP` rows; the last may be shorter."""
+    pending, count = [], 0
+    for table in tables:
+        pending.append(table)
+        count += table.num_rows
+        if len(pending) == _MOST_TABLES:
+            pending = [pa.concat_tables(pending).combine_chunks()]
+        while count >= ROWS_PER_GROUP:
+            joined = pa.concat_tables(pending)
+            yield joined.slice(0, ROWS_PER_GROUP).combine_chunks()
+            pending = [joined.slice(ROWS_PER_GROUP)]
+            count -= ROWS_PER_GROUP
+    if count:
+        yield pa.concat_tables(pending).combine_chunks()
+
+
+def has_schema(file: ArrowFile) -> bool:
+    """Whether an open Parquet file has the columns of a manifest; leaves it at its begin."""
+    same: bool = pq.read_schema(file).equals(SCHEMA)
+    file.seek(0)
+    return same
+
+
+def read_rows(file: ArrowFile, batch_size: int = 4096) -> Iterator[dict[str, Any]]:
+    """The rows of a manifest file as dictionaries.
+
+    Args:
+        file: Path, or an open `pyarrow.NativeFile`.
+        batch_size: Rows held in memory at once.
+    """
+    for batch in pq.ParquetFile(file).iter_batches(batch_size):
+        yield from batch.to_pylist()

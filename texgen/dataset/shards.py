@@ -1,0 +1,187 @@
+"""WebDataset tar shards, byte for byte reproducible."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from texgen.core.config import canonical_json
+from texgen.core.types import ArrowFile, Member, Row
+
+_MODE = 0o444
+_END = 2 * tarfile.BLOCKSIZE
+"""Zero bytes that end a tar."""
+
+END_BYTES = _END + tarfile.RECORDSIZE // 2
+"""What ends a shard on average: those, and more up to a whole record."""
+END_BYTES_SPREAD = tarfile.RECORDSIZE / 12**0.5
+"""Standard deviation of that, where every length up to a record is as likely."""
+
+
+def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
+    """The ``KEY.json`` member of a texture: where it comes from, canonical JSON."""
+    if row.geometry is None:
+        message = f"{row.key}: a texture without geometry"
+        raise ValueError(message)
+    boxes = row.geometry
+    return canonical_json(
+        {
+            "key": row.key,
+            "source": row.entry.source,
+            "label": row.entry.label,
+            "class": row.entry.class_name,
+            "width": boxes.width,
+            "height": boxes.height,
+            "patch_size": boxes.side,
+            "center": list(boxes.center),
+            "random": list(boxes.random),
+            "texture_index": row.texture_index,
+            "seed": row.seed,
+            "engine": engine,
+            "engine_version": engine_version,
+        }
+    )
+
+
+class ShardWriter:
+    """Writes one shard to a local file; a context manager.
+
+    Args:
+        file: Path of the file, made or overwritten.
+        name: Path of the finished shard relative to OUT, for `Member.shard`.
+        image_format: Extension of the texture members.
+
+    Attributes:
+        size: Bytes of the tar, once it is closed.
+        sha256: Of the tar, hex, once it is closed.
+    """
+
+    def __init__(self, file: Path, name: str, image_format: str) -> None:
+        self._stream = _HashingWriter(file.open("wb"))
+        # PAX, so that a long key gets a header of its own instead of an error.
+        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115 - see __exit__
+            fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT
+        )
+        self._name = name
+        self._image_format = image_format
+        self.size = 0
+        self.sha256 = ""
+
+    def add(self, key: str, label: int | None, provenance: bytes, image: bytes) -> Member:
+        """Adds a texture's members, adjacent and in fixed order.
+
+        Args:
+            key: Of the texture.
+            label: Class index; without one there is no ``.cls`` member.
+            provenance: See `sample_json`.
+            image: The encoded texture.
+
+        Returns:
+            Where the image lies.
+        """
+        for info, data in _members(key, label, provenance, image, self._image_format):
+            self._tar.addfile(info, io.BytesIO(data))
+        offset = self._stream.tell() - _padded(len(image))
+        return Member(self._name, offset, len(image), hashlib.sha256(image).hexdigest())
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, exception_type: type[BaseException] | None, *_: object) -> None:
+        if exception_type is None:
+            self._tar.close()
+        self.size, self.sha256 = self._stream.tell(), self._stream.hexdigest()
+        self._stream.close()
+
+
+def sample_bytes(
+    key: str, label: int | None, provenance: bytes, image: bytes, image_format: str
+) -> int:
+    """Bytes that a texture takes up in a shard, headers and padding too; see `ShardWriter.add`."""
+    members = _members(key, label, provenance, image, image_format)
+    return sum(len(info.tobuf(tarfile.PAX_FORMAT)) + _padded(len(data)) for info, data in members)
+
+
+def _members(
+    key: str, label: int | None, provenance: bytes, image: bytes, image_format: str
+) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """A texture's members in order, the image last."""
+    contents = {} if label is None else {f"{key}.cls": str(label).encode()}
+    contents |= {f"{key}.json": provenance, f"{key}.{image_format}": image}
+    for name, data in contents.items():
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = len(data), _MODE
+        yield info, data
+
+
+class _HashingWriter:
+    """Hashes what passes through, so that a finished shard need not be read again."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._position = 0
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        self._position += len(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._position
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class TarMember:
+    """A member as found in a tar.
+
+    Attributes:
+        name: Its name.
+        offset: Byte at which its data begin.
+        data: Its data.
+    """
+
+    name: str
+    offset: int
+    data: bytes
+
+
+def read_members(stream: ArrowFile) -> Iterator[TarMember]:
+    """The members of a shard in order.
+
+    Args:
+        stream: A seekable binary file.
+
+    Raises:
+        tarfile.TarError: If it is not a tar, or one that is cut off.
+    """
+    end = 0
+    with tarfile.open(fileobj=stream, mode="r:") as tar:
+        for info in tar:
+            end = info.offset_data + _padded(info.size)
+            file = tar.extractfile(info)
+            data = file.read() if file else b""
+            if len(data) != info.size:
+                message = f"{info.name} is cut off"
+                raise tarfile.ReadError(message)
+            yield TarMember(info.name, info.offset_data, data)
+    # tarfile takes a tar that ends between two members, or in a header, for a whole one.
+    stream.seek(end)
+    if stream.read(_END) != bytes(_END):
+        message = "it has no end, so it is cut off"
+        raise tarfile.ReadError(message)
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE

@@ -1,0 +1,197 @@
+"""All results of a folder on one page that needs no network."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from texgen.core.text import count_of
+from texgen.evaluate.paper import published_results as published
+from texgen.evaluate.paper.sweeps import METRICS
+from texgen.evaluate.results import Result, describe
+from texgen.report.html.markup import Number, data_uri, paragraph, section, table, text
+from texgen.report.page import document
+
+_TITLES = {
+    "linear": "Linear evaluation",
+    "knn": "Nearest neighbours",
+    "ood": "Other domains",
+    "similarity": "Similarities (Figs. 2, 3)",
+    "shape-bias": "Shape and texture bias (Fig. 6)",
+    "texture-accuracy": "Textures alone (Fig. 7)",
+    "fine-coarse": "Fine and coarse classes (Fig. 6d)",
+    "sweep": "Sweeps (Figs. 4 to 6)",
+}
+
+Rows = list[list[object]]
+
+
+def render(found: dict[Path, Result]) -> str:
+    """The page of results and of the plots that lie beside them."""
+    kinds = [kind for kind in _TITLES if any(one["kind"] == kind for one in found.values())]
+    body = "\n".join(
+        _section(kind, {p: one for p, one in found.items() if one["kind"] == kind})
+        for kind in kinds
+    )
+    runs = len({one["run"] for one in found.values() if "run" in one})
+    lead = (
+        f"{count_of(len(found), 'result')} of {count_of(runs, 'run')}. Accuracies are in percent, "
+        "± is the standard error over images, or over runs in sweeps. Numbers of the paper are of "
+        f"ImageNet at 224 px after 200 epochs ({published.SOURCE})."
+    )
+    parts = [(kind, _TITLES[kind]) for kind in kinds]
+    return document("Evaluation of trained encoders", f'<p class="lead">{lead}</p>', parts, body)
+
+
+def _section(kind: str, found: dict[Path, Result]) -> str:
+    parts = []
+    if kind in _TABLES:
+        head, rows = _TABLES[kind]
+        cells = [[_run(one), *row] for one in found.values() for row in rows(one)]
+        parts.append(table("Each run's last checkpoint", ["Run", *head], cells))
+    parts += _paper(kind, list(found.values()))
+    plots = "".join(_plot(path.with_suffix(".png"), one) for path, one in found.items())
+    parts.append(f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{plots}</div>')
+    return section(kind, _TITLES[kind], parts)
+
+
+def _run(result: Result) -> str:
+    """Name of a run, and its method and negatives."""
+    about = describe(result["config"])
+    return f"{Path(result['run']).name} ({about}, step {result['step']})"
+
+
+def _plot(path: Path, result: Result) -> str:
+    if not path.is_file():
+        return paragraph(f"There is no plot {text(path.name)}.")
+    # A run may have two results of a kind.
+    name = text(f"{path.stem}: {_run(result)}" if "run" in result else path.stem)
+    data = path.read_bytes()
+    with Image.open(io.BytesIO(data)) as file:
+        # In proportion, and sharp on fine screens. On white, in the dark too.
+        look = f"width: {file.width // 2}px; max-width: 100%; background: #fff"
+    image = f'<img src="{data_uri("image/png", data)}" alt="{name}" style="{look}">'
+    more = ""
+    if result.get("differ"):
+        more = f" These runs also differ in: {text(', '.join(result['differ']))}."
+    return f"<figure>{image}<figcaption>{name}.{more}</figcaption></figure>"
+
+
+def _percent(value: float | None, se: float | None = None) -> Number:
+    if value is None:
+        return Number("-")
+    return Number(f"{value:.2f}" if se is None else f"{value:.2f} ± {se:.2f}")
+
+
+def _linear(result: Result) -> Rows:
+    last, best = result["last"], result["best"]
+    options = result["options"]
+    how = "one cached centre view" if options["cached"] else "random crops"
+    both = [_percent(one["top1"], one["se"]) for one in (last, best)]
+    return [[both[0], both[1], int(best["epoch"]), _percent(last["top5"]), how]]
+
+
+def _knn(result: Result) -> Rows:
+    return [[_percent(result["top1"], result["se"]), result["k"], result["images"]]]
+
+
+def _ood(result: Result) -> Rows:
+    rows: Rows = [
+        [name, _percent(one["accuracy"], one["se"]), one["classes"], one["images"], one["left_out"]]
+        for name, one in result["sets"].items()
+    ]
+    if corrupted := result["corrupted"]:
+        where = "corrupted here" if corrupted["made_here"] else "ImageNet-C"
+        count = len(corrupted["accuracy"])
+        words = f"{where}, mean of {count} x 5"
+        rows.append([words, _percent(corrupted["mean"]), "", "", ""])
+        if corrupted["mce"] is not None:
+            rows.append([f"{where}, mCE", _percent(corrupted["mce"]), "", "", ""])
+    return rows
+
+
+def _similarity(result: Result) -> Rows:
+    rows: Rows = []
+    for mode, words in (("eval", "running"), ("batch", "batch")):
+        for kind, one in result[mode]["cosines"].items():
+            rel = result[mode]["rel"].get(kind)
+            hard = Number(f"{rel['value']:.3f} ± {rel['se']:.3f}" if rel else "")
+            mean = Number(f"{one['mean']:.4f} ± {one['se']:.4f}")
+            rows.append([words, kind, mean, hard])
+    return rows
+
+
+def _shape_bias(result: Result) -> Rows:
+    bias = _percent(result["shape_bias"], result["se"])
+    return [[bias, *(result[one] for one in ("shape", "texture", "other", "left_out"))]]
+
+
+def _texture_accuracy(result: Result) -> Rows:
+    found = _percent(result["accuracy"], result["se"])
+    return [[found, _percent(result["chance"]), result["images"]]]
+
+
+def _fine_coarse(result: Result) -> Rows:
+    return [
+        [name, *(_percent(one[kind]["accuracy"], one[kind]["se"]) for kind in ("fine", "coarse"))]
+        for name, one in result["per_group"].items()
+    ]
+
+
+_TABLES: dict[str, tuple[Sequence[str], Any]] = {
+    "linear": (["Last epoch", "Best epoch", "Which", "Top-5", "Trained on"], _linear),
+    "knn": (["Top-1", "k", "Images"], _knn),
+    "ood": (["Domain", "Top-1", "Classes in common", "Images", "Left out"], _ood),
+    "similarity": (["Statistics", "Cosine to", "Mean", "Relative hardness"], _similarity),
+    "shape-bias": (["Shape bias", "Shape", "Texture", "Other", "Left out"], _shape_bias),
+    "texture-accuracy": (["Top-1", "Chance", "Textures"], _texture_accuracy),
+    "fine-coarse": (["Coarse class", "Fine right", "Coarse right"], _fine_coarse),
+}
+
+
+def _paper(kind: str, results: Sequence[Result]) -> Iterable[str]:
+    """The paper's numbers that belong to a section."""
+    if kind in ("linear", "ood"):
+        shown = {one["paper"]["name"]: one["paper"] for one in results if one["paper"]}
+        for known in shown.values():
+            rows = [[n, *(_percent(v) for v in values)] for n, *values in known["rows"]]
+            yield table(
+                f"{published.SOURCE}, {text(known['name'])}",
+                ["Run", *known["columns"]],
+                rows,
+            )
+    elif kind == "similarity":
+        means = [Number(f"{one:.4f}") for one in published.FIGURE_2.values()]
+        rows = [["MoCo-v2, IN-1K (Fig. 2)", *means]]
+        for alpha in (0, 2, 3):
+            pair = [Number(f"{published.FIGURE_3[k][alpha]:.4f}") for k in ("patch", "texture")]
+            rows.append([f"trained with patch NS, alpha = {alpha} (Fig. 3)", "", "", *pair])
+        yield table(f"{published.SOURCE}, mean cosines", ["Run", *published.FIGURE_2], rows)
+    elif kind == "sweep" and any("positive" in one["metrics"] for one in results):
+        ends = " and ".join(f"{v} at alpha = {k}" for k, v in published.FIGURE_6_POSITIVE.items())
+        yield paragraph(f"{published.SOURCE}: mean positive cosine {ends}.")
+    if kind == "sweep":
+        for one in results:
+            yield _sweep_table(one)
+
+
+def _sweep_table(result: Result) -> str:
+    rows = [
+        [
+            series,
+            METRICS[name].label,
+            "none" if p["x"] is None else f"{p['x']:g}",
+            _percent(p["mean"], p["se"]),
+            p["runs"],
+        ]
+        for name, found in result["metrics"].items()
+        for series, points in found.items()
+        for p in points
+    ]
+    return table(
+        "Means over runs", ["Series", "Metric", text(result["over"]), "Mean", "Runs"], rows
+    )

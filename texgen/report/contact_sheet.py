@@ -1,0 +1,188 @@
+"""Contact sheets: textures, beside the photographs and patches that they were made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw, ImageFont
+
+from texgen.core.types import Geometry, Pixels
+
+HEIGHT = 224
+"""Of a strip of pictures, px."""
+
+CENTER_COLOUR = "#ffd400"
+RANDOM_COLOUR = "#00c8ff"
+"""Of the patches' frames; the random patch's is dashed besides, for whom colours look alike."""
+
+_GAP = 12
+_LINE = 3
+_DASH = 12
+_CAPTION = 20
+_WIDEST = 2 * HEIGHT
+_COLUMNS = 6
+_INK = "#1a1a1a"
+_FAINT = "#5f5f5f"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A photograph and the two patches that were cut out of it.
+
+    Attributes:
+        photograph: (H, W, 3) uint8.
+        center: (d, d, 3) uint8.
+        random: (d, d, 3) uint8.
+        boxes: Where they lie.
+    """
+
+    photograph: Pixels
+    center: Pixels
+    random: Pixels
+    boxes: Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What a sheet shows of one texture.
+
+    Attributes:
+        caption: The texture's key.
+        texture: RGB.
+        example: What it was made of; None shows the texture alone.
+    """
+
+    caption: str
+    texture: Image.Image
+    example: Example | None = None
+
+
+def draw_sheet(pictures: Sequence[Picture]) -> Image.Image:
+    """Draws a contact sheet.
+
+    Pictures with examples are one below the other, those without in rows of at most six.
+
+    Args:
+        pictures: At least one; all with examples, or none.
+    """
+    strips = [_strip(picture) for picture in pictures]
+    widths = [max(strip[i].width for strip in strips) for i in range(len(strips[0]))]
+    titled = len(widths) > 1
+    columns = 1 if titled else min(_COLUMNS, math.ceil(math.sqrt(len(strips))))
+    cell = (sum(widths) + _GAP * len(widths), HEIGHT + _CAPTION + _GAP)
+    begin = _GAP + (_CAPTION if titled else 0)
+    size = (_GAP + cell[0] * columns, begin + cell[1] * math.ceil(len(strips) / columns))
+    page = Image.new("RGB", size, "white")
+    for number, (picture, strip) in enumerate(zip(pictures, strips, strict=True)):
+        row, column = divmod(number, columns)
+        left, top = _GAP + column * cell[0], begin + row * cell[1]
+        _write(page, (left, top + HEIGHT + 3), picture.caption, cell[0] - _GAP, _FAINT)
+        for width, image in zip(widths, strip, strict=True):
+            page.paste(image, (left, top))
+            left += width + _GAP
+    if titled:
+        _head(page, widths)
+    return page
+
+
+def _head(page: Image.Image, widths: Sequence[int]) -> None:
+    """What the columns are, above the first strip."""
+    left = _GAP
+    for width, title in zip(widths, ("photograph", "patches", "texture"), strict=True):
+        _write(page, (left, _GAP - 4), title, width, _INK)
+        left += width + _GAP
+
+
+def _strip(picture: Picture) -> list[Image.Image]:
+    """Photograph with the patches' frames, both patches, texture; or the texture alone."""
+    texture = _fitted(picture.texture, HEIGHT)
+    if picture.example is None:
+        return [texture]
+    return [_framed(picture.example), _stack(picture.example), texture]
+
+
+def _framed(example: Example) -> Image.Image:
+    photograph = Image.fromarray(example.photograph)
+    scale = min(HEIGHT / photograph.height, _WIDEST / photograph.width)
+    size = (max(1, round(photograph.width * scale)), max(1, round(photograph.height * scale)))
+    view = photograph.resize(size, Image.Resampling.LANCZOS)
+    boxes = example.boxes
+    for corner, colour, dash in (
+        (boxes.center, CENTER_COLOUR, 0),
+        (boxes.random, RANDOM_COLOUR, _DASH),
+    ):
+        (left, right), (top, bottom) = (
+            _edges(begin * scale, boxes.side * scale, length)
+            for begin, length in zip(corner, view.size, strict=True)
+        )
+        _frame(view, (left, top, right, bottom), colour, dash)
+    return view
+
+
+def _edges(begin: float, side: float, length: int) -> tuple[int, int]:
+    """Where a frame begins and ends; a pixel at least, as of a thin photograph drawn small."""
+    first = min(round(begin), length - 1)
+    return first, max(first + 1, round(begin + side))
+
+
+def _stack(example: Example) -> Image.Image:
+    """Both patches above each other, in frames of their colours."""
+    most = (HEIGHT - _GAP) // 2 - 2 * _LINE
+    framed = []
+    for patch, colour, dash in (
+        (example.center, CENTER_COLOUR, 0),
+        (example.random, RANDOM_COLOUR, _DASH),
+    ):
+        view = Image.fromarray(patch)
+        if view.width > most:
+            view = view.resize((most, most), Image.Resampling.LANCZOS)
+        around = Image.new("RGB", (view.width + 2 * _LINE, view.height + 2 * _LINE), "white")
+        around.paste(view, (_LINE, _LINE))
+        _frame(around, (0, 0, around.width, around.height), colour, dash)
+        framed.append(around)
+    both = Image.new("RGB", (framed[0].width, HEIGHT), "white")
+    both.paste(framed[0], (0, 0))
+    both.paste(framed[1], (0, framed[0].height + _GAP))
+    return both
+
+
+def _frame(image: Image.Image, box: tuple[int, int, int, int], colour: str, dash: int) -> None:
+    """Draws a frame inside ``box``; with ``dash`` every other piece is black."""
+    draw = ImageDraw.Draw(image)
+    left, top, right, bottom = box
+    draw.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=_LINE)
+    for start, end in _dashes(right - left, dash):
+        for y in (top, bottom - _LINE):
+            draw.rectangle((left + start, y, left + end - 1, y + _LINE - 1), fill="black")
+    for start, end in _dashes(bottom - top, dash):
+        for x in (left, right - _LINE):
+            draw.rectangle((x, top + start, x + _LINE - 1, top + end - 1), fill="black")
+
+
+def _dashes(length: int, dash: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of the black pieces of a side; its corners keep their colour."""
+    if dash:
+        for start in range(dash, length - dash, 2 * dash):
+            yield start, min(start + dash // 2, length - _LINE)
+
+
+def _fitted(image: Image.Image, side: int) -> Image.Image:
+    """A square image on ``side`` px: smaller ones by whole factors, so that pixels show."""
+    image = image.convert("RGB")
+    if image.width > side:
+        return image.resize((side, side), Image.Resampling.LANCZOS)
+    factor = max(1, side // max(1, image.width))
+    return image.resize((image.width * factor,) * 2, Image.Resampling.NEAREST)
+
+
+def _write(page: Image.Image, place: tuple[int, int], text: str, width: int, colour: str) -> None:
+    """Writes one line, the middle left out where it would be wider than ``width``."""
+    font = ImageFont.load_default(size=13)
+    shown = text
+    cut = len(text)
+    while cut > 2 and font.getlength(shown) > width:
+        cut -= 1
+        shown = f"{text[: cut // 2]}…{text[len(text) - cut // 2 :]}"
+    ImageDraw.Draw(page).text(place, shown, fill=colour, font=font)

@@ -1,0 +1,214 @@
+"""Looks into folders of SRC by their names alone, each folder once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from shlex import quote
+
+from texgen.core.concurrency import map_ahead
+from texgen.core.errors import SourceError
+from texgen.core.text import count_of
+from texgen.source.base import SYSTEM_FOLDERS, is_image_name, shown, split_called
+from texgen.storage.filesystem import FileSystem
+
+_NAMES = 100
+"""Names after which an image settles what a folder is: a class may have any number of them."""
+
+_FOLDERS = 2048
+"""Folders that are looked into in one search: it must end in a tree of any size."""
+
+_LEVELS = 4
+"""Folders below one in which its images are looked for."""
+
+_FILE_LIKE = re.compile(rb"\.[a-z]{1,5}\Z")
+"""In git-annex's clones files of any kind are links to nothing until they are fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a folder holds.
+
+    Attributes:
+        images: Files in it that are called like images; of a look that was cut short, the first.
+        folders: Names of its folders in byte order, without those of systems.
+        systems: Names of the systems' folders.
+        files: Names of its other files.
+        lost: Names of links to nothing that are called like folders.
+        failed: Whether it cannot be listed.
+    """
+
+    images: int = 0
+    folders: tuple[str, ...] = ()
+    systems: tuple[str, ...] = ()
+    files: frozenset[str] = frozenset()
+    lost: tuple[str, ...] = ()
+    failed: bool = False
+
+    def splits(self) -> dict[str, list[str]]:
+        """Name of a split to the folders that are called so: two may differ in case."""
+        found: dict[str, list[str]] = {}
+        for folder in self.folders:
+            if (name := split_called(folder)) is not None:
+                found.setdefault(name, []).append(folder)
+        return found
+
+
+class Looks:
+    """What the folders below a root hold; every folder is listed once.
+
+    Args:
+        files: Holds the root.
+        root: A folder.
+    """
+
+    def __init__(self, files: FileSystem, root: str) -> None:
+        self._files = files
+        self._root = root
+        self._seen: dict[str, Look] = {}
+        self._whole: set[str] = set()
+
+    def look(self, path: str, *, whole: bool = False) -> Look:
+        """What a folder holds; after its first 100 names, an image ends the look.
+
+        Args:
+            path: Relative to the root, "" for the root itself.
+            whole: Whether to list all of it.
+
+        Raises:
+            OSError: If all of it is wanted and it cannot be listed.
+        """
+        if path not in self._seen or (whole and path not in self._whole):
+            try:
+                self._seen[path] = self._list(path, whole=whole)
+            except OSError:
+                if whole:
+                    raise
+                # What is wrong is said where its images are listed.
+                self._seen[path] = Look(failed=True)
+        return self._seen[path]
+
+    def many(self, paths: Iterable[str], *, whole: bool = False) -> Iterator[tuple[str, Look]]:
+        """Folders and what they hold, several at once where storage is slow to answer."""
+        return map_ahead(
+            lambda path: (path, self.look(path, whole=whole)), paths, self._files.parallel
+        )
+
+    def below(
+        self,
+        path: str,
+        levels: int = _LEVELS,
+        enters: Callable[[str, Look], bool] = lambda _, look: not look.images,
+        *,
+        whole: bool = False,
+    ) -> Iterator[tuple[str, Look]]:
+        """A folder and those some levels below it.
+
+        Args:
+            path: Relative to the root.
+            levels: Levels below it.
+            enters: Whether to go into a folder, asked once that was given out; by default not
+                into one with images.
+            whole: See `look`.
+        """
+        level, left = [path], _FOLDERS
+        for _ in range(levels + 1):
+            deeper = list[str]()
+            for at, look in self.many(level[:left], whole=whole):
+                yield at, look
+                deeper += [join(at, name) for name in look.folders] if enters(at, look) else []
+            left -= len(level)
+            level = deeper if left > 0 else []
+
+    def holds_images(self, path: str, levels: int = _LEVELS) -> bool:
+        """Whether images lie in a folder or some levels below it.
+
+        A folder that cannot be listed is taken to hold some: its listing says what is wrong.
+        """
+        return any(
+            look.images or (look.failed and at == path) for at, look in self.below(path, levels)
+        )
+
+    def holders(self, folder: str) -> list[str]:
+        """Names of the folders in a folder that hold images."""
+        return [n for n in self.look(folder).folders if self.holds_images(join(folder, n))]
+
+    def text(self, path: str) -> str | None:
+        """What a small text file holds, without the line's end; None where there is none."""
+        try:
+            return self._files.open(join(self._root, path)).read_at(0, 256).decode().strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def _list(self, path: str, *, whole: bool) -> Look:
+        images = 0
+        folders, systems, files, lost = list[bytes](), list[bytes](), set[bytes](), list[bytes]()
+        for number, item in enumerate(self._files.scan(join(self._root, path))):
+            if is_image_name(item.name):
+                # A folder may be called so too, but nothing is settled by the first 100 names then.
+                images += not item.is_folder()
+                if images and number >= _NAMES and not whole:
+                    break
+            if item.is_folder():
+                (systems if item.name in SYSTEM_FOLDERS else folders).append(item.name)
+            elif not is_image_name(item.name):
+                files.add(item.name)
+                if not item.is_file() and item.size() == -1 and not _FILE_LIKE.search(item.name):
+                    lost.append(item.name)
+        else:
+            self._whole.add(path)
+        return Look(
+            images,
+            tuple(os.fsdecode(name) for name in sorted(folders)),
+            tuple(os.fsdecode(name) for name in sorted(systems)),
+            frozenset(os.fsdecode(name) for name in files),
+            tuple(os.fsdecode(name) for name in sorted(lost)),
+        )
+
+
+def refuse_lost(location: str, place: str, names: Iterable[str], what: str) -> None:
+    """Refuses links to nothing that may be folders of images on storage that is not there.
+
+    Raises:
+        SourceError: If there are any.
+    """
+    if paths := [join(place, name) for name in names]:
+        links = "is a link" if len(paths) == 1 else "are links"
+        message = (
+            f"--src {location}: {listed(paths)} {links} to nothing, where there may be {what}; "
+            "put back what it names, or remove the link"
+        )
+        raise SourceError(message)
+
+
+def join(folder: str, name: str) -> str:
+    """A path below a folder; either may be empty."""
+    return f"{folder}/{name}" if folder and name else folder or name
+
+
+def as_src(location: str, path: str) -> str:
+    """The option that names a folder below SRC, as a shell takes it."""
+    return f"--src {quote(join(location, path))}"
+
+
+def named(path: str) -> str:
+    """A path in quotes, for people."""
+    return repr(shown(os.fsencode(path)))
+
+
+def listed(paths: Iterable[str], most: int = 3) -> str:
+    """Some paths for people: ``'a', 'b', 'c' and 5 more``."""
+    all_of_them = list(paths)
+    text = ", ".join(map(named, all_of_them[:most]))
+    more = len(all_of_them) - most
+    return f"{text} and {more} more" if more > 0 else text
+
+
+def by_extension(counts: Mapping[str, int], most: int = 4) -> str:
+    """Numbers of files for people, the most first: ``3 .heic, 1 .svg and 2 others``."""
+    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    text = ", ".join(f"{number} {extension}" for extension, number in order[:most])
+    rest = sum(number for _, number in order[most:])
+    return f"{text} and {count_of(rest, 'other')}" if rest else text

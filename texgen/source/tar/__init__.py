@@ -1,0 +1,1 @@
+"""Images in tars: ILSVRC-2012 and WebDataset."""

@@ -1,0 +1,203 @@
+"""The samples of WebDataset shards: the files of one key in one tar."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import pyarrow.compute as pc
+
+from texgen.core.errors import SourceError
+from texgen.core.text import count_of
+from texgen.core.types import ArrowTable
+from texgen.source.archive.split import Archive
+from texgen.source.base import Problem, is_image_name, shown
+from texgen.source.labels.rules import Picture, TextLabels
+from texgen.source.member_names import member_path
+from texgen.source.tar.index import SCHEMA, ignored, json_label
+from texgen.source.tar.sample_names import extension, sample_key
+
+_ROWS = 1 << 13
+_SHOWN = 4
+_BOM = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"[a-z_][a-z0-9_.-]*")
+"""An extension that may be meant as one, unlike what follows the dot of a number."""
+
+_NUMBER = re.compile(rb"(-?[0-9]{1,18})(?:\.0*)?")
+_LIKE_A_NUMBER = re.compile(rb"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf)", re.I)
+
+
+class _File(NamedTuple):
+    """A row of a tar's index."""
+
+    name: bytes
+    offset: int
+    size: int
+    check: int
+    label: bytes | None
+
+
+@dataclass(slots=True)
+class Samples:
+    """The samples of a split's tars.
+
+    Args:
+        archives: The tars.
+        indexes: Those of the tars.
+        image_field: Extension of the images; None is any of images.
+    """
+
+    archives: Sequence[Archive]
+    indexes: Sequence[ArrowTable]
+    image_field: str | None = None
+    _without: int = field(default=0, init=False)
+    _others: Counter[bytes] = field(default_factory=Counter, init=False)
+    _hidden: int = field(default=0, init=False)
+    texts: TextLabels | None = field(default=None, init=False)
+
+    def labelled(self) -> bool:
+        """Whether any sample has a label, or what should be one; numbers or names."""
+        found = {data for i in self.indexes for data in pc.unique(i["label"]).to_pylist()}
+        written = {data for data in found if data is not None and _clean(data) != b"-1"}
+        # One that is a number makes all of them numbers.
+        if written and not any(_LIKE_A_NUMBER.fullmatch(_clean(data)) for data in written):
+            self.texts = TextLabels()
+        return bool(written)
+
+    def json_label(self) -> str | None:
+        """The key in the samples' JSON that seems to be their label."""
+        return next(filter(None, map(json_label, self.indexes)), None)
+
+    def pictures(self, problem: Problem) -> Iterator[Picture]:
+        """The image of every sample; a second one, or what is not a label, is a problem."""
+        self._without = self._hidden = 0
+        self._others.clear()
+        for number, index in enumerate(self.indexes):
+            for key, files in self._groups(_files(index)):
+                images = [file for file in files if self._is_image(file.name)]
+                if not images:
+                    self._without += 1
+                    self._others.update({extension(file.name) for file in files})
+                    continue
+                for other in images[1:]:
+                    problem(SourceError(self._two_images(number, key, images[0], other)))
+                try:
+                    label = self._label_of(files)
+                except ValueError as error:
+                    source = self._source(number, images[0])
+                    problem(SourceError(f"the label beside {source} {error}"))
+                    continue
+                name, offset, size, check, _ = images[0]
+                yield Picture(number, name, key, label, offset, size, check)
+
+    def notes(self, split: str) -> Iterator[str]:
+        """What was ignored, a sentence each."""
+        if self._without:
+            others = (f".{shown(ext)}" for ext, _ in self._others.most_common(_SHOWN) if ext)
+            held = ", ".join(others) or "no extensions"
+            what = count_of(self._without, "sample")
+            yield f"{what} of {split!r} without an image ignored (their files: {held})"
+        if self._hidden:
+            what = count_of(self._hidden, "image")
+            yield f"{what} of {split!r} with a step of the path that begins with a dot ignored"
+        if members := ignored(self.indexes):
+            yield f"{members} in the tars of {split!r} ignored"
+
+    def _is_image(self, name: bytes) -> bool:
+        if self.image_field is None:
+            return is_image_name(b"." + extension(name))
+        wanted = self.image_field.lower().removeprefix(".")
+        return extension(name) == wanted.encode("utf-8", "surrogateescape")
+
+    def _groups(self, files: Iterable[_File]) -> Iterator[tuple[bytes, list[_File]]]:
+        """Key and files of each sample."""
+        last, group = None, list[_File]()
+        for file in files:
+            path = member_path(file.name)
+            if path is None:
+                # macOS' own files beside the others say nothing of images.
+                is_its = file.name.rpartition(b"/")[2].startswith(b"._")
+                self._hidden += self._is_image(file.name) and not is_its
+                continue
+            key = sample_key(path)
+            if key != last and group:
+                yield last or b"", group
+                group = []
+            last = key
+            group.append(file)
+        if group:
+            yield last or b"", group
+
+    def _two_images(self, number: int, key: bytes, one: _File, other: _File) -> str:
+        first, second = self._source(number, one), self._source(number, other)
+        if one.name == other.name:
+            places = f"at bytes {one.offset} and {other.offset}"
+            return f"{first} is there twice ({places}); rename one, or take it out"
+        what = (
+            f"{first} and {second} are images of one sample, since a key ends at the first dot "
+            f"({shown(key)}); rename them without dots before the extension"
+        )
+        fields = [extension(file.name) for file in (one, other)]
+        if not all(map(_FIELD.fullmatch, fields)):
+            return what
+        choice = " or ".join(map(shown, fields))
+        return f"{what}, or, if the sample has two images, choose by --image-field {choice}"
+
+    def _label_of(self, files: Sequence[_File]) -> int | None:
+        """A sample's label.
+
+        Raises:
+            ValueError: If what is written there is not one; says what is.
+        """
+        written = dict.fromkeys(_clean(file.label) for file in files if file.label is not None)
+        if len(written) > 1:
+            one, other, *_ = map(_quoted, written)
+            message = f"is {one} in one file and {other} in another; keep one of them"
+            raise ValueError(message)
+        for data in written:
+            return _number(data) if self.texts is None else self.texts.number(_text(data))
+        return None
+
+    def _source(self, number: int, file: _File) -> str:
+        return f"{self.archives[number].text}!{shown(file.name)}"
+
+
+def _files(index: ArrowTable) -> Iterator[_File]:
+    for batch in index.to_batches(max_chunksize=_ROWS):
+        columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
+        yield from map(_File._make, zip(*columns, strict=True))
+
+
+def _clean(data: bytes) -> bytes:
+    return data.removeprefix(_BOM).strip()
+
+
+def _number(data: bytes) -> int | None:
+    """A label that is a number; None for -1, which stands for no label."""
+    match = _NUMBER.fullmatch(data)
+    number = int(match[1]) if match else -2
+    if number < -1:
+        message = f"is {_quoted(data)}; expected a number from 0 on, as others of the split"
+        raise ValueError(message)
+    return None if number == -1 else number
+
+
+def _text(data: bytes) -> bytes | None:
+    """A label that is a class name; None for -1."""
+    if data == b"-1":
+        return None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not all(c.isprintable() for c in text):
+        message = f"is {_quoted(data)}; expected a number from 0 on, or a class name as text"
+        raise ValueError(message)
+    return data
+
+
+def _quoted(data: bytes) -> str:
+    return repr(data[:40])[1:]

@@ -1,0 +1,148 @@
+"""What a failed connection comes from, in words, under the wrappings of the libraries above it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import urllib3.exceptions as u3
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from texgen.storage.network.certificates import mend
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why there was no answer.
+
+    Attributes:
+        why: What happened, which follows the server's name and a colon.
+        mend: What to do about it; empty where that is whoever asks' to say.
+        passing: Whether another try may succeed.
+    """
+
+    why: str
+    mend: str = ""
+    passing: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.why}; {self.mend}" if self.mend else self.why
+
+
+_CLOCK = "set this machine's clock, or tell whoever runs the server"
+_EXPIRED, _NOT_YET, _SELF_SIGNED, _HOST, _ADDRESS = 10, 9, 18, 62, 64
+_OTHER_PROXY = "check https_proxy and http_proxy, or name the host in no_proxy"
+_TUNNEL = "Tunnel connection failed: "
+_UNKNOWN = {2, 7, 19, 20, 21, 27}
+"""OpenSSL's codes for chains that end with an authority that is not trusted: 7 is one of
+the same name with another key."""
+
+
+def cause_of(error: BaseException) -> Cause | None:
+    """What is known to be the cause of an error of a connection; None where nothing is."""
+    for each in _chain(error):
+        said = str(each)
+        if isinstance(each, OSError) and said.startswith(_TUNNEL):
+            return of_proxy(said.removeprefix(_TUNNEL))
+    cause = next((told(e) for kinds, told in _TOLD if (e := _find(error, *kinds))), None)
+    if cause and _find(error, u3.ProxyError):
+        return Cause(f"the proxy cannot be used: {cause.why}", _OTHER_PROXY, cause.passing)
+    return cause
+
+
+def of_proxy(status: str) -> Cause:
+    """The cause that a proxy's own refusal is.
+
+    Args:
+        status: With its words, such as ``407 Proxy Authentication Required``.
+    """
+    if status.startswith("407"):
+        why = "the proxy wants a user and a password (407)"
+        return Cause(why, "name them as http://user:password@host:port there", passing=False)
+    passing = status[:3] in ("429", "502", "503", "504")
+    return Cause(f"the proxy answers {status}", _OTHER_PROXY, passing)
+
+
+def _of_certificate(error: Any) -> Cause:  # noqa: ANN401 - what `_TOLD` says
+    code = error.verify_code
+    if code == _EXPIRED:
+        return Cause("its certificate has expired", _CLOCK, passing=False)
+    if code == _NOT_YET:
+        return Cause("its certificate is not valid yet", _CLOCK, passing=False)
+    if code in (_HOST, _ADDRESS):
+        return _OTHER_HOST
+    if code == _SELF_SIGNED:
+        return Cause("its certificate is self-signed", mend("it"), passing=False)
+    if code in _UNKNOWN:
+        what = "its certificate is of an authority that is not trusted here"
+        return Cause(what, mend("that authority"), passing=False)
+    return Cause(f"its certificate is not trusted: {error.verify_message}", passing=False)
+
+
+def _of_tls(error: Any) -> Cause:  # noqa: ANN401 - what `_TOLD` says
+    reason = error.reason or ""
+    if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
+        return Cause("it does not speak https", "write http:// if that is meant", passing=False)
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or "EOF" in reason:
+        return Cause("it closed the connection in the middle of TLS")
+    said = reason.replace("_", " ").lower() or "the two have nothing in common"
+    return Cause(f"TLS failed: {said}", passing=False)
+
+
+def _of_status_line(error: BaseException) -> Cause:
+    # The first bytes of a TLS alert, as they are or quoted.
+    if str(error).lstrip("'").startswith(("\x15\x03", "\\x15\\x03")):
+        return Cause("it speaks https", "write https://", passing=False)
+    return Cause("the connection broke")
+
+
+def _of_system(error: Any) -> Cause | None:  # noqa: ANN401 - what `_TOLD` says
+    return Cause(os.strerror(error.errno)) if error.errno else None
+
+
+_NAME = Cause("its name is not known here", "check the name, and this machine's DNS")
+_OTHER_HOST = Cause(
+    "its certificate is another host's", "name the host as its certificate does", passing=False
+)
+_REFUSED = Cause("Connection refused, nothing listens there", "check host and port")
+_TOLD: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any], Cause | None]], ...] = (
+    ((ssl.SSLCertVerificationError,), _of_certificate),
+    # botocore leaves the name to urllib3.
+    ((CertificateError,), lambda _: _OTHER_HOST),
+    ((ssl.SSLError,), _of_tls),
+    ((socket.gaierror,), lambda _: _NAME),
+    ((ConnectionRefusedError,), lambda _: _REFUSED),
+    ((http.client.BadStatusLine,), _of_status_line),
+    ((u3.ConnectTimeoutError,), lambda _: Cause("no connection in time")),
+    ((TimeoutError, u3.TimeoutError), lambda _: Cause("no answer in time")),
+    ((ConnectionError, u3.ProtocolError), lambda _: Cause("the connection broke")),
+    ((OSError,), _of_system),
+)
+"""From the innermost to what says least: kinds of errors, and what each comes from."""
+
+
+def _find(error: BaseException, *kinds: type[_Error]) -> _Error | None:
+    return next((each for each in _chain(error) if isinstance(each, kinds)), None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that it was made of."""
+    left: list[object] = [error]
+    seen: set[int] = set()
+    while left:
+        each = left.pop(0)
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        # urllib3 keeps what happened in `reason`, botocore in `kwargs`, others in their arguments.
+        kept = getattr(each, "kwargs", None)
+        left += [getattr(each, "reason", None), each.__cause__, each.__context__, *each.args]
+        left += [kept.get("error")] if isinstance(kept, dict) else []

@@ -1,0 +1,67 @@
+"""The proxy that the environment names for a URL."""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.request
+from urllib.parse import urlsplit
+
+from texgen.core.errors import ConfigError
+
+
+def proxy_for(url: str) -> str | None:
+    """URL of the proxy through which ``url`` is asked for, None where there is none.
+
+    `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in lower case first.
+
+    Raises:
+        ConfigError: If it is not a proxy that speaks HTTP.
+    """
+    proxies = urllib.request.getproxies()
+    parts = urlsplit(url)
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or _is_direct(parts.netloc.rpartition("@")[2], parts.hostname or ""):
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    scheme = urlsplit(proxy).scheme
+    if scheme not in ("http", "https"):
+        message = (
+            f"the environment names a {scheme}:// proxy for {parts.scheme}://, and texgen knows "
+            f"http:// proxies only; set {parts.scheme}_proxy, or no_proxy={parts.hostname}"
+        )
+        raise ConfigError(message)
+    if shown(proxy) is None:
+        message = f"{parts.scheme}_proxy does not name a proxy; write http://host:port"
+        raise ConfigError(message)
+    return proxy
+
+
+def shown(url: str) -> str | None:
+    """``http://host:port`` of a URL, without what may be a secret; None where it has no host."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return None
+    if not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _is_direct(netloc: str, host: str) -> bool:
+    """Whether ``NO_PROXY`` names a host: by its name, its domain, its port or its network."""
+    if urllib.request.proxy_bypass(netloc):
+        return True
+    names = urllib.request.getproxies_environment().get("no", "").split(",")
+    return any(_holds(name.strip(), host) for name in names)
+
+
+def _holds(name: str, host: str) -> bool:
+    """Whether a network such as ``10.0.0.0/8``, an IPv6 address or ``*.domain`` holds a host."""
+    if name.startswith("*."):
+        return host.endswith(name[1:].lower())
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name.strip("[]"), strict=False)
+    except ValueError:
+        return False

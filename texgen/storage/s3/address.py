@@ -1,0 +1,87 @@
+"""``s3://bucket/prefix``, taken apart; and the endpoint that it is looked for at."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from texgen.core.errors import ConfigError
+
+SCHEME = "s3://"
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_ENDPOINT = re.compile(r"https?://[^\s'\"]+", re.IGNORECASE)
+_NOT_FOLDERS = {"", ".", ".."}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A folder of a bucket.
+
+    Attributes:
+        bucket: Name of the bucket.
+        prefix: Of the keys in the folder, without slashes around it; empty for all of the bucket.
+    """
+
+    bucket: str
+    prefix: str
+
+    def key(self, path: str) -> str:
+        """The key of a path below the folder."""
+        return f"{self.prefix}/{path}" if self.prefix else path
+
+    def url(self, path: str = "") -> str:
+        """The URL of a path below the folder, or of the folder itself."""
+        key = self.key(path) if path else self.prefix
+        return f"{SCHEME}{self.bucket}/{key}".rstrip("/")
+
+    def overlaps(self, other: Address) -> bool:
+        """Whether one of the two lies inside the other."""
+        one, two = f"{self.prefix}/", f"{other.prefix}/"
+        inside = one.startswith(two) or two.startswith(one) or "/" in (one, two)
+        return self.bucket == other.bucket and inside
+
+
+def parse(url: str) -> Address:
+    """Takes a URL apart.
+
+    Raises:
+        ConfigError: If it is none of a bucket; what may be a password is not shown.
+    """
+    if not url.startswith(SCHEME):
+        scheme = url.partition("://")[0]
+        message = f"{scheme}:// is not known here; name a folder, or s3://bucket/prefix"
+        raise ConfigError(message)
+    bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
+    shown = _BUCKET.fullmatch(bucket) or not set(url[len(SCHEME) :]) & {"@", ":"}
+    if not shown:
+        message = "a bucket is named s3://bucket/prefix; credentials come from the environment"
+        raise ConfigError(message)
+    if not _BUCKET.fullmatch(bucket):
+        message = f"{url}: {bucket!r} is no name of a bucket; write s3://bucket/prefix"
+        raise ConfigError(message)
+    prefix = prefix.strip("/")
+    if prefix and not _NOT_FOLDERS.isdisjoint(prefix.split("/")):
+        message = f"{url}: an empty name, . or .. in the prefix; write s3://bucket/prefix"
+        raise ConfigError(message)
+    return Address(bucket, prefix)
+
+
+def endpoint_from_environment() -> str | None:
+    """The endpoint that the usual variables name, None for Amazon's own.
+
+    Raises:
+        ConfigError: If it is not a URL.
+    """
+    if os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return None
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    name = next((name for name in names if os.environ.get(name)), None)
+    if name is None:
+        return None
+    if not _ENDPOINT.fullmatch(os.environ[name]):
+        # It may hold a password.
+        message = f"{name} is not a URL such as https://host:port; mind quotes and blanks in it"
+        raise ConfigError(message)
+    return os.environ[name]

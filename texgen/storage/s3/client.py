@@ -1,0 +1,117 @@
+"""A process's connections."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from texgen.core.errors import StorageError
+from texgen.storage.network.certificates import check_bundle
+from texgen.storage.network.proxies import proxy_for
+from texgen.storage.s3.address import endpoint_from_environment
+
+CONNECT_S = 10
+READ_S = 60
+_CONNECTIONS = 64
+
+_clients: dict[str | None, Any] = {}
+_credentials: dict[str | None, Any] = {}
+_guard = threading.Lock()
+
+
+def client(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
+    """This process's client, which all of its threads may use.
+
+    Args:
+        endpoint: URL of an S3-compatible store; None is what the environment names,
+            or Amazon's.
+
+    Raises:
+        StorageError: If the environment's settings contradict themselves.
+        ConfigError: If its proxies or certificates cannot be used.
+    """
+    with _guard:
+        if endpoint not in _clients:
+            _clients[endpoint] = _connect(endpoint)
+        return _clients[endpoint]
+
+
+def _connect(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
+    try:
+        # Not boto3's default session: others in this process may have settings of their own.
+        session = boto3.Session()
+        _credentials[endpoint] = session.get_credentials()
+        signed = _credentials[endpoint] is not None
+        config = Config(
+            signature_version=None if signed else UNSIGNED,
+            connect_timeout=CONNECT_S,
+            read_timeout=READ_S,
+            max_pool_connections=_CONNECTIONS,
+            proxies=_proxies(endpoint),
+            # `retry` does it, for what is read of an answer's body too.
+            retries={"total_max_attempts": 1},
+            # Others' stores know no trailing checksums; uploads carry an MD5 instead.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+        region = session.region_name or ("us-east-1" if endpoint else None)
+        # None leaves it to the profile, else to boto3's own.
+        verify = check_bundle() if _scheme(endpoint) == "https" else None
+        of = {"region_name": region, "verify": str(verify) if verify else None}
+        connected = session.client("s3", endpoint_url=endpoint, config=config, **of)
+    except (BotoCoreError, ValueError) as error:
+        message = f"the settings for S3 cannot be used: {error}; mend AWS_PROFILE and its like"
+        raise StorageError(message) from error
+    connected.meta.events.register_last("before-parameter-build.s3.ListObjectsV2", _as_they_are)
+    return connected
+
+
+def _as_they_are(params: dict[str, Any], **_: object) -> None:
+    """Lists names as they are: boto3 asks for URL encoding, and s3s-fs says so and does not."""
+    params.pop("EncodingType", None)
+
+
+def _proxies(endpoint: str | None) -> dict[str, str] | None:
+    """boto3's proxies; None where it finds them by itself, since it alone knows Amazon's hosts."""
+    url = endpoint or endpoint_from_environment()
+    if url is None:
+        return None
+    proxy = proxy_for(url)
+    return {_scheme(url): proxy} if proxy else {}
+
+
+def _scheme(endpoint: str | None) -> str:
+    return (endpoint or endpoint_from_environment() or "https").partition("://")[0].lower()
+
+
+def secrets_of(endpoint: str | None) -> tuple[str, ...]:
+    """What of a client's credentials no message may show."""
+    found = _credentials.get(endpoint)
+    if found is None:
+        return ()
+    try:
+        kept = found.get_frozen_credentials()
+    except (BotoCoreError, ClientError):
+        # A role's that cannot be renewed were in no request.
+        return ()
+    return tuple(word for word in (kept.access_key, kept.secret_key, kept.token) if word)
+
+
+def is_signed(connected: Any) -> bool:  # noqa: ANN401 - boto3 ships no types
+    """Whether a client found credentials."""
+    return connected.meta.config.signature_version is not UNSIGNED
+
+
+def _forget() -> None:
+    # A forked process must not talk on our connections
+    global _clients, _credentials, _guard
+    _clients, _credentials, _guard = {}, {}, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget)

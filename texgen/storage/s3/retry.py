@@ -1,0 +1,65 @@
+"""Tries again what may pass: an exponential pause with full jitter, a bounded number of times."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+
+from texgen.storage.s3.errors import is_passing, storage_error
+
+_Answer = TypeVar("_Answer")
+
+ATTEMPTS = 10
+"""Half a minute of pauses on average, a minute at most."""
+
+_FIRST_S = 0.2
+_LONGEST_S = 20.0
+
+_log = logging.getLogger(__name__)
+
+
+def retried(
+    call: Callable[[], _Answer],
+    verb: str,
+    url: str,
+    *,
+    signed: bool,
+    secrets: Callable[[], Sequence[str]] = tuple,
+    attempts: int = ATTEMPTS,
+) -> _Answer:
+    """The answer to a request that may be sent several times.
+
+    Args:
+        call: Sends the request and reads all of the answer.
+        verb: What it does, for errors.
+        url: To what.
+        signed: Whether there are credentials, for errors.
+        secrets: What the store's words must not show.
+        attempts: Tries in all.
+
+    Raises:
+        StorageError: If the last try failed, or one that no further try would mend.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            return call()
+        except (ClientError, BotoCoreError, ResponseParserError, HTTPError) as error:
+            made = storage_error(verb, url, error, signed=signed, secrets=secrets())
+            if not is_passing(error) or attempt == attempts:
+                raise made from made.__cause__ or error
+            # Where no log is kept, the last resort would be the user's terminal.
+            if _log.hasHandlers():
+                _log.warning("try %d of %d: %s", attempt, attempts, made)
+        _pause(attempt)
+    raise AssertionError
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(random.uniform(0, min(_LONGEST_S, _FIRST_S * 2 ** (attempt - 1))))  # noqa: S311

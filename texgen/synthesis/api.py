@@ -1,0 +1,126 @@
+"""`texgen.synthesize`: one texture from Python."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Sequence
+
+from texgen.core.config import (
+    DEFAULT_ENGINE,
+    ENGINES,
+    MAX_SIZE,
+    STUB,
+    UPSTREAM_ENGINE,
+    max_size,
+    sample_timeout_s,
+)
+from texgen.core.cpus import available_cpus
+from texgen.core.errors import EngineSampleError
+from texgen.core.types import Pixels
+from texgen.synthesis.patches import (
+    MAX_PATCHES,
+    MAX_SEED,
+    check_rgb,
+    checked_integer,
+    mirror_to_minimum,
+)
+from texgen.synthesis.pool import EnginePool
+from texgen.synthesis.process import EngineSpec
+from texgen.synthesis.protocol import Job
+
+_SIZES = (224, 1024, MAX_SIZE)
+"""A pool has one time-out, that of the next of these: one for every size would be too many
+engines."""
+
+_guard = threading.Lock()
+_pools: dict[tuple[int, EngineSpec, float], EnginePool] = {}
+
+
+def synthesize(
+    patches: Sequence[Pixels],
+    size: int = 224,
+    seed: int = 0,
+    *,
+    engine: str = DEFAULT_ENGINE,
+    engine_bin: str | None = None,
+) -> Pixels:
+    """Makes a texture from example patches (Efros and Leung 1999; Wei and Levoy 2000).
+
+    The engine runs in a process of its own that stays warm for the next call;
+    calls from several threads run side by side.
+
+    Args:
+        patches: 1 to 255 arrays (h, w, 3) uint8; sides under 16 px are mirrored out to 16.
+        size: Side of the texture, px, 1 to 1024; to 4096 with ``embark`` and ``embark-cli``.
+        seed: In [0, 2**64); a manifest row's ``seed`` gives that row's texture.
+        engine: One of `texgen.core.config.ENGINES`.
+        engine_bin: Upstream's program, for ``embark-cli`` alone.
+
+    Returns:
+        (size, size, 3) uint8; every pixel is a copy from a patch.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        TypeError: If one is of another type.
+        SampleError: If the engine makes no texture.
+        EngineStartError: If the engine cannot be started.
+    """
+    if not 1 <= len(patches) <= MAX_PATCHES:
+        message = f"expected 1 to {MAX_PATCHES} patches, got {len(patches)}"
+        raise ValueError(message)
+    seed = checked_integer("seed", seed, 0, MAX_SEED)
+    _check_engine(engine, engine_bin)
+    size = _checked_size(size, engine)
+    for patch in patches:
+        check_rgb(patch)
+    examples = tuple(mirror_to_minimum(patch) for patch in patches)
+    pool = _pool(EngineSpec(engine, engine_bin), _timeout_s(size))
+    texture = pool.synthesize(Job("texture", examples, size, seed, wants_raw=True))
+    if texture.pixels is None:
+        raise EngineSampleError("engine_garbage", "no pixels")
+    return texture.pixels
+
+
+def close_pools() -> None:
+    """Ends the engines that `synthesize` keeps warm; the next call starts new ones."""
+    with _guard:
+        while _pools:
+            (pid, *_), pool = _pools.popitem()
+            if pid == os.getpid():
+                pool.close()
+
+
+atexit.register(close_pools)
+
+
+def _check_engine(engine: str, engine_bin: str | None) -> None:
+    if engine not in (*ENGINES, STUB):
+        message = f"engine must be one of {', '.join(ENGINES)}, not {engine!r}"
+        raise ValueError(message)
+    if engine_bin is not None and engine != UPSTREAM_ENGINE:
+        message = f"engine_bin goes with the engine {UPSTREAM_ENGINE}, not with {engine}"
+        raise ValueError(message)
+
+
+def _checked_size(size: int, engine: str) -> int:
+    size = checked_integer("size", size, 1, MAX_SIZE)
+    most = max_size(engine)
+    if size > most:
+        message = f"size must be 1 to {most}, not {size}; engine='embark' goes to {MAX_SIZE}"
+        raise ValueError(message)
+    return size
+
+
+def _timeout_s(size: int) -> float:
+    return sample_timeout_s(next(top for top in _SIZES if size <= top))
+
+
+def _pool(spec: EngineSpec, timeout_s: float) -> EnginePool:
+    # Threads do not survive a fork, so a forked process (a DataLoader's) gets its own pool.
+    identity = (os.getpid(), spec, timeout_s)
+    with _guard:
+        if identity not in _pools:
+            _pools[identity] = EnginePool(spec, available_cpus(), timeout_s=timeout_s)
+        return _pools[identity]

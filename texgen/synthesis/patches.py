@@ -1,0 +1,171 @@
+"""The patches that a texture is made of (Ge et al. 2021, section 3.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import index
+
+import numpy as np
+
+from texgen.core.seeds import position_index
+from texgen.core.types import Geometry, Pixels
+
+PATCH_SIZE = 96
+SMALL_PATCH_SIZE = 48
+MIN_ENGINE_SIDE = 16
+"""Patches below this side, in px, are mirrored out to it before synthesis."""
+
+MAX_PATCHES = 255
+"""Example patches of one texture."""
+
+MAX_SEED = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """Two square patches of one photograph.
+
+    Attributes:
+        center: (d, d, 3) uint8, from the centre.
+        random: (d, d, 3) uint8, from a uniformly drawn position.
+        boxes: Where they lie.
+    """
+
+    center: Pixels
+    random: Pixels
+    boxes: Geometry
+
+
+def patch_side(width: int, height: int, large: int, small: int) -> int:
+    """Side of the patches of a ``width`` x ``height`` photograph, in px.
+
+    ``large`` where it fits, else ``small`` where that fits, else the shorter
+    side of the photograph.
+    """
+    shorter = min(width, height)
+    if shorter >= large:
+        return large
+    return small if shorter >= small else shorter
+
+
+def patch_geometry(
+    width: int,
+    height: int,
+    seed: int,
+    *,
+    patch_size: int = PATCH_SIZE,
+    small_patch_size: int = SMALL_PATCH_SIZE,
+) -> Geometry:
+    """Where the two patches of a texture lie.
+
+    Args:
+        width: Of the photograph, px, at least 1.
+        height: Of the photograph, px, at least 1.
+        seed: Of the texture.
+        patch_size: Side of the patches where the photograph is large enough.
+        small_patch_size: Side where it is not.
+    """
+    side = patch_side(width, height, patch_size, small_patch_size)
+    columns, rows = width - side + 1, height - side + 1
+    top, left = divmod(position_index(seed, columns * rows), columns)
+    center = ((width - side) // 2, (height - side) // 2)
+    return Geometry(width, height, side, center, (left, top))
+
+
+def sample_patches(
+    image: Pixels,
+    seed: int = 0,
+    *,
+    patch_size: int = PATCH_SIZE,
+    small_patch_size: int = SMALL_PATCH_SIZE,
+) -> Patches:
+    """Cuts the centre patch and a random patch out of a photograph.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        seed: In [0, 2**64); a manifest row's ``seed`` gives that row's patches.
+        patch_size: Side of the patches, px, where the photograph is large enough.
+        small_patch_size: Side where it is not; a photograph that is smaller still gives its
+            shorter side.
+
+    Returns:
+        Both patches and their boxes. The patches are copies, never resized.
+
+    Raises:
+        ValueError: If ``image`` is not (H, W, 3) uint8 with at least one pixel, or a number
+            is out of range.
+        TypeError: If ``image`` is no array, or a number no integer.
+    """
+    check_rgb(image)
+    seed = checked_integer("seed", seed, 0, MAX_SEED)
+    patch_size = checked_integer("patch_size", patch_size, 1)
+    small_patch_size = checked_integer("small_patch_size", small_patch_size, 1)
+    height, width = image.shape[:2]
+    boxes = patch_geometry(
+        width, height, seed, patch_size=patch_size, small_patch_size=small_patch_size
+    )
+    return cut_patches(image, boxes)
+
+
+def cut_patches(image: Pixels, boxes: Geometry) -> Patches:
+    """Cuts the patches at ``boxes`` out of ``image``, (H, W, 3) uint8."""
+    return Patches(
+        _cut(image, boxes.center, boxes.side), _cut(image, boxes.random, boxes.side), boxes
+    )
+
+
+def _cut(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
+    x, y = corner
+    return np.array(image[y : y + side, x : x + side])
+
+
+def mirror_to_minimum(patch: Pixels, side: int = MIN_ENGINE_SIDE) -> Pixels:
+    """Mirrors a patch out to the right and below until both sides are at least ``side`` px.
+
+    Args:
+        patch: (h, w, 3) uint8, at least 1x1.
+        side: Smallest side wanted.
+
+    Returns:
+        ``patch`` itself where it is large enough. The mirrored pixels begin with the last
+        row or column itself, so that a single pixel can be mirrored too.
+    """
+    height, width = patch.shape[:2]
+    below, right = max(0, side - height), max(0, side - width)
+    if not (below or right):
+        return patch
+    return np.pad(patch, ((0, below), (0, right), (0, 0)), mode="symmetric")
+
+
+def check_rgb(image: Pixels) -> None:
+    """Checks that ``image`` is (H, W, 3) uint8 with at least one pixel.
+
+    Raises:
+        TypeError: If it is no array.
+        ValueError: If it is another one.
+    """
+    if not isinstance(image, np.ndarray):
+        message = f"expected an (H, W, 3) uint8 array, got {type(image).__name__}"
+        raise TypeError(message)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        message = f"expected (H, W, 3) uint8 pixels, got {image.shape} {image.dtype}"
+        raise ValueError(message)
+
+
+def checked_integer(name: str, value: int, least: int, most: int | None = None) -> int:
+    """``value`` as an int; NumPy's integers are welcome.
+
+    Raises:
+        TypeError: If it is no integer.
+        ValueError: If it is not in [``least``, ``most``].
+    """
+    try:
+        number = index(value)
+    except TypeError:
+        message = f"{name} must be an integer, not {value!r}"
+        raise TypeError(message) from None
+    if number < least or (most is not None and number > most):
+        bounds = f"at least {least}" if most is None else f"{least} to {most}"
+        message = f"{name} must be {bounds}, not {number}"
+        raise ValueError(message)
+    return number

@@ -1,0 +1,236 @@
+"""A pool of engine processes that outlives crashes, hangs and garbage."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from texgen.core.config import EngineIdentity
+from texgen.core.errors import (
+    EngineStartError,
+    RetryableEngineError,
+    SampleError,
+    WorkerCrashedError,
+)
+from texgen.core.limits import limit_error
+from texgen.synthesis.process import EngineProcess, EngineSpec, Scratch
+from texgen.synthesis.protocol import Job, Texture
+from texgen.synthesis.threads import DaemonThreads
+
+_START_ATTEMPTS = 3
+_WINDOW_PER_ENGINE = 16
+_MIN_WINDOW = 64
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class EnginePool:
+    """Engine processes, each driven by a thread of its own; a context manager.
+
+    Processes start when they are first needed. One that crashes, hangs or
+    talks garbage is killed and started again, and its sample is tried again.
+
+    Args:
+        spec: The engine.
+        size: Number of processes.
+        timeout_s: For one texture.
+        retries: Further tries for a sample whose process failed.
+        scratch: Where engines may keep temporary files; None is the system's place.
+        identity: What the engine must say it is; None takes any.
+    """
+
+    def __init__(
+        self,
+        spec: EngineSpec,
+        size: int,
+        *,
+        timeout_s: float = 120.0,
+        retries: int = 2,
+        scratch: Path | None = None,
+        identity: EngineIdentity | None = None,
+    ) -> None:
+        self._spec = spec
+        self._identity = identity
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._window = max(_MIN_WINDOW, _WINDOW_PER_ENGINE * size)
+        self._threads = DaemonThreads(size, "texgen-engine", self._make)
+        self._own = threading.local()
+        self._guard = threading.Lock()
+        self._processes: set[EngineProcess] = set()
+        self._busy: set[str] = set()
+        self._closed = False
+        self._scratch = Scratch(scratch)
+
+    def synthesize(self, job: Job) -> Texture:
+        """Has one texture made.
+
+        Raises:
+            SampleError: If it cannot be made.
+            EngineStartError: If no engine process can be started.
+            LimitError: If the system starts no thread for it.
+        """
+        return self._submit(job).result()
+
+    def map(
+        self, items: Iterable[tuple[T, Job | None]]
+    ) -> Iterator[tuple[T, Texture | SampleError | None]]:
+        """Has textures made, in order and with a bounded number in flight.
+
+        Args:
+            items: Anything, with the job that belongs to it or None; taken only as
+                fast as textures are made.
+
+        Yields:
+            Each item with its texture, with the error that prevented it, or, where it
+            had no job, with None.
+
+        Raises:
+            EngineStartError: If no engine process can be started.
+        """
+        pending: deque[tuple[T, Future[Texture] | None]] = deque()
+        try:
+            for item, job in items:
+                pending.append((item, self._submit(job) if job else None))
+                while len(pending) >= self._window or _head_done(pending):
+                    yield _outcome(*pending.popleft())
+            while pending:
+                yield _outcome(*pending.popleft())
+        finally:
+            for _, future in pending:
+                if future is not None:
+                    future.cancel()
+
+    def busy_with(self) -> list[str]:
+        """Names of the jobs that engines are at work on."""
+        with self._guard:
+            return sorted(self._busy)
+
+    def pids(self) -> list[int]:
+        """Process ids of the engines that run."""
+        with self._guard:
+            return sorted(process.pid for process in self._processes)
+
+    def close(self) -> None:
+        """Kills all engines; samples in flight fail."""
+        with self._guard:
+            self._closed = True
+            for process in self._processes:
+                process.terminate()
+        self._threads.close()
+        for process in self._processes:
+            process.kill()
+        self._scratch.cleanup()
+
+    def kill_engines(self) -> None:
+        """Kills the engines that run; takes no lock, so that a signal's handler may call it.
+
+        For a process that leaves at once. One that is just being started is not
+        among them: it ends with the thread that starts it.
+        """
+        for process in tuple(self._processes):
+            process.terminate()
+
+    def __enter__(self) -> EnginePool:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _submit(self, job: Job) -> Future[Texture]:
+        try:
+            return self._threads.submit(job)
+        except RuntimeError as error:
+            raise limit_error(error) or error from error
+
+    def _make(self, job: Job) -> Texture:
+        with self._at_work(job.name):
+            for attempt in range(self._retries + 1):
+                process = self._engine()
+                try:
+                    return process.ask(job, self._timeout_s)
+                except RetryableEngineError as error:
+                    self._discard(process)
+                    if self._closed:
+                        raise
+                    _log.warning("%s: try %d failed: %s", job.name, attempt + 1, error)
+                    if attempt == self._retries:
+                        raise
+            raise AssertionError  # the last try returns or raises
+
+    @contextlib.contextmanager
+    def _at_work(self, name: str) -> Iterator[None]:
+        with self._guard:
+            self._busy.add(name)
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._busy.discard(name)
+
+    def _engine(self) -> EngineProcess:
+        """This thread's process, started if need be: a worker dies with its thread."""
+        process: EngineProcess | None = getattr(self._own, "process", None)
+        if process is None:
+            process = self._own.process = self._start()
+        return process
+
+    def _start(self) -> EngineProcess:
+        why = ""
+        for attempt in range(_START_ATTEMPTS):
+            try:
+                process = EngineProcess(self._spec, self._scratch)
+            except RetryableEngineError as error:
+                _log.warning("try %d to start an engine failed: %s", attempt + 1, error)
+                why = error.detail
+                continue
+            self._check_identity(process)
+            with self._guard:
+                self._processes.add(process)
+                if not self._closed:
+                    return process
+            # `close` was too early to see this one.
+            self._discard(process)
+            raise WorkerCrashedError("engine_crashed", "the pool was closed")
+        message = f"the engine {self._spec.name!r} does not start: {why}"
+        raise EngineStartError(message)
+
+    def _check_identity(self, process: EngineProcess) -> None:
+        wanted, found = self._identity, process.identity
+        if wanted is None or found == wanted:
+            return
+        process.kill()
+        what = f"{found.name} {found.version}, and the build's is {wanted.name} {wanted.version}"
+        if (found.name, found.version) == (wanted.name, wanted.version):
+            what = f"another {found.name} {found.version} than the build's"
+        message = f"the engine here is {what}: install the same texgen on every node"
+        raise EngineStartError(message)
+
+    def _discard(self, process: EngineProcess) -> None:
+        self._own.process = None
+        with self._guard:
+            self._processes.discard(process)
+        process.kill()
+
+
+def _head_done(pending: deque[tuple[T, Future[Texture] | None]]) -> bool:
+    if not pending:
+        return False
+    future = pending[0][1]
+    return future is None or future.done()
+
+
+def _outcome(item: T, future: Future[Texture] | None) -> tuple[T, Texture | SampleError | None]:
+    if future is None:
+        return item, None
+    try:
+        return item, future.result()
+    except SampleError as error:
+        return item, error

@@ -1,0 +1,282 @@
+"""One engine process: start, handshake, ask, kill."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from texgen.core.config import EngineIdentity
+from texgen.core.errors import EngineStartError, WorkerCrashedError, WorkerGarbageError
+from texgen.core.errors import WorkerTimeoutError as Timeout
+from texgen.core.limits import limit_error
+from texgen.core.temporary import temporary_root
+from texgen.synthesis import protocol
+from texgen.synthesis.locate import upstream_path, worker_path
+from texgen.synthesis.protocol import Hello, Job, Texture
+
+START_TIMEOUT_S = 60.0
+_READ = 1 << 18
+_MAX_STDERR = 16 << 10
+"""Bytes of a worker's standard error that are kept for one sample."""
+
+_log = logging.getLogger(__name__)
+
+
+class Scratch:
+    """A folder for engines' temporary files, made when the first engine needs it.
+
+    Args:
+        parent: Where it is made; None is the system's place. What a killed process leaves
+            behind stays there.
+    """
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self._parent = parent
+        self._guard = threading.Lock()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def path(self) -> str:
+        """The folder."""
+        with self._guard:
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(
+                    prefix="texgen-",
+                    dir=self._parent or temporary_root(),
+                    ignore_cleanup_errors=True,
+                )
+            return self._folder.name
+
+    def cleanup(self) -> None:
+        """Deletes the folder, if it was made."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSpec:
+    """Names an engine so that any process can start it.
+
+    Attributes:
+        name: As given to ``--engine``.
+        engine_bin: Upstream's program, for ``embark-cli``; None looks on PATH.
+    """
+
+    name: str
+    engine_bin: str | None = None
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same job gives the same bytes; upstream's program runs threads."""
+        return self.name != "embark-cli"
+
+    def command(self, scratch: Scratch) -> list[str]:
+        """The worker's command line.
+
+        Raises:
+            EngineStartError: If a program is not there.
+        """
+        command = [str(worker_path()), "--engine", self.name, "--parent", str(os.getpid())]
+        if self.name == "embark-cli":
+            upstream = upstream_path(self.engine_bin)
+            command += ["--engine-bin", upstream, "--scratch", scratch.path()]
+        return command
+
+
+class EngineProcess:
+    """A running worker. Not thread-safe, and bound to the thread that makes it.
+
+    The kernel kills the worker when that thread ends, so that no worker
+    outlives whoever would have talked to it.
+
+    Args:
+        spec: The engine.
+        scratch: A folder for the engine's temporary files.
+
+    Raises:
+        EngineStartError: If the program is missing or speaks another protocol.
+        WorkerCrashedError: If it ended at once.
+        WorkerTimeoutError: If it said nothing within `START_TIMEOUT_S`.
+    """
+
+    def __init__(self, spec: EngineSpec, scratch: Scratch) -> None:
+        self._process = _start(spec.command(scratch))
+        self._inbox = bytearray()
+        self._stderr = bytearray()
+        self._jobs = 0
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            self.hello = protocol.decode_hello(self._exchange(b"", deadline))
+            _check_version(self.hello)
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def identity(self) -> EngineIdentity:
+        """What the engine says it is."""
+        hello = self.hello
+        return EngineIdentity(hello.engine, hello.engine_version, hello.parameters, hello.encoders)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def ask(self, job: Job, timeout_s: float) -> Texture:
+        """Has one texture made.
+
+        Raises:
+            WorkerTimeoutError: No answer in time; the process must be killed.
+            WorkerCrashedError: It ended.
+            WorkerGarbageError: It sent something else; it must be killed.
+            SampleError: What the engine says went wrong; the process is fine.
+        """
+        self._jobs += 1
+        deadline = time.monotonic() + timeout_s
+        try:
+            frame = self._exchange(protocol.encode_job(self._jobs, job), deadline)
+        finally:
+            self._log_stderr(job.name)
+        return protocol.decode_answer(frame, self._jobs, job)
+
+    def terminate(self) -> None:
+        """Kills the process; safe from any thread, the owner then sees it ended."""
+        self._process.kill()
+
+    def kill(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+    def _exchange(self, outbox: bytes, deadline: float) -> bytes:
+        """Sends ``outbox`` and returns the next frame, without its length."""
+        pending = memoryview(outbox)
+        while (frame := self._take_frame()) is None:
+            for event in self._ready(bool(pending), deadline):
+                pending = event(pending)
+        return frame
+
+    def _take_frame(self) -> bytes | None:
+        head = protocol.LENGTH.size
+        if len(self._inbox) < head:
+            return None
+        (length,) = protocol.LENGTH.unpack_from(self._inbox)
+        if not 0 < length <= protocol.MAX_FRAME:
+            raise WorkerGarbageError("engine_garbage", f"a frame of {length} bytes")
+        if len(self._inbox) < head + length:
+            return None
+        frame = bytes(self._inbox[head : head + length])
+        del self._inbox[: head + length]
+        if self._inbox:
+            raise WorkerGarbageError("engine_garbage", "bytes after the answer")
+        return frame
+
+    def _ready(self, writing: bool, deadline: float) -> list[Callable[[memoryview], memoryview]]:
+        stdin, stdout, stderr = _descriptors(self._process)
+        poll = select.poll()
+        poll.register(stdout, select.POLLIN)
+        poll.register(stderr, select.POLLIN)
+        if writing:
+            poll.register(stdin, select.POLLOUT)
+        left = deadline - time.monotonic()
+        events = poll.poll(max(0.0, left) * 1000)
+        if not events:
+            raise Timeout("engine_timeout", "killed")
+        actions = {stdin: self._send, stdout: self._receive, stderr: self._collect}
+        # Standard error first: a crash's last words come before its end is noticed.
+        order = (stderr, stdout, stdin)
+        return [actions[fd] for fd, _ in sorted(events, key=lambda event: order.index(event[0]))]
+
+    def _send(self, pending: memoryview) -> memoryview:
+        try:
+            return pending[os.write(_descriptors(self._process)[0], pending) :]
+        except BlockingIOError:
+            return pending
+        except BrokenPipeError:
+            raise self._crashed() from None
+
+    def _receive(self, pending: memoryview) -> memoryview:
+        data = os.read(_descriptors(self._process)[1], _READ)
+        if not data:
+            raise self._crashed()
+        self._inbox += data
+        return pending
+
+    def _collect(self, pending: memoryview) -> memoryview:
+        data = os.read(_descriptors(self._process)[2], _READ)
+        room = _MAX_STDERR - len(self._stderr)
+        self._stderr += data[:room]
+        if not data:
+            raise self._crashed()
+        return pending
+
+    def _crashed(self) -> WorkerCrashedError:
+        self._process.kill()
+        code = self._process.wait()
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        last = self._stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        return WorkerCrashedError("engine_crashed", f"{how}; {last}" if last else how)
+
+    def _log_stderr(self, name: str) -> None:
+        if self._stderr:
+            text = self._stderr.decode("utf-8", "replace").strip()
+            _log.warning("%s: the engine process says: %s", name, text.replace("\n", " | "))
+            self._stderr.clear()
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    try:
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)  # noqa: S603
+    except OSError as error:
+        why = limit_error(error) or f"{error.strerror}; install texgen again"
+        message = f"cannot start {command[0]}: {why}"
+        raise EngineStartError(message) from error
+    for descriptor in _descriptors(process):
+        os.set_blocking(descriptor, False)
+    return process
+
+
+def _descriptors(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
+    if process.stdin is None or process.stdout is None or process.stderr is None:
+        message = "an engine process without pipes"
+        raise RuntimeError(message)
+    return process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()
+
+
+def _check_version(hello: Hello) -> None:
+    if hello.protocol != protocol.PROTOCOL:
+        message = (
+            f"texgen-worker {hello.worker} speaks protocol {hello.protocol}, this texgen "
+            f"{protocol.PROTOCOL}: run `pip install .` again, on every node"
+        )
+        raise EngineStartError(message)
+
+
+def identify(spec: EngineSpec) -> EngineIdentity:
+    """Asks an engine what it is, by starting it once.
+
+    Raises:
+        EngineStartError: If it cannot be started.
+    """
+    scratch = Scratch()
+    try:
+        process = EngineProcess(spec, scratch)
+        process.kill()
+    except (WorkerCrashedError, WorkerGarbageError, Timeout) as error:
+        message = f"the engine {spec.name!r} does not start: {error.detail}"
+        raise EngineStartError(message) from error
+    finally:
+        scratch.cleanup()
+    return process.identity

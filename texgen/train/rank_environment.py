@@ -1,0 +1,101 @@
+"""Who this process is among ranks, by the variables that torchrun or a scheduler sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from texgen.core.errors import ConfigError
+from texgen.core.text import count_of
+
+_ALL = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_WITHOUT = "torchrun sets all four; without RANK and WORLD_SIZE one process trains alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Where this process stands among others.
+
+    Attributes:
+        rank: Its number.
+        count: Of all.
+        host: Of rank 0, or of torchrun's agent.
+        port: Likewise.
+        served: Whether torchrun's agent listens there; otherwise rank 0 does.
+    """
+
+    rank: int
+    count: int
+    host: str
+    port: int
+    served: bool = False
+
+    @property
+    def listens(self) -> bool:
+        """Whether others come to this process."""
+        return self.rank == 0 and not self.served
+
+
+def ranks_of(environment: Mapping[str, str]) -> Ranks | None:
+    """The ranks that variables tell of, as torchrun sets them; None for a process alone.
+
+    Raises:
+        ConfigError: Names the variable that is missing or cannot be, and its value.
+    """
+    if "RANK" not in environment:
+        size = environment.get("WORLD_SIZE", "1")
+        if size.isdigit() and int(size) > 1:
+            message = f"WORLD_SIZE={size} is set and RANK is not: {_WITHOUT}"
+            raise ConfigError(message)
+        return None
+    for name in _ALL:
+        if not environment.get(name):
+            message = f"RANK={environment['RANK']} is set and {name} is not: {_WITHOUT}"
+            raise ConfigError(message)
+    count = _number(environment, "WORLD_SIZE", 1, None)
+    rank = _number(environment, "RANK", 0, None)
+    if rank >= count:
+        message = f"RANK={rank}: WORLD_SIZE={count} has ranks 0 to {count - 1}"
+        raise ConfigError(message)
+    return Ranks(
+        rank,
+        count,
+        environment["MASTER_ADDR"],
+        _number(environment, "MASTER_PORT", 1, 65535),
+        environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+    )
+
+
+def device_of(environment: Mapping[str, str], devices: int) -> int:
+    """The number of this rank's CUDA device.
+
+    Raises:
+        ConfigError: If there is no such device.
+    """
+    if "LOCAL_RANK" not in environment:
+        message = (
+            f"RANK={environment.get('RANK')} is set and LOCAL_RANK is not, which says which CUDA "
+            "device is this rank's: torchrun sets both"
+        )
+        raise ConfigError(message)
+    number = _number(environment, "LOCAL_RANK", 0, None)
+    if number >= devices:
+        message = (
+            f"LOCAL_RANK={number}: torch finds {count_of(devices, 'CUDA device')} here; start as "
+            "many ranks (--nproc-per-node), or take --device cpu"
+        )
+        raise ConfigError(message)
+    return number
+
+
+def _number(environment: Mapping[str, str], name: str, least: int, most: int | None) -> int:
+    text = environment[name]
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least or (most is not None and value > most):
+        upper = f"to {most}" if most is not None else "or more"
+        message = f"{name}={text}: expected a whole number, {least} {upper}"
+        raise ConfigError(message)
+    return value

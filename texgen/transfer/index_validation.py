@@ -1,0 +1,60 @@
+"""Whether an index that came over the network may be acted on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from texgen.core.errors import DatasetError
+from texgen.core.types import shard_number, shard_path
+from texgen.dataset.index import Index, SplitIndex
+from texgen.dataset.manifest import manifest_path
+
+MAX_INDEX_BYTES = 1 << 30
+"""An index has some 250 bytes a shard; this is that of two thousand million textures."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def check_index(index: Index) -> None:
+    """Checks that an index names nothing but a data set's own files.
+
+    Its paths must be those that texgen gives, so that none can lead elsewhere, and none
+    can occur twice.
+
+    Raises:
+        DatasetError: If anything is otherwise; says what.
+    """
+    for fault in _faults(index):
+        message = f"index.json is not to be trusted: {fault}; nothing of it was written"
+        raise DatasetError(message)
+
+
+def _faults(index: Index) -> Iterator[str]:
+    if not _SHA256.fullmatch(index.fingerprint):
+        yield f"fingerprint {index.fingerprint[:40]!r}"
+    if not index.splits:
+        yield "no splits"
+    for name, split in index.splits.items():
+        if not _NAME.fullmatch(name) or name in {"manifest", "_build"}:
+            yield f"a split called {name[:40]!r}"
+            return
+        yield from _file_faults(name, split)
+
+
+def _file_faults(name: str, split: SplitIndex) -> Iterator[str]:
+    for number, file in enumerate(split.manifest):
+        if file.path != manifest_path(name, number):
+            yield f"{file.path[:80]!r} where {manifest_path(name, number)} belongs"
+    last = -1
+    for shard in split.shards:
+        # Those of a part of a data set have gaps, but are in order.
+        number = shard_number(shard.path)
+        if number <= last or shard.path != shard_path(name, number):
+            yield f"{shard.path[:80]!r} as a shard of {name!r}"
+            return
+        last = number
+    for entry in split.files:
+        if entry.bytes < 0 or not _SHA256.fullmatch(entry.sha256):
+            yield f"{entry.path} with {entry.bytes} bytes and sha256 {entry.sha256[:80]!r}"

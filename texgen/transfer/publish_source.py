@@ -1,0 +1,97 @@
+"""An OUT that is published, as local files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from texgen.core.errors import DatasetError
+from texgen.dataset.index import ManifestFile, ShardFile
+from texgen.storage import Sink, open_sink, place_of, scratch_folder
+from texgen.storage.s3.address import SCHEME
+from texgen.storage.s3.remote import BucketRemote
+from texgen.storage.scratch import RemoteScratch
+from texgen.transfer.fetch import fetch_file
+
+
+class Origin(Protocol):
+    """The OUT of a finished data set.
+
+    Attributes:
+        location: Its path or URL.
+        sink: What lies there.
+    """
+
+    location: str
+    sink: Sink
+
+    def file(self, file: ManifestFile | ShardFile) -> AbstractContextManager[Path]:
+        """A file of the data set on this machine, while it is open.
+
+        Raises:
+            DatasetError: If it is known to be damaged.
+            StorageError: If it cannot be read.
+        """
+        ...
+
+
+class FolderOrigin:
+    """A folder; see `Origin`."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.sink = open_sink(location)
+
+    @contextlib.contextmanager
+    def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
+        """See `Origin.file`."""
+        yield Path(self.location, file.path)
+
+
+class BucketOrigin:
+    """A bucket, whose files come to this machine one by one; see `Origin`."""
+
+    def __init__(self, location: str, endpoint: str | None, scratch: Path) -> None:
+        self.location = location
+        self.sink = open_sink(location, s3_endpoint=endpoint)
+        self._remote = BucketRemote(location, endpoint)
+        self._scratch = scratch
+
+    @contextlib.contextmanager
+    def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
+        """See `Origin.file`."""
+        with scratch_folder(self._scratch) as folder:
+            part = folder / "file"
+            try:
+                fetch_file(self._remote, file.path, file.bytes, file.sha256, part, lambda _: None)
+            except DatasetError as error:
+                raise damaged(self.location, file.path) from error
+            yield part
+
+
+@contextlib.contextmanager
+def open_origin(location: str, s3_endpoint: str | None) -> Iterator[Origin]:
+    """The OUT at a path or URL, while it is open.
+
+    Raises:
+        ConfigError: If it is of no kind that is known.
+    """
+    if not location.startswith(SCHEME):
+        yield FolderOrigin(location)
+        return
+    scratch = RemoteScratch(f"publish {location}", "publish")
+    try:
+        yield BucketOrigin(location, s3_endpoint, scratch.folder())
+    finally:
+        scratch.clear()
+
+
+def damaged(location: str, path: str) -> DatasetError:
+    """The error of a file that is not what the index says."""
+    return DatasetError(
+        f"{place_of(location, path)} is damaged: it is not what index.json says, and was not "
+        f"published; `texgen verify {location}` says how to mend it, then publish again"
+    )

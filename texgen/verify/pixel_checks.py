@@ -1,0 +1,155 @@
+"""Rows and textures against the photographs that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from texgen.core.errors import DatasetError, ImageError, SourceChangedError, SourceReadError
+from texgen.core.types import Geometry, ImageEntry, Pixels
+from texgen.dataset.index import ShardFile
+from texgen.synthesis.patches import Patches
+from texgen.verify.findings import Kinds, Tally
+from texgen.verify.manifests import Found
+from texgen.verify.originals import Photographs, patches_of
+from texgen.verify.settings import Settings
+from texgen.verify.textures import LOSSLESS, decode_texture, foreign_pixels
+
+_PLACE = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
+
+_OF_THE_PLACE = ("image_missing", "image_denied")
+"""Codes that say something about SRC at the time: it may have been mended since."""
+
+
+class DeepInspection:
+    """Looks into one shard's textures; an `Inspection`.
+
+    Args:
+        file: The shard.
+        settings: Of the data set.
+        photographs: Of its rows; None without SRC.
+        tally: Counts what is looked at.
+    """
+
+    def __init__(
+        self, file: ShardFile, settings: Settings, photographs: Photographs | None, tally: Tally
+    ) -> None:
+        self._path = file.path
+        self._settings = settings
+        self._photographs = photographs
+        self._tally = tally
+        self._kinds = Kinds("row")
+        self._differences = Kinds("row")
+        self._source_kinds = Kinds("photograph", 20)
+
+    def texture(self, row: Found, data: bytes) -> None:
+        """See `Inspection.texture`."""
+        texture = self._decoded(row, data)
+        image = self._image(row)
+        if isinstance(image, ImageError):
+            self._differ("photograph", row, f"has a texture, but its photograph {_why(image)}")
+        elif image is not None:
+            patches = patches_of(image, row["seed"], self._settings)
+            if self._is_placed(row, patches.boxes) and texture is not None:
+                self._check_colours(row, patches, texture)
+        self._tally.add(textures=1, decoded=texture is not None)
+
+    def _decoded(self, row: Found, data: bytes) -> Pixels | None:
+        try:
+            return decode_texture(data, self._settings)
+        except DatasetError as error:
+            self._kinds.add("texture", self._line(row, str(error)))
+            return None
+
+    def failed(self, row: Found) -> None:
+        """See `Inspection.failed`."""
+        image = self._image(row)
+        if image is None:
+            return
+        code = str(row["error"]).partition(":")[0]
+        if isinstance(image, ImageError):
+            if row["error"] != image.reason:
+                self._differ("failure", row, f"failed as {code}, but its photograph {_why(image)}")
+            elif any(row[name] is not None for name in _PLACE):
+                self._differ("size", row, "has patches, but no photograph")
+        elif code.startswith("image_"):
+            # What could not be reached then may be reached now.
+            if code not in _OF_THE_PLACE:
+                self._differ("failure", row, f"failed as {code}, but its photograph can be read")
+        else:
+            self._is_placed(row, patches_of(image, row["seed"], self._settings).boxes)
+
+    def _image(self, row: Found) -> Pixels | ImageError | None:
+        """The row's photograph; None where it cannot be compared, which is told elsewhere."""
+        if self._photographs is None or (entry := self._photographs.entry(row)) is None:
+            return None
+        self._check_origin(row, entry)
+        try:
+            image = self._photographs.pixels(entry)
+        except (SourceReadError, SourceChangedError) as error:
+            self._source_kinds.add("read", f"SRC: {error}")
+            return None
+        # Its further textures may lie in another shard.
+        self._tally.add(photographs=row["texture_index"] == 0)
+        if not isinstance(image, ImageError) or image.code not in _OF_THE_PLACE:
+            return image
+        if row["error"] != image.reason:
+            what = "cannot be read now; mend its permissions or link"
+            self._source_kinds.add("denied", f"SRC/{entry.source}: {what}")
+            return None
+        return image
+
+    def _check_origin(self, row: Found, entry: ImageEntry) -> None:
+        said = (row["source"], row["label"], row["class"])
+        found = (entry.source, entry.label, entry.class_name)
+        if said != found:
+            self._differ(
+                "origin", row, f"is said to be of {_origin(*said)}; SRC has {_origin(*found)}"
+            )
+
+    def _is_placed(self, row: Found, boxes: Geometry) -> bool:
+        """Whether a row has the photograph's size and the patches that its seed gives."""
+        if [row[name] for name in _PLACE] == _numbers(boxes):
+            return True
+        said = f"{row['width']}x{row['height']} px"
+        found = f"{boxes.width}x{boxes.height} px"
+        what = f"is said to be of {said}" if said != found else "has its patches elsewhere"
+        self._differ("size", row, f"{what}; its photograph has {found}")
+        return False
+
+    def _check_colours(self, row: Found, patches: Patches, texture: Pixels) -> None:
+        if self._settings.format not in LOSSLESS:
+            return
+        if foreign := foreign_pixels(texture, (patches.center, patches.random)):
+            share = f"{foreign} of its {texture.shape[0] * texture.shape[1]} pixels"
+            self._tally.add(foreign=1)
+            self._differ("colours", row, f"is not made of its patches: {share} have other colours")
+
+    def _differ(self, kind: str, row: Found, what: str) -> None:
+        self._differences.add(kind, self._line(row, what))
+
+    def _line(self, row: Found, what: str) -> str:
+        return f"{self._path}: {row['key']} {what}"
+
+    def faults(self) -> Iterator[str]:
+        """See `Inspection.faults`."""
+        return self._kinds.lines()
+
+    def differences(self) -> Iterator[str]:
+        """See `Inspection.differences`."""
+        return self._differences.lines()
+
+    def source_faults(self) -> Iterator[str]:
+        """See `Inspection.source_faults`."""
+        return self._source_kinds.lines()
+
+
+def _numbers(boxes: Geometry) -> list[int]:
+    return [boxes.width, boxes.height, boxes.side, *boxes.center, *boxes.random]
+
+
+def _origin(source: str, label: int | None, class_name: str | None) -> str:
+    return f"{source}, label {label}, class {class_name}"
+
+
+def _why(error: ImageError) -> str:
+    return f"cannot be read ({error.reason})"

@@ -1,0 +1,72 @@
+"""What a single manifest row must say, from the data set's card and the row alone."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any
+
+from texgen.core.keys import photograph_key, texture_key
+from texgen.core.seeds import texture_seed
+from texgen.synthesis.patches import patch_geometry
+
+
+def row_faults(
+    row: Mapping[str, Any],
+    last_key: str,
+    classes: Sequence[str],
+    shards: Container[str],
+    config: Mapping[str, Any],
+) -> Iterator[tuple[str, str]]:
+    """What is wrong with a row, as a kind and a phrase that follows the row's key.
+
+    Args:
+        row: Of a manifest.
+        last_key: Key of the row before it.
+        classes: Of its split, in label order.
+        shards: Paths of its split's shards.
+        config: The one in the data set's card.
+    """
+    if row["key"] <= last_key:
+        yield "order", f"does not sort after {last_key}"
+    if not _labelled(row, classes):
+        yield "label", f"has label {row['label']}, class {row['class']}; the index differs"
+    place = [row[name] for name in ("shard", "offset", "length", "sha256")]
+    if row["status"] == "ok" and row["error"] is None and None not in place:
+        if row["shard"] not in shards:
+            yield "shard", f"names the shard {row['shard']}, which the index lacks"
+    elif row["status"] != "failed" or not row["error"] or any(place):
+        yield "status", "is neither a texture nor a failed row"
+    if not _seeded(row, config):
+        yield "seed", f"has seed {row['seed']}, which key and --seed do not give"
+    elif row["status"] == "ok" and not _placed(row, config):
+        yield "patches", "has patches at other places than its seed gives"
+
+
+def _labelled(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
+    label = row["label"]
+    if label is None or not 0 <= label < len(classes):
+        return label is None and row["class"] is None and not classes
+    return bool(classes[label] == row["class"])
+
+
+def _seeded(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    number = row["texture_index"]
+    image = photograph_key(row["key"])
+    seed = texture_seed(config["seed"], image, number)
+    return bool(row["key"] == texture_key(image, number) and row["seed"] == seed)
+
+
+def _placed(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether the patches lie where size and seed put them."""
+    names = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
+    found = [row[name] for name in names]
+    if None in found or min(row["width"], row["height"]) < 1:
+        return False
+    boxes = patch_geometry(
+        row["width"],
+        row["height"],
+        row["seed"],
+        patch_size=config["patch_size"],
+        small_patch_size=config["small_patch_size"],
+    )
+    return found == [boxes.width, boxes.height, boxes.side, *boxes.center, *boxes.random]
