@@ -24,10 +24,10 @@ from pathlib import Path
 
 from watch import Run, watched
 
-from texgen.build.prepare import settle_plan
+from texgen.build.prepare import load_or_create_plan
 from texgen.core.config import DatasetConfig
 from texgen.core.seeds import texture_seed
-from texgen.core.types import Member, Row, ShardPlan, ShardRecord, Timings, shard_path
+from texgen.core.types import Row, ShardPlan, ShardRecord, TextureFile, Timings, shard_path
 from texgen.dataset.plan import Plan, PlannedShards
 from texgen.dataset.records import encode_record, record_path
 from texgen.source import FolderSource, SourceSpec
@@ -105,7 +105,7 @@ def make_up(src: Path, out: Path, left: int) -> int:
     config = DatasetConfig(engine, DECODE_RULE, MAX_PIXELS, samples_per_shard=ROWS)
     sink = LocalSink(out)
     with sink.lock():
-        plan = settle_plan(FolderSource(SourceSpec(str(src))), config, NAME, sink, {})
+        plan = load_or_create_plan(FolderSource(SourceSpec(str(src))), config, NAME, sink, {})
     planned = PlannedShards(plan, sink)
     shards = list(plan.shards())[:-left]
     for shard in shards:
@@ -125,7 +125,7 @@ def made_up(shard: ShardPlan, plan: Plan) -> tuple[ShardRecord, list[Row]]:
     for number, entry in enumerate(shard.entries):
         seed = texture_seed(0, entry.key, 0)
         sha256 = hashlib.sha256(entry.key.encode()).hexdigest()
-        member = Member(path, number * TEXTURE_BYTES, TEXTURE_BYTES, sha256)
+        member = TextureFile(path, number * TEXTURE_BYTES, TEXTURE_BYTES, sha256)
         rows.append(Row(entry.key, entry, 0, seed, patch_geometry(500, 375, seed), member))
     sha256 = hashlib.sha256(path.encode()).hexdigest()
     size = len(rows) * TEXTURE_BYTES

@@ -32,7 +32,7 @@ from torchvision.datasets import ImageFolder
 
 import texgen
 from texgen.train.augment import MEAN, STD, Augmentation
-from texgen.train.images import open_photographs
+from texgen.train.images import open_images
 from texgen.train.methods import SimCLR
 from texgen.train.negatives import TextureNegatives
 from texgen.train.networks import mlp, resnet
@@ -115,7 +115,7 @@ def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
 
 def loading(pairs: int, src: Path, textures: Path, size: int) -> None:
     """Pairs under one augmentation beside two ImageFolders."""
-    photographs = open_photographs(str(src), "train")
+    photographs = open_images(str(src), "train")
     store = texgen.TextureStore(textures)
     negatives = TextureNegatives(1, photographs, store)
     augmentation = Augmentation(size)

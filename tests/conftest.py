@@ -22,7 +22,7 @@ from PIL import Image
 
 from tests.support.builds import request
 from tests.support.proxy import Proxy
-from texgen.build import Silent, build
+from texgen.build import SilentMonitor, build
 from texgen.synthesis.api import close_pools
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory, small_source: Path) -> Path:
     out = tmp_path_factory.mktemp("finished") / "out"
-    build(request(small_source, out), Silent())
+    build(request(small_source, out), SilentMonitor())
     return out
 
 

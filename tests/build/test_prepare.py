@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from tests.support.builds import request
 from texgen.build.prepare import (
-    Left,
     Records,
+    RemainingWork,
     check_empty,
     check_space,
-    find_left,
     find_records,
-    settle_plan,
+    find_remaining,
+    load_or_create_plan,
 )
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError
@@ -34,7 +34,9 @@ SHARDS = {("train", index) for index in range(4)} | {("val", 0)}
 def settle(source: Path, out: Path, name: str = "small", **changes: object) -> Plan:
     config = request(source, out, **changes).config
     sink = LocalSink(out)
-    return settle_plan(FolderSource(SourceSpec(str(source))), config, name, sink, sink.list(""))
+    return load_or_create_plan(
+        FolderSource(SourceSpec(str(source))), config, name, sink, sink.list("")
+    )
 
 
 def test_a_plan_is_kept_in_an_empty_out(tmp_path, small_source):
@@ -284,10 +286,10 @@ def test_shards_in_the_making_must_fit_this_machine(out, small_source):
 
 def left(
     out: Path, small_source: Path, part: Part | None = None, *, retry_failed: bool = False
-) -> Left:
+) -> RemainingWork:
     sink = LocalSink(out)
     plan = settle(small_source, out)
-    return find_left(plan, sink, sink.list(""), part, retry_failed=retry_failed)
+    return find_remaining(plan, sink, sink.list(""), part, retry_failed=retry_failed)
 
 
 def test_what_is_left_are_the_shards_without_a_record(out, small_source):

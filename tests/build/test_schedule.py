@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fake_executor import FakeExecutor, Plan
-from texgen.build.executors import Failed, Finished, Logged, Progressed, Ticket
+from texgen.build.executors import Failed, Logged, Progressed, ShardAttempt, ShardFinished
 from texgen.build.heartbeat import RunningShard
 from texgen.build.schedule import Outcome, Policy, Scheduler
 from texgen.core.errors import (
@@ -22,16 +22,18 @@ from texgen.core.errors import (
 from texgen.core.types import Shard, ShardRecord, Timings
 
 
-def makes(ticket: Ticket, seconds: float = 1.0, rows: int = 10) -> Plan:
+def makes(ticket: ShardAttempt, seconds: float = 1.0, rows: int = 10) -> Plan:
     record = ShardRecord(ticket.split, ticket.index, 1, "", rows, 0, "f", Timings(seconds))
-    return [(0.0, Progressed(ticket, 0, 0, ())), (seconds, Finished(ticket, record))]
+    return [(0.0, Progressed(ticket, 0, 0, ())), (seconds, ShardFinished(ticket, record))]
 
 
-def fails(ticket: Ticket, error: Exception, *, lost: bool = False, seconds: float = 1.0) -> Plan:
+def fails(
+    ticket: ShardAttempt, error: Exception, *, lost: bool = False, seconds: float = 1.0
+) -> Plan:
     return [(0.0, Progressed(ticket, 0, 0, ())), (seconds, Failed(ticket, error, lost))]
 
 
-def hangs(ticket: Ticket, done: int = 3, busy: tuple[str, ...] = ("ant/7",)) -> Plan:
+def hangs(ticket: ShardAttempt, done: int = 3, busy: tuple[str, ...] = ("ant/7",)) -> Plan:
     return [(0.0, Progressed(ticket, done, 1, busy))]
 
 
@@ -52,7 +54,7 @@ def run(
 
     scheduler = Scheduler(
         executor,
-        lambda shard, attempt: Ticket(*shard, attempt),
+        lambda shard, attempt: ShardAttempt(*shard, attempt),
         policy,
         lambda record: seen.made.append((record.split, record.index)),
         seen.lines.append,
@@ -77,14 +79,14 @@ def test_every_shard_is_made_once_in_order_and_in_bounds(shards, slots, queue):
     executor = FakeExecutor(slots, makes, queue)
     seen = run(executor, shards, PLAIN)
     assert sorted(seen.made) == all_shards(shards)
-    assert executor.submitted == [Ticket(*shard, 1) for shard in all_shards(shards)]
+    assert executor.submitted == [ShardAttempt(*shard, 1) for shard in all_shards(shards)]
     assert executor.most <= slots
     assert seen.outcome.given_up == {}
     assert seen.warnings == []
 
 
 def test_a_lost_attempt_is_tried_again_with_the_next_number():
-    def play(ticket: Ticket) -> Plan:
+    def play(ticket: ShardAttempt) -> Plan:
         return fails(ticket, LOST, lost=True) if ticket.attempt < 3 else makes(ticket)
 
     executor = FakeExecutor(1, play)
@@ -95,7 +97,7 @@ def test_a_lost_attempt_is_tried_again_with_the_next_number():
 
 
 def test_a_shard_that_always_fails_is_given_up_and_the_others_are_made():
-    def play(ticket: Ticket) -> Plan:
+    def play(ticket: ShardAttempt) -> Plan:
         return fails(ticket, LOST) if ticket.index == 1 else makes(ticket)
 
     executor = FakeExecutor(2, play)
@@ -118,7 +120,7 @@ def test_the_trace_of_a_bug_goes_to_the_log_alone():
 def test_a_changed_source_gives_up_its_shard_at_once_and_makes_the_others():
     changed = SourceChangedError("train/ant/1.jpg has changed")
 
-    def play(ticket: Ticket) -> Plan:
+    def play(ticket: ShardAttempt) -> Plan:
         return fails(ticket, changed) if ticket.index == 0 else makes(ticket)
 
     executor = FakeExecutor(1, play)
@@ -170,7 +172,7 @@ def test_a_warning_is_shown():
 DUPLICATE = Policy(attempts=3, stall_s=1000.0, duplicate=True)
 
 
-def straggler(ticket: Ticket) -> Plan:
+def straggler(ticket: ShardAttempt) -> Plan:
     slow = ticket.index == 3 and ticket.attempt == 1
     return makes(ticket, 300.0 if slow else 10.0)
 
@@ -179,8 +181,8 @@ def test_an_idle_worker_tries_a_late_shard_too_and_the_first_to_finish_counts():
     executor = FakeExecutor(2, straggler)
     seen = run(executor, 4, DUPLICATE)
     assert sorted(seen.made) == all_shards(4)
-    assert executor.submitted[-1] == Ticket("train", 3, 2)
-    assert Ticket("train", 3, 1) in executor.cancelled
+    assert executor.submitted[-1] == ShardAttempt("train", 3, 2)
+    assert ShardAttempt("train", 3, 1) in executor.cancelled
     # Among a cluster's metrics as well.
     assert len(executor.counted) == 4
     assert executor.now < 1060
@@ -197,7 +199,7 @@ def test_an_engine_that_is_not_deterministic_gets_no_duplicates():
 def test_no_duplicate_is_made_while_shards_wait_or_workers_are_busy():
     executor = FakeExecutor(2, lambda t: makes(t, 300.0 if t.index == 0 else 10.0))
     run(executor, 20, DUPLICATE)
-    doubled = executor.submitted.index(Ticket("train", 0, 2))
+    doubled = executor.submitted.index(ShardAttempt("train", 0, 2))
     assert doubled == 20
     assert executor.most == 2
 
@@ -209,7 +211,7 @@ def test_a_shard_has_at_most_two_attempts_at_once():
 
 
 def test_a_duplicate_that_fails_leaves_the_first_attempt_alone():
-    def play(ticket: Ticket) -> Plan:
+    def play(ticket: ShardAttempt) -> Plan:
         slow = ticket.index == 3
         if slow and ticket.attempt == 2:
             return fails(ticket, LOST, lost=True)
@@ -228,7 +230,7 @@ def test_a_stuck_shard_is_named_then_given_out_again():
     executor = FakeExecutor(1, lambda t: hangs(t) if t.attempt == 1 else makes(t))
     seen = run(executor, 1, STALL)
     assert seen.made == [("train", 0)]
-    assert executor.cancelled[0] == Ticket("train", 0, 1)
+    assert executor.cancelled[0] == ShardAttempt("train", 0, 1)
     named = [warning for warning in seen.warnings if "train-000000" in warning]
     assert len(named) == 1
     assert all(part in named[0] for part in ("3 textures", "ant/7", "100 s"))
@@ -244,7 +246,7 @@ def test_a_shard_that_always_hangs_is_given_up():
 
 
 def test_slow_progress_is_no_stall():
-    def play(ticket: Ticket) -> Plan:
+    def play(ticket: ShardAttempt) -> Plan:
         steps = [(90.0 * i, Progressed(ticket, i, 0, ())) for i in range(10)]
         return [*steps, *makes(ticket, 900.0)[1:]]
 
@@ -255,7 +257,7 @@ def test_slow_progress_is_no_stall():
 
 
 def test_reports_without_progress_are_a_stall():
-    def play(ticket: Ticket) -> Plan:
+    def play(ticket: ShardAttempt) -> Plan:
         if ticket.attempt == 2:
             return makes(ticket)
         return [(float(i), Progressed(ticket, 5, 0, ("ant/7",))) for i in range(0, 900, 3)]
@@ -275,6 +277,6 @@ def test_a_shard_that_waits_in_a_queue_is_named_and_kept():
     assert any("train-000001" in w and "waits" in w for w in seen.warnings)
 
 
-def progressing(ticket: Ticket) -> Plan:
+def progressing(ticket: ShardAttempt) -> Plan:
     steps = [(50.0 * i, Progressed(ticket, i, 0, ())) for i in range(10)]
     return [*steps, *makes(ticket, 500.0)[1:]]

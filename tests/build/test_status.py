@@ -15,7 +15,7 @@ from texgen.build.heartbeat import Heartbeat, RunningShard, encode_heartbeat, he
 from texgen.build.status import read_progress
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
-from texgen.core.system import process_about
+from texgen.core.system import process_with_id
 from texgen.dataset.records import encode_record, read_header, record_path
 from texgen.storage import LocalSink
 
@@ -198,7 +198,7 @@ def test_a_run_of_this_machine_that_was_killed_is_gone_at_once(out):
     unfinished(out, without=[("val", 0)])
     sleeper = subprocess.Popen(["sleep", "60"])
     try:
-        about = process_about(sleeper.pid)
+        about = process_with_id(sleeper.pid)
         said = Heartbeat("running", started=NOW - 500, beat=NOW, part=None, **about)
         LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
         assert progress(out).state == "running"
@@ -227,7 +227,7 @@ def test_a_run_that_was_stopped_by_ctrl_z_is_not_gone_however_long_it_is_silent(
     unfinished(out, without=[("val", 0)])
     sleeper = subprocess.Popen(["sleep", "60"])
     try:
-        about = process_about(sleeper.pid)
+        about = process_with_id(sleeper.pid)
         said = Heartbeat("running", started=NOW - 5000, beat=NOW - 4000, part=None, **about)
         LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
         assert progress(out).state == "gone"  # silent, and runs: perhaps another's number

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from texgen.build import Status
+from texgen.build import BuildStatus
 from texgen.cli.progress import describe, describe_check, open_check_view, open_view
 from texgen.verify import Checked
 
 
-def status(done: int, total: int = 240, failed: int = 0) -> Status:
-    return Status(done, total, failed, 0, done // 2, total // 2, 1)
+def status(done: int, total: int = 240, failed: int = 0) -> BuildStatus:
+    return BuildStatus(done, total, failed, 0, done // 2, total // 2, 1)
 
 
 @pytest.fixture

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from texgen.core.keys import MAX_STEP, MAX_TEXTURES, class_step, escape, image_key, texture_key
+from texgen.core.keys import (
+    MAX_STEP,
+    MAX_TEXTURES,
+    class_folder_name,
+    escape,
+    image_key,
+    texture_key,
+)
 
 NAMES = st.binary(min_size=1, max_size=20)
 KEYS = NAMES.map(escape)
@@ -120,7 +127,7 @@ def test_the_longest_name_that_fits_is_left_as_it_is():
 
 def test_a_class_is_one_folder_of_an_export_whatever_its_name():
     names = ["/a/abbey", "a/abbey", "a", "猫" * 99, "."]
-    steps = [class_step(name) for name in names]
+    steps = [class_folder_name(name) for name in names]
     assert steps[:3] == ["~2fa~2fabbey", "a~2fabbey", "a"]
     assert len(set(steps)) == len(names)
     assert all("/" not in step and len(step) <= MAX_STEP for step in steps)

@@ -4,12 +4,12 @@ import os
 
 import pytest
 
-from texgen.core.text import count_of, plain, size_text
+from texgen.core.text import escape_unprintable, format_bytes, pluralize
 
 
 def test_one_of_something_has_no_plural():
-    assert [count_of(n, "shard") for n in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
-    assert [count_of(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]
+    assert [pluralize(n, "shard") for n in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
+    assert [pluralize(n, "class") for n in (1, 2)] == ["1 class", "2 classes"]
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def test_one_of_something_has_no_plural():
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1.5e6, "1.5 MB"), (2.3e13, "23000.0 GB")],
 )
 def test_a_size_is_never_zero_of_a_large_unit(size, text):
-    assert size_text(size) == text
+    assert format_bytes(size) == text
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ def test_a_size_is_never_zero_of_a_large_unit(size, text):
     [(b"a b", "a b"), ("é…".encode(), "é…"), (b"a\nb\x1b[2J", r"a\nb\x1b[2J"), (b"\xff", r"\xff")],
 )
 def test_any_name_is_one_line_that_prints(name, text):
-    assert plain(os.fsdecode(name)) == text
+    assert escape_unprintable(os.fsdecode(name)) == text
 
 
 @pytest.mark.parametrize("character", ["\ud800", "\u202e", "\u2028", "\x9b"])
 def test_what_moves_a_cursor_or_is_no_character_is_escaped(character):
-    assert plain(f"a{character}b").isascii()
+    assert escape_unprintable(f"a{character}b").isascii()

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 from texgen.core.errors import DatasetError, SourceError
-from texgen.dataset.originals import Photographs
+from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec, open_source
 from texgen.storage import LocalSink
 from texgen.synthesis.patches import sample_patches
 
 
-def opened(root: Path) -> Photographs:
-    return Photographs(open_source(SourceSpec(str(root))))
+def opened(root: Path) -> OriginalImages:
+    return OriginalImages(open_source(SourceSpec(str(root))))
 
 
 def test_photograph_and_patches_are_those_of_the_build(finished, small_source):

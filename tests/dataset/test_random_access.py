@@ -17,7 +17,7 @@ from PIL import Image
 import texgen
 from tests.conftest import make_source
 from tests.support.builds import request
-from texgen.build import Silent, build
+from texgen.build import SilentMonitor, build
 from texgen.core.errors import DatasetError
 from texgen.dataset.random_access import MissingTextureError, TextureStore
 from texgen.dataset.reader import Dataset
@@ -140,7 +140,7 @@ def test_it_is_in_the_package(finished):
 def test_a_split_without_photographs_is_an_empty_store(tmp_path):
     source = make_source(tmp_path / "src" / "train", {"ant": 1}, (50, 40))
     (tmp_path / "src" / "val" / "ant").mkdir(parents=True)
-    build(request(source.parent, tmp_path / "out"), Silent())
+    build(request(source.parent, tmp_path / "out"), SilentMonitor())
     store = TextureStore(tmp_path / "out", "val")
     assert len(store) == 0
     assert "ant/ant_000" not in store

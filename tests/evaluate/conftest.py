@@ -15,7 +15,7 @@ from torch import nn
 from tests.conftest import make_source
 from tests.train.conftest import one_thread as one_thread  # a fixture of all tests here
 from texgen.cli.main import run as texgen
-from texgen.evaluate.run import Run, open_run
+from texgen.evaluate.run import TrainedRun, open_run
 
 CLASSES = {"ant": 12, "bee": 8, "cat": 8}
 
@@ -63,22 +63,22 @@ COMMON = ["--workers", "0", "--device", "cpu"]
 
 
 @pytest.fixture(scope="session")
-def tiny_run(trained: Path) -> Run:
+def tiny_run(trained: Path) -> TrainedRun:
     return open_run(str(trained), "cpu")
 
 
 @pytest.fixture
-def run_of(tiny_run: Run) -> Callable[[nn.Module], Run]:
+def run_of(tiny_run: TrainedRun) -> Callable[[nn.Module], TrainedRun]:
     """The run with another encoder."""
 
-    def make(encoder: nn.Module) -> Run:
-        return Run("made", tiny_run.config, 0, encoder, torch.device("cpu"), 0)
+    def make(encoder: nn.Module) -> TrainedRun:
+        return TrainedRun("made", tiny_run.config, 0, encoder, torch.device("cpu"), 0)
 
     return make
 
 
 @pytest.fixture
-def encoder(tiny_run: Run) -> nn.Module:
+def encoder(tiny_run: TrainedRun) -> nn.Module:
     """A copy that a test may spoil."""
     return copy.deepcopy(tiny_run.encoder)
 

@@ -11,7 +11,7 @@ from tests.evaluate.conftest import Pixels
 from texgen.core.errors import ConfigError
 from texgen.evaluate.images import open_folder, open_labelled
 from texgen.evaluate.linear import LinearConfig, load_linear, train_linear
-from texgen.evaluate.run import ChangedEncoderError, digests, unchanged
+from texgen.evaluate.run import ChangedEncoderError, check_unchanged, digests
 
 QUICK = LinearConfig(lr=1.0, epochs=3, batch_size=8, milestones=(1, 2))
 
@@ -57,7 +57,7 @@ def test_an_encoder_that_changes_is_an_error(sets, encoder, run_of):
 
 @pytest.mark.parametrize("which", ["conv1.weight", "bn1.running_mean", "bn1.num_batches_tracked"])
 def test_a_change_of_any_parameter_or_buffer_is_found(which, encoder):
-    with pytest.raises(ChangedEncoderError, match=which), unchanged(encoder):
+    with pytest.raises(ChangedEncoderError, match=which), check_unchanged(encoder):
         encoder.state_dict()[which].view(-1)[0] += 1
 
 

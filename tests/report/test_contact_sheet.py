@@ -10,7 +10,7 @@ from texgen.report.contact_sheet import (
     HEIGHT,
     RANDOM_COLOUR,
     Example,
-    Picture,
+    SheetTexture,
     draw_sheet,
 )
 
@@ -29,7 +29,10 @@ def count(image: Image.Image, colour: str) -> int:
 
 
 def test_textures_alone_stand_in_rows_of_at_most_six():
-    one, many = draw_sheet([Picture("a", TEXTURE)]), draw_sheet([Picture("a", TEXTURE)] * 60)
+    one, many = (
+        draw_sheet([SheetTexture("a", TEXTURE)]),
+        draw_sheet([SheetTexture("a", TEXTURE)] * 60),
+    )
     assert one.width < 2 * HEIGHT
     assert 6 * HEIGHT < many.width < 7 * HEIGHT
     assert 10 * HEIGHT < many.height < 13 * HEIGHT
@@ -37,7 +40,7 @@ def test_textures_alone_stand_in_rows_of_at_most_six():
 
 
 def test_both_frames_are_drawn_where_the_patches_lie():
-    sheet = draw_sheet([Picture("a", TEXTURE, example())])
+    sheet = draw_sheet([SheetTexture("a", TEXTURE, example())])
     assert count(sheet, CENTER_COLOUR) > count(sheet, RANDOM_COLOUR) > 0
     # The random frame is dashed, so that it is another one in black and white too.
     assert count(sheet, "#000000") > 100
@@ -45,7 +48,7 @@ def test_both_frames_are_drawn_where_the_patches_lie():
 
 def test_a_sheet_takes_photographs_of_every_shape():
     shapes = [(400, 300), (20, 12), (3000, 40), (1, 1), (40, 3000), (3000, 5), (5, 3000)]
-    pictures = [Picture("a", TEXTURE, example(w, h, min(w, h, 96))) for w, h in shapes]
+    pictures = [SheetTexture("a", TEXTURE, example(w, h, min(w, h, 96))) for w, h in shapes]
     sheet = draw_sheet(pictures)
     assert sheet.width < 5 * HEIGHT
     assert len(shapes) * HEIGHT < sheet.height
@@ -53,7 +56,7 @@ def test_a_sheet_takes_photographs_of_every_shape():
 
 @pytest.mark.parametrize("side", [1, 16, 150, 224, 512])
 def test_a_texture_of_any_size_fits(side):
-    sheet = draw_sheet([Picture("a", Image.new("RGB", (side, side), "#123456"))])
+    sheet = draw_sheet([SheetTexture("a", Image.new("RGB", (side, side), "#123456"))])
     shown = np.argwhere((np.asarray(sheet) == ImageColor.getrgb("#123456")).all(axis=2))
     extent = np.ptp(shown, axis=0) + 1
     assert max(extent) <= HEIGHT
@@ -61,5 +64,5 @@ def test_a_texture_of_any_size_fits(side):
 
 
 def test_a_long_key_is_cut_in_the_middle():
-    long = draw_sheet([Picture("k" * 500, TEXTURE)])
-    assert long.size == draw_sheet([Picture("k", TEXTURE)]).size
+    long = draw_sheet([SheetTexture("k" * 500, TEXTURE)])
+    assert long.size == draw_sheet([SheetTexture("k", TEXTURE)]).size

@@ -14,9 +14,9 @@ import pytest
 from tests.conftest import make_source
 from tests.support.builds import request
 from tests.support.damage import edit_index, rewrite_rows
-from texgen.build import Silent, build
+from texgen.build import SilentMonitor, build
 from texgen.core.errors import DatasetError, SourceError
-from texgen.dataset.originals import Photographs
+from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
 from texgen.report import gather, render
 from texgen.report.samples import take_samples
@@ -59,7 +59,7 @@ class Page(HTMLParser):
 
 
 def page(out: Path, src: Path | None = None, count: int = 24) -> str:
-    photographs = Photographs(open_source(SourceSpec(str(src)))) if src else None
+    photographs = OriginalImages(open_source(SourceSpec(str(src)))) if src else None
     return render(gather(Dataset(LocalSink(out)), photographs, count))
 
 
@@ -199,8 +199,8 @@ def test_spectra_are_of_the_same_photographs_where_some_are_too_small(with_src, 
     source, out = tmp_path / "src", tmp_path / "out"
     make_source(source / "train", {"ant": 4}, (120, 110))
     make_source(source / "train", {"bee": 2}, (5, 4))
-    build(request(source, out, size=96), Silent())
-    photographs = Photographs(open_source(SourceSpec(str(source)))) if with_src else None
+    build(request(source, out, size=96), SilentMonitor())
+    photographs = OriginalImages(open_source(SourceSpec(str(source)))) if with_src else None
     found = take_samples(Dataset(LocalSink(out)), photographs, 1)
     assert found.side == 96
     # Two textures of each photograph.

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from texgen.dataset.manifest import SCHEMA
 from texgen.dataset.reader import Dataset
-from texgen.report.tally import COLUMNS, EXAMPLES, Tally, tally
+from texgen.report.tally import COLUMNS, EXAMPLES, ManifestTally, tally
 from texgen.storage import LocalSink
 
 
@@ -45,7 +45,7 @@ def failed(number: int, error: str | None) -> dict[str, object]:
 
 
 def test_examples_are_few_and_reasons_that_were_made_up_do_not_fill_the_memory():
-    found = Tally()
+    found = ManifestTally()
     found.add("train", batch([failed(i, "image_empty: x") for i in range(9)]))
     found.add("train", batch([failed(i, None) for i in range(2)]))
     for start in range(0, 1000, 100):
@@ -57,7 +57,7 @@ def test_examples_are_few_and_reasons_that_were_made_up_do_not_fill_the_memory()
 
 
 def test_rows_with_nulls_that_no_build_writes_are_left_out():
-    found = Tally()
+    found = ManifestTally()
     whole = {"key": "a", "status": "ok", "width": 300, "height": 200, "patch_size": 96,
              "random_x": 5, "random_y": 6}  # fmt: skip
     found.add("train", batch([whole, whole | {"random_x": None}, whole | {"width": None}]))

@@ -210,10 +210,10 @@ def test_parts_finish_one_after_the_other(tmp_path):
     order = []
 
     def finish() -> None:
-        with part_sink(tmp_path, 2, 2).finishing():
+        with part_sink(tmp_path, 2, 2).finish_lock():
             order.append("second")
 
-    with part_sink(tmp_path, 1, 2).finishing():
+    with part_sink(tmp_path, 1, 2).finish_lock():
         thread = threading.Thread(target=finish)
         thread.start()
         order.append("first")
@@ -249,13 +249,13 @@ def test_a_killed_holder_is_not_named_in_the_place_of_the_one_that_holds_the_loc
 def test_a_build_that_was_killed_before_its_lock_leaves_nothing_foreign(sink, tmp_path):
     build = tmp_path / "out" / "_build"
     build.mkdir(parents=True)
-    assert sink.foreign() is None
+    assert sink.first_unknown_file() is None
     (build / "other").touch()
-    assert sink.foreign() == "_build"
+    assert sink.first_unknown_file() == "_build"
     (build / "other").unlink()
     build.rmdir()
     build.touch()
-    assert sink.foreign() == "_build"
+    assert sink.first_unknown_file() == "_build"
 
 
 def test_a_new_holder_leaves_nothing_of_the_former_ones_name(sink, tmp_path):
@@ -342,4 +342,4 @@ def test_a_place_that_may_not_be_looked_into_is_a_storage_error(sink, monkeypatc
 
     monkeypatch.setattr(Path, "is_file", denied)
     with pytest.raises(StorageError, match=r"cannot look into .*permissions"):
-        sink.foreign()
+        sink.first_unknown_file()

@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 
 from texgen.core.config import canonical_json
 from texgen.storage import LocalSink
-from texgen.verify import Report, verify
+from texgen.verify import VerifyReport, verify
 
 SHARD = "train/train-000001.tar"
 MANIFEST = "manifest/train-00000.parquet"
 Members = list[tuple[str, bytes]]
 
 
-def check(out: Path) -> Report:
+def check(out: Path) -> VerifyReport:
     return verify(LocalSink(out), workers=2)
 
 

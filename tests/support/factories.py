@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from texgen.core.config import DatasetConfig, EngineIdentity
-from texgen.core.types import Geometry, ImageEntry, Member, Row
+from texgen.core.types import Geometry, ImageEntry, Row, TextureFile
 
 ENGINE = EngineIdentity(
     "stub", "1", {"candidates": 50.0}, {"png": "png 1", "webp": "webp 1", "jpg": "jpg 1"}
@@ -29,4 +29,6 @@ def row(key: str = "ant/a", *, error: str | None = None, label: int | None = 0) 
     if error:
         return Row(key, entry(key, label), 0, 7, error=error)
     boxes = Geometry(120, 110, 96, (12, 7), (3, 4))
-    return Row(key, entry(key, label), 0, 7, boxes, Member("train/train-000000.tar", 512, 3, "ab"))
+    return Row(
+        key, entry(key, label), 0, 7, boxes, TextureFile("train/train-000000.tar", 512, 3, "ab")
+    )

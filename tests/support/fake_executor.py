@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from texgen.build.executors import Event, Failed, Finished, Ticket
+from texgen.build.executors import Event, Failed, ShardAttempt, ShardFinished
 from texgen.core.types import ShardRecord
 
 Plan = list[tuple[float, Event | None]]
@@ -15,27 +15,27 @@ Plan = list[tuple[float, Event | None]]
 class FakeExecutor:
     """Plays what each attempt is told to do, on a clock of its own."""
 
-    def __init__(self, slots: int, play: Callable[[Ticket], Plan], queue: int = 0) -> None:
+    def __init__(self, slots: int, play: Callable[[ShardAttempt], Plan], queue: int = 0) -> None:
         self.now = 1000.0
-        self.submitted: list[Ticket] = []
-        self.cancelled: list[Ticket] = []
+        self.submitted: list[ShardAttempt] = []
+        self.cancelled: list[ShardAttempt] = []
         self.counted: list[ShardRecord] = []
         self.most = 0
         self._slots, self._queue, self._play = slots, queue, play
-        self._waiting: deque[Ticket] = deque()
-        self._running: dict[Ticket, deque[tuple[float, Event | None]]] = {}
+        self._waiting: deque[ShardAttempt] = deque()
+        self._running: dict[ShardAttempt, deque[tuple[float, Event | None]]] = {}
 
     def clock(self) -> float:
         return self.now
 
-    def room(self) -> int:
+    def queue_capacity(self) -> int:
         return self._slots + self._queue - len(self._running) - len(self._waiting)
 
-    def idle(self) -> int:
+    def free_slots(self) -> int:
         return max(0, self._slots - len(self._running) - len(self._waiting))
 
-    def submit(self, task: Ticket) -> None:
-        assert self.room() > 0
+    def submit(self, task: ShardAttempt) -> None:
+        assert self.queue_capacity() > 0
         self.submitted.append(task)
         self._waiting.append(task)
         self._begin()
@@ -54,19 +54,19 @@ class FakeExecutor:
                 event = plan.popleft()[1]
                 if event is not None:
                     events.append(event)
-                if isinstance(event, Finished | Failed):
+                if isinstance(event, ShardFinished | Failed):
                     del self._running[ticket]
         self._begin()
         return events
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: ShardAttempt) -> None:
         self.cancelled.append(ticket)
         self._running.pop(ticket, None)
         if ticket in self._waiting:
             self._waiting.remove(ticket)
         self._begin()
 
-    def count(self, record: ShardRecord) -> None:
+    def record_metrics(self, record: ShardRecord) -> None:
         self.counted.append(record)
 
     def close(self) -> None:

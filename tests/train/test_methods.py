@@ -18,7 +18,7 @@ from texgen.train.config import TrainConfig
 from texgen.train.losses import contrastive_loss
 from texgen.train.methods import BYOL, Method, MoCo, SimCLR
 from texgen.train.models import make_method
-from texgen.train.networks import SplitBatchNorm2d, untracked
+from texgen.train.networks import SplitBatchNorm2d, without_bn_tracking
 
 
 class Small(nn.Module):
@@ -221,7 +221,7 @@ def test_untracked_layers_normalise_by_the_batch_and_keep_their_statistics(norm)
     layer, twin = norm(3), norm(3)
     images = torch.randn(4, 3, 5, 5) * 3 + 2
     before = copy.deepcopy(layer.state_dict())
-    with untracked(layer):
+    with without_bn_tracking(layer):
         out = layer(images)
     assert torch.allclose(out, twin(images))
     assert all(torch.equal(layer.state_dict()[k], v) for k, v in before.items())

@@ -15,12 +15,12 @@ from PIL import Image
 import texgen
 from texgen.core.errors import ConfigError
 from texgen.core.keys import image_key
-from texgen.train.augment import Augmentation, View
+from texgen.train.augment import Augmentation, ViewParameters
 from texgen.train.config import TrainConfig
 from texgen.train.data import Data
-from texgen.train.images import Stl10, open_photographs
+from texgen.train.images import Stl10, open_images
 from texgen.train.negatives import PatchNegatives, TextureNegatives, check_textures
-from texgen.train.pairs import Draws, Pairs
+from texgen.train.pairs import ContrastiveDataset, EpochSampler
 
 PLAIN = Augmentation(32, (0.99, 1.0), jitter=None, grey=0.0, blur=0.0)
 
@@ -30,12 +30,12 @@ def store(textures: Path) -> texgen.TextureStore:
     return texgen.TextureStore(textures)
 
 
-def pairs(photographs: Path, negatives, views: int = 2, seed: int = 0) -> Pairs:
-    return Pairs(open_photographs(str(photographs), "train"), PLAIN, negatives, views, seed)
+def pairs(photographs: Path, negatives, views: int = 2, seed: int = 0) -> ContrastiveDataset:
+    return ContrastiveDataset(open_images(str(photographs), "train"), PLAIN, negatives, views, seed)
 
 
 def test_photographs_have_the_keys_and_labels_of_a_build(photographs, store):
-    found = open_photographs(str(photographs), "train")
+    found = open_images(str(photographs), "train")
     images = [key for key in list(store.keys()) if "+" not in key]
     assert found.keys.to_pylist() == images
     assert found.labels.tolist() == [0] * 12 + [1] * 8
@@ -43,8 +43,8 @@ def test_photographs_have_the_keys_and_labels_of_a_build(photographs, store):
 
 
 def test_a_texture_is_of_its_photograph_and_seen_as_the_query(photographs, store):
-    seen: list[View] = []
-    listed = open_photographs(str(photographs), "train")
+    seen: list[ViewParameters] = []
+    listed = open_images(str(photographs), "train")
     made = TextureNegatives(2, listed, store)
 
     def watched(position, view, image, rng):
@@ -96,7 +96,7 @@ def test_a_sample_depends_on_seed_epoch_and_position_alone(photographs):
 def test_ranks_share_an_epoch_and_a_resumed_one_goes_on_where_it_stopped(monkeypatch):
     def order(rank: int, epoch: int, steps: int = 0) -> list[int]:
         monkeypatch.setattr("texgen.train.pairs.world", lambda: (rank, 2))
-        draws = Draws(np.arange(50), 8, seed=3)
+        draws = EpochSampler(np.arange(50), 8, seed=3)
         draws.begin(epoch, steps)
         found = list(draws)
         assert len(found) == len(draws)
@@ -113,7 +113,7 @@ def test_ranks_share_an_epoch_and_a_resumed_one_goes_on_where_it_stopped(monkeyp
 
 def test_fewer_photographs_than_a_batch_are_refused():
     with pytest.raises(ConfigError, match="5 photographs cannot fill a batch of 8"):
-        Draws(np.arange(5), 8, seed=0)
+        EpochSampler(np.arange(5), 8, seed=0)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def more(photographs: Path, tmp_path: Path) -> Path:
 
 
 def test_a_photograph_without_a_texture_is_an_error_unless_told_otherwise(more, store):
-    listed = open_photographs(str(more), "train")
+    listed = open_images(str(more), "train")
     with pytest.raises(ConfigError, match=r"1 photograph without .* first is ant/zz; .*skip or"):
         check_textures(listed, store, "error")
     assert check_textures(listed, store, "patch")[0].tolist() == list(range(21))
@@ -147,7 +147,7 @@ def test_textures_of_other_photographs_are_refused(textures, store, tmp_path):
     (tmp_path / "x").mkdir()
     Image.new("RGB", (40, 40)).save(tmp_path / "x" / "cat.png")
     with pytest.raises(ConfigError, match="none of 1 photograph has a texture"):
-        check_textures(open_photographs(str(tmp_path), "train"), store, "skip")
+        check_textures(open_images(str(tmp_path), "train"), store, "skip")
 
 
 def test_a_photograph_that_cannot_be_read_is_named_by_whichever_process(photographs, tmp_path):
@@ -193,7 +193,7 @@ def stl10(tmp_path: Path) -> Path:
 
 
 def test_stl10s_files_are_read_by_columns(stl10):
-    found = open_photographs(str(stl10), "train")
+    found = open_images(str(stl10), "train")
     assert isinstance(found, Stl10)
     assert found.labels.tolist() == [-1, -1, 1, 0, 9]
     assert found.keys.to_pylist()[2] == "train/000000"
@@ -201,23 +201,23 @@ def test_stl10s_files_are_read_by_columns(stl10):
     image = np.asarray(found.image(3))
     # The second image: column 5, row 7, channel 1.
     assert image[7, 5, 1] == raw[27648 + 9216 + 5 * 96 + 7]
-    assert len(open_photographs(str(stl10), "test").keys) == 1
+    assert len(open_images(str(stl10), "test").keys) == 1
 
 
 def test_damaged_files_of_stl10_are_refused(stl10):
     (stl10 / "train_y.bin").write_bytes(b"\1")
     with pytest.raises(ConfigError, match="1 labels for 3 images"):
-        open_photographs(str(stl10), "train")
+        open_images(str(stl10), "train")
     (stl10 / "train_X.bin").write_bytes(b"\1" * 100)
     with pytest.raises(ConfigError, match="no whole number of 96 px images"):
-        open_photographs(str(stl10), "train")
+        open_images(str(stl10), "train")
     (stl10 / "unlabeled_X.bin").unlink()
     with pytest.raises(ConfigError, match="STL-10's binary files"):
-        open_photographs(str(stl10), "train")
+        open_images(str(stl10), "train")
 
 
 def test_keys_are_those_of_texgen(photographs):
-    listed = open_photographs(str(photographs), "train")
+    listed = open_images(str(photographs), "train")
     files = (photographs / "train").rglob("*.*")
     names = {image_key(str(f.relative_to(photographs / "train")).encode()) for f in files}
     assert set(listed.keys.to_pylist()) == names
@@ -228,5 +228,5 @@ def test_photographs_have_the_pixels_of_a_build(tmp_path):
     (tmp_path / "train" / "x").mkdir(parents=True)
     grey = np.linspace(0, 65535, 1024, dtype=np.uint16).reshape(32, 32)
     Image.fromarray(grey).save(tmp_path / "train" / "x" / "grey.png")
-    found = np.asarray(open_photographs(str(tmp_path), "train").image(0))
+    found = np.asarray(open_images(str(tmp_path), "train").image(0))
     assert (found == (grey >> 8)[:, :, None]).all()

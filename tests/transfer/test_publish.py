@@ -24,7 +24,7 @@ from texgen.storage import LocalSink
 from texgen.storage.s3.sink import S3Sink
 from texgen.transfer import DownloadRequest, download, open_remote
 from texgen.transfer.publish import PublishSummary, publish
-from texgen.transfer.publish_source import open_origin
+from texgen.transfer.publish_source import open_publish_source
 
 SHARD = "train/train-000001.tar"
 
@@ -33,7 +33,7 @@ def published(
     out: Path | str, s3: Store, endpoint: str | None = None, prefix: str = "set", workers: int = 4
 ) -> PublishSummary:
     sink = S3Sink(f"s3://{s3.bucket}/{prefix}", None, endpoint)
-    with open_origin(str(out), endpoint) as origin:
+    with open_publish_source(str(out), endpoint) as origin:
         return publish(origin, sink, workers, lambda done, total: None)
 
 

@@ -32,7 +32,7 @@ from tests.support.damage import (
     rewrite_rows,
     trust,
 )
-from texgen.build import Silent, build
+from texgen.build import SilentMonitor, build
 from texgen.cli.main import run
 from texgen.core.errors import FAILURES, TexgenError
 from texgen.storage import LocalSink
@@ -253,7 +253,7 @@ def test_the_mend_that_is_printed_works_when_typed(kind, out, source, finished, 
     assert "SRC is not what" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("rm ")]
     subprocess.run(["sh", "-c", line], check=True)
-    build(request(source, out), Silent())
+    build(request(source, out), SilentMonitor())
     assert tree(out) == tree(finished)
     assert run(arguments) == 0
 
@@ -404,7 +404,7 @@ def test_a_photograph_that_was_readable_and_no_longer_is_is_found(source, check)
 def test_with_a_limit_photographs_behind_it_are_no_fault(tmp_path, rest, capsys):
     source = make_source(tmp_path / "src" / "train", {"ant": 3, "bee": 3}, (20, 20)).parent
     out = tmp_path / "out"
-    build(request(source, out, limit=4 if rest else 9), Silent())
+    build(request(source, out, limit=4 if rest else 9), SilentMonitor())
     arguments = ["verify", str(out), "--deep", "--src", str(source), "--json"]
     assert run(arguments) == 0, capsys.readouterr().out
     photograph(7).save(source / "train/bee/z.png")
@@ -419,7 +419,7 @@ def test_with_a_limit_photographs_behind_it_are_no_fault(tmp_path, rest, capsys)
 def test_other_formats_are_decoded_and_made_anew(image_format, tmp_path, small_source):
     out = tmp_path / "out"
     quality = 90 if image_format == "jpg" else None
-    build(request(small_source, out, format=image_format, quality=quality), Silent())
+    build(request(small_source, out, format=image_format, quality=quality), SilentMonitor())
     deep = Deep(str(small_source), 99, 0)
     report = verify(LocalSink(out), deep=deep)
     assert (report.faults, report.remade) == ([], 12)

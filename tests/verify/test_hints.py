@@ -26,7 +26,7 @@ from tests.support.damage import (
     retar,
     trust,
 )
-from texgen.build import Silent, build
+from texgen.build import SilentMonitor, build
 from texgen.cli.verify import command
 from texgen.storage import LocalSink, storage_errors
 from texgen.synthesis import EngineSpec, identify
@@ -103,7 +103,7 @@ def test_the_mend_that_is_printed_works_when_typed(out, small_source, finished, 
     for line in printed.splitlines():
         if line.startswith("rm "):
             subprocess.run(["sh", "-c", line], check=True)
-    build(request(small_source, out), Silent())
+    build(request(small_source, out), SilentMonitor())
     assert tree(out) == tree(finished)
     assert check(out).faults == []
 

@@ -1,21 +1,21 @@
 """`texgen build`, without its command line."""
 
 from texgen.build.build import BuildSummary, build
-from texgen.build.dry_run import Survey, survey
+from texgen.build.dry_run import DryRun, dry_run
 from texgen.build.finish import Failures
 from texgen.build.overwrite import describe as describe_holdings
-from texgen.build.progress import Silent, Status, View
+from texgen.build.progress import BuildMonitor, BuildStatus, SilentMonitor
 from texgen.build.request import BuildRequest
 
 __all__ = [
+    "BuildMonitor",
     "BuildRequest",
+    "BuildStatus",
     "BuildSummary",
+    "DryRun",
     "Failures",
-    "Silent",
-    "Status",
-    "Survey",
-    "View",
+    "SilentMonitor",
     "build",
     "describe_holdings",
-    "survey",
+    "dry_run",
 ]

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from texgen.build.finish import Failures, count_failures
 from texgen.build.log import BuildLog
 from texgen.build.prepare import (
-    Left,
+    RemainingWork,
     before_any_work,
     check_empty,
     check_space,
-    find_left,
-    settle_plan,
+    find_remaining,
+    load_or_create_plan,
 )
-from texgen.build.progress import View
+from texgen.build.progress import BuildMonitor
 from texgen.build.pulse import HeartbeatWriter
 from texgen.build.request import BuildRequest
-from texgen.build.run import Run
+from texgen.build.run import BuildRun
 from texgen.build.stop import StopRequest
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import InterruptedBuildError
@@ -62,7 +62,7 @@ class BuildSummary:
         return self.failures.images <= self.failures_allowed
 
 
-def build(request: BuildRequest, view: View) -> BuildSummary:
+def build(request: BuildRequest, view: BuildMonitor) -> BuildSummary:
     """Builds a data set, or goes on where an earlier run stopped.
 
     Raises:
@@ -79,7 +79,7 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
             check_empty(sink, overwrite=request.options.overwrite)
             held.enter_context(sink.lock())
             # Once it is closed.
-            held.callback(sink.keep_log)
+            held.callback(sink.upload_log)
             log = held.enter_context(BuildLog(sink.log_path()))
             heartbeat = HeartbeatWriter(sink, request.options.part)
             held.enter_context(_last_beat(heartbeat))
@@ -87,7 +87,7 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
         for note in notes_of(plan):
             log.line(f"NOTE {note}")
             view.say(note)
-        run = Run(request, plan, left, sink, view, log, stop, heartbeat)
+        run = BuildRun(request, plan, left, sink, view, log, stop, heartbeat)
         run.make()
         finished = run.finish()
         if finished:
@@ -109,7 +109,9 @@ def build(request: BuildRequest, view: View) -> BuildSummary:
     )
 
 
-def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> tuple[Plan, Left]:
+def _prepare(
+    request: BuildRequest, source: Source, sink: Sink, view: BuildMonitor
+) -> tuple[Plan, RemainingWork]:
     """The plan, and what of it is left for this run."""
     options = request.options
     form = f" ({request.source.format})" if request.source.format else ""
@@ -117,7 +119,7 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
     sink.clear_scratch()
     there = sink.list("")
     overwrite = options.overwrite
-    plan = settle_plan(
+    plan = load_or_create_plan(
         source,
         request.config,
         request.name,
@@ -127,7 +129,7 @@ def _prepare(request: BuildRequest, source: Source, sink: Sink, view: View) -> t
         retry_failed=options.retry_failed,
     )
     there = sink.list("") if overwrite else there
-    left = find_left(plan, sink, there, options.part, retry_failed=options.retry_failed)
+    left = find_remaining(plan, sink, there, options.part, retry_failed=options.retry_failed)
     if left.note:
         view.say(left.note)
     check_space(plan, left.rows, sink, options.workers or available_cpus())

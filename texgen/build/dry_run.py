@@ -21,7 +21,7 @@ from texgen.build.prepare import (
 from texgen.build.request import BuildRequest
 from texgen.core.errors import ConfigError, SourceError, StorageError
 from texgen.core.temporary import temporary_root
-from texgen.core.text import count_of, plain, size_text
+from texgen.core.text import escape_unprintable, format_bytes, pluralize
 from texgen.dataset.plan import Plan, notes_of
 from texgen.dataset.plan_summary import sample_entries, source_bytes
 from texgen.source import open_source
@@ -33,7 +33,7 @@ _BUDGET_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class DryRun:
     """What a build would do.
 
     Attributes:
@@ -59,7 +59,7 @@ class Survey:
     warnings: tuple[str, ...]
 
 
-def survey(request: BuildRequest) -> Survey:
+def dry_run(request: BuildRequest) -> DryRun:
     """Finds out what ``build`` would do with the same request.
 
     Args:
@@ -93,7 +93,7 @@ def survey(request: BuildRequest) -> Survey:
     sample = Estimate()
     if there.rows_left:
         sample = estimate(entries, source, request.config, engine, _BUDGET_S)
-    return Survey(
+    return DryRun(
         plan,
         sizes,
         listing_s,
@@ -102,7 +102,7 @@ def survey(request: BuildRequest) -> Survey:
         there.shards_left,
         there.free_bytes,
         (
-            *(plain(str(error)) for error in errors),
+            *(escape_unprintable(str(error)) for error in errors),
             *there.problems,
             *_too_many_failures(request, plan, sample),
         ),
@@ -112,7 +112,7 @@ def survey(request: BuildRequest) -> Survey:
 
 @dataclass(frozen=True, slots=True)
 class _There:
-    """What OUT holds of a plan; the attributes of `Survey`."""
+    """What OUT holds of a plan; the attributes of `DryRun`."""
 
     rows_left: int
     shards_left: int
@@ -126,7 +126,7 @@ def _open_out(request: BuildRequest) -> Sink | None:
         return None
     sink = open_sink(request.out, s3_endpoint=request.options.s3_endpoint)
     with before_any_work():
-        sink.foreign()
+        sink.first_unknown_file()
     return sink
 
 
@@ -144,8 +144,8 @@ def _look_into(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | Non
     if free is not None and needed > free:
         problems = (
             *problems,
-            f"OUT has {size_text(free)} free, and a build begins only with {size_text(needed)}, "
-            "the most that it may need",
+            f"OUT has {format_bytes(free)} free, and a build begins only with "
+            f"{format_bytes(needed)}, the most that it may need",
         )
     return _There(rows, shards, free, problems)
 
@@ -172,7 +172,7 @@ def _too_many_failures(request: BuildRequest, plan: Plan, sample: Estimate) -> I
     images = sum(split.images for split in plan.splits)
     failed, allowed = len(sample.unreadable), request.options.failures_allowed(images)
     if failed > allowed:
-        photographs = count_of(images, "photograph")
+        photographs = pluralize(images, "photograph")
         yield (
             f"{failed} of {photographs} cannot be read, and --max-failures allows {allowed}: "
             "a build would make the others and end with exit code 1"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from texgen.build.versions import one_version
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import StorageError
 from texgen.core.hashing import sha256_file, sha256_stream
 from texgen.core.types import ArrowTable, ShardRecord
@@ -61,7 +61,7 @@ def failed_rows(table: ArrowTable) -> Iterable[dict[str, Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedDataset:
     """A finished data set.
 
     Attributes:
@@ -75,7 +75,9 @@ class Finished:
     written: tuple[str, ...]
 
 
-def finish(plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sink) -> Finished:
+def finish(
+    plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sink
+) -> FinishedDataset:
     """Makes manifests and index from the records of all shards, and writes what differs.
 
     So a finished data set that was damaged or edited is put right again.
@@ -111,7 +113,7 @@ def finish(plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sin
     if not _same(sink, INDEX, hashlib.sha256(data).hexdigest()):
         sink.write(INDEX, data)
         written.append(INDEX)
-    return Finished(index, failures, tuple(written))
+    return FinishedDataset(index, failures, tuple(written))
 
 
 def count_failures(shards: Iterable[tuple[str, int]], sink: Sink) -> Failures:
@@ -121,7 +123,7 @@ def count_failures(shards: Iterable[tuple[str, int]], sink: Sink) -> Failures:
         StorageError: If a record cannot be read.
     """
     failures = Failures()
-    for table in map_ahead(lambda shard: _table(*shard, sink), shards, sink.parallel):
+    for table in ordered_map(lambda shard: _table(*shard, sink), shards, sink.parallel):
         failures.count(table)
     return failures
 
@@ -152,7 +154,7 @@ def _manifest(
 
 def _tables(split: SplitPlan, sink: Sink) -> Iterator[ArrowTable]:
     one = partial(_table, split.name, sink=sink)
-    yield from map_ahead(one, range(split.shards), sink.parallel)
+    yield from ordered_map(one, range(split.shards), sink.parallel)
 
 
 def _table(split: str, index: int, sink: Sink) -> ArrowTable:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from texgen.core.config import Part
-from texgen.core.system import is_gone_from_here, is_suspended_here
+from texgen.core.system import is_dead_on_this_host, is_suspended_on_this_host
 from texgen.storage import Sink
 
 FOLDER = "_build/status"
@@ -78,11 +78,11 @@ class Heartbeat:
         """
         about = asdict(self)
         silent = now - self.beat >= _BEATS * self.every_s
-        return (silent and not is_suspended_here(about)) or is_gone_from_here(about)
+        return (silent and not is_suspended_on_this_host(about)) or is_dead_on_this_host(about)
 
     def is_suspended(self) -> bool:
         """Whether the run was stopped by Ctrl-Z or SIGSTOP; known on its own machine alone."""
-        return self.state == "running" and is_suspended_here(asdict(self))
+        return self.state == "running" and is_suspended_on_this_host(asdict(self))
 
 
 def heartbeat_path(part: Part | None) -> str:

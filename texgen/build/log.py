@@ -7,7 +7,7 @@ import logging
 import time
 from pathlib import Path
 
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 from texgen.storage import storage_errors
 
 
@@ -33,7 +33,7 @@ class BuildLog:
     def line(self, text: str) -> None:
         """Appends a line, escaped so that it prints; one that the disk has no room for is lost."""
         if self._file:
-            line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {plain(text)}\n"
+            line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {escape_unprintable(text)}\n"
             # Raised here it would hide the error that it is about.
             with contextlib.suppress(OSError):
                 self._file.write(line.encode("utf-8", "backslashreplace"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of, plain, size_text
+from texgen.core.text import escape_unprintable, format_bytes, pluralize
 from texgen.dataset.index import DOWNLOADING, INDEX
 from texgen.storage import Sink
 
@@ -33,10 +33,10 @@ def describe(out: str, sink: Sink) -> str | None:
     shards = [path for path in there if path.endswith(".tar")]
     if not shards and INDEX not in there:
         return None
-    size = size_text(sum(size for size in there.values() if size > 0))
+    size = format_bytes(sum(size for size in there.values() if size > 0))
     unfinished = "download" if DOWNLOADING in there else "build"
     state = "a finished data set" if INDEX in there else f"an unfinished {unfinished}"
-    return f"{out} holds {state}: {count_of(len(shards), 'shard')}, {size}"
+    return f"{out} holds {state}: {pluralize(len(shards), 'shard')}, {size}"
 
 
 def check_ours(there: Iterable[str]) -> None:
@@ -49,7 +49,8 @@ def check_ours(there: Iterable[str]) -> None:
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         message = (
-            f"--overwrite: OUT holds {plain(foreign[0])}{more}, which texgen did not write; "
+            f"--overwrite: OUT holds {escape_unprintable(foreign[0])}{more}, which texgen did not "
+            "write; "
             "move it elsewhere, or name another OUT"
         )
         raise ConfigError(message)
@@ -66,5 +67,5 @@ def discard(sink: Sink, there: Iterable[str]) -> None:
     check_ours(paths)
     sink.remove(INDEX)
     ours = (path for path in paths if not _KEPT.match(path))
-    for _ in map_ahead(sink.remove, ours, sink.parallel):
+    for _ in ordered_map(sink.remove, ours, sink.parallel):
         pass

@@ -15,7 +15,7 @@ from texgen.core.config import DatasetConfig, SourceDigest
 from texgen.core.errors import SourceError
 from texgen.core.types import ImageEntry
 from texgen.dataset.plan import SCHEMA, Plan, SplitPlan
-from texgen.source import EXPECTED, Problem, Source, throw
+from texgen.source import EXPECTED, OnError, Source, raise_error
 from texgen.storage import storage_errors
 
 
@@ -24,7 +24,7 @@ def make_plan(
     config: DatasetConfig,
     name: str,
     folder: Path,
-    problem: Problem = throw,
+    problem: OnError = raise_error,
 ) -> Plan:
     """Lists the photographs and deals them out to shards.
 

@@ -12,10 +12,10 @@ from texgen.build.overwrite import discard
 from texgen.build.plan import make_plan
 from texgen.build.retry import set_aside, set_aside_failed
 from texgen.build.versions import check_same_texgen
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.config import DatasetConfig, Part, differences
 from texgen.core.errors import ConfigError, DatasetError, StorageError
-from texgen.core.text import count_of, size_text
+from texgen.core.text import format_bytes, pluralize
 from texgen.core.types import Shard, ShardRecord, shard_path
 from texgen.dataset.index import DOWNLOADING, FINISH_DOWNLOAD, INDEX, Index, read_index
 from texgen.dataset.plan import PLAN, Plan, load_plan, save_plan
@@ -35,7 +35,7 @@ Records = dict[Shard, ShardRecord]
 """Split and index of the finished shards, and their records."""
 
 
-def settle_plan(
+def load_or_create_plan(
     source: Source,
     config: DatasetConfig,
     name: str,
@@ -147,7 +147,7 @@ def check_empty(sink: Sink, *, overwrite: bool = False) -> None:
     Raises:
         ConfigError: If it does.
     """
-    if foreign := sink.foreign():
+    if foreign := sink.first_unknown_file():
         message = f"OUT is not empty and not a texgen build (it holds {foreign}); name a new one"
         raise ConfigError(message)
     if not overwrite and DOWNLOADING in sink.list("_build/download"):
@@ -156,7 +156,7 @@ def check_empty(sink: Sink, *, overwrite: bool = False) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class RemainingWork:
     """What there is of a plan, and what a run is to make of it.
 
     Attributes:
@@ -176,9 +176,9 @@ class Left:
     note: str | None = None
 
 
-def find_left(
+def find_remaining(
     plan: Plan, sink: Sink, there: Mapping[str, int], part: Part | None, *, retry_failed: bool
-) -> Left:
+) -> RemainingWork:
     """Finds what is left for a run to make.
 
     Args:
@@ -208,7 +208,7 @@ def find_left(
     retried = {shard for shard in missing if earlier_path(*shard) in there}
     splits = {split.name: split for split in plan.splits}
     rows = sum(plan.shard_rows(splits[name], index) for name, index in missing)
-    return Left(records, own, missing, frozenset(retried.union(again)), rows, note)
+    return RemainingWork(records, own, missing, frozenset(retried.union(again)), rows, note)
 
 
 def find_records(
@@ -226,7 +226,7 @@ def find_records(
         mine: Whether a shard is this run's; the files of others are left alone.
     """
     records: Records = {}
-    found = map_ahead(
+    found = ordered_map(
         lambda shard: find_header(record_path(*shard), sink, there), plan.shards(), sink.parallel
     )
     for shard, record in zip(plan.shards(), found, strict=True):
@@ -274,15 +274,15 @@ def check_space(plan: Plan, rows: int, sink: Sink, workers: int = 1) -> None:
     needed = bytes_needed(plan, rows)
     if free is not None and needed > free:
         message = (
-            f"OUT has {size_text(free)} free, the {count_of(rows, 'texture')} left to make need "
-            f"about {size_text(needed)}; make room, or name an OUT on another disk"
+            f"OUT has {format_bytes(free)} free, the {pluralize(rows, 'texture')} left to make "
+            f"need about {format_bytes(needed)}; make room, or name an OUT on another disk"
         )
         raise ConfigError(message)
     free = sink.free_scratch_bytes()
     at_once = bytes_needed(plan, min(rows, workers * int(plan.config["samples_per_shard"])))
     if free is not None and at_once > free:
         message = (
-            f"the folder for unfinished shards has {size_text(free)} free, about "
-            f"{size_text(at_once)} are needed; make room, or set TMPDIR to another disk"
+            f"the folder for unfinished shards has {format_bytes(free)} free, about "
+            f"{format_bytes(at_once)} are needed; make room, or set TMPDIR to another disk"
         )
         raise ConfigError(message)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class BuildStatus:
     """How far a build is.
 
     Attributes:
@@ -29,10 +29,10 @@ class Status:
     running: int
 
 
-class View(Protocol):
+class BuildMonitor(Protocol):
     """Shows a build."""
 
-    def update(self, status: Status) -> None:
+    def update(self, status: BuildStatus) -> None:
         """Called a few times a second."""
         ...
 
@@ -41,11 +41,11 @@ class View(Protocol):
         ...
 
 
-class Silent:
+class SilentMonitor:
     """Shows nothing."""
 
-    def update(self, status: Status) -> None:
-        """See `View.update`."""
+    def update(self, status: BuildStatus) -> None:
+        """See `BuildMonitor.update`."""
 
     def say(self, message: str) -> None:
-        """See `View.say`."""
+        """See `BuildMonitor.say`."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from texgen.build.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
 from texgen.core.config import Part
 from texgen.core.errors import StorageError
-from texgen.core.system import about_this_process
+from texgen.core.system import current_process
 from texgen.storage import Sink
 
 
@@ -24,7 +24,7 @@ class HeartbeatWriter:
         self._sink = sink
         self._part = part
         self._started = time.time()
-        self._process = about_this_process()
+        self._process = current_process()
         self._next = 0.0
 
     def beat(self, running: Sequence[RunningShard]) -> None:

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from texgen.build.executors import Executor
-from texgen.build.finish import Finished, finish
+from texgen.build.finish import FinishedDataset, finish
 from texgen.build.heartbeat import RunningShard
 from texgen.build.log import BuildLog
-from texgen.build.prepare import Left, Records, find_records
-from texgen.build.progress import Status, View
+from texgen.build.prepare import Records, RemainingWork, find_records
+from texgen.build.progress import BuildMonitor, BuildStatus
 from texgen.build.pulse import HeartbeatWriter
 from texgen.build.request import BuildRequest
 from texgen.build.retry import forget_set_aside
@@ -24,7 +24,7 @@ from texgen.core.errors import (
     SourceChangedError,
     StorageError,
 )
-from texgen.core.text import count_of, plain
+from texgen.core.text import escape_unprintable, pluralize
 from texgen.core.types import Shard, ShardRecord, shard_name
 from texgen.dataset.index import INDEX
 from texgen.dataset.plan import Plan, PlannedShards
@@ -32,7 +32,7 @@ from texgen.storage import Sink
 from texgen.synthesis import EngineSpec
 
 
-class Run:
+class BuildRun:
     """One run over the missing shards.
 
     Args:
@@ -54,9 +54,9 @@ class Run:
         self,
         request: BuildRequest,
         plan: Plan,
-        left: Left,
+        left: RemainingWork,
         sink: Sink,
-        view: View,
+        view: BuildMonitor,
         log: BuildLog,
         stop: StopRequest,
         heartbeat: HeartbeatWriter,
@@ -87,9 +87,9 @@ class Run:
                 self._sink.remove(INDEX)
                 self._make_shards(self._left.missing)
 
-    def finish(self) -> Finished | None:
+    def finish(self) -> FinishedDataset | None:
         """Makes manifests and index; None where other parts have shards to make."""
-        with self._told_what_is_kept(), self._sink.finishing():
+        with self._told_what_is_kept(), self._sink.finish_lock():
             records = self._all_records()
             self.left_to_others = sum(s.shards for s in self._plan.splits) - len(records)
             if self.left_to_others:
@@ -113,9 +113,9 @@ class Run:
     def tell_of_strays(self, strays: list[str]) -> None:
         """Warns of files that `texgen verify` will find."""
         if strays:
-            what = count_of(len(strays), "file")
+            files, first = pluralize(len(strays), "file"), escape_unprintable(strays[0])
             self._warn(
-                f"OUT holds {what} that the data set lacks, such as {plain(strays[0])}; "
+                f"OUT holds {files} that the data set lacks, such as {first}; "
                 "move what you need elsewhere, and delete the rest"
             )
 
@@ -194,7 +194,7 @@ class Run:
         failed = sum(record.failed for record in self._records.values())
         each = self._plan.textures_per_image
         self._view.update(
-            Status(
+            BuildStatus(
                 done=done,
                 total=self.rows,
                 failed=failed + sum(shard.failed for shard in running),
@@ -216,7 +216,7 @@ class Run:
             raise InterruptedBuildError(message, self._stop.exit_code)
         if outcome.given_up:
             shard, error = next(iter(outcome.given_up.items()))
-            what = f"{count_of(len(outcome.given_up), 'shard')} could not be made, {kept}; "
+            what = f"{pluralize(len(outcome.given_up), 'shard')} could not be made, {kept}; "
             what += f"{shard_name(*shard)}: {error}"
             if outcome.source_changed:
                 raise SourceChangedError(what)

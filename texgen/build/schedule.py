@@ -8,7 +8,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from texgen.build.executors import Event, Executor, Failed, Finished, Logged, Progressed, Ticket
+from texgen.build.executors import (
+    Event,
+    Executor,
+    Failed,
+    Logged,
+    Progressed,
+    ShardAttempt,
+    ShardFinished,
+)
 from texgen.build.heartbeat import RunningShard
 from texgen.build.shard import ShardTask
 from texgen.core.errors import (
@@ -114,7 +122,7 @@ class Scheduler:
         self._say = say
         self._warn = warn
         self._clock = clock
-        self._running: dict[Ticket, _Attempt] = {}
+        self._running: dict[ShardAttempt, _Attempt] = {}
         self._again: deque[Shard] = deque()
         self._attempts: dict[Shard, int] = {}
         self._durations: list[float] = []
@@ -146,7 +154,7 @@ class Scheduler:
 
     def _fill(self, waiting: Iterator[Shard]) -> bool:
         """Gives shards out while there is room; True once none is left to give out."""
-        while self._executor.room() > 0:
+        while self._executor.queue_capacity() > 0:
             shard = self._again.popleft() if self._again else next(waiting, None)
             if shard is None:
                 return True
@@ -173,7 +181,7 @@ class Scheduler:
 
     def _submit(self, shard: Shard) -> None:
         number = self._attempts[shard] = self._attempts.get(shard, 0) + 1
-        self._running[Ticket(*shard, number)] = _Attempt(self._clock())
+        self._running[ShardAttempt(*shard, number)] = _Attempt(self._clock())
         self._executor.submit(self._task(shard, number))
 
     def _take(self, event: Event) -> None:
@@ -182,7 +190,7 @@ class Scheduler:
         elif event.ticket in self._running:
             if isinstance(event, Progressed):
                 self._progressed(event, self._running[event.ticket])
-            elif isinstance(event, Finished):
+            elif isinstance(event, ShardFinished):
                 self._done(event)
             else:
                 self._failed(event)
@@ -194,12 +202,12 @@ class Scheduler:
             attempt.begun = self._clock()
         attempt.done, attempt.failed, attempt.busy = event.done, event.failed, event.busy
 
-    def _done(self, event: Finished) -> None:
+    def _done(self, event: ShardFinished) -> None:
         shard = _shard(event.ticket)
         self._durations.append(event.record.timings.total_s)
         self._drop(shard)
         self._attempts.pop(shard, None)
-        self._executor.count(event.record)
+        self._executor.record_metrics(event.record)
         self._finished(event.record)
 
     def _failed(self, event: Failed) -> None:
@@ -231,7 +239,7 @@ class Scheduler:
         late = _STRAGGLER * statistics.median(self._durations)
         doubled = {shard for shard in map(_shard, self._running) if self._attempts_at(shard) > 1}
         for ticket, attempt in sorted(self._running.items()):
-            if self._executor.idle() < 1:
+            if self._executor.free_slots() < 1:
                 return
             began = attempt.begun
             if began is None or _shard(ticket) in doubled or self._clock() - began < late:
@@ -261,7 +269,7 @@ class Scheduler:
                 self._failed(Failed(ticket, error, lost=True))
 
 
-def _shard(ticket: Ticket) -> Shard:
+def _shard(ticket: ShardAttempt) -> Shard:
     return ticket.split, ticket.index
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
 from texgen.build.retry_failed import EarlierShard
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.config import DatasetConfig, Part
 from texgen.core.errors import ImageError, ImageMemoryError, SampleError
 from texgen.core.identity import code_identity
@@ -81,7 +81,7 @@ class _Kept:
     encoded: bytes
 
 
-Progress = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Called with the textures done so far and those among them that failed."""
 
 
@@ -97,7 +97,7 @@ class _Clock:
 
 
 def generate_shard(
-    task: ShardTask, pool: EnginePool, source: Source, sink: Sink, progress: Progress
+    task: ShardTask, pool: EnginePool, source: Source, sink: Sink, progress: OnProgress
 ) -> ShardRecord:
     """Makes one shard; its record is written last.
 
@@ -173,7 +173,7 @@ def _samples(
         return image, _read(image, source)
 
     # While engines are at work on others: storage far away takes as long as they do.
-    images = map_ahead(read, _images(task, earlier), source.parallel)
+    images = ordered_map(read, _images(task, earlier), source.parallel)
     while (found := _next(images, clock)) is not None:
         yield from _image_samples(*found, task.config, clock)
 

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from texgen.build.heartbeat import Heartbeat, RunningShard, read_heartbeats
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import DatasetError, StorageError
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 from texgen.core.types import Shard, ShardRecord, shard_path
 from texgen.dataset.index import DOWNLOADING, FINISH_DOWNLOAD, Index, SplitIndex, find_index
 from texgen.dataset.plan import Plan, load_plan
@@ -47,7 +47,7 @@ class SplitStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class BuildProgress:
     """How far a build is.
 
     Attributes:
@@ -86,7 +86,7 @@ class Progress:
     late: tuple[RunningShard, ...] = ()
 
 
-def read_progress(sink: Sink, now: float | None = None) -> Progress:
+def read_progress(sink: Sink, now: float | None = None) -> BuildProgress:
     """Reads how far the build in OUT is.
 
     Args:
@@ -120,8 +120,9 @@ def _nothing(sink: Sink) -> str:
     """Why there is nothing to tell, and what to do."""
     if DOWNLOADING in sink.list("_build/download"):
         return f"no build is there, but {FINISH_DOWNLOAD}"
-    if found := sink.foreign():
-        return f"no build is there, but others' files, such as {plain(found)}; name the OUT of one"
+    if found := sink.first_unknown_file():
+        name = escape_unprintable(found)
+        return f"no build is there, but others' files, such as {name}; name the OUT of one"
     if sink.list("_build"):
         return "no build is there yet: one lists SRC, or ended at that; wait, or build again"
     return "no build is there, nor anything else; name the OUT of one"
@@ -133,14 +134,14 @@ def _progress(
     runs: tuple[Heartbeat, ...],
     running: list[RunningShard],
     state: str,
-) -> Progress:
+) -> BuildProgress:
     splits = _splits(plan, records)
     done = sum(s.rows_done for s in splits.values()) + sum(s.done for s in running)
     rate = _per_second(records.values())
     took = [record.timings.total_s for record in records.values()]
     shard_s = statistics.median(took) if took else None
     late = [s for s in running if shard_s is not None and s.seconds > _LATE * shard_s]
-    return Progress(
+    return BuildProgress(
         state=state,
         name=plan.name,
         fingerprint=plan.fingerprint,
@@ -188,7 +189,7 @@ def _records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> dict[Shard, Sh
     """Of the finished shards, as a build that goes on would find them."""
     records = {}
     paths = (record_path(*shard) for shard in plan.shards())
-    found = map_ahead(lambda path: find_header(path, sink, there), paths, sink.parallel)
+    found = ordered_map(lambda path: find_header(path, sink, there), paths, sink.parallel)
     for shard, record in zip(plan.shards(), found, strict=True):
         size = there.get(shard_path(*shard))
         if record and record.fingerprint == plan.fingerprint and record.size == size:
@@ -225,7 +226,7 @@ def _per_second(records: Collection[ShardRecord]) -> float | None:
     return rows / (last - begin) if last > begin else None
 
 
-def _of_index(index: Index, there: Mapping[str, int]) -> Progress:
+def _of_index(index: Index, there: Mapping[str, int]) -> BuildProgress:
     """Of a finished data set without its plan, such as one that was downloaded."""
     splits = {name: _split_there(split, there) for name, split in sorted(index.splits.items())}
     rows, done, failed = (
@@ -233,7 +234,7 @@ def _of_index(index: Index, there: Mapping[str, int]) -> Progress:
         for name in ("rows", "rows_done", "failed")
     )
     state = _finished(all(s.shards_done == s.shards for s in splits.values()))
-    return Progress(state, index.name, index.fingerprint, splits, rows, done, failed)
+    return BuildProgress(state, index.name, index.fingerprint, splits, rows, done, failed)
 
 
 def _split_there(split: SplitIndex, there: Mapping[str, int]) -> SplitStatus:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from texgen.core.errors import ConfigError
 from texgen.core.identity import code_identity
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.core.types import ShardRecord
 
 
@@ -35,7 +35,7 @@ def check_same_texgen(finished: Iterable[ShardRecord]) -> str | None:
     if not other_code:
         return None
     return (
-        f"{count_of(len(other_code), 'finished shard')} came from other code of texgen "
+        f"{pluralize(len(other_code), 'finished shard')} came from other code of texgen "
         f"{this.version} ({other_code[0]}; this is {this.digest}) and will be kept; --overwrite "
         "makes them again"
     )

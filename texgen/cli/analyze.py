@@ -26,7 +26,7 @@ from texgen.cli.options.evaluation import (
 )
 from texgen.cli.output import print_result
 from texgen.cli.output_files import check_target, write_file
-from texgen.core.text import count_of, size_text
+from texgen.core.text import format_bytes, pluralize
 from texgen.evaluate.paper.sweeps import METRICS
 from texgen.evaluate.paper.sweeps import sweep as measure_sweep
 
@@ -60,7 +60,7 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
     from texgen.evaluate.paper.similarity import similarity as measure
     from texgen.evaluate.results import make_result
     from texgen.evaluate.run import open_run
-    from texgen.train.images import open_photographs
+    from texgen.train.images import open_images
     from texgen.train.negatives import open_textures
 
     run = open_run(options["place"], options["device"], options["workers"], head=True)
@@ -75,7 +75,7 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
         options["seed"],
     )
     with asked_for(options, "split"):
-        images = open_photographs(src, split, how)
+        images = open_images(src, split, how)
     found = measure(run, images, store, config)
     cosines = found["eval"]["cosines"]
     words = ", ".join(
@@ -134,14 +134,14 @@ def shape_bias(**options: Any) -> None:  # noqa: ANN401 - click checks them
 def texture_accuracy(**options: Any) -> None:  # noqa: ANN401 - click checks them
     """Accuracy of each class on textures alone (Fig. 7)."""
     begin("analyze texture-accuracy", options)
-    from texgen.evaluate.images import Textures, labelled
+    from texgen.evaluate.images import TextureImages, with_labels
     from texgen.evaluate.paper.bias import texture_accuracy as measure
     from texgen.evaluate.results import make_result, read_result
 
     beside = [read_result(Path(one), "texture-accuracy") for one in options["beside"]]
     with frozen_run(options) as run:
         location, split = options["textures"], options["textures_split"]
-        textures = labelled(f"{location} ({split})", Textures(location, split))
+        textures = with_labels(f"{location} ({split})", TextureImages(location, split))
         found = measure(run, open_classifier(run, options), textures)
     words = f"textures {accuracy_words(found)} (chance {found['chance']:.1f} %)"
     finish(options, make_result("texture-accuracy", run, found), words, beside=beside)
@@ -207,7 +207,7 @@ def sweep(**options: Any) -> None:  # noqa: ANN401 - click checks them
     result = measure_sweep(results, over, options["metrics"])
     series = sum(len(one) for one in result["metrics"].values())
     note = f" (they also differ in {', '.join(result['differ'])})" if result["differ"] else ""
-    finish(options, result, f"{count_of(series, 'line')} over {options['over']}{note}")
+    finish(options, result, f"{pluralize(series, 'line')} over {options['over']}{note}")
 
 
 @command.command(name="report")
@@ -224,4 +224,4 @@ def report(folder: str, html: str) -> None:
     found = find_results([folder])
     page = render(found).encode()
     write_file(target, page)
-    print_result(f"{count_of(len(found), 'result')}, {size_text(len(page))}: {html}")
+    print_result(f"{pluralize(len(found), 'result')}, {format_bytes(len(page))}: {html}")

@@ -19,16 +19,16 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from texgen.core.text import size_text
+from texgen.core.text import format_bytes
 
 _LINE_EVERY_S = 30.0
 
-Tell = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Called with how much is done, and how much there is in all."""
 
 
 @contextlib.contextmanager
-def transfer_bar(*, quiet: bool, of_bytes: bool) -> Iterator[Tell]:
+def transfer_bar(*, quiet: bool, of_bytes: bool) -> Iterator[OnProgress]:
     """Shows a transfer while it is open.
 
     Args:
@@ -103,14 +103,14 @@ def _metrics_text(row: dict[str, float]) -> str:
     return ", ".join(text.format(row[name]) for name, text in _SHOWN.items() if name in row)
 
 
-def _lines(*, of_bytes: bool) -> Tell:
+def _lines(*, of_bytes: bool) -> OnProgress:
     last = time.monotonic()
 
     def tell(done: int, total: int) -> None:
         nonlocal last
         if time.monotonic() - last >= _LINE_EVERY_S:
             last = time.monotonic()
-            shown = [size_text(n) if of_bytes else str(n) for n in (done, total)]
+            shown = [format_bytes(n) if of_bytes else str(n) for n in (done, total)]
             # Whoever read it may have gone; the transfer goes on.
             with contextlib.suppress(OSError):
                 click.echo(f"{shown[0]} of {shown[1]}", err=True)

@@ -28,7 +28,7 @@ from texgen.cli.output import print_json, print_result
 from texgen.core.config import DEFAULT_ENGINE, ENGINES, FORMATS, STUB, UPSTREAM_ENGINE
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.source import SourceSpec, open_source
 
 _SHARD = 512
@@ -121,7 +121,7 @@ def _text(
     size = jobs[0].job.size
     lines = [
         f"{_processor()}; Python {platform.python_version()}; {len(jobs)} textures of {size} px "
-        f"a round, {count_of(len(costs[0].rounds), 'round')}",
+        f"a round, {pluralize(len(costs[0].rounds), 'round')}",
         "core-ms a texture, median (range of rounds); where they go (wall clock): mean of all",
     ]
     last = costs[-1]
@@ -149,7 +149,7 @@ def _build_line(cost: BuildCost) -> str:
     low, high = 1e3 * min(cost.core_s), 1e3 * max(cost.core_s)
     line = (
         f"{cost.name}: {1e3 * cost.texture_s:.1f} core-ms a texture ({low:.1f} to {high:.1f}), "
-        f"{cost.per_second:.2f} textures/s on {count_of(available_cpus(), 'core')}"
+        f"{cost.per_second:.2f} textures/s on {pluralize(available_cpus(), 'core')}"
     )
     if cost.textures < _PROJECTED_FROM:
         return f"{line}; --limit {_PROJECTED_FROM} or more says what ImageNet costs"

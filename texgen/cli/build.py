@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from texgen.build import BuildRequest, BuildSummary, Silent, build, describe_holdings
+from texgen.build import BuildRequest, BuildSummary, SilentMonitor, build, describe_holdings
 from texgen.cli.options.build import build_options, build_request
 from texgen.cli.output import print_json, print_result
 from texgen.cli.progress import open_view
 from texgen.core.errors import ConfigError, StorageError
-from texgen.core.text import count_of, plain
+from texgen.core.text import escape_unprintable, pluralize
 from texgen.dataset.plan import notes_of
 from texgen.storage import open_sink
 
@@ -33,7 +33,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     if request.options.overwrite and not options["yes"]:
         _ask_to_overwrite(request)
     with open_view(quiet=options["quiet"]) as view:
-        summary = build(request, view or Silent())
+        summary = build(request, view or SilentMonitor())
     # Of a quiet build nobody has seen them yet.
     notes = notes_of(summary.plan) if options["quiet"] else ()
     if options["as_json"]:
@@ -60,7 +60,7 @@ def _ask_to_overwrite(request: BuildRequest) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         message = f"--overwrite: {holdings}; add --yes to throw it away without being asked"
         raise ConfigError(message)
-    if not click.confirm(plain(f"{holdings}. Throw it away?"), err=True):
+    if not click.confirm(escape_unprintable(f"{holdings}. Throw it away?"), err=True):
         message = f"nothing was thrown away; without --overwrite the build in {out} goes on"
         raise ConfigError(message)
 
@@ -77,22 +77,22 @@ def _text(summary: BuildSummary, request: BuildRequest) -> list[str]:
     if summary.left_to_others and part:
         lines = [
             f"part {part.number}/{part.count} is done, {failures.rows} failed: {request.out} "
-            f"({how}); it leaves {count_of(summary.left_to_others, 'shard')} of {shards} to other "
+            f"({how}); it leaves {pluralize(summary.left_to_others, 'shard')} of {shards} to other "
             "parts, of which the last to end writes the index"
         ]
     else:
         lines = [
-            f"{count_of(summary.textures, 'texture')} of {count_of(images, 'image')} "
-            f"in {count_of(shards, 'shard')}, {failures.rows} failed: {request.out} ({how})"
+            f"{pluralize(summary.textures, 'texture')} of {pluralize(images, 'image')} "
+            f"in {pluralize(shards, 'shard')}, {failures.rows} failed: {request.out} ({how})"
         ]
     shown = failures.reasons.most_common(_REASONS_SHOWN)
     for reason, count in shown:
         lines.append(f"  {count} x {reason}; for example {failures.examples[reason]}")
     if more := len(failures.reasons) - len(shown):
         rows = failures.rows - sum(count for _, count in shown)
-        lines.append(f"  {rows} x {count_of(more, 'other reason')}; the manifest has them all")
+        lines.append(f"  {rows} x {pluralize(more, 'other reason')}; the manifest has them all")
     if not summary.within_budget:
-        failed = count_of(failures.images, "image")
+        failed = pluralize(failures.images, "image")
         lines.append(
             f"  {failed} failed, and --max-failures allows {summary.failures_allowed}; "
             "--retry-failed tries them again"

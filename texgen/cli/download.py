@@ -14,7 +14,7 @@ from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
 from texgen.cli.output_files import check_apart
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of, size_text
+from texgen.core.text import format_bytes, pluralize
 from texgen.transfer import DownloadRequest, download, folder_of, open_remote
 
 _NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
@@ -61,10 +61,10 @@ def command(
     if as_json:
         print_json(json.dumps(asdict(summary)))
         return
-    how = f"{size_text(summary.fetched)} fetched" if summary.fetched else "already complete"
+    how = f"{format_bytes(summary.fetched)} fetched" if summary.fetched else "already complete"
     print_result(
-        f"{count_of(summary.samples, 'texture')} in {count_of(summary.files, 'file')}, "
-        f"{size_text(summary.bytes)}: {out} ({how})"
+        f"{pluralize(summary.samples, 'texture')} in {pluralize(summary.files, 'file')}, "
+        f"{format_bytes(summary.bytes)}: {out} ({how})"
     )
 
 

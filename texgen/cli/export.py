@@ -13,7 +13,7 @@ from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
 from texgen.cli.output_files import check_apart
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.dataset.reader import Dataset
 from texgen.storage import open_sink
 from texgen.transfer import export
@@ -50,5 +50,5 @@ def command(
     if as_json:
         print_json(json.dumps(asdict(summary)))
         return
-    failed = f", {count_of(summary.failed, 'row')} without a texture" if summary.failed else ""
-    print_result(f"{count_of(summary.files, 'texture')} in {to}, {summary.written} new{failed}")
+    failed = f", {pluralize(summary.failed, 'row')} without a texture" if summary.failed else ""
+    print_result(f"{pluralize(summary.files, 'texture')} in {to}, {summary.written} new{failed}")

@@ -8,7 +8,7 @@ import click
 
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 
 POSITIVE = click.IntRange(min=1)
 ABOVE_0 = click.FloatRange(min=0, min_open=True)
@@ -22,7 +22,7 @@ def _known_workers(context: click.Context, parameter: click.Parameter, workers: 
     """Says where there are more processes than processors, which makes loading slower."""
     if workers > max(4, cpus := available_cpus()):
         click.echo(
-            f"texgen: --workers {workers} on {count_of(cpus, 'processor')}: more processes than "
+            f"texgen: --workers {workers} on {pluralize(cpus, 'processor')}: more processes than "
             f"processors share their time and need more memory; try {min(4, cpus)}",
             err=True,
         )

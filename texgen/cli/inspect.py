@@ -17,11 +17,11 @@ from texgen.cli.output import print_json, print_result
 from texgen.cli.output_files import check_target, write_file
 from texgen.core.config import DEFAULT_ENGINE
 from texgen.core.errors import ConfigError, DatasetError
-from texgen.core.text import count_of, size_text
+from texgen.core.text import format_bytes, pluralize
 from texgen.dataset.index import Index, SplitIndex
-from texgen.dataset.originals import Photographs, open_photographs
-from texgen.dataset.reader import Dataset, Found
-from texgen.report.contact_sheet import Example, Picture, draw_sheet
+from texgen.dataset.originals import OriginalImages, open_originals
+from texgen.dataset.reader import Dataset, ManifestRow
+from texgen.report.contact_sheet import Example, SheetTexture, draw_sheet
 from texgen.source import SourceSpec
 from texgen.source.locator import locator_of
 from texgen.storage import open_sink
@@ -93,31 +93,35 @@ def _check_options(
             raise ConfigError(message)
 
 
-def _homes(dataset: Dataset, key: str, split: str | None) -> list[tuple[str, Found]]:
+def _homes(dataset: Dataset, key: str, split: str | None) -> list[tuple[str, ManifestRow]]:
     # `row` is what says which keys are near one that is not there.
     return list(dataset.homes(key, split)) or [dataset.row(key, split)]
 
 
-def _sheet(dataset: Dataset, rows: list[Found], src: str | None, s3_endpoint: str | None) -> bytes:
+def _sheet(
+    dataset: Dataset, rows: list[ManifestRow], src: str | None, s3_endpoint: str | None
+) -> bytes:
     """The contact sheet as a PNG file."""
     if not rows:
         message = "there is no texture to draw: every row of OUT is a failed one"
         raise DatasetError(message)
     config = dataset.index.config
     splits = dataset.index.splits
-    photographs = open_photographs(src, config, s3_endpoint, splits) if src is not None else None
+    photographs = open_originals(src, config, s3_endpoint, splits) if src is not None else None
     out = io.BytesIO()
     draw_sheet([_picture(dataset, row, photographs) for row in rows]).save(out, "PNG")
     return out.getvalue()
 
 
-def _picture(dataset: Dataset, row: Found, photographs: Photographs | None) -> Picture:
+def _picture(
+    dataset: Dataset, row: ManifestRow, photographs: OriginalImages | None
+) -> SheetTexture:
     with Image.open(io.BytesIO(dataset.image(row))) as image:
         texture = image.convert("RGB")
     if photographs is None:
-        return Picture(row["key"], texture)
+        return SheetTexture(row["key"], texture)
     image, cut = photographs.read(row)
-    return Picture(row["key"], texture, Example(image, cut.center, cut.random, cut.boxes))
+    return SheetTexture(row["key"], texture, Example(image, cut.center, cut.random, cut.boxes))
 
 
 def _card(index: Index) -> dict[str, Any]:
@@ -146,9 +150,9 @@ def _card_text(out: str, card: dict[str, Any]) -> Iterator[str]:
     splits, config = card["splits"], card["config"]
     total = {name: sum(counts[name] for counts in splits.values()) for name in _COLUMNS}
     yield (
-        f"{card['name']}: {count_of(total['textures'], 'texture')} of "
-        f"{count_of(total['images'], 'image')} in {count_of(total['shards'], 'shard')}, "
-        f"{total['failed']} failed, {size_text(total['bytes'])}: {out}"
+        f"{card['name']}: {pluralize(total['textures'], 'texture')} of "
+        f"{pluralize(total['images'], 'image')} in {pluralize(total['shards'], 'shard')}, "
+        f"{total['failed']} failed, {format_bytes(total['bytes'])}: {out}"
     )
     encoder = config.get("encoder")
     quality = f" quality {config['quality']}" if config.get("quality") else ""
@@ -175,7 +179,7 @@ def _number(value: object) -> str:
 
 
 def _sample(
-    dataset: Dataset, homes: list[tuple[str, Found]], src: str | None, s3_endpoint: str | None
+    dataset: Dataset, homes: list[tuple[str, ManifestRow]], src: str | None, s3_endpoint: str | None
 ) -> dict[str, Any]:
     """A texture's provenance; of the first split that has its key, with the names of the others."""
     (split, row), *others = homes
@@ -199,7 +203,9 @@ def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {line}" for line in sample["python"].splitlines())
 
 
-def _photograph(row: Found, index: Index, src: str | None, s3_endpoint: str | None) -> list[str]:
+def _photograph(
+    row: ManifestRow, index: Index, src: str | None, s3_endpoint: str | None
+) -> list[str]:
     """Python that decodes a row's photograph."""
     # A photograph in an archive is no file of its own.
     if "!" not in row["source"] and (src is None or "://" not in src):
@@ -220,7 +226,7 @@ def _photograph(row: Found, index: Index, src: str | None, s3_endpoint: str | No
     ]
 
 
-def _again(row: Found, config: dict[str, Any], photograph: list[str]) -> str:
+def _again(row: ManifestRow, config: dict[str, Any], photograph: list[str]) -> str:
     """Python that makes a row's patches and texture again."""
     seed = f"seed={row['seed']}"
     sizes = {"patch_size": PATCH_SIZE, "small_patch_size": SMALL_PATCH_SIZE}

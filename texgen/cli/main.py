@@ -18,7 +18,7 @@ from texgen.cli.output import CLOSED_PIPE
 from texgen.core import signals
 from texgen.core.errors import TexgenError
 from texgen.core.limits import limit_error
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 
 _COMMANDS = {
     "analyze": "similarities, biases, sweeps of trained encoders; one page of all",
@@ -180,5 +180,5 @@ def _unforeseen(error: Exception) -> str:
 
 
 def _complain(message: str) -> None:
-    line = plain(" ".join(message.split()))
+    line = escape_unprintable(" ".join(message.split()))
     click.echo(f"texgen: {line}", err=True)

@@ -7,7 +7,7 @@ import signal
 import click
 
 from texgen.core.errors import OutputError
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """As shells report programs that a closed pipe ends; 1 would say that a fault was found."""
@@ -22,7 +22,7 @@ def print_result(*lines: str) -> None:
         Exit: With `CLOSED_PIPE`, if the reader has gone.
         OutputError: If it cannot be written for another reason.
     """
-    print_json("\n".join(map(plain, lines)))
+    print_json("\n".join(map(escape_unprintable, lines)))
 
 
 def print_json(text: str) -> None:

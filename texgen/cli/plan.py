@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from texgen.build import Survey, survey
+from texgen.build import DryRun, dry_run
 from texgen.build.estimate import wall_s
 from texgen.cli.options.build import build_options, build_request
 from texgen.cli.output import print_json, print_result
 from texgen.core.config import DatasetConfig
 from texgen.core.cpus import available_cpus
-from texgen.core.text import count_of, duration_text, size_text
+from texgen.core.text import format_bytes, format_duration, pluralize
 
 _SHOWN = 10
 _LARGE_CLUSTERS = (64, 512)
@@ -38,7 +38,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     seconds. Exit code 1 where a build would end at something.
     """
     request = build_request(options)
-    found = survey(request)
+    found = dry_run(request)
     cores = options["cores"] or (available_cpus(), *_LARGE_CLUSTERS)
     if options["as_json"]:
         print_json(_json(found, cores))
@@ -47,41 +47,41 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     return 1 if found.problems else 0
 
 
-def _text(found: Survey, config: DatasetConfig, cores: Sequence[int]) -> list[str]:
+def _text(found: DryRun, config: DatasetConfig, cores: Sequence[int]) -> list[str]:
     costs = _costs(found, cores)
     return [*_splits(found, config), *_sampled(found, config), *costs, *_findings(found)]
 
 
-def _splits(found: Survey, config: DatasetConfig) -> Iterator[str]:
+def _splits(found: DryRun, config: DatasetConfig) -> Iterator[str]:
     plan = found.plan
     for split in plan.splits:
-        classes = f" in {count_of(len(split.classes), 'class')}" if split.classes else ", flat"
+        classes = f" in {pluralize(len(split.classes), 'class')}" if split.classes else ", flat"
         known = found.source_bytes[split.name]
-        size = "sizes not known" if known is None else size_text(known)
-        shards = count_of(split.shards, "shard")
-        yield f"{split.name}: {count_of(split.images, 'image')}{classes} ({size}), {shards}"
+        size = "sizes not known" if known is None else format_bytes(known)
+        shards = pluralize(split.shards, "shard")
+        yield f"{split.name}: {pluralize(split.images, 'image')}{classes} ({size}), {shards}"
     total = sum(split.shards for split in plan.splits)
     left = ""
     if found.rows_left < plan.rows:
-        done = f"{total - found.shards_left} of {count_of(total, 'shard')}"
-        left = f"; OUT has {done}, {count_of(found.rows_left, 'texture')} left"
-    yield f"{count_of(plan.rows, 'texture')} of {config.size} px, {config.format}{left}"
+        done = f"{total - found.shards_left} of {pluralize(total, 'shard')}"
+        left = f"; OUT has {done}, {pluralize(found.rows_left, 'texture')} left"
+    yield f"{pluralize(plan.rows, 'texture')} of {config.size} px, {config.format}{left}"
 
 
-def _sampled(found: Survey, config: DatasetConfig) -> Iterator[str]:
+def _sampled(found: DryRun, config: DatasetConfig) -> Iterator[str]:
     size, sample = _bytes(found), found.sample
     if size and sample.texture_bytes:
         each = statistics.fmean(sample.texture_bytes)
         yield (
-            f"size: about {size_text(size[0])} ± {size_text(size[1])} "
-            f"({size_text(each)} a texture, {len(sample.texture_bytes)} tried)"
+            f"size: about {format_bytes(size[0])} ± {format_bytes(size[1])} "
+            f"({format_bytes(each)} a texture, {len(sample.texture_bytes)} tried)"
         )
     if sample.small:
         share = 100 * sample.small / len(sample.decode_s)
         yield f"{share:.1f} % of the photographs tried are below --patch-size {config.patch_size}"
 
 
-def _costs(found: Survey, cores: Sequence[int]) -> Iterator[str]:
+def _costs(found: DryRun, cores: Sequence[int]) -> Iterator[str]:
     if not found.rows_left:
         return
     core_s = _core_s(found)
@@ -95,24 +95,24 @@ def _costs(found: Survey, cores: Sequence[int]) -> Iterator[str]:
         f"cost: about {_core_time(core_s)} on this machine ({each:.0f} core-ms "
         f"a texture, {decode:.1f} a photograph to decode; {len(sample.texture_s)} tried)"
     )
-    times = [f"{duration_text(_wall_s(found, core_s, n))} on {n}" for n in sorted(set(cores))]
+    times = [f"{format_duration(_wall_s(found, core_s, n))} on {n}" for n in sorted(set(cores))]
     yield f"time: {', '.join(times)} such cores"
     if found.shards_left < max(cores):
         yield (
-            f"  a cluster has work for {count_of(found.shards_left, 'core')}, one a shard; "
+            f"  a cluster has work for {pluralize(found.shards_left, 'core')}, one a shard; "
             "a smaller --samples-per-shard makes more shards"
         )
-    yield f"listing SRC: {duration_text(found.listing_s)}, which every build begins with"
+    yield f"listing SRC: {format_duration(found.listing_s)}, which every build begins with"
 
 
 def _core_time(core_s: float) -> str:
     return f"{core_s / 3600:.1f} core-hours" if core_s >= 3600 else f"{core_s:.0f} core-seconds"
 
 
-def _findings(found: Survey) -> Iterator[str]:
+def _findings(found: DryRun) -> Iterator[str]:
     sample = found.sample
     if found.free_bytes is not None:
-        yield f"OUT has {size_text(found.free_bytes)} free"
+        yield f"OUT has {format_bytes(found.free_bytes)} free"
     yield from (f"warning: {warning}" for warning in found.warnings)
     if sample.unreadable:
         source, reason = sample.unreadable[0]
@@ -123,20 +123,20 @@ def _findings(found: Survey) -> Iterator[str]:
         yield f"  … and {len(found.problems) - _SHOWN} more; --json lists them all"
 
 
-def _bytes(found: Survey) -> tuple[float, float] | None:
+def _bytes(found: DryRun) -> tuple[float, float] | None:
     return found.sample.bytes(found.rows_left, found.shards_left)
 
 
-def _core_s(found: Survey) -> float | None:
+def _core_s(found: DryRun) -> float | None:
     images = found.rows_left / found.plan.textures_per_image
     return found.sample.core_s(round(images), found.rows_left)
 
 
-def _wall_s(found: Survey, core_s: float, cores: int) -> float:
+def _wall_s(found: DryRun, core_s: float, cores: int) -> float:
     return wall_s(core_s, found.shards_left, cores, available_cpus())
 
 
-def _json(found: Survey, cores: Sequence[int]) -> str:
+def _json(found: DryRun, cores: Sequence[int]) -> str:
     plan, sample = found.plan, found.sample
     core_s = _core_s(found)
     size = _bytes(found)

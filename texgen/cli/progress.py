@@ -13,10 +13,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from texgen.build import Status, View
-from texgen.core.text import count_of, plain
-from texgen.verify import Checked
-from texgen.verify import Progress as ShowCheck
+from texgen.build import BuildMonitor, BuildStatus
+from texgen.core.text import escape_unprintable, pluralize
+from texgen.verify import Checked, OnChecked
 
 LINE_EVERY_S = 30.0
 _RATE_OVER_S = 60.0
@@ -36,14 +35,14 @@ Describe = Callable[[C, float], str]
 
 
 @contextlib.contextmanager
-def open_view(*, quiet: bool) -> Iterator[View | None]:
+def open_view(*, quiet: bool) -> Iterator[BuildMonitor | None]:
     """A build's view that fits standard error; None with ``quiet`` or where that is closed."""
     with _open(describe, quiet) as view:
         yield view
 
 
 @contextlib.contextmanager
-def open_check_view(*, quiet: bool) -> Iterator[ShowCheck]:
+def open_check_view(*, quiet: bool) -> Iterator[OnChecked]:
     """What shows how far a check is; nothing where `open_view` has no view."""
     with _open(describe_check, quiet) as view:
         yield view.update if view else lambda _: None
@@ -80,7 +79,7 @@ class _Rate:
         return (last - first) / (end - start) if end > start else 0.0
 
 
-def describe(status: Status, rate: float) -> str:
+def describe(status: BuildStatus, rate: float) -> str:
     """``12/240 images, 0.71 textures/s, 0:05:21 left, 0 failed``."""
     return (
         f"{status.images}/{status.images_total} images, {rate:.2f} textures/s, "
@@ -93,7 +92,7 @@ def describe_check(checked: Checked, rate: float) -> str:
     what = "textures made anew" if checked.anew else "textures checked"
     return (
         f"{checked.done}/{checked.total} {what}, {rate:.2f} textures/s, "
-        f"{_left(checked, rate)} left, {count_of(checked.faults, 'fault')}"
+        f"{_left(checked, rate)} left, {pluralize(checked.faults, 'fault')}"
     )
 
 
@@ -129,7 +128,7 @@ class _Bar(Generic[C]):
         )
 
     def say(self, message: str) -> None:
-        self._progress.console.print(plain(message), markup=False, highlight=False)
+        self._progress.console.print(escape_unprintable(message), markup=False, highlight=False)
 
     def __enter__(self) -> _Bar[C]:
         self._progress.start()
@@ -154,4 +153,4 @@ class _Lines(Generic[C]):
     def say(self, message: str) -> None:
         # Whoever read it may have gone; the build goes on.
         with contextlib.suppress(OSError):
-            click.echo(plain(message), err=True)
+            click.echo(escape_unprintable(message), err=True)

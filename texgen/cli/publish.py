@@ -12,7 +12,7 @@ from texgen.cli.bar import transfer_bar
 from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of, size_text
+from texgen.core.text import format_bytes, pluralize
 from texgen.storage.s3.address import SCHEME, endpoint_from_environment, parse
 
 
@@ -40,19 +40,22 @@ def command(
     _check_places(out, url)
     from texgen.storage.s3.sink import S3Sink
     from texgen.transfer.publish import publish
-    from texgen.transfer.publish_source import open_origin
+    from texgen.transfer.publish_source import open_publish_source
 
     sink = S3Sink(url, None, s3_endpoint)
-    with open_origin(out, s3_endpoint) as origin, transfer_bar(quiet=quiet, of_bytes=True) as tell:
+    with (
+        open_publish_source(out, s3_endpoint) as origin,
+        transfer_bar(quiet=quiet, of_bytes=True) as tell,
+    ):
         summary = publish(origin, sink, workers, tell)
     line = _download_line(sink.url, s3_endpoint or endpoint_from_environment())
     if as_json:
         print_json(json.dumps({**asdict(summary), "download": line}))
         return
-    how = f"{size_text(summary.sent)} sent" if summary.sent else "already complete"
+    how = f"{format_bytes(summary.sent)} sent" if summary.sent else "already complete"
     print_result(
-        f"{count_of(summary.samples, 'texture')} in {count_of(summary.files, 'file')}, "
-        f"{size_text(summary.bytes)}: {sink.url} ({how}); to download it:",
+        f"{pluralize(summary.samples, 'texture')} in {pluralize(summary.files, 'file')}, "
+        f"{format_bytes(summary.bytes)}: {sink.url} ({how}); to download it:",
         line,
     )
 

@@ -10,8 +10,8 @@ import click
 from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
 from texgen.cli.output_files import check_target, write_file
-from texgen.core.text import size_text
-from texgen.dataset.originals import open_photographs
+from texgen.core.text import format_bytes
+from texgen.dataset.originals import open_originals
 from texgen.dataset.reader import Dataset
 from texgen.report import gather, render
 from texgen.storage import open_sink
@@ -46,7 +46,7 @@ def command(
     dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
     config = dataset.index.config
     splits = dataset.index.splits
-    photographs = open_photographs(src, config, s3_endpoint, splits) if src is not None else None
+    photographs = open_originals(src, config, s3_endpoint, splits) if src is not None else None
     figures = gather(dataset, photographs, count)
     page = render(figures).encode()
     write_file(target, page)
@@ -56,4 +56,4 @@ def command(
         print_json(json.dumps(about))
     else:
         note = f", {missing} photographs could not be read" if missing else ""
-        print_result(f"{html}: {size_text(len(page))}, {shown} textures shown{note}")
+        print_result(f"{html}: {format_bytes(len(page))}, {shown} textures shown{note}")

@@ -18,7 +18,7 @@ from texgen.cli.options.decorate import Command, with_options
 from texgen.cli.options.source import CHOICE_OPTIONS
 from texgen.cli.output import print_json, print_result
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.train.config import METHODS, MISSING, NEGATIVES, OPTIMIZERS, STEMS, TrainConfig
 
 
@@ -198,11 +198,11 @@ def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         print_json(json.dumps(asdict(summary)))
         return
     without = (
-        f", {count_of(summary.without_texture, 'photograph')} without a texture"
+        f", {pluralize(summary.without_texture, 'photograph')} without a texture"
         if summary.without_texture
         else ""
     )
     print_result(
-        f"{count_of(summary.steps, 'step')}, loss {summary.loss:.4f}{without}: "
+        f"{pluralize(summary.steps, 'step')}, loss {summary.loss:.4f}{without}: "
         f"{Path(summary.checkpoint)}"
     )

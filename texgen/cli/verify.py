@@ -15,9 +15,9 @@ from texgen.cli.output import print_json, print_result
 from texgen.cli.progress import open_check_view
 from texgen.core import signals
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.storage import open_sink, place_of
-from texgen.verify import Deep, Report, verify
+from texgen.verify import Deep, VerifyReport, verify
 
 _SHOWN = 20
 _SAMPLE = 16
@@ -101,12 +101,12 @@ def _deep(
     return Deep(src, _SAMPLE if sample is None else sample, seed, s3_endpoint, labels)
 
 
-def _text(out: str, report: Report, s3_endpoint: str | None) -> list[str]:
-    verdict = count_of(len(report.faults), "fault") if report.faults else "no fault"
+def _text(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]:
+    verdict = pluralize(len(report.faults), "fault") if report.faults else "no fault"
     lines = [
-        f"{out}: {verdict}; {count_of(report.shards, 'shard')}, "
-        f"{count_of(report.textures, 'texture')} and "
-        f"{count_of(report.rows, 'manifest row')} read",
+        f"{out}: {verdict}; {pluralize(report.shards, 'shard')}, "
+        f"{pluralize(report.textures, 'texture')} and "
+        f"{pluralize(report.rows, 'manifest row')} read",
         *_looked_at(report),
     ]
     lines += [f"  note: {note}" for note in report.notes]
@@ -116,18 +116,18 @@ def _text(out: str, report: Report, s3_endpoint: str | None) -> list[str]:
     return [*lines, *_mend(out, report, s3_endpoint)]
 
 
-def _looked_at(report: Report) -> Iterator[str]:
+def _looked_at(report: VerifyReport) -> Iterator[str]:
     """What a deep check has looked at."""
     if report.decoded or report.photographs:
-        done = [f"{count_of(report.decoded, 'texture')} decoded"]
+        done = [f"{pluralize(report.decoded, 'texture')} decoded"]
         if report.photographs:
-            done.append(f"{count_of(report.photographs, 'photograph')} compared")
+            done.append(f"{pluralize(report.photographs, 'photograph')} compared")
         if report.sample_seed is not None:
             done.append(f"{report.remade} made anew (--sample-seed {report.sample_seed})")
         yield f"  {', '.join(done)}"
 
 
-def _mend(out: str, report: Report, s3_endpoint: str | None) -> Iterator[str]:
+def _mend(out: str, report: VerifyReport, s3_endpoint: str | None) -> Iterator[str]:
     """What to type against the faults; what is deleted for it, a build makes anew."""
     if report.strays:
         yield f"Move what is not in the index out of {out}."
@@ -152,7 +152,7 @@ def _mend(out: str, report: Report, s3_endpoint: str | None) -> Iterator[str]:
         yield from _rebuild(out, report, s3_endpoint)
 
 
-def _rebuild(out: str, report: Report, s3_endpoint: str | None) -> Iterator[str]:
+def _rebuild(out: str, report: VerifyReport, s3_endpoint: str | None) -> Iterator[str]:
     """Which shards to delete before the same build."""
     if report.delete:
         yield "With the photographs at hand as they were, delete the shards that are damaged:"

@@ -29,15 +29,15 @@ def escape(name: bytes) -> str:
     characters keeps its beginning and ends in ``~-`` and a hash.
     """
     key = _UNPLAIN.sub(lambda match: b"~%02x" % match[0][0], name).decode("ascii")
-    return key if len(key) <= MAX_STEP else "/".join(map(fitting_step, key.split("/")))
+    return key if len(key) <= MAX_STEP else "/".join(map(shorten_step, key.split("/")))
 
 
-def class_step(name: str) -> str:
+def class_folder_name(name: str) -> str:
     """A class name as one step of a path: its ``/`` are escaped too."""
-    return fitting_step(escape(name.encode()).replace("/", "~2f"))
+    return shorten_step(escape(name.encode()).replace("/", "~2f"))
 
 
-def fitting_step(step: str, most: int = MAX_STEP) -> str:
+def shorten_step(step: str, most: int = MAX_STEP) -> str:
     """A step of a key, shortened where it has more than ``most`` characters.
 
     ``~-`` is in no other key, since two hex digits follow every other ``~``.
@@ -66,7 +66,7 @@ def texture_key(key: str, index: int) -> str:
     return key if index == 0 else f"{key}+{index:03d}"
 
 
-def photograph_key(key: str) -> str:
+def image_key_of(key: str) -> str:
     """Key of the photograph that a texture with ``key`` is of."""
     return key.partition("+")[0]
 

@@ -13,17 +13,17 @@ _HIDDEN = "hidden"
 """When another user's process began, where that is not shown."""
 
 
-def about_this_process() -> dict[str, Any]:
+def current_process() -> dict[str, Any]:
     """Host, process, and what tells them from others of the same name and number."""
-    return process_about(os.getpid())
+    return process_with_id(os.getpid())
 
 
-def process_about(pid: int) -> dict[str, Any]:
-    """`about_this_process` of any process of this machine."""
+def process_with_id(pid: int) -> dict[str, Any]:
+    """`current_process` of any process of this machine."""
     return {"host": socket.gethostname(), "pid": pid, "machine": _machine(), "born": _born(pid)}
 
 
-def is_gone_from_here(about: Mapping[str, Any]) -> bool:
+def is_dead_on_this_host(about: Mapping[str, Any]) -> bool:
     """Whether a process ran on this machine, and surely runs no more."""
     pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
     if not (machine and born and isinstance(pid, int)) or machine != _machine():
@@ -31,7 +31,7 @@ def is_gone_from_here(about: Mapping[str, Any]) -> bool:
     return _born(pid) not in {born, _HIDDEN}
 
 
-def is_suspended_here(about: Mapping[str, Any]) -> bool:
+def is_suspended_on_this_host(about: Mapping[str, Any]) -> bool:
     """Whether a process of this machine was stopped, as Ctrl-Z stops one, and may be continued."""
     pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
     if not (machine and born and isinstance(pid, int)) or machine != _machine():

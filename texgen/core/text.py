@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 
-def count_of(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """``1 shard``, ``2 shards``, ``2 classes``."""
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
 
 
-def size_text(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Bytes in the largest unit of which there is at least one: ``512 B``, ``1.5 MB``."""
     units = ["B", "kB", "MB", "GB"]
     while size >= 1000 and len(units) > 1:
@@ -18,7 +18,7 @@ def size_text(size: float) -> str:
     return f"{size:.0f} B" if units[0] == "B" else f"{size:.1f} {units[0]}"
 
 
-def duration_text(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """``0.4 s``, ``59 s``, ``5:21 min``, ``12:03 h``, ``3.2 days``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
@@ -33,7 +33,7 @@ def duration_text(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def line_fault(text: str) -> str | None:
+def single_line_error(text: str) -> str | None:
     """Why JSON, Arrow or Ray, or a line for people, cannot hold ``text``."""
     try:
         text.encode("utf-8")
@@ -42,7 +42,7 @@ def line_fault(text: str) -> str | None:
     return "holds a line break" if len(text.splitlines()) > 1 else None
 
 
-def plain(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """``text`` on one line, for a terminal: bytes and characters that do not print are escaped."""
     return text if text.isprintable() else "".join(map(_printing, text))
 

@@ -107,7 +107,7 @@ class Geometry:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class TextureFile:
     """Where a texture's file lies.
 
     Attributes:
@@ -142,7 +142,7 @@ class Row:
     texture_index: int
     seed: int
     geometry: Geometry | None = None
-    member: Member | None = None
+    member: TextureFile | None = None
     error: str | None = None
 
 

@@ -159,7 +159,7 @@ def _without_index(sink: Sink) -> str:
     """What to do about an OUT that has no index."""
     if DOWNLOADING in sink.list("_build/download"):
         return f"it is {FINISH_DOWNLOAD}"
-    if not sink.list("_build") or sink.foreign():
+    if not sink.list("_build") or sink.first_unknown_file():
         return "there is no build either: name the OUT of one"
     return "`texgen status` tells whether its build runs; if not, the same `texgen build` goes on"
 

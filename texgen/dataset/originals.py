@@ -13,7 +13,7 @@ from texgen.source.decode import MAX_PIXELS, decode
 from texgen.synthesis.patches import Patches, cut_patches
 
 
-class Photographs:
+class OriginalImages:
     """Reads the photographs that textures were made of.
 
     Args:
@@ -48,12 +48,12 @@ class Photographs:
         return image, cut_patches(image, boxes)
 
 
-def open_photographs(
+def open_originals(
     location: str,
     config: Mapping[str, Any],
     endpoint: str | None = None,
     splits: Collection[str] = (),
-) -> Photographs:
+) -> OriginalImages:
     """The photographs of a data set in SRC.
 
     Args:
@@ -69,4 +69,4 @@ def open_photographs(
     # A card that was edited may say anything.
     limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
     spec = SourceSpec.of_card(location, config, endpoint, splits)
-    return Photographs(open_source(spec), limit)
+    return OriginalImages(open_source(spec), limit)

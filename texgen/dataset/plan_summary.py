@@ -101,9 +101,9 @@ def _digestible(file: ArrowFile) -> Iterator[tuple[Any, ...]]:
 
 def _about(size: int, label: int | None) -> str:
     labelled = "no label" if label is None else f"label {label}"
-    return f"{photograph_size(size)}, {labelled}"
+    return f"{format_image_size(size)}, {labelled}"
 
 
-def photograph_size(size: int) -> str:
+def format_image_size(size: int) -> str:
     """`ImageEntry.size` in words."""
     return f"{size} bytes" if size >= 0 else "no size (a link to nothing, or in Parquet)"

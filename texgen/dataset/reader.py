@@ -19,7 +19,7 @@ from texgen.dataset.index import Index, ManifestFile, SplitIndex, read_index
 from texgen.dataset.manifest import has_schema
 from texgen.storage import Sink, open_sink
 
-Found = dict[str, Any]
+ManifestRow = dict[str, Any]
 """A manifest's row, by column."""
 
 # pyarrow ships no types.
@@ -47,7 +47,7 @@ class Dataset:
         self.sink = sink
         self.index: Index = read_index(sink)
 
-    def rows(self, split: str, columns: Sequence[str] | None = None) -> Iterator[Found]:
+    def rows(self, split: str, columns: Sequence[str] | None = None) -> Iterator[ManifestRow]:
         """The rows of a split in key order.
 
         Args:
@@ -74,7 +74,7 @@ class Dataset:
             with self._manifest(manifest) as file:
                 yield from pq.ParquetFile(file).iter_batches(_BATCH, columns=columns)
 
-    def row(self, key: str, split: str | None = None) -> tuple[str, Found]:
+    def row(self, key: str, split: str | None = None) -> tuple[str, ManifestRow]:
         """The split and the row of a texture; the first where several splits have that key.
 
         Args:
@@ -91,7 +91,7 @@ class Dataset:
             message += f"; near it: {', '.join(near)}"
         raise DatasetError(message)
 
-    def homes(self, key: str, split: str | None = None) -> Iterator[tuple[str, Found]]:
+    def homes(self, key: str, split: str | None = None) -> Iterator[tuple[str, ManifestRow]]:
         """Split and row of every texture of that key: keys are unique within a split only."""
         names = sorted(self.index.splits)
         if split is not None and split not in names:
@@ -105,11 +105,11 @@ class Dataset:
                 if table.num_rows:
                     yield name, table.to_pylist()[0]
 
-    def sample(self, split: str, count: int) -> list[Found]:
+    def sample(self, split: str, count: int) -> list[ManifestRow]:
         """At most ``count`` rows of a split that have a texture, spread over its keys."""
         textures = self.index.splits[split].textures
         wanted = np.unique(np.arange(count) * textures // max(1, count))
-        found: list[Found] = []
+        found: list[ManifestRow] = []
         seen = 0
         for batch in self.batches(split):
             there = np.flatnonzero(pc.equal(batch["status"], "ok").to_numpy(zero_copy_only=False))
@@ -120,7 +120,7 @@ class Dataset:
             seen += len(there)
         return found
 
-    def spread(self, count: int) -> list[tuple[str, Found]]:
+    def spread(self, count: int) -> list[tuple[str, ManifestRow]]:
         """Split and row of at most ``count`` textures, spread over the whole set.
 
         Each split that has textures gets one at least, while there are enough, and else its
@@ -130,7 +130,7 @@ class Dataset:
         shares = _shares(sizes, count)
         return [(name, row) for name in sorted(shares) for row in self.sample(name, shares[name])]
 
-    def image(self, row: Found) -> bytes:
+    def image(self, row: ManifestRow) -> bytes:
         """The encoded texture of a row.
 
         Raises:

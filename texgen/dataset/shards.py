@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from texgen.core.config import canonical_json
-from texgen.core.types import ArrowFile, Member, Row
+from texgen.core.types import ArrowFile, Row, TextureFile
 
 _MODE = 0o444
 _END = 2 * tarfile.BLOCKSIZE
@@ -53,7 +53,7 @@ class ShardWriter:
 
     Args:
         file: Path of the file, made or overwritten.
-        name: Path of the finished shard relative to OUT, for `Member.shard`.
+        name: Path of the finished shard relative to OUT, for `TextureFile.shard`.
         image_format: Extension of the texture members.
 
     Attributes:
@@ -72,7 +72,7 @@ class ShardWriter:
         self.size = 0
         self.sha256 = ""
 
-    def add(self, key: str, label: int | None, provenance: bytes, image: bytes) -> Member:
+    def add(self, key: str, label: int | None, provenance: bytes, image: bytes) -> TextureFile:
         """Adds a texture's members, adjacent and in fixed order.
 
         Args:
@@ -87,7 +87,7 @@ class ShardWriter:
         for info, data in _members(key, label, provenance, image, self._image_format):
             self._tar.addfile(info, io.BytesIO(data))
         offset = self._stream.tell() - _padded(len(image))
-        return Member(self._name, offset, len(image), hashlib.sha256(image).hexdigest())
+        return TextureFile(self._name, offset, len(image), hashlib.sha256(image).hexdigest())
 
     def __enter__(self) -> ShardWriter:
         return self

@@ -14,7 +14,7 @@ from webdataset.pytorch import IterableDataset
 from webdataset.utils import pytorch_worker_info
 
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.dataset.reader import open_split
 from texgen.storage import place_of
 
@@ -102,8 +102,8 @@ class _Shards(IterableDataset):  # type: ignore[misc]
         if len(self._urls) < ranks * workers:
             readers = f"{ranks * workers} readers ({ranks} ranks of {workers} workers)"
             message = (
-                f"{count_of(len(self._urls), 'shard')} for {readers}: take fewer workers or ranks, "
-                "a texgen.TextureStore, or shards of a smaller --samples-per-shard"
+                f"{pluralize(len(self._urls), 'shard')} for {readers}: take fewer workers or "
+                "ranks, a texgen.TextureStore, or shards of a smaller --samples-per-shard"
             )
             raise ConfigError(message)
         base = self._base(ranks)

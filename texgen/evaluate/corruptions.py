@@ -15,9 +15,9 @@ from torch import Tensor
 
 from texgen.core.errors import ConfigError
 from texgen.evaluate.corruption_error import SEVERITIES
-from texgen.evaluate.images import Labelled, open_folder
+from texgen.evaluate.images import LabelledImages, open_folder
 from texgen.train.augment import centre, normalised
-from texgen.train.pairs import Draw
+from texgen.train.pairs import EpochPosition
 
 _LIBRARY = "imagecorruptions"
 _PACKAGE = "imagecorruptions-imaug"
@@ -41,8 +41,8 @@ class CorruptedLook:
     severity: int
     seed: int = 0
 
-    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
-        """See `texgen.evaluate.images.Look`."""
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `texgen.evaluate.images.EvalTransform`."""
         corrupt = importlib.import_module(_LIBRARY).corrupt
         rng = random.Random(f"{self.seed}/{self.name}/{self.severity}/{draw[1]}")  # noqa: S311
         np.random.seed(rng.getrandbits(32))  # noqa: NPY002 - what the library uses
@@ -74,14 +74,14 @@ def check_library(size: int) -> None:
         raise ConfigError(message)
 
 
-def open_corrupted(folder: str, names: Sequence[str]) -> dict[str, dict[int, Labelled]]:
+def open_corrupted(folder: str, names: Sequence[str]) -> dict[str, dict[int, LabelledImages]]:
     """The sets of ``folder/corruption/severity/class``, or with a group between, as published.
 
     Raises:
         ConfigError: If a corruption or a severity is not there.
     """
     root = Path(folder)
-    sets: dict[str, dict[int, Labelled]] = {}
+    sets: dict[str, dict[int, LabelledImages]] = {}
     for name in names:
         found = [
             place for place in (root / name, *sorted(root.glob(f"*/{name}"))) if place.is_dir()

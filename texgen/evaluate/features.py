@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from texgen.core.errors import ConfigError
-from texgen.evaluate.images import Labelled, Look, batches, make_loader
-from texgen.evaluate.run import Run
+from texgen.evaluate.images import EvalTransform, LabelledImages, batches, make_loader
+from texgen.evaluate.run import TrainedRun
 
 BATCH = 256
 
 
 @torch.no_grad()
-def features(run: Run, images: Labelled, look: Look) -> tuple[Tensor, Tensor]:
+def features(run: TrainedRun, images: LabelledImages, look: EvalTransform) -> tuple[Tensor, Tensor]:
     """What the encoder makes of every image that has a class.
 
     Returns:

@@ -19,21 +19,21 @@ from torchvision.transforms import functional as F
 
 from texgen.core.errors import ConfigError, TexgenError
 from texgen.dataset.reader import open_split
-from texgen.evaluate.run import Run
+from texgen.evaluate.run import TrainedRun
 from texgen.source import SPLIT_NAMES
 from texgen.train import loader as loading
 from texgen.train.augment import Augmentation, centre_view, normalised
-from texgen.train.images import Photographs, open_photographs
-from texgen.train.loader import LoaderSpec, whole
-from texgen.train.loader_errors import handed_on
+from texgen.train.images import ImageSet, open_images
+from texgen.train.loader import LoaderSpec, raise_sample_errors
+from texgen.train.loader_errors import as_sample_error
 from texgen.train.negatives import open_textures
-from texgen.train.pairs import Draw, Sample
+from texgen.train.pairs import EpochPosition, Sample
 
 
-class Look(Protocol):
+class EvalTransform(Protocol):
     """Makes of an image what the encoder gets; is pickled to loaders' workers."""
 
-    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
         """(3, size, size) float32, normalised, of an RGB image at (epoch, position)."""
         ...
 
@@ -44,8 +44,8 @@ class CentreLook:
 
     size: int
 
-    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
-        """See `Look`."""
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `EvalTransform`."""
         return centre_view(image, self.size)
 
 
@@ -55,8 +55,8 @@ class WholeLook:
 
     size: int
 
-    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
-        """See `Look`."""
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `EvalTransform`."""
         return normalised(F.center_crop(F.resize(image, self.size, antialias=True), [self.size]))
 
 
@@ -67,31 +67,31 @@ class RandomLook:
     augmentation: Augmentation
     seed: int
 
-    def __call__(self, image: Image.Image, draw: Draw) -> Tensor:
-        """See `Look`."""
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `EvalTransform`."""
         rng = random.Random(f"{self.seed}/{draw[0]}/{draw[1]}")  # noqa: S311
         return self.augmentation.draw(rng)(image)
 
 
 class _Looks(Dataset[Sample]):
-    def __init__(self, photographs: Photographs, look: Look) -> None:
+    def __init__(self, photographs: ImageSet, look: EvalTransform) -> None:
         self._photographs = photographs
         self._look = look
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draw: EpochPosition) -> Sample:
         position = draw[1]
         try:
             image = self._look(self._photographs.image(position), draw)
         except (TexgenError, MemoryError, OSError) as error:
-            return handed_on(error)
+            return as_sample_error(error)
         return {"image": image, "label": torch.tensor(int(self._photographs.labels[position]))}
 
 
 def make_loader(
-    run: Run,
-    photographs: Photographs,
-    look: Look,
-    draws: Sampler[Draw] | Sequence[Draw],
+    run: TrainedRun,
+    photographs: ImageSet,
+    look: EvalTransform,
+    draws: Sampler[EpochPosition] | Sequence[EpochPosition],
     batch: int,
 ) -> DataLoader[Sample]:
     """Loads images in the order of ``draws``, in ``run.workers`` processes."""
@@ -106,12 +106,12 @@ def batches(loader: Iterable[Sample], device: torch.device) -> Iterator[tuple[Te
     Raises:
         TexgenError: If an image cannot be read.
     """
-    for batch in whole(loader):
+    for batch in raise_sample_errors(loader):
         yield batch["image"].to(device, non_blocking=True), batch["label"].to(device)
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledImages:
     """Photographs with a class.
 
     Attributes:
@@ -122,12 +122,12 @@ class Labelled:
     """
 
     name: str
-    photographs: Photographs
+    photographs: ImageSet
     positions: NDArray[np.int64]
     classes: tuple[str, ...]
 
 
-def labelled(name: str, photographs: Photographs) -> Labelled:
+def with_labels(name: str, photographs: ImageSet) -> LabelledImages:
     """Those of the photographs that have a class.
 
     Raises:
@@ -139,10 +139,10 @@ def labelled(name: str, photographs: Photographs) -> Labelled:
         message = f"{name}: no image has a class; name a folder of class folders"
         raise ConfigError(message)
     numbers = tuple(str(number) for number in range(int(labels.max()) + 1))
-    return Labelled(name, photographs, positions, tuple(photographs.classes) or numbers)
+    return LabelledImages(name, photographs, positions, tuple(photographs.classes) or numbers)
 
 
-def labels_among(images: Labelled, learned: str, ours: Sequence[str]) -> Tensor:
+def labels_among(images: LabelledImages, learned: str, ours: Sequence[str]) -> Tensor:
     """What a classifier that learned their classes calls the labels of images.
 
     Args:
@@ -167,7 +167,9 @@ def labels_among(images: Labelled, learned: str, ours: Sequence[str]) -> Tensor:
     return torch.tensor([label.get(name, -1) for name in images.classes])
 
 
-def open_labelled(location: str, split: str, how: Mapping[str, Any] | None = None) -> Labelled:
+def open_labelled(
+    location: str, split: str, how: Mapping[str, Any] | None = None
+) -> LabelledImages:
     """The photographs of a split that have a class.
 
     Args:
@@ -178,10 +180,10 @@ def open_labelled(location: str, split: str, how: Mapping[str, Any] | None = Non
     Raises:
         ConfigError: If there are none.
     """
-    return labelled(f"{location} ({split})", open_photographs(location, split, how or {}))
+    return with_labels(f"{location} ({split})", open_images(location, split, how or {}))
 
 
-def open_folder(folder: str) -> Labelled:
+def open_folder(folder: str) -> LabelledImages:
     """A set that is one folder of class folders, whatever its name.
 
     Raises:
@@ -189,11 +191,11 @@ def open_folder(folder: str) -> Labelled:
     """
     own = Path(folder).name
     split = own if own in SPLIT_NAMES else "val"
-    return labelled(folder, open_photographs(folder, split))
+    return with_labels(folder, open_images(folder, split))
 
 
-class Textures:
-    """The textures of a finished build as `Photographs`.
+class TextureImages:
+    """The textures of a finished build as `ImageSet`.
 
     Args:
         location: OUT of the build.
@@ -211,5 +213,5 @@ class Textures:
         self.keys = pa.array(self._store.keys(), pa.string())
 
     def image(self, position: int) -> Image.Image:
-        """See `Photographs.image`."""
+        """See `ImageSet.image`."""
         return self._store.image(position)

@@ -11,8 +11,8 @@ from torch import Tensor
 from texgen.core.errors import ConfigError
 from texgen.evaluate.classes import accuracy, per_class
 from texgen.evaluate.features import features
-from texgen.evaluate.images import CentreLook, Labelled, labels_among
-from texgen.evaluate.run import Run
+from texgen.evaluate.images import CentreLook, LabelledImages, labels_among
+from texgen.evaluate.run import TrainedRun
 
 _CHUNK = 1024
 
@@ -80,7 +80,9 @@ class KnnClassifier:
 
     name = "knn"
 
-    def __init__(self, run: Run, train: Labelled, k: int = 200, temperature: float = 0.1) -> None:
+    def __init__(
+        self, run: TrainedRun, train: LabelledImages, k: int = 200, temperature: float = 0.1
+    ) -> None:
         self.classes = train.classes
         self.learned = train.name
         self.k, self.temperature = k, temperature
@@ -97,7 +99,7 @@ class KnnClassifier:
         return votes.log()
 
 
-def evaluate_knn(run: Run, classifier: KnnClassifier, val: Labelled) -> dict[str, Any]:
+def evaluate_knn(run: TrainedRun, classifier: KnnClassifier, val: LabelledImages) -> dict[str, Any]:
     """Accuracy on centre views of photographs.
 
     Returns:

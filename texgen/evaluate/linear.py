@@ -18,17 +18,17 @@ from texgen.evaluate.classes import accuracy, per_class
 from texgen.evaluate.features import features
 from texgen.evaluate.images import (
     CentreLook,
-    Labelled,
+    LabelledImages,
     RandomLook,
     batches,
     labels_among,
     make_loader,
 )
-from texgen.evaluate.run import Run, fingerprint, unchanged
+from texgen.evaluate.run import TrainedRun, check_unchanged, fingerprint
 from texgen.train.augment import Augmentation
-from texgen.train.pairs import Draws
+from texgen.train.pairs import EpochSampler
 
-Tell = Callable[[int, int, dict[str, float]], None]
+OnStep = Callable[[int, int, dict[str, float]], None]
 """Called with epochs done, epochs in all, and the last epoch's figures."""
 
 Epoch = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
@@ -88,7 +88,7 @@ class LinearClassifier:
         return file.getvalue()
 
 
-def load_linear(result: str, run: Run) -> LinearClassifier:
+def load_linear(result: str, run: TrainedRun) -> LinearClassifier:
     """The classifier that `texgen eval linear` saved beside its JSON.
 
     Raises:
@@ -116,11 +116,11 @@ def load_linear(result: str, run: Run) -> LinearClassifier:
 
 
 def train_linear(
-    run: Run,
-    train: Labelled,
-    val: Labelled,
+    run: TrainedRun,
+    train: LabelledImages,
+    val: LabelledImages,
     config: LinearConfig,
-    tell: Tell = lambda done, total, row: None,
+    tell: OnStep = lambda done, total, row: None,
 ) -> tuple[LinearClassifier, dict[str, Any]]:
     """Trains a classifier, and evaluates it after every epoch on centre views.
 
@@ -140,7 +140,7 @@ def train_linear(
         TexgenError: If the loss is no number.
     """
     among = labels_among(val, train.name, train.classes)
-    with unchanged(run.encoder):
+    with check_unchanged(run.encoder):
         found, labels = features(run, val, CentreLook(run.config.size))
         labels = among[labels]
         torch.manual_seed(config.seed)
@@ -195,10 +195,10 @@ def _fit(layer: nn.Linear, epochs: Epoch, config: LinearConfig) -> Iterator[dict
         yield {"epoch": epoch + 1, "lr": config.rate(epoch), "loss": total / count}
 
 
-def _augmented(run: Run, train: Labelled, config: LinearConfig) -> Epoch:
+def _augmented(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> Epoch:
     """Random crops and flips, through the encoder anew in every epoch."""
     augmentation = Augmentation(run.config.size, config.crop_scale, None, grey=0.0, blur=0.0)
-    draws = Draws(train.positions, config.batch_size, config.seed)
+    draws = EpochSampler(train.positions, config.batch_size, config.seed)
     look = RandomLook(augmentation, config.seed)
     loader = make_loader(run, train.photographs, look, draws, config.batch_size)
 
@@ -212,7 +212,7 @@ def _augmented(run: Run, train: Labelled, config: LinearConfig) -> Epoch:
     return epoch
 
 
-def _cached(run: Run, train: Labelled, config: LinearConfig) -> Epoch:
+def _cached(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> Epoch:
     """One centre view of each photograph, through the encoder once."""
     found, labels = features(run, train, CentreLook(run.config.size))
     generator = torch.Generator().manual_seed(config.seed)

@@ -11,9 +11,9 @@ from texgen.evaluate.classes import Mapping, accuracy, judge, match_classes, per
 from texgen.evaluate.corruption_error import ALEXNET, SEVERITIES, mean_corruption_error
 from texgen.evaluate.corruptions import CorruptedLook, open_corrupted
 from texgen.evaluate.features import features
-from texgen.evaluate.images import CentreLook, Labelled, Look, WholeLook
+from texgen.evaluate.images import CentreLook, EvalTransform, LabelledImages, WholeLook
 from texgen.evaluate.knn import Classifier
-from texgen.evaluate.run import Run
+from texgen.evaluate.run import TrainedRun
 
 _IMAGENET_CLASSES = 1000
 
@@ -29,12 +29,12 @@ class Domain:
     """
 
     name: str
-    images: Labelled
+    images: LabelledImages
     mapping: Mapping | None = None
 
 
 def evaluate_domain(
-    run: Run, classifier: Classifier, domain: Domain, look: Look | None = None
+    run: TrainedRun, classifier: Classifier, domain: Domain, look: EvalTransform | None = None
 ) -> dict[str, Any]:
     """Accuracy on images whose class is one of the classifier's.
 
@@ -60,9 +60,9 @@ def evaluate_domain(
 
 
 def evaluate_corrupted(
-    run: Run,
+    run: TrainedRun,
     classifier: Classifier,
-    source: str | Labelled,
+    source: str | LabelledImages,
     names: Sequence[str] = tuple(ALEXNET),
 ) -> dict[str, Any]:
     """Accuracy with corruptions.
@@ -91,15 +91,15 @@ def evaluate_corrupted(
         "accuracy": found,
         "mean": fmean(one for values in found.values() for one in values),
         "mce": mean_corruption_error(errors) if whole else None,
-        "made_here": isinstance(source, Labelled),
+        "made_here": isinstance(source, LabelledImages),
     }
 
 
 def _corrupted(
-    run: Run, source: str | Labelled, names: Sequence[str]
-) -> Iterator[tuple[str, Labelled, Look]]:
+    run: TrainedRun, source: str | LabelledImages, names: Sequence[str]
+) -> Iterator[tuple[str, LabelledImages, EvalTransform]]:
     size = run.config.size
-    if isinstance(source, Labelled):
+    if isinstance(source, LabelledImages):
         for name in names:
             for severity in SEVERITIES:
                 yield name, source, CorruptedLook(size, name, severity)

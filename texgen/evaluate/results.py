@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from texgen.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from texgen.evaluate.run import Run
+    from texgen.evaluate.run import TrainedRun
 
 Result = dict[str, Any]
 """``kind``, ``run``, ``step``, ``config`` of the training, and what was found."""
@@ -30,7 +30,7 @@ _HOLDS = {
 """What a result of each kind has at least."""
 
 
-def make_result(kind: str, run: Run, found: dict[str, Any]) -> Result:
+def make_result(kind: str, run: TrainedRun, found: dict[str, Any]) -> Result:
     """What a command writes."""
     return {"kind": kind, **run.about(), **found}
 

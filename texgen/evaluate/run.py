@@ -22,7 +22,7 @@ class ChangedEncoderError(TexgenError):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class TrainedRun:
     """A run of `texgen train` as it is evaluated.
 
     Attributes:
@@ -46,7 +46,9 @@ class Run:
         return {"run": self.place, "step": self.step, "config": self.config.to_dict()}
 
 
-def open_run(place: str, device: str | None = None, workers: int = 0, *, head: bool = False) -> Run:
+def open_run(
+    place: str, device: str | None = None, workers: int = 0, *, head: bool = False
+) -> TrainedRun:
     """The encoder that a run trains by gradients.
 
     Args:
@@ -65,7 +67,7 @@ def open_run(place: str, device: str | None = None, workers: int = 0, *, head: b
     if not head:
         encoder.fc = nn.Identity()
     encoder = encoder.to(where).eval().requires_grad_(requires_grad=False)
-    return Run(place, config, step, encoder, where, workers)
+    return TrainedRun(place, config, step, encoder, where, workers)
 
 
 def digests(module: nn.Module) -> dict[str, str]:
@@ -82,7 +84,7 @@ def fingerprint(module: nn.Module) -> str:
 
 
 @contextlib.contextmanager
-def unchanged(encoder: nn.Module) -> Iterator[None]:
+def check_unchanged(encoder: nn.Module) -> Iterator[None]:
     """Checks afterwards that every parameter and buffer is what it was.
 
     Raises:

@@ -45,7 +45,7 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SheetTexture:
     """What a sheet shows of one texture.
 
     Attributes:
@@ -59,7 +59,7 @@ class Picture:
     example: Example | None = None
 
 
-def draw_sheet(pictures: Sequence[Picture]) -> Image.Image:
+def draw_sheet(pictures: Sequence[SheetTexture]) -> Image.Image:
     """Draws a contact sheet.
 
     Pictures with examples are one below the other, those without in rows of at most six.
@@ -95,7 +95,7 @@ def _head(page: Image.Image, widths: Sequence[int]) -> None:
         left += width + _GAP
 
 
-def _strip(picture: Picture) -> list[Image.Image]:
+def _strip(picture: SheetTexture) -> list[Image.Image]:
     """Photograph with the patches' frames, both patches, texture; or the texture alone."""
     texture = _fitted(picture.texture, HEIGHT)
     if picture.example is None:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from texgen.report.html.markup import Chart, Number, figures, paragraph, section, table
-from texgen.report.image_statistics import Looks, frequencies, spectral_slope
-from texgen.report.samples import Samples, pairs
+from texgen.report.image_statistics import ImageStatistics, frequencies, spectral_slope
+from texgen.report.samples import SampledTextures, pairs
 from texgen.report.svg.axes import Axis
 from texgen.report.svg.charts import Series, lines, scatter, swatches
 
@@ -20,7 +20,7 @@ _LEAST_SIDE = 16
 _FRACTIONS = {2.0**n: f"1/{2**-n}" if n < 0 else f"{2**n}" for n in range(-8, 9)}
 
 
-def colour(found: Samples) -> str:
+def colour(found: SampledTextures) -> str:
     """Mean colours."""
     groups = _groups(found)
     if not groups:
@@ -51,7 +51,7 @@ def colour(found: Samples) -> str:
     return section("colour", "Mean colour", parts)
 
 
-def _channel(found: Samples, channel: int) -> Chart:
+def _channel(found: SampledTextures, channel: int) -> Chart:
     name = _CHANNELS[channel]
     groups = []
     for kind, looks in (("photographs", found.photographs), ("patches", found.patches)):
@@ -62,7 +62,7 @@ def _channel(found: Samples, channel: int) -> Chart:
     return Chart(title, scatter(f"mean-{name}", title, labels, groups))
 
 
-def spectrum(found: Samples) -> str:
+def spectrum(found: SampledTextures) -> str:
     """Power over spatial frequency."""
     title = "Power spectrum"
     groups = [(name, _spectra(looks)) for name, looks in _groups(found)]
@@ -88,7 +88,7 @@ def spectrum(found: Samples) -> str:
     return section("spectrum", title, [figures(charts), rows, paragraph(_method(found))])
 
 
-def _method(found: Samples) -> str:
+def _method(found: SampledTextures) -> str:
     return (
         "The same for all: luminance (0.299 R + 0.587 G + 0.114 B, 0 to 1) at the picture's own "
         f"pixels, in windows of {found.side} px that overlap by about half, less its mean, under a "
@@ -113,7 +113,7 @@ def _levels(
     return Chart(title, lines("spectra", title, said, axes, series), "Mean of log power.")
 
 
-def _against(found: Samples, where: NDArray[np.float64], across: Axis) -> Chart:
+def _against(found: SampledTextures, where: NDArray[np.float64], across: Axis) -> Chart:
     """Textures' power in relation to that of what they were made of, texture by texture."""
     series = []
     for kind, looks in (("photographs", found.photographs), ("patches", found.patches)):
@@ -140,7 +140,9 @@ def _against(found: Samples, where: NDArray[np.float64], across: Axis) -> Chart:
     return Chart(title, lines("ratios", title, said, axes, series), caption)
 
 
-def _ratios(below: Sequence[Looks | None], textures: Sequence[Looks]) -> NDArray[np.float64]:
+def _ratios(
+    below: Sequence[ImageStatistics | None], textures: Sequence[ImageStatistics]
+) -> NDArray[np.float64]:
     found = [
         texture.spectrum - other.spectrum
         for other, texture in pairs(below, textures)
@@ -149,7 +151,7 @@ def _ratios(below: Sequence[Looks | None], textures: Sequence[Looks]) -> NDArray
     return np.array(found)
 
 
-def _groups(found: Samples) -> list[tuple[str, list[Looks]]]:
+def _groups(found: SampledTextures) -> list[tuple[str, list[ImageStatistics]]]:
     """What was measured, by name; the textures last, so that they are drawn on top."""
     groups = [
         ("photographs", [looks for looks in found.photographs if looks is not None]),
@@ -159,9 +161,9 @@ def _groups(found: Samples) -> list[tuple[str, list[Looks]]]:
     return [(name, looks) for name, looks in groups if looks]
 
 
-def _colours(looks: Sequence[Looks]) -> NDArray[np.float64]:
+def _colours(looks: Sequence[ImageStatistics]) -> NDArray[np.float64]:
     return np.array([one.colour for one in looks])
 
 
-def _spectra(looks: Sequence[Looks]) -> NDArray[np.float64]:
+def _spectra(looks: Sequence[ImageStatistics]) -> NDArray[np.float64]:
     return np.array([one.spectrum for one in looks if one.spectrum is not None])

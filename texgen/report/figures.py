@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from texgen.dataset.index import Index
-from texgen.dataset.originals import Photographs
+from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
-from texgen.report.samples import Samples, take_samples
-from texgen.report.tally import COLUMNS, Tally, tally
+from texgen.report.samples import SampledTextures, take_samples
+from texgen.report.tally import COLUMNS, ManifestTally, tally
 from texgen.report.times import Times, read_times
 
 
@@ -25,13 +25,13 @@ class Figures:
     """
 
     index: Index
-    tally: Tally
-    samples: Samples
+    tally: ManifestTally
+    samples: SampledTextures
     times: Times | None
     with_photographs: bool
 
 
-def gather(dataset: Dataset, photographs: Photographs | None, count: int) -> Figures:
+def gather(dataset: Dataset, photographs: OriginalImages | None, count: int) -> Figures:
     """Reads all manifest rows, some textures with their photographs, and the records.
 
     Args:

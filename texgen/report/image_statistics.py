@@ -18,7 +18,7 @@ _FLOOR = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class ImageStatistics:
     """Figures of one picture.
 
     Attributes:
@@ -31,7 +31,7 @@ class Looks:
     spectrum: NDArray[np.float64] | None
 
 
-def measure(pictures: Sequence[Pixels], side: int, *, spectrum: bool = True) -> Looks:
+def measure(pictures: Sequence[Pixels], side: int, *, spectrum: bool = True) -> ImageStatistics:
     """Figures of one picture, or of several as one, such as both patches of a texture.
 
     Args:
@@ -42,10 +42,10 @@ def measure(pictures: Sequence[Pixels], side: int, *, spectrum: bool = True) -> 
     colour = np.mean([picture.reshape(-1, 3).mean(axis=0) for picture in pictures], axis=0)
     windows = [window for picture in pictures for window in _windows(picture, side)]
     if not (spectrum and windows):
-        return Looks(colour, None)
+        return ImageStatistics(colour, None)
     # Luminance of a window at a time: that of a large photograph would take gigabytes.
     power = np.mean([_power(window @ _LUMA / 255) for window in windows], axis=0)
-    return Looks(colour, np.log10(_ring_means(power) + _FLOOR))
+    return ImageStatistics(colour, np.log10(_ring_means(power) + _FLOOR))
 
 
 def frequencies(side: int) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.resources import files
 
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.report import contrasts, plots, sections
 from texgen.report.figures import Figures
 from texgen.report.html.markup import paragraph, section, text
@@ -100,7 +100,7 @@ def _pictures(figures: Figures) -> str:
     samples = figures.samples
     if not samples.shown:
         return section("pictures", "Pictures", [paragraph("There are no textures to show.")])
-    words = [f"{count_of(len(samples.shown), 'texture')}, spread over the whole set."]
+    words = [f"{pluralize(len(samples.shown), 'texture')}, spread over the whole set."]
     kind = "wall alone"
     if not figures.with_photographs:
         words.append("<code>--src</code> adds the photographs that they were made of.")
@@ -114,7 +114,7 @@ def _pictures(figures: Figures) -> str:
         )
     if samples.missing:
         words.append(
-            f"{count_of(len(samples.missing), 'photograph')} could not be read and "
+            f"{pluralize(len(samples.missing), 'photograph')} could not be read and "
             f"is left out, for example: {text(samples.missing[0])}."
         )
     if samples.reduced:

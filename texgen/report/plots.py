@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.report.html.markup import Chart, figures, paragraph, section
 from texgen.report.position_test import FINEST, HeatMap
 from texgen.report.svg.charts import bars, histogram
 from texgen.report.svg.heatmap import heat_map
-from texgen.report.tally import Tally
+from texgen.report.tally import ManifestTally
 from texgen.report.times import Times
 
 _DOUBT = 0.001
@@ -21,7 +21,7 @@ _FEW = 8
 """Up to so many sizes, or shards, have a bar each; more are counted in bins."""
 
 
-def patches(tally: Tally) -> str:
+def patches(tally: ManifestTally) -> str:
     """Sizes and positions."""
     if not tally.patch_sides:
         return section("patches", "Patches", [paragraph("There are no textures, so no patches.")])
@@ -34,13 +34,13 @@ def patches(tally: Tally) -> str:
         charts.append(_positions(found, tally))
     else:
         few = paragraph(
-            f"{count_of(tally.positions.used, 'random patch').replace('patchs', 'patches')} with "
+            f"{pluralize(tally.positions.used, 'random patch').replace('patchs', 'patches')} with "
             f"{FINEST} positions or more each way: too few for a map of where they lie."
         )
     return section("patches", "Patches", [figures(charts), few])
 
 
-def _sides(tally: Tally) -> Chart:
+def _sides(tally: ManifestTally) -> Chart:
     title, total = "Side of the patches", sum(tally.patch_sides.values())
     caption = "Patches are cut out of the photograph and never resized."
     if len(tally.patch_sides) > _FEW:
@@ -55,7 +55,7 @@ def _sides(tally: Tally) -> Chart:
     return Chart(title, chart, caption)
 
 
-def _positions(found: HeatMap, tally: Tally) -> Chart:
+def _positions(found: HeatMap, tally: ManifestTally) -> Chart:
     verdict = (
         "no sign that they are not uniform"
         if found.p_value >= _DOUBT
@@ -101,14 +101,14 @@ def _time(times: Times) -> Iterator[str]:
     )
     yield figures([Chart(title, bars("parts", title, entries), caption), _shards(times)])
     if times.missing:
-        yield paragraph(f"Without a record of this data set: {count_of(times.missing, 'shard')}.")
+        yield paragraph(f"Without a record of this data set: {pluralize(times.missing, 'shard')}.")
 
 
 def _shards(times: Times) -> Chart:
     title = "Wall clock of the shards"
     middle, longest = float(np.median(times.shards)), float(times.shards.max())
     caption = (
-        f"{count_of(len(times.shards), 'shard')}, median {middle:.1f} s, longest {longest:.1f} s."
+        f"{pluralize(len(times.shards), 'shard')}, median {middle:.1f} s, longest {longest:.1f} s."
     )
     if len(times.shards) <= _FEW:
         named = zip(times.names, times.shards.tolist(), strict=True)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from texgen.core.errors import SourceError
 from texgen.core.types import Geometry, Pixels
-from texgen.dataset.originals import Photographs
-from texgen.dataset.reader import Dataset, Found
-from texgen.report.image_statistics import Looks, measure
+from texgen.dataset.originals import OriginalImages
+from texgen.dataset.reader import Dataset, ManifestRow
+from texgen.report.image_statistics import ImageStatistics, measure
 from texgen.synthesis.patches import Patches
 
 MEASURED = 256
@@ -42,7 +42,7 @@ class Shown:
     """
 
     split: str
-    row: Found
+    row: ManifestRow
     texture: tuple[str, bytes]
     photograph: bytes | None = None
     patches: tuple[bytes, bytes] | None = None
@@ -50,7 +50,7 @@ class Shown:
 
 
 @dataclass
-class Samples:
+class SampledTextures:
     """What was seen of the textures that are spread over the set.
 
     Attributes:
@@ -65,14 +65,16 @@ class Samples:
 
     side: int
     shown: list[Shown] = field(default_factory=list)
-    textures: list[Looks] = field(default_factory=list)
-    photographs: list[Looks | None] = field(default_factory=list)
-    patches: list[Looks | None] = field(default_factory=list)
+    textures: list[ImageStatistics] = field(default_factory=list)
+    photographs: list[ImageStatistics | None] = field(default_factory=list)
+    patches: list[ImageStatistics | None] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     reduced: bool = False
 
 
-def take_samples(dataset: Dataset, photographs: Photographs | None, count: int) -> Samples:
+def take_samples(
+    dataset: Dataset, photographs: OriginalImages | None, count: int
+) -> SampledTextures:
     """Measures `MEASURED` textures, or ``count`` if that is more, and keeps ``count`` pictures.
 
     Raises:
@@ -80,7 +82,7 @@ def take_samples(dataset: Dataset, photographs: Photographs | None, count: int) 
         SourceError: If SRC has none of the photographs.
     """
     rows = dataset.spread(max(count, MEASURED))
-    samples = Samples(_side(dataset, [row for _, row in rows]))
+    samples = SampledTextures(_side(dataset, [row for _, row in rows]))
     wanted = {number * len(rows) // count for number in range(count)}
     for number, (split, row) in enumerate(rows):
         encoded = dataset.image(row)
@@ -100,7 +102,7 @@ def take_samples(dataset: Dataset, photographs: Photographs | None, count: int) 
     return samples
 
 
-def _side(dataset: Dataset, rows: Sequence[Found]) -> int:
+def _side(dataset: Dataset, rows: Sequence[ManifestRow]) -> int:
     """The side of most patches, which all pictures hold a window of; textures may be smaller."""
     sides = sorted(row["patch_size"] or 0 for row in rows)
     size: Any = dataset.index.config.get("size")
@@ -109,7 +111,11 @@ def _side(dataset: Dataset, rows: Sequence[Found]) -> int:
 
 
 def _example(
-    photographs: Photographs | None, row: Found, samples: Samples, *, spectrum: bool
+    photographs: OriginalImages | None,
+    row: ManifestRow,
+    samples: SampledTextures,
+    *,
+    spectrum: bool,
 ) -> tuple[Pixels, Patches] | None:
     example = None
     if photographs is not None:
@@ -129,7 +135,7 @@ def _example(
 
 
 def _shown(
-    split: str, row: Found, texture: tuple[str, bytes], example: tuple[Pixels, Patches] | None
+    split: str, row: ManifestRow, texture: tuple[str, bytes], example: tuple[Pixels, Patches] | None
 ) -> Shown:
     if example is None:
         return Shown(split, row, texture)
@@ -141,7 +147,7 @@ def _shown(
 
 
 def _texture_file(
-    encoded: bytes, texture: Pixels, image_format: str, samples: Samples
+    encoded: bytes, texture: Pixels, image_format: str, samples: SampledTextures
 ) -> tuple[str, bytes]:
     if len(texture) <= _TEXTURE:
         return _MIMES.get(image_format, "image/png"), encoded
@@ -166,8 +172,8 @@ def _jpeg(image: Image.Image) -> bytes:
 
 
 def pairs(
-    first: Sequence[Looks | None], second: Sequence[Looks | None]
-) -> Iterator[tuple[Looks, Looks]]:
+    first: Sequence[ImageStatistics | None], second: Sequence[ImageStatistics | None]
+) -> Iterator[tuple[ImageStatistics, ImageStatistics]]:
     """Those of which both are there."""
     for one, other in zip(first, second, strict=True):
         if one is not None and other is not None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 import texgen
-from texgen.core.text import count_of, size_text
+from texgen.core.text import format_bytes, pluralize
 from texgen.dataset.index import Index, ManifestFile, ShardFile
 from texgen.report.figures import Figures
 from texgen.report.html.markup import (
@@ -20,7 +20,7 @@ from texgen.report.html.markup import (
     table,
     text,
 )
-from texgen.report.tally import Tally
+from texgen.report.tally import ManifestTally
 
 _FILES = 40
 _CLASSES = 1000
@@ -53,7 +53,7 @@ def counts(figures: Figures) -> str:
 
 
 def _amount(name: str) -> Callable[[int], int | Number]:
-    return (lambda size: Number(size_text(size))) if name.startswith("bytes") else int
+    return (lambda size: Number(format_bytes(size))) if name.startswith("bytes") else int
 
 
 def _classes(index: Index) -> Iterator[str]:
@@ -68,25 +68,25 @@ def _classes(index: Index) -> Iterator[str]:
         yield details(head, f'<p class="names">{shown}</p>')
 
 
-def failures(tally: Tally) -> str:
+def failures(tally: ManifestTally) -> str:
     """What could not be made, and why."""
     failed = sum(tally.failures.values())
     if not failed:
-        words = f"None of the {count_of(tally.rows, 'row')} failed."
+        words = f"None of the {pluralize(tally.rows, 'row')} failed."
         return section("failures", "Failures", [paragraph(words)])
     share = failed / max(1, tally.rows)
     words = (
-        f"{failed:,} of {count_of(tally.rows, 'row')} failed, {100 * share:.2f} %. The build's "
+        f"{failed:,} of {pluralize(tally.rows, 'row')} failed, {100 * share:.2f} %. The build's "
         "log, <code>_build/logs/build.log</code>, says more of each."
     )
     reasons = []
     for reason, count in tally.failures.most_common(_REASONS):
         # Split and key are apart, so that a key can be copied to `texgen inspect`.
         keys = ", ".join(f"{text(s)} <code>{text(k)}</code>" for s, k in tally.examples[reason])
-        part = f"{count_of(count, 'row')}, {100 * count / failed:.1f} %"
+        part = f"{pluralize(count, 'row')}, {100 * count / failed:.1f} %"
         reasons.append(f"<li><strong>{text(reason)}</strong><br>{part}; for example {keys}</li>")
     if (more := len(tally.failures) - _REASONS) > 0:
-        reasons.append(f"<li>and {count_of(more, 'other reason')}; the manifest has them all</li>")
+        reasons.append(f"<li>and {pluralize(more, 'other reason')}; the manifest has them all</li>")
     listed = f'<ul class="reasons">{"".join(reasons)}</ul>'
     return section("failures", "Failures", [paragraph(words), listed])
 
@@ -123,7 +123,7 @@ def _files(name: str, files: list[ManifestFile | ShardFile]) -> str:
         holds = file.rows if isinstance(file, ManifestFile) else file.samples
         rows.append([file.path, file.bytes, holds, file.sha256[:16]])
     head = ("file", "bytes", "rows or samples", "SHA-256 begins")
-    total = size_text(sum(file.bytes for file in files))
+    total = format_bytes(sum(file.bytes for file in files))
     title = f"Files of {text(name)}: {len(files):,}, {total}"
     body = table(title, head, rows)
     if len(files) > _FILES:

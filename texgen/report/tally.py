@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from texgen.core.keys import photograph_key
+from texgen.core.keys import image_key_of
 from texgen.report.position_test import Positions
 
 # pyarrow ships no types.
@@ -30,7 +30,7 @@ _REASONS = 200
 
 
 @dataclass
-class Tally:
+class ManifestTally:
     """Counts over the rows of a data set; its memory does not grow with them.
 
     Attributes:
@@ -71,14 +71,14 @@ class Tally:
             self.failures[reason] += 1
             kept = self.examples.setdefault(reason, [])
             # The textures of one photograph mostly fail for one reason.
-            image = (split, photograph_key(key))
+            image = (split, image_key_of(key))
             if len(kept) < EXAMPLES and image not in kept:
                 kept.append(image)
 
 
-def tally(batches: Iterable[tuple[str, ArrowBatch]]) -> Tally:
+def tally(batches: Iterable[tuple[str, ArrowBatch]]) -> ManifestTally:
     """The tally of all ``batches``, each with the name of its split."""
-    counts = Tally()
+    counts = ManifestTally()
     for split, batch in batches:
         counts.add(split, batch)
     return counts

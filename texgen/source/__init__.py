@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from texgen.core.errors import ConfigError
 from texgen.source.base import (
-    CHOICES,
     KEYS,
     LAYOUTS,
+    SOURCE_OPTIONS,
     SPLIT_NAMES,
     SRC_FORMATS,
-    Problem,
+    OnError,
     Source,
     SourceSpec,
     SplitListing,
-    throw,
+    raise_error,
 )
 from texgen.source.detect import EXPECTED, find_format
 from texgen.source.folder.source import FolderSource
@@ -24,29 +24,29 @@ from texgen.source.tar.webdataset import WebDatasetSource
 
 __all__ = [
     "BUILT_IN_CLASSES",
-    "CHOICES",
     "EXPECTED",
     "KEYS",
     "LAYOUTS",
+    "SOURCE_OPTIONS",
     "SPLIT_NAMES",
     "SRC_FORMATS",
     "FolderSource",
     "IlsvrcSource",
+    "OnError",
     "ParquetSource",
-    "Problem",
     "Source",
     "SourceSpec",
     "SplitListing",
     "WebDatasetSource",
     "find_format",
     "open_source",
+    "raise_error",
     "read_classes",
     "read_labels",
-    "throw",
 ]
 
 
-def open_source(spec: SourceSpec, problem: Problem = throw) -> Source:
+def open_source(spec: SourceSpec, problem: OnError = raise_error) -> Source:
     """Opens the source that ``spec`` names.
 
     Args:

@@ -38,7 +38,7 @@ LAYOUTS = ("auto", "splits", "classes", "flat")
 KEYS = ("name", "file")
 """What keys of photographs in archives are made of: their own names, or archive and place."""
 
-CHOICES = ("layout", "keys", "image_field", "label_field")
+SOURCE_OPTIONS = ("layout", "keys", "image_field", "label_field")
 """Fields of `SourceSpec` that say how SRC is read."""
 
 NO_LABELS = "none"
@@ -49,11 +49,11 @@ MAX_FILE_BYTES = 1 << 30
 
 _LIKE_A_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
-Problem = Callable[[SourceError], None]
+OnError = Callable[[SourceError], None]
 """Called with each thing in a listing that a build would end at."""
 
 
-def throw(error: SourceError) -> None:
+def raise_error(error: SourceError) -> None:
     """Raises what it is called with: how a build takes problems."""
     raise error
 
@@ -107,7 +107,7 @@ class SourceSpec:
     def choices(self) -> dict[str, str]:
         """How SRC is read where that is not as usual: what `SourceSpec.of_card` takes again."""
         usual = SourceSpec("")
-        given = {name: getattr(self, name) for name in CHOICES}
+        given = {name: getattr(self, name) for name in SOURCE_OPTIONS}
         return {name: v for name, v in given.items() if v != getattr(usual, name)}
 
     @classmethod
@@ -133,7 +133,7 @@ class SourceSpec:
         fitting: dict[str, Any] = {
             name: value
             for name, value in known.items()
-            if name in CHOICES and isinstance(value, str)
+            if name in SOURCE_OPTIONS and isinstance(value, str)
         }
         selected = tuple(splits) if len(splits) == 1 else ()
         return cls(location, selected, endpoint=endpoint, **fitting)
@@ -236,7 +236,7 @@ def check_selected(selected: tuple[str, ...], present: Iterable[str]) -> None:
 
 def in_label_order(names: Iterable[bytes]) -> list[str]:
     """Class names as people see them, sorted as text, as ImageFolder sorts, not as keys."""
-    return [shown(name) for name in sorted(names, key=os.fsdecode)]
+    return [displayable(name) for name in sorted(names, key=os.fsdecode)]
 
 
 def is_image_name(name: bytes) -> bool:
@@ -244,7 +244,7 @@ def is_image_name(name: bytes) -> bool:
     return name.lower().endswith(EXTENSIONS)
 
 
-def shown(path: bytes) -> str:
+def displayable(path: bytes) -> str:
     r"""For people and Parquet, which hold UTF-8 only; `ImageEntry.locator` keeps the bytes.
 
     Bytes that are not UTF-8 become ``\xNN``, and so does the backslash of a name that

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.source.archive.patterns import is_pattern
 from texgen.source.base import ARCHIVES, is_image_name
-from texgen.source.folder.contents import Looks, by_extension, join
+from texgen.source.folder.contents import FolderCache, by_extension, join
 from texgen.source.folder.layout import snapshot_of
 from texgen.source.packed import packed, refuse_packed_tars
 from texgen.source.parquet.file import MAGIC
@@ -78,7 +78,7 @@ def _of_file(file: RangeFile, location: str) -> str:
 
 
 def _of_folder(files: FileSystem, location: str) -> str:
-    looks = Looks(files, location)
+    looks = FolderCache(files, location)
     start, _ = snapshot_of(looks, location)
     top = looks.look(start, whole=True)
     splits = [join(start, name) for names in top.splits().values() for name in names]
@@ -109,12 +109,12 @@ def _of_folder(files: FileSystem, location: str) -> str:
     found_files = Counter(Path(name).suffix or "extensionless" for name in top.files)
     most = by_extension(found_files, 3)
     message = (
-        f"--src {location}: {count_of(len(top.files), 'file')} ({most}) and no image; {EXPECTED}"
+        f"--src {location}: {pluralize(len(top.files), 'file')} ({most}) and no image; {EXPECTED}"
     )
     raise SourceError(message)
 
 
-def _kinds(looks: Looks, start: str) -> set[str]:
+def _kinds(looks: FolderCache, start: str) -> set[str]:
     """What archives below SRC are; tars with Parquet files of their names are img2dataset's."""
     names = [
         join(path, name)
@@ -133,7 +133,7 @@ def _refuse_class_tars(location: str, names: list[str]) -> None:
     found = [name for name in names if re.fullmatch(CLASS_TAR, os.fsencode(name))]
     if found:
         message = (
-            f"--src {location}: {count_of(len(found), 'class tar')} such as {found[0]}; keep "
+            f"--src {location}: {pluralize(len(found), 'class tar')} such as {found[0]}; keep "
             f"{TRAIN} as it is, unpack each into a folder of its name, or read them as they are "
             "by --src-format webdataset"
         )

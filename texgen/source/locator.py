@@ -7,7 +7,7 @@ import re
 import struct
 from typing import NamedTuple
 
-from texgen.source.base import shown
+from texgen.source.base import displayable
 
 _BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _FIXED = struct.Struct("<QQI")
@@ -31,7 +31,7 @@ class Locator(NamedTuple):
     @property
     def archive(self) -> str:
         """Its path for people."""
-        return shown(os.fsencode(self.path))
+        return displayable(os.fsencode(self.path))
 
     def encode(self) -> bytes:
         """As bytes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 
 _ALONE = "compressed, so that no part can be read alone; decompress it with"
 _MAGIC = {
@@ -32,7 +32,7 @@ def refuse_packed_tars(location: str, names: Iterable[str]) -> None:
     names = list(names)
     if arrow := sorted(name for name in names if name.endswith(".arrow")):
         message = (
-            f"--src {location}: {count_of(len(arrow), 'Arrow file')} such as {arrow[0]}, as "
+            f"--src {location}: {pluralize(len(arrow), 'Arrow file')} such as {arrow[0]}, as "
             "Dataset.save_to_disk writes them; write Parquet instead: "
             "datasets.load_from_disk(…).to_parquet(…), a file for each split"
         )
@@ -40,7 +40,7 @@ def refuse_packed_tars(location: str, names: Iterable[str]) -> None:
     found = sorted(name for name in names if name.endswith(PACKED_TARS))
     if found:
         message = (
-            f"--src {location}: {count_of(len(found), 'compressed tar')} such as {found[0]}, of "
+            f"--src {location}: {pluralize(len(found), 'compressed tar')} such as {found[0]}, of "
             "which no part can be read alone; decompress them first"
         )
         raise SourceError(message)

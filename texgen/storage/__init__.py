@@ -35,7 +35,7 @@ class Sink(Protocol):
     beat_s: float
     parallel: int
 
-    def foreign(self) -> str | None:
+    def first_unknown_file(self) -> str | None:
         """Name of a file in a place that no build has written to yet, or None."""
         ...
 
@@ -47,7 +47,7 @@ class Sink(Protocol):
         """
         ...
 
-    def finishing(self) -> AbstractContextManager[None]:
+    def finish_lock(self) -> AbstractContextManager[None]:
         """Held by one part at a time, which the others wait for."""
         ...
 
@@ -111,7 +111,7 @@ class Sink(Protocol):
         """A local file for the build's log, or None where there is none."""
         ...
 
-    def keep_log(self) -> None:
+    def upload_log(self) -> None:
         """Brings the closed log to OUT, if it is not there; raises nothing."""
         ...
 

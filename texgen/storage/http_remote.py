@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote
 import urllib3
 
 from texgen.core.errors import ConfigError
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 from texgen.storage.network.causes import of_proxy
 from texgen.storage.network.proxies import shown
 from texgen.storage.network.requests import Answer, NoAnswerError, Web
@@ -125,7 +125,8 @@ def _is_packed(response: urllib3.BaseHTTPResponse, name: str) -> bool:
         return False
     if coding in urllib3.HTTPResponse.CONTENT_DECODERS:
         return True
-    message = f"{name}: the server compresses it with {plain(coding)}; turn that off for the folder"
+    how = escape_unprintable(coding)
+    message = f"{name}: the server compresses it with {how}; turn that off for the folder"
     raise RemoteError(message, again=False)
 
 

@@ -47,8 +47,8 @@ class LocalSink:
         self._root = root
         self._part = part
 
-    def foreign(self) -> str | None:
-        """See `Sink.foreign`."""
+    def first_unknown_file(self) -> str | None:
+        """See `Sink.first_unknown_file`."""
         build = self._root / "_build"
         with storage_errors("look into", self._root):
             if not self._root.is_dir():
@@ -77,8 +77,8 @@ class LocalSink:
             yield
 
     @contextlib.contextmanager
-    def finishing(self) -> Iterator[None]:
-        """See `Sink.finishing`."""
+    def finish_lock(self) -> Iterator[None]:
+        """See `Sink.finish_lock`."""
         with self._locked("lock.finish", fcntl.LOCK_EX):
             yield
 
@@ -219,8 +219,8 @@ class LocalSink:
             folder.mkdir(parents=True, exist_ok=True)
         return folder / (f"build.{self._part.name}.log" if self._part else "build.log")
 
-    def keep_log(self) -> None:
-        """See `Sink.keep_log`."""
+    def upload_log(self) -> None:
+        """See `Sink.upload_log`."""
 
     def free_scratch_bytes(self) -> int | None:
         """See `Sink.free_scratch_bytes`."""

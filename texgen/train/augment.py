@@ -43,7 +43,7 @@ class Augmentation:
     grey: float = 0.2
     blur: float = 0.5
 
-    def draw(self, rng: random.Random) -> View:
+    def draw(self, rng: random.Random) -> ViewParameters:
         """The parameters of one view."""
         shapes = [
             (rng.uniform(*self.scale), math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3))))
@@ -59,11 +59,11 @@ class Augmentation:
             jitter = tuple((which, (*drawn, rng.uniform(-hue, hue))[which]) for which in order)
         grey = rng.random() < self.grey
         radius = rng.uniform(0.1, 2.0) if rng.random() < self.blur else 0.0
-        return View(self.size, tuple(shapes), place, flipped, jitter, grey, radius)
+        return ViewParameters(self.size, tuple(shapes), place, flipped, jitter, grey, radius)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ViewParameters:
     """The parameters of a view, for any number of images.
 
     Attributes:

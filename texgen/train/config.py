@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from texgen.core.errors import ConfigError
-from texgen.source import CHOICES, KEYS, LAYOUTS
+from texgen.source import KEYS, LAYOUTS, SOURCE_OPTIONS
 from texgen.train.checks import check_config
 
 METHODS = ("moco", "simclr", "byol")
@@ -81,7 +81,7 @@ class TrainConfig:
     @property
     def how_read(self) -> dict[str, Any]:
         """How ``src`` is read, as `texgen.source.SourceSpec` names it."""
-        return {"format": self.src_format, **{name: getattr(self, name) for name in CHOICES}}
+        return {"format": self.src_format, **{name: getattr(self, name) for name in SOURCE_OPTIONS}}
 
     @property
     def embedding(self) -> int:
@@ -104,7 +104,7 @@ class TrainConfig:
 
 FREE = frozenset(
     {"src", "src_format", "out", "textures", "workers", "log_every", "checkpoint_every", "keep"}
-    | {"device", "compile", "max_steps", "rank_timeout", *CHOICES}
+    | {"device", "compile", "max_steps", "rank_timeout", *SOURCE_OPTIONS}
 )
 """May differ from a checkpoint's: they decide where and how fast, not what comes out."""
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.train.augment import Augmentation
 from texgen.train.config import TrainConfig
-from texgen.train.distributed import world
-from texgen.train.images import open_photographs
-from texgen.train.loader import LoaderSpec, make_loader, whole
+from texgen.train.distributed import rank_and_world_size
+from texgen.train.images import open_images
+from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
 from texgen.train.negatives import (
     Negatives,
     PatchNegatives,
@@ -28,7 +28,7 @@ from texgen.train.negatives import (
     check_textures,
     open_textures,
 )
-from texgen.train.pairs import Draws, Pairs, Sample, StreamedPairs
+from texgen.train.pairs import ContrastiveDataset, EpochSampler, Sample, StreamedPairs
 
 
 class Data:
@@ -50,7 +50,7 @@ class Data:
 
     def __init__(self, config: TrainConfig, ns_views: int) -> None:
         self._config = config
-        photographs = open_photographs(config.src, config.split, config.how_read)
+        photographs = open_images(config.src, config.split, config.how_read)
         positions = np.arange(len(photographs.keys))
         self.without_texture = 0
         negatives: Negatives | None = None
@@ -67,23 +67,25 @@ class Data:
             )
         self._photographs = photographs
         self.photographs_sha256 = _sha256(photographs.keys.take(pa.array(positions)))
-        _, ranks = world()
+        _, ranks = rank_and_world_size()
         if config.batch_size % (ranks * config.accumulate):
             message = (
                 f"--batch-size {config.batch_size} is not a multiple of "
-                f"{count_of(ranks, 'rank')} x {count_of(config.accumulate, 'accumulated part')}"
+                f"{pluralize(ranks, 'rank')} x {pluralize(config.accumulate, 'accumulated part')}"
             )
             raise ConfigError(message)
         if config.batch_size // (ranks * config.accumulate) < 2:
             message = (
                 f"--batch-size {config.batch_size}: leaves 1 image for each of "
-                f"{count_of(ranks, 'rank')}, and batch statistics need 2; take "
+                f"{pluralize(ranks, 'rank')}, and batch statistics need 2; take "
                 f"{2 * ranks * config.accumulate} or more"
             )
             raise ConfigError(message)
-        self.draws = Draws(positions, config.batch_size, config.seed)
+        self.draws = EpochSampler(positions, config.batch_size, config.seed)
         augmentation = augmentation_of(config)
-        self._pairs = Pairs(photographs, augmentation, negatives, ns_views, config.seed)
+        self._pairs = ContrastiveDataset(
+            photographs, augmentation, negatives, ns_views, config.seed
+        )
         self._spec = _loader_spec(config, ns_views)
         # Before the run has begun, and not at its first batch.
         self._spec.ahead()
@@ -94,7 +96,7 @@ class Data:
         self.draws.begin(epoch, steps)
         if self._loader is None:
             self._loader = self._make_loader(epoch * self.draws.steps + steps)
-        yield from whole(self._loader)
+        yield from raise_sample_errors(self._loader)
 
     def _make_loader(self, begin: int) -> DataLoader[Sample]:
         config = self._config
@@ -110,7 +112,7 @@ class Data:
 
 def _loader_spec(config: TrainConfig, ns_views: int) -> LoaderSpec:
     views = 2 + (ns_views * config.num_negatives if config.negatives != "none" else 0)
-    rank, ranks = world()
+    rank, ranks = rank_and_world_size()
     return LoaderSpec(
         config.workers,
         config.batch_size // (ranks * config.accumulate),

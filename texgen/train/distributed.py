@@ -9,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-def world() -> tuple[int, int]:
+def rank_and_world_size() -> tuple[int, int]:
     """This process's rank, and the number of ranks."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
@@ -25,7 +25,7 @@ def gather(tensor: Tensor) -> Tensor:
     Returns:
         (ranks N, …).
     """
-    _, ranks = world()
+    _, ranks = rank_and_world_size()
     if ranks == 1:
         return tensor.detach()
     parts = [torch.empty_like(tensor) for _ in range(ranks)]
@@ -35,7 +35,7 @@ def gather(tensor: Tensor) -> Tensor:
 
 def gather_with_gradient(tensor: Tensor) -> Tensor:
     """As `gather`; gradients go back to the rank that each row is of."""
-    _, ranks = world()
+    _, ranks = rank_and_world_size()
     if ranks == 1:
         return tensor
     gathered: Tensor = _Gather.apply(tensor)
@@ -53,13 +53,13 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401 - torch's signature
         total = gradients[0].contiguous().clone()
         dist.all_reduce(total)
-        rank, ranks = world()
+        rank, ranks = rank_and_world_size()
         return total.chunk(ranks)[rank]
 
 
 def mean_over_ranks(tensor: Tensor) -> Tensor:
     """The mean of all ranks' values, without gradient."""
-    _, ranks = world()
+    _, ranks = rank_and_world_size()
     tensor = tensor.detach().clone()
     if ranks > 1:
         dist.all_reduce(tensor)
@@ -78,7 +78,7 @@ class Shuffle:
     """
 
     def __init__(self, count: int, device: torch.device) -> None:
-        self._rank, ranks = world()
+        self._rank, ranks = rank_and_world_size()
         self._count = count
         self._order = torch.randperm(count * ranks, device=device)
         if ranks > 1:

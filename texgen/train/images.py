@@ -25,7 +25,7 @@ STL10_PARTS = {"train": ("unlabeled", "train"), "val": ("test",), "test": ("test
 """Files of each split; pretraining takes photographs with labels as well as those without."""
 
 
-class Photographs(Protocol):
+class ImageSet(Protocol):
     """Photographs by position, in key order.
 
     Attributes:
@@ -76,7 +76,7 @@ class SourcePhotographs:
         self.labels = table["label"].to_numpy()
 
     def image(self, position: int) -> Image.Image:
-        """See `Photographs.image`."""
+        """See `ImageSet.image`."""
         source = self._sources[position].as_py()
         entry = ImageEntry(
             key=self.keys[position].as_py(),
@@ -150,7 +150,7 @@ class Stl10:
         self.classes = tuple(listed.read_text().split()) if listed.is_file() else ()
 
     def image(self, position: int) -> Image.Image:
-        """See `Photographs.image`."""
+        """See `ImageSet.image`."""
         part = int(np.searchsorted(self._ends, position, side="right"))
         first = int(self._ends[part - 1]) if part else 0
         # Channels first, and each channel by columns.
@@ -196,7 +196,7 @@ def has_splits(location: str, how: Mapping[str, Any] = _AS_USUAL) -> bool:
     return len(open_source(SourceSpec(location, (), **how)).splits()) > 1
 
 
-def open_photographs(location: str, split: str, how: Mapping[str, Any] = _AS_USUAL) -> Photographs:
+def open_images(location: str, split: str, how: Mapping[str, Any] = _AS_USUAL) -> ImageSet:
     """The photographs of a split of SRC.
 
     Args:

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from texgen.core import signals
 from texgen.core.errors import ConfigError, TexgenError
-from texgen.core.text import count_of, size_text
+from texgen.core.text import format_bytes, pluralize
 from texgen.train.loader_errors import (
     ENLARGE,
     SHARED_MEMORY,
@@ -31,7 +31,7 @@ from texgen.train.loader_errors import (
     loader_error,
     reports,
 )
-from texgen.train.pairs import Draw, Sample
+from texgen.train.pairs import EpochPosition, Sample
 
 _AHEAD = 2
 """Batches that a process makes ahead, where shared memory has room: torch's own number."""
@@ -88,10 +88,10 @@ class LoaderSpec:
                 return ahead
         fits = free // (ranks * batch) - self.held
         message = (
-            f"{SHARED_MEMORY} is too small: {count_of(self.workers, 'loader process')}"
+            f"{SHARED_MEMORY} is too small: {pluralize(self.workers, 'loader process')}"
             f"{f' of each of {ranks} ranks' if ranks > 1 else ''} need "
-            f"{size_text(ranks * batch * (self.workers + self.held))} there for batches of "
-            f"{self.batch}, and {size_text(free)} are free; {ENLARGE}"
+            f"{format_bytes(ranks * batch * (self.workers + self.held))} there for batches of "
+            f"{self.batch}, and {format_bytes(free)} are free; {ENLARGE}"
             f"{f'; --workers {fits} fits' if fits > 0 else ''}"
         )
         raise ConfigError(message)
@@ -100,7 +100,7 @@ class LoaderSpec:
 def make_loader(
     data: Dataset[Sample],
     spec: LoaderSpec,
-    order: Sampler[Draw] | Sequence[Draw] | None = None,
+    order: Sampler[EpochPosition] | Sequence[EpochPosition] | None = None,
     *,
     again: bool = False,
 ) -> DataLoader[Sample]:
@@ -142,7 +142,7 @@ def make_loader(
     )
 
 
-def whole(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]:
+def raise_sample_errors(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]:
     """The batches of a loader.
 
     Raises:
@@ -156,11 +156,11 @@ def whole(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]:
 
 def collate(samples: list[Sample]) -> Sample:
     """A batch, or the first error among its samples."""
-    whole = [sample for sample in samples if not isinstance(sample, TexgenError)]
-    if len(whole) < len(samples):
+    raise_sample_errors = [sample for sample in samples if not isinstance(sample, TexgenError)]
+    if len(raise_sample_errors) < len(samples):
         return next(sample for sample in samples if isinstance(sample, TexgenError))
     try:
-        batch: dict[str, Tensor] = default_collate(whole)
+        batch: dict[str, Tensor] = default_collate(raise_sample_errors)
     except (RuntimeError, OSError, MemoryError) as error:
         # In a loader process batches are made in shared memory.
         if (found := loader_error(error)) is None:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from texgen.core.errors import TexgenError
-from texgen.core.text import size_text
+from texgen.core.text import format_bytes
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where shm_open has its files, not a temporary one
 ENLARGE = (
@@ -122,7 +122,7 @@ def loader_failures() -> Iterator[None]:
         raise
 
 
-def handed_on(error: TexgenError | MemoryError | OSError) -> TexgenError:
+def as_sample_error(error: TexgenError | MemoryError | OSError) -> TexgenError:
     """An error as it is handed on in the place of a sample: torch would make a text of it.
 
     Raises:
@@ -171,4 +171,4 @@ def free_shared_memory() -> int | None:
 
 def _free() -> str:
     free = free_shared_memory()
-    return "" if free is None else f" ({size_text(free)} are free now)"
+    return "" if free is None else f" ({format_bytes(free)} are free now)"

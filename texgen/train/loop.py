@@ -21,17 +21,17 @@ from texgen.core.errors import ConfigError, InterruptedBuildError, StorageError,
 from texgen.train.checkpoint import checkpoints, load_checkpoint, save_checkpoint, whole_checkpoint
 from texgen.train.config import TrainConfig, check_same
 from texgen.train.data import Data
-from texgen.train.distributed import mean_over_ranks, world
+from texgen.train.distributed import mean_over_ranks, rank_and_world_size
 from texgen.train.loader_errors import loader_failures
 from texgen.train.metrics import Metrics, read_metrics
 from texgen.train.models import make_method
 from texgen.train.optim import cosine, make_optimizer
 from texgen.train.rank_environment import ranks_of
 from texgen.train.rendezvous import Say, lost_ranks
-from texgen.train.run_dir import CONFIG, claimed
+from texgen.train.run_dir import CONFIG, lock_run_dir
 from texgen.train.runtime import Clock, Stop, joined
 
-Tell = Callable[[int, int, dict[str, float]], None]
+OnStep = Callable[[int, int, dict[str, float]], None]
 """Called with steps done, steps in all, and the last row of metrics."""
 
 
@@ -58,7 +58,7 @@ class Summary:
 
 def train(
     config: TrainConfig,
-    tell: Tell = lambda done, steps, row: None,
+    tell: OnStep = lambda done, steps, row: None,
     say: Say = lambda line: None,
 ) -> Summary:
     """Trains, or goes on from the last checkpoint in ``config.out``.
@@ -82,8 +82,8 @@ def train(
         joined(ranks, config.device, config.rank_timeout, say) as device,
         contextlib.ExitStack() as stack,
     ):
-        if world()[0] == 0:
-            stack.enter_context(claimed(config))
+        if rank_and_world_size()[0] == 0:
+            stack.enter_context(lock_run_dir(config))
         stack.enter_context(lost_ranks(lambda: _again(Path(config.out))))
         stack.enter_context(loader_failures())
         stack.enter_context(_full_disk(config.out))
@@ -134,12 +134,12 @@ class _Run:
         if config.compile:
             self.method.encoder.compile()
         self.module: nn.Module = self.method
-        if world()[1] > 1:
+        if rank_and_world_size()[1] > 1:
             ids = [device.index] if device.type == "cuda" else None
             self.module = nn.parallel.DistributedDataParallel(self.method, ids)
 
-    def go(self, tell: Tell, say: Say) -> Summary:
-        first = world()[0] == 0
+    def go(self, tell: OnStep, say: Say) -> Summary:
+        first = rank_and_world_size()[0] == 0
         # Of a run that is complete already.
         row: dict[str, float] = (read_metrics(self.folder) or [{}])[-1]
         stopped = Stop(say)
@@ -157,7 +157,7 @@ class _Run:
                         metrics.add(row)
                         tell(self.step, self.end, row)
                     self._check(row["loss"])
-                if self._due(self.config.log_every) or world()[1] == 1:
+                if self._due(self.config.log_every) or rank_and_world_size()[1] == 1:
                     # Ranks must agree on it, for which they would wait at each step.
                     self._heed(stopped)
                 if self._due(self.config.checkpoint_every * self.epoch_steps):
@@ -175,7 +175,7 @@ class _Run:
         """Saves and ends where any rank was told to stop."""
         # All know it at the same step, so none waits for another in vain.
         told = torch.tensor(float(stopped.number))
-        if (mean_over_ranks(told.to(self.device)) if world()[1] > 1 else told) > 0:
+        if (mean_over_ranks(told.to(self.device)) if rank_and_world_size()[1] > 1 else told) > 0:
             self._save()
             raise InterruptedBuildError(
                 f"stopped after step {self.step}; the same command goes on from there",
@@ -243,7 +243,7 @@ class _Run:
             raise DivergedError(message)
 
     def _save(self) -> None:
-        if world()[0] == 0:
+        if rank_and_world_size()[0] == 0:
             state = {
                 "config": json.dumps(self.config.to_dict()),
                 "step": self.step,
@@ -254,7 +254,7 @@ class _Run:
                 "cuda_rng": torch.cuda.get_rng_state() if self.device.type == "cuda" else None,
             }
             save_checkpoint(self.folder, self.step, state, self.config.keep)
-        if world()[1] > 1:
+        if rank_and_world_size()[1] > 1:
             dist.barrier()
 
     def _resume(self) -> None:
@@ -263,7 +263,7 @@ class _Run:
             self._restore(found[-1])
         config = self.folder / CONFIG
         # Once it is known to be the run's.
-        if world()[0] == 0 and not (found and config.exists()):
+        if rank_and_world_size()[0] == 0 and not (found and config.exists()):
             config.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
 
     def _restore(self, checkpoint: Path) -> None:

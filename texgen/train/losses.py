@@ -38,11 +38,11 @@ def contrastive_logits(
     Raises:
         ValueError: If the temperature is not positive, or shapes do not fit.
     """
-    query, positive, negatives = map(widened, (query, positive, negatives))
+    query, positive, negatives = map(upcast, (query, positive, negatives))
     with _no_autocast(query):
         columns = [(query * positive).sum(1, keepdim=True), query @ negatives.T]
         if nonsemantic is not None:
-            columns.append(alpha * own_cosines(query, nonsemantic))
+            columns.append(alpha * per_sample_cosines(query, nonsemantic))
         return torch.cat(columns, 1) / _checked(temperature)
 
 
@@ -83,8 +83,8 @@ def pair_logits(
     Raises:
         ValueError: If the temperature is not positive, or shapes do not fit.
     """
-    queries, positives = widened(torch.cat([first, second])), widened(torch.cat([second, first]))
-    everything = widened(torch.cat(others or (first, second)))
+    queries, positives = upcast(torch.cat([first, second])), upcast(torch.cat([second, first]))
+    everything = upcast(torch.cat(others or (first, second)))
     count, total = len(first), len(everything) // 2
     image = torch.arange(count, device=queries.device).repeat(2) + offset
     own = torch.arange(2 * total, device=queries.device) % total == image[:, None]
@@ -95,7 +95,7 @@ def pair_logits(
             cosines[~own].view(2 * count, 2 * total - 2),
         ]
         if nonsemantic is not None:
-            columns.append(alpha * own_cosines(queries, torch.cat(nonsemantic.unbind(1))))
+            columns.append(alpha * per_sample_cosines(queries, torch.cat(nonsemantic.unbind(1))))
         return torch.cat(columns, 1) / _checked(temperature)
 
 
@@ -117,11 +117,11 @@ def byol_loss(
         nonsemantic: (N, M, C), of the target projector, z_ns; None gives BYOL's loss.
         alpha: Weight of the NS term.
     """
-    prediction = widened(prediction)
+    prediction = upcast(prediction)
     with _no_autocast(prediction):
-        loss = 2 - 2 * (prediction * widened(positive)).sum(1)
+        loss = 2 - 2 * (prediction * upcast(positive)).sum(1)
         if nonsemantic is not None:
-            loss = loss - alpha * (2 - 2 * own_cosines(prediction, nonsemantic)).mean(1)
+            loss = loss - alpha * (2 - 2 * per_sample_cosines(prediction, nonsemantic)).mean(1)
         return loss.mean()
 
 
@@ -140,19 +140,19 @@ def nonsemantic_share(logits: Tensor, number: int) -> Tensor:
     return logits.softmax(1)[:, -number:].sum(1).mean()
 
 
-def widened(embeddings: Tensor) -> Tensor:
+def upcast(embeddings: Tensor) -> Tensor:
     """The same numbers in 32 bits at least."""
     narrow = embeddings.dtype in (torch.float16, torch.bfloat16)
     return embeddings.float() if narrow else embeddings
 
 
-def own_cosines(queries: Tensor, nonsemantic: Tensor) -> Tensor:
+def per_sample_cosines(queries: Tensor, nonsemantic: Tensor) -> Tensor:
     """(N, C) and (N, M, C) to (N, M)."""
     if nonsemantic.ndim != 3 or len(nonsemantic) != len(queries):
         # Einsum would take one image's NS for all.
         message = f"NS of shape {tuple(nonsemantic.shape)} for {len(queries)} queries"
         raise ValueError(message)
-    return torch.einsum("nc,nmc->nm", queries, widened(nonsemantic))
+    return torch.einsum("nc,nmc->nm", queries, upcast(nonsemantic))
 
 
 def _no_autocast(tensor: Tensor) -> torch.autocast:

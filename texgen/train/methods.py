@@ -16,17 +16,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from texgen.core.errors import ConfigError
-from texgen.train.distributed import Shuffle, gather, gather_with_gradient, world
+from texgen.train.distributed import Shuffle, gather, gather_with_gradient, rank_and_world_size
 from texgen.train.losses import (
     byol_loss,
     contrastive_logits,
     contrastive_loss,
     nonsemantic_share,
-    own_cosines,
     pair_logits,
-    widened,
+    per_sample_cosines,
+    upcast,
 )
-from texgen.train.networks import follow, mlp, untracked
+from texgen.train.networks import ema_update, mlp, without_bn_tracking
 
 Embed = Callable[[Tensor], Tensor]
 
@@ -100,7 +100,7 @@ class MoCo(Method):
 
     def begin_step(self, progress: float) -> None:
         """The key encoder follows; it is the same throughout a step."""
-        follow(self.key_encoder, self.encoder, self.momentum)
+        ema_update(self.key_encoder, self.encoder, self.momentum)
 
     def forward(
         self, first: Tensor, second: Tensor, nonsemantic: Tensor | None
@@ -116,7 +116,7 @@ class MoCo(Method):
         self._enqueue(gather(key))
         return {
             "loss": contrastive_loss(logits),
-            **looks(logits, ns, self.temperature, self.alpha),
+            **logit_metrics(logits, ns, self.temperature, self.alpha),
         }
 
     def _shuffled(self, images: Tensor) -> Tensor:
@@ -158,7 +158,7 @@ class SimCLR(Method):
         """See `Method.forward`."""
         z_first, z_second = embed(self.encoder, first), embed(self.encoder, second)
         ns = embed_views(self.encoder, nonsemantic)
-        rank, _ = world()
+        rank, _ = rank_and_world_size()
         logits = pair_logits(
             z_first,
             z_second,
@@ -170,7 +170,7 @@ class SimCLR(Method):
         )
         return {
             "loss": contrastive_loss(logits),
-            **looks(logits, ns, self.temperature, self.alpha),
+            **logit_metrics(logits, ns, self.temperature, self.alpha),
         }
 
 
@@ -205,14 +205,14 @@ class BYOL(Method):
     def begin_step(self, progress: float) -> None:
         """The target follows."""
         momentum = 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
-        follow(self.target, self.encoder, momentum)
+        ema_update(self.target, self.encoder, momentum)
 
     def forward(
         self, first: Tensor, second: Tensor, nonsemantic: Tensor | None
     ) -> dict[str, Tensor]:
         """See `Method.forward`."""
         predictions = [
-            F.normalize(widened(self.predictor(self.encoder(view))), dim=1)
+            F.normalize(upcast(self.predictor(self.encoder(view))), dim=1)
             for view in (first, second)
         ]
         with torch.no_grad():
@@ -225,7 +225,7 @@ class BYOL(Method):
         ]
         seen = {"positive": (predictions[0] * targets[0]).sum(1).mean().detach()}
         if ns is not None:
-            seen["nonsemantic"] = own_cosines(predictions[0], ns[:, 0]).mean().detach()
+            seen["nonsemantic"] = per_sample_cosines(predictions[0], ns[:, 0]).mean().detach()
         return {"loss": losses[0] + losses[1], **seen}
 
 
@@ -236,7 +236,7 @@ def frozen_copy(encoder: nn.Module) -> nn.Module:
 
 def embed(encoder: nn.Module, images: Tensor) -> Tensor:
     """(N, 3, H, W) to (N, C) of unit length, in 32 bits at least."""
-    return F.normalize(widened(encoder(images)), dim=1)
+    return F.normalize(upcast(encoder(images)), dim=1)
 
 
 def embed_sets(embed_batch: Embed, images: Tensor) -> Tensor:
@@ -249,13 +249,15 @@ def embed_views(encoder: nn.Module, images: Tensor | None) -> Tensor | None:
     """NS of several views, with running statistics left alone: (N, V, M, …) to (N, V, M, C)."""
     if images is None:
         return None
-    with untracked(encoder):
+    with without_bn_tracking(encoder):
         views = [embed_sets(lambda part: embed(encoder, part), v) for v in images.unbind(1)]
     return torch.stack(views, 1)
 
 
 @torch.no_grad()
-def looks(logits: Tensor, ns: Tensor | None, temperature: float, alpha: float) -> dict[str, Tensor]:
+def logit_metrics(
+    logits: Tensor, ns: Tensor | None, temperature: float, alpha: float
+) -> dict[str, Tensor]:
     """Mean cosines, and the share of NS in the denominator, of Eq. 1's logits.
 
     Args:

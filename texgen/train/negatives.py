@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from texgen.core.errors import ConfigError, DatasetError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.dataset.random_access import TextureStore
-from texgen.train.augment import View
-from texgen.train.images import Photographs
+from texgen.train.augment import ViewParameters
+from texgen.train.images import ImageSet
 from texgen.train.patch_negative import PatchNegative
 
 
 class Negatives(Protocol):
     """Makes the NS of one view."""
 
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+    def __call__(
+        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
+    ) -> Tensor:
         """(M, 3, S, S) float32, normalised.
 
         Args:
@@ -51,7 +53,9 @@ class PatchNegatives:
             size_range, non_overlapping=non_overlapping, generator=self._generator
         )
 
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+    def __call__(
+        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
+    ) -> Tensor:
         """See `Negatives`."""
         self._generator.manual_seed(rng.getrandbits(63))
         return torch.stack([self._make(image) for _ in range(self._number)])
@@ -80,7 +84,7 @@ class TextureNegatives:
     def __init__(
         self,
         number: int,
-        photographs: Photographs,
+        photographs: ImageSet,
         store: TextureStore,
         without: Negatives | None = None,
     ) -> None:
@@ -89,7 +93,9 @@ class TextureNegatives:
         self._store = store
         self._without = without
 
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+    def __call__(
+        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
+    ) -> Tensor:
         """See `Negatives`."""
         found = self._store.positions(self._keys[position].as_py())
         if not found and self._without is not None:
@@ -113,7 +119,7 @@ def open_textures(location: str, split: str) -> TextureStore:
 
 
 def check_textures(
-    photographs: Photographs, store: TextureStore, missing: str
+    photographs: ImageSet, store: TextureStore, missing: str
 ) -> tuple[NDArray[np.int64], int]:
     """The positions of the photographs to train on, and how many of all have no texture.
 
@@ -131,14 +137,14 @@ def check_textures(
     there = store.textured(photographs.keys)
     if not there.any():
         message = (
-            f"--textures {store.location}: none of {count_of(len(there), 'photograph')} has a "
+            f"--textures {store.location}: none of {pluralize(len(there), 'photograph')} has a "
             "texture there; name the SRC that it was built from"
         )
         raise ConfigError(message)
     if missing == "error" and not there.all():
         first = photographs.keys[int(np.argmin(there))].as_py()
         message = (
-            f"--textures {store.location}: {count_of(int((~there).sum()), 'photograph')} without "
+            f"--textures {store.location}: {pluralize(int((~there).sum()), 'photograph')} without "
             f"a texture there, the first is {first}; --missing-texture skip or patch goes on"
         )
         raise ConfigError(message)

@@ -136,7 +136,7 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
 
 
 @contextlib.contextmanager
-def untracked(encoder: nn.Module) -> Iterator[None]:
+def without_bn_tracking(encoder: nn.Module) -> Iterator[None]:
     """Batch normalisation by the batch's statistics that leaves the running ones alone.
 
     With NS in the statistics of evaluation, patches were measured at a cosine of -.009 instead of
@@ -154,7 +154,7 @@ def untracked(encoder: nn.Module) -> Iterator[None]:
 
 
 @torch.no_grad()
-def follow(target: nn.Module, online: nn.Module, momentum: float) -> None:
+def ema_update(target: nn.Module, online: nn.Module, momentum: float) -> None:
     """Moves ``target``'s parameters p to momentum p + (1 - momentum) ``online``'s."""
     mine = [parameter.data for parameter in target.parameters()]
     torch._foreach_mul_(mine, momentum)

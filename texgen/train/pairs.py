@@ -21,17 +21,17 @@ from torch.utils.data import Dataset, IterableDataset, Sampler
 
 from texgen.core.config import FORMATS
 from texgen.core.errors import ConfigError, DatasetError, TexgenError
-from texgen.core.keys import find_key, photograph_key
-from texgen.core.text import count_of
+from texgen.core.keys import find_key, image_key_of
+from texgen.core.text import pluralize
 from texgen.dataset.random_access import open_texture
 from texgen.dataset.streaming import webdataset
-from texgen.train.augment import Augmentation, View
-from texgen.train.distributed import world
-from texgen.train.images import Photographs
-from texgen.train.loader_errors import handed_on
+from texgen.train.augment import Augmentation, ViewParameters
+from texgen.train.distributed import rank_and_world_size
+from texgen.train.images import ImageSet
+from texgen.train.loader_errors import as_sample_error
 from texgen.train.negatives import Negatives
 
-Draw = tuple[int, int]
+EpochPosition = tuple[int, int]
 """Epoch, and position of a photograph."""
 
 
@@ -39,8 +39,8 @@ Sample = dict[str, Tensor] | TexgenError
 """An error is handed on as it is: a loader's worker would raise it as the text of a traceback."""
 
 
-class Pairs(Dataset[Sample]):
-    """Samples by `Draw`: ``first``, ``second``, ``nonsemantic`` (V, M, 3, S, S).
+class ContrastiveDataset(Dataset[Sample]):
+    """Samples by `EpochPosition`: ``first``, ``second``, ``nonsemantic`` (V, M, 3, S, S).
 
     Args:
         photographs: Those to train on.
@@ -52,7 +52,7 @@ class Pairs(Dataset[Sample]):
 
     def __init__(
         self,
-        photographs: Photographs,
+        photographs: ImageSet,
         augmentation: Augmentation,
         negatives: Negatives | None,
         ns_views: int,
@@ -64,7 +64,7 @@ class Pairs(Dataset[Sample]):
         self._ns_views = ns_views
         self._seed = seed
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draw: EpochPosition) -> Sample:
         """The sample of an epoch and a photograph."""
         epoch, position = draw
         # A text is hashed whole, so that neighbours' numbers have nothing in common.
@@ -72,7 +72,7 @@ class Pairs(Dataset[Sample]):
         try:
             return self.sample(position, rng, self._negatives)
         except (TexgenError, MemoryError, OSError) as error:
-            return handed_on(error)
+            return as_sample_error(error)
 
     def sample(
         self, position: int, rng: random.Random, negatives: Negatives | None
@@ -109,8 +109,8 @@ class StreamedPairs(IterableDataset[Sample]):
         self,
         location: str,
         split: str,
-        photographs: Photographs,
-        pairs: Pairs,
+        photographs: ImageSet,
+        pairs: ContrastiveDataset,
         seed: int,
         begin: int = 0,
     ) -> None:
@@ -128,7 +128,7 @@ class StreamedPairs(IterableDataset[Sample]):
             message = f"{self._location}: a shard is damaged ({error}); `texgen verify` names it"
             failed: TexgenError = DatasetError(message)
         except (TexgenError, MemoryError, OSError) as error:
-            failed = handed_on(error)
+            failed = as_sample_error(error)
         # As often as it takes: a loader drops a last batch that is not full.
         yield from itertools.repeat(failed)
 
@@ -136,7 +136,7 @@ class StreamedPairs(IterableDataset[Sample]):
         seen: Counter[str] = Counter()
         for found in self._stream:
             key = found["__key__"]
-            image_key = photograph_key(key)
+            image_key = image_key_of(key)
             position = find_key(self._keys, image_key)
             if position is None:
                 message = f"no photograph has the key {image_key!r}; name the SRC of the build"
@@ -155,11 +155,13 @@ class _OneTexture:
     def __init__(self, image: Image.Image) -> None:
         self._image = image
 
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+    def __call__(
+        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
+    ) -> Tensor:
         return view(self._image)[None]
 
 
-class Draws(Sampler[Draw]):
+class EpochSampler(Sampler[EpochPosition]):
     """This rank's photographs of an epoch in a random order, each rank as many.
 
     Args:
@@ -175,7 +177,7 @@ class Draws(Sampler[Draw]):
         self._epoch = self._steps = 0
         if self.steps == 0:
             message = (
-                f"{count_of(len(positions), 'photograph')} cannot fill a batch of {batch}; "
+                f"{pluralize(len(positions), 'photograph')} cannot fill a batch of {batch}; "
                 "lower --batch-size, or name a larger --src"
             )
             raise ConfigError(message)
@@ -190,10 +192,10 @@ class Draws(Sampler[Draw]):
         self._epoch, self._steps = epoch, steps
 
     def __len__(self) -> int:
-        return (self.steps - self._steps) * self._batch // world()[1]
+        return (self.steps - self._steps) * self._batch // rank_and_world_size()[1]
 
-    def __iter__(self) -> Iterator[Draw]:
-        rank, ranks = world()
+    def __iter__(self) -> Iterator[EpochPosition]:
+        rank, ranks = rank_and_world_size()
         order = np.random.default_rng([self._seed, self._epoch]).permutation(self._positions)
         mine = order[self._steps * self._batch : self.steps * self._batch][rank::ranks]
         return iter([(self._epoch, int(position)) for position in mine])

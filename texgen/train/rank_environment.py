@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from texgen.core.errors import ConfigError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 
 _ALL = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _WITHOUT = "torchrun sets all four; without RANK and WORLD_SIZE one process trains alone"
@@ -81,7 +81,7 @@ def device_of(environment: Mapping[str, str], devices: int) -> int:
     number = _number(environment, "LOCAL_RANK", 0, None)
     if number >= devices:
         message = (
-            f"LOCAL_RANK={number}: torch finds {count_of(devices, 'CUDA device')} here; start as "
+            f"LOCAL_RANK={number}: torch finds {pluralize(devices, 'CUDA device')} here; start as "
             "many ranks (--nproc-per-node), or take --device cpu"
         )
         raise ConfigError(message)

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 
 from texgen.core.errors import ConfigError, TexgenError
-from texgen.core.text import duration_text
+from texgen.core.text import format_duration
 from texgen.train.rank_environment import Ranks
 
 Say = Callable[[str], None]
@@ -60,7 +60,7 @@ def join(ranks: Ranks, device: torch.device, timeout_s: float, say: Say) -> None
         now = time.monotonic()
         if now - begin > timeout_s:
             message = (
-                f"rank {ranks.rank}: gave up {meeting.waits} after {duration_text(timeout_s)} "
+                f"rank {ranks.rank}: gave up {meeting.waits} after {format_duration(timeout_s)} "
                 "(--rank-timeout); give all ranks the same MASTER_ADDR, MASTER_PORT and "
                 "WORLD_SIZE, and start them together"
             )
@@ -68,7 +68,7 @@ def join(ranks: Ranks, device: torch.device, timeout_s: float, say: Say) -> None
         if now - told > (_TELL_AFTER_S if told == begin else _TELL_EVERY_S):
             told = now
             say(
-                f"rank {ranks.rank}: {meeting.waits}, {duration_text(timeout_s)} at most "
+                f"rank {ranks.rank}: {meeting.waits}, {format_duration(timeout_s)} at most "
                 "(--rank-timeout)"
             )
     if meeting.error is not None:

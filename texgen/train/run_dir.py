@@ -20,7 +20,7 @@ _FILES, _FOLDERS = {CONFIG, _LOCK, LINES, TABLE}, {FOLDER, BOARD}
 
 
 @contextlib.contextmanager
-def claimed(config: TrainConfig) -> Iterator[None]:
+def lock_run_dir(config: TrainConfig) -> Iterator[None]:
     """Makes OUT where it is missing, and keeps other trainers out of it.
 
     Raises:

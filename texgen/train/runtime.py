@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from texgen.core import signals
 from texgen.core.errors import ConfigError
-from texgen.train.distributed import world
+from texgen.train.distributed import rank_and_world_size
 from texgen.train.rank_environment import Ranks, device_of
 from texgen.train.rendezvous import Say, join
 
@@ -44,7 +44,7 @@ class Clock:
         """Since the last reading, given the images of a step of this rank."""
         now = time.perf_counter()
         span = max(now - self._begin, 1e-9)
-        rate = images * self._steps * world()[1] / span
+        rate = images * self._steps * rank_and_world_size()[1] / span
         share = self._waited / span
         self._begin, self._waited, self._steps = now, 0.0, 0
         return {"images_per_s": rate, "data_share": share}

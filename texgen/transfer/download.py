@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from texgen.core.errors import ConfigError, DatasetError
-from texgen.core.text import size_text
+from texgen.core.text import format_bytes
 from texgen.dataset.index import (
     DOWNLOADING,
     INDEX,
@@ -25,7 +25,7 @@ from texgen.storage import LocalSink, storage_errors
 from texgen.storage.remote import Remote
 from texgen.transfer.fetch import fetch_file, fetch_index
 from texgen.transfer.index_validation import check_index
-from texgen.transfer.sidebyside import Counter, Tell, side_by_side
+from texgen.transfer.sidebyside import Counter, OnProgress, side_by_side
 from texgen.transfer.splits import check_splits
 
 _SPARE_BYTES = 100_000_000
@@ -68,7 +68,7 @@ class DownloadSummary:
     samples: int
 
 
-def download(remote: Remote, request: DownloadRequest, tell: Tell) -> DownloadSummary:
+def download(remote: Remote, request: DownloadRequest, tell: OnProgress) -> DownloadSummary:
     """Downloads what is not there yet; the index is written last.
 
     Every file is checked against the SHA-256 in the index before it gets its name. What
@@ -173,8 +173,8 @@ def _check_room(sink: LocalSink, needed: int) -> None:
     free = sink.free_bytes()
     if free is not None and needed + _SPARE_BYTES > free:
         message = (
-            f"{size_text(needed)} are to come and there are {size_text(free)} free; make room, "
-            "name a folder on another disk, or take fewer with --split or --shards"
+            f"{format_bytes(needed)} are to come and there are {format_bytes(free)} free; make "
+            "room, name a folder on another disk, or take fewer with --split or --shards"
         )
         raise ConfigError(message)
 
@@ -195,7 +195,9 @@ def _fetch_all(
     side_by_side(fetch, missing, request.workers, counter)
 
 
-def _counter(out: Path, files: Sequence[_File], missing: Sequence[_File], tell: Tell) -> Counter:
+def _counter(
+    out: Path, files: Sequence[_File], missing: Sequence[_File], tell: OnProgress
+) -> Counter:
     total = sum(file.bytes for file in files)
     there = total - sum(file.bytes for file in missing)
     parts = sum(max(0, _size(_part(out, file.path))) for file in missing)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import ConfigError, DatasetError
-from texgen.core.keys import class_step, escape, fitting_step
-from texgen.dataset.reader import Dataset, Found
+from texgen.core.keys import class_folder_name, escape, shorten_step
+from texgen.dataset.reader import Dataset, ManifestRow
 from texgen.storage import storage_errors
 from texgen.transfer.splits import check_splits
 
@@ -29,7 +29,7 @@ _KEY = re.compile(r"[A-Za-z0-9_~+-]+(/[A-Za-z0-9_~+-]+)*")
 _MAX_STEP = 250
 """Characters of a file's name before its extension: file systems take 255 bytes."""
 
-_Place = Callable[[Found], str]
+_Place = Callable[[ManifestRow], str]
 """Gives a texture's path below its split's folder, without extension."""
 
 
@@ -106,7 +106,7 @@ def _take(to: Path, fingerprint: str) -> None:
     raise ConfigError(message)
 
 
-def _batches(dataset: Dataset, split: str) -> Iterator[list[Found]]:
+def _batches(dataset: Dataset, split: str) -> Iterator[list[ManifestRow]]:
     # The manifest of a part has the rows of all shards.
     here = {shard.path for shard in dataset.index.splits[split].shards}
     rows = (row for row in dataset.rows(split) if row["status"] == "ok" and row["shard"] in here)
@@ -131,7 +131,7 @@ def _places(dataset: Dataset, split: str) -> _Place:
         return lambda row: str(row["key"])
     # Left as a whole in the others, so that no two textures get one place.
     cut = {label: len(prefix) if in_class else 0 for label, prefix in prefixes.items()}
-    return lambda row: f"{class_step(row['class'])}/{row['key'][cut[row['label']] :]}"
+    return lambda row: f"{class_folder_name(row['class'])}/{row['key'][cut[row['label']] :]}"
 
 
 def _folder(key: str) -> str:
@@ -139,12 +139,14 @@ def _folder(key: str) -> str:
     return first if slash else ""
 
 
-def _write(dataset: Dataset, folder: Path, place_of: _Place, extension: str, row: Found) -> bool:
+def _write(
+    dataset: Dataset, folder: Path, place_of: _Place, extension: str, row: ManifestRow
+) -> bool:
     """Whether a texture had to be written."""
     if not _KEY.fullmatch(row["key"]):
         message = f"{row['key'][:80]!r} is no key; the data set was not made by texgen"
         raise DatasetError(message)
-    steps = (fitting_step(step, _MAX_STEP) for step in place_of(row).split("/"))
+    steps = (shorten_step(step, _MAX_STEP) for step in place_of(row).split("/"))
     place = folder / f"{'/'.join(steps)}.{extension}"
     with storage_errors("write", place):
         try:

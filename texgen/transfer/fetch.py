@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from texgen.core.errors import DatasetError
-from texgen.core.text import size_text
+from texgen.core.text import format_bytes
 from texgen.dataset.index import INDEX
 from texgen.storage import storage_errors
 from texgen.storage.remote import BLOCK, Remote, RemoteError
@@ -23,7 +23,7 @@ _PAUSE_S = 0.5
 _LONGEST_S = 120.0
 """A server that asks for more patience is left to the user."""
 
-Tell = Callable[[int], None]
+OnBytes = Callable[[int], None]
 """Called with the number of bytes that have come; below 0 where some were for nothing,
 those of earlier runs too."""
 
@@ -52,12 +52,16 @@ def _read_index(remote: Remote) -> bytes:
         for block in body.blocks:
             data += block
             if len(data) > MAX_INDEX_BYTES:
-                message = f"{INDEX} is not to be trusted: it has over {size_text(MAX_INDEX_BYTES)}"
+                message = (
+                    f"{INDEX} is not to be trusted: it has over {format_bytes(MAX_INDEX_BYTES)}"
+                )
                 raise DatasetError(message)
     return bytes(data)
 
 
-def fetch_file(remote: Remote, path: str, size: int, sha256: str, part: Path, tell: Tell) -> None:
+def fetch_file(
+    remote: Remote, path: str, size: int, sha256: str, part: Path, tell: OnBytes
+) -> None:
     """Fetches a file to ``part``, going on where an earlier try or run stopped.
 
     Args:
@@ -66,7 +70,7 @@ def fetch_file(remote: Remote, path: str, size: int, sha256: str, part: Path, te
         size: Bytes it must have.
         sha256: Sum it must have, hex.
         part: Where it goes; left there when this fails, but for what is known to be wrong.
-        tell: See `Tell`.
+        tell: See `OnBytes`.
 
     Raises:
         RemoteError: If it cannot be had.
@@ -103,12 +107,12 @@ def _pause(pause_s: float, error: RemoteError) -> None:
     time.sleep(max(pause_s, error.after_s))
 
 
-def _forget(part: Path, tell: Tell) -> None:
+def _forget(part: Path, tell: OnBytes) -> None:
     tell(-part.stat().st_size)
     part.unlink()
 
 
-def _go_on(remote: Remote, path: str, size: int, part: Path, tell: Tell) -> str:
+def _go_on(remote: Remote, path: str, size: int, part: Path, tell: OnBytes) -> str:
     """Fetches what is missing of a file; the sum of the whole."""
     with storage_errors("write", part):
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +140,7 @@ def _go_on(remote: Remote, path: str, size: int, part: Path, tell: Tell) -> str:
     return digest.hexdigest()
 
 
-def _left_of(part: Path, size: int, tell: Tell) -> tuple[hashlib._Hash, int]:
+def _left_of(part: Path, size: int, tell: OnBytes) -> tuple[hashlib._Hash, int]:
     """The running sum of what an earlier try left, and its size."""
     digest = hashlib.sha256()
     if not part.exists():

@@ -21,9 +21,9 @@ from texgen.storage import storage_errors
 from texgen.storage.s3.errors import WrongBytesError
 from texgen.storage.s3.sink import OWN_FILES, S3Sink
 from texgen.transfer.index_validation import check_index
-from texgen.transfer.publish_source import Origin, damaged
+from texgen.transfer.publish_source import PublishSource, damaged
 from texgen.transfer.publish_target import Target
-from texgen.transfer.sidebyside import Counter, Tell, side_by_side
+from texgen.transfer.sidebyside import Counter, OnProgress, side_by_side
 
 _PATIENCE = 5.0
 """Seconds in which files on their way may arrive after another's error: what has begun by then is
@@ -47,7 +47,7 @@ class PublishSummary:
     samples: int
 
 
-def publish(origin: Origin, sink: S3Sink, workers: int, tell: Tell) -> PublishSummary:
+def publish(origin: PublishSource, sink: S3Sink, workers: int, tell: OnProgress) -> PublishSummary:
     """Sends what is not there yet; the index is written last.
 
     Every file is checked against the SHA-256 in the index as it is sent. What is there is
@@ -57,7 +57,7 @@ def publish(origin: Origin, sink: S3Sink, workers: int, tell: Tell) -> PublishSu
         origin: A finished OUT.
         sink: Where it goes.
         workers: Files that are sent side by side.
-        tell: See `Tell`.
+        tell: See `OnProgress`.
 
     Raises:
         ConfigError: If OUT is not finished, or something else is there already.
@@ -82,7 +82,7 @@ def publish(origin: Origin, sink: S3Sink, workers: int, tell: Tell) -> PublishSu
     return PublishSummary(len(index.files), total, counter.done - begun, index.samples)
 
 
-def _finished(origin: Origin) -> tuple[bytes, Index]:
+def _finished(origin: PublishSource) -> tuple[bytes, Index]:
     """The index of OUT, whose files are there and as large as it says."""
     there = origin.sink.list("")
     if INDEX not in there:
@@ -118,7 +118,7 @@ def _without_unfinished_uploads(sink: S3Sink) -> Iterator[None]:
 
 
 def _send_all(
-    origin: Origin,
+    origin: PublishSource,
     target: Target,
     missing: Sequence[ManifestFile | ShardFile],
     workers: int,

@@ -17,7 +17,7 @@ from texgen.storage.scratch import RemoteScratch
 from texgen.transfer.fetch import fetch_file
 
 
-class Origin(Protocol):
+class PublishSource(Protocol):
     """The OUT of a finished data set.
 
     Attributes:
@@ -38,8 +38,8 @@ class Origin(Protocol):
         ...
 
 
-class FolderOrigin:
-    """A folder; see `Origin`."""
+class LocalPublishSource:
+    """A folder; see `PublishSource`."""
 
     def __init__(self, location: str) -> None:
         self.location = location
@@ -47,12 +47,12 @@ class FolderOrigin:
 
     @contextlib.contextmanager
     def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
-        """See `Origin.file`."""
+        """See `PublishSource.file`."""
         yield Path(self.location, file.path)
 
 
-class BucketOrigin:
-    """A bucket, whose files come to this machine one by one; see `Origin`."""
+class BucketPublishSource:
+    """A bucket, whose files come to this machine one by one; see `PublishSource`."""
 
     def __init__(self, location: str, endpoint: str | None, scratch: Path) -> None:
         self.location = location
@@ -62,7 +62,7 @@ class BucketOrigin:
 
     @contextlib.contextmanager
     def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
-        """See `Origin.file`."""
+        """See `PublishSource.file`."""
         with scratch_folder(self._scratch) as folder:
             part = folder / "file"
             try:
@@ -73,18 +73,18 @@ class BucketOrigin:
 
 
 @contextlib.contextmanager
-def open_origin(location: str, s3_endpoint: str | None) -> Iterator[Origin]:
+def open_publish_source(location: str, s3_endpoint: str | None) -> Iterator[PublishSource]:
     """The OUT at a path or URL, while it is open.
 
     Raises:
         ConfigError: If it is of no kind that is known.
     """
     if not location.startswith(SCHEME):
-        yield FolderOrigin(location)
+        yield LocalPublishSource(location)
         return
     scratch = RemoteScratch(f"publish {location}", "publish")
     try:
-        yield BucketOrigin(location, s3_endpoint, scratch.folder())
+        yield BucketPublishSource(location, s3_endpoint, scratch.folder())
     finally:
         scratch.clear()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError, DatasetError, ShardConflictError
 from texgen.dataset.index import INDEX, Index, ManifestFile, ShardFile, parse_index
 from texgen.storage.s3.sink import OWN_FILES, S3Sink
@@ -94,7 +94,7 @@ class Target:
 
     def _checked(self, files: Sequence[ManifestFile | ShardFile]) -> set[str]:
         paths = [file.path for file in files]
-        sums = map_ahead(self._sink.sha256_of, paths, self._sink.parallel)
+        sums = ordered_map(self._sink.sha256_of, paths, self._sink.parallel)
         in_place = set()
         for file, sha256 in zip(files, sums, strict=True):
             if sha256 == file.sha256:

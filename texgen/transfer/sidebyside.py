@@ -9,7 +9,7 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 
-Tell = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Called with the bytes that are there and those of the whole."""
 
 
@@ -19,14 +19,14 @@ class Counter:
     Args:
         total: Bytes of the whole.
         done: Those that are there from the beginning.
-        tell: See `Tell`.
+        tell: See `OnProgress`.
 
     Attributes:
         total: Bytes of the whole.
         done: Those that are there by now.
     """
 
-    def __init__(self, total: int, done: int, tell: Tell) -> None:
+    def __init__(self, total: int, done: int, tell: OnProgress) -> None:
         self.total = total
         self.done = done
         self._tell = tell

@@ -2,6 +2,6 @@
 
 from texgen.verify.check import verify
 from texgen.verify.deep import Deep
-from texgen.verify.findings import Checked, Progress, Report
+from texgen.verify.findings import Checked, OnChecked, VerifyReport
 
-__all__ = ["Checked", "Deep", "Progress", "Report", "verify"]
+__all__ = ["Checked", "Deep", "OnChecked", "VerifyReport", "verify"]

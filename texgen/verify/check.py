@@ -13,7 +13,7 @@ from texgen.dataset.index import Index, SplitIndex, read_index, stray_files
 from texgen.dataset.plan import PLAN
 from texgen.storage import Sink
 from texgen.verify.deep import Deep, DeepCheck, open_deep
-from texgen.verify.findings import Checked, Progress, Report
+from texgen.verify.findings import Checked, OnChecked, VerifyReport
 from texgen.verify.flow import in_order
 from texgen.verify.index_checks import NO_PLAN, order_faults, plan_faults, whole_plan
 from texgen.verify.manifests import Counts, count_faults, manifest_faults, rows_by_shard
@@ -26,8 +26,8 @@ def verify(
     workers: int | None = None,
     *,
     deep: Deep | None = None,
-    progress: Progress = lambda _: None,
-) -> Report:
+    progress: OnChecked = lambda _: None,
+) -> VerifyReport:
     """Checks a finished data set.
 
     Every byte is read once, and manifests twice. Memory is bounded by the rows of a few
@@ -44,11 +44,11 @@ def verify(
         ConfigError: If SRC has no such splits, or cannot be listed.
     """
     index = read_index(sink)
-    report = Report()
+    report = VerifyReport()
     if index.config.get("engine") == "embark-cli":
         report.notes.append("made by embark-cli, which is threaded: another build differs")
     there = sink.list("")
-    report.mendable = sink.foreign() is None
+    report.mendable = sink.first_unknown_file() is None
     report.strays = stray_files(index, there)
     report.add(f"{path}: not in the index" for path in report.strays)
     plan = whole_plan(sink) if PLAN in there else None
@@ -70,7 +70,7 @@ def verify(
     return report
 
 
-def _settle_advice(report: Report, config: Mapping[str, Any], there: Container[str]) -> None:
+def _settle_advice(report: VerifyReport, config: Mapping[str, Any], there: Container[str]) -> None:
     """Leaves only those shards to be deleted that the same build then makes anew."""
     report.delete = [path for path in dict.fromkeys(report.delete) if path in there]
     others = dict.fromkeys(report.unlike_src)
@@ -90,10 +90,10 @@ class _Run:
 
     index: Index
     sink: Sink
-    report: Report
+    report: VerifyReport
     workers: int
     deep: DeepCheck | None
-    progress: Progress
+    progress: OnChecked
 
     def split(self, name: str, split: SplitIndex) -> None:
         """Checks the files of a split."""

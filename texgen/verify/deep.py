@@ -15,11 +15,11 @@ from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec
 from texgen.source.decode import DECODE_RULE
 from texgen.storage import Sink
-from texgen.verify.findings import Checked, Progress, Report, Tally
+from texgen.verify.findings import CheckCounter, Checked, OnChecked, VerifyReport
 from texgen.verify.manifests import rows_by_shard
-from texgen.verify.originals import Photographs
+from texgen.verify.originals import DecodedOriginals
 from texgen.verify.pixel_checks import DeepInspection
-from texgen.verify.remake import Draw, Remaker, engine_note
+from texgen.verify.remake import Remaker, TextureSample, engine_note
 from texgen.verify.settings import Settings, read_settings
 from texgen.verify.shards import ShardWork
 from texgen.verify.source_checks import Origin
@@ -69,7 +69,7 @@ class DeepCheck:
         settings: Settings,
         origin: Origin | None,
         sink: Sink,
-        report: Report,
+        report: VerifyReport,
     ) -> None:
         self._index = index
         self._settings = settings
@@ -77,8 +77,8 @@ class DeepCheck:
         self._sink = sink
         self._report = report
         self._seed = deep.sample_seed
-        self._draw = Draw(deep.sample if origin else 0, deep.sample_seed)
-        self.tally = Tally()
+        self._draw = TextureSample(deep.sample if origin else 0, deep.sample_seed)
+        self.tally = CheckCounter()
 
     def works(self, name: str, split: SplitIndex) -> Iterator[ShardWork]:
         """A split's shards, each with what looks into it."""
@@ -88,7 +88,7 @@ class DeepCheck:
             return
         shards = self._origin.shard_rows(name, split, self._sink)
         for number, (file, rows, entries) in enumerate(shards):
-            photographs = Photographs(self._origin.source, self._settings, entries)
+            photographs = DecodedOriginals(self._origin.source, self._settings, entries)
             # An index that was tampered with must not name other files to delete.
             if file.path == shard_path(name, number):
                 for row in rows:
@@ -99,20 +99,20 @@ class DeepCheck:
                 file, rows, DeepInspection(file, self._settings, photographs, self.tally)
             )
 
-    def finish(self, workers: int, progress: Progress) -> None:
+    def finish(self, workers: int, progress: OnChecked) -> None:
         """What comes after the last shard: the fingerprint, and textures made anew."""
         report = self._report
         if self._origin is not None:
             self._origin.check_fingerprint()
             self._remake(self._origin, workers, progress)
         report.decoded, report.photographs = self.tally.decoded, self.tally.photographs
-        if self.tally.foreign:
+        if self.tally.first_unknown_file:
             report.notes.append(
                 "where OUT was built with another Pillow, or embark with another C library, the "
                 f"same photographs may give other pixels; this Pillow is {PIL.__version__}"
             )
 
-    def _remake(self, origin: Origin, workers: int, progress: Progress) -> None:
+    def _remake(self, origin: Origin, workers: int, progress: OnChecked) -> None:
         drawn, report = self._draw.drawn(), self._report
         if not drawn:
             return
@@ -133,7 +133,7 @@ class DeepCheck:
 
 
 def open_deep(
-    deep: Deep, index: Index, plan: Plan | None, sink: Sink, report: Report
+    deep: Deep, index: Index, plan: Plan | None, sink: Sink, report: VerifyReport
 ) -> DeepCheck | None:
     """A deep check that is ready to begin; None where the card does not say what to expect.
 
@@ -163,7 +163,7 @@ def open_deep(
 
 
 def _open_origin(
-    source: SourceSpec, index: Index, plan: Plan | None, settings: Settings, report: Report
+    source: SourceSpec, index: Index, plan: Plan | None, settings: Settings, report: VerifyReport
 ) -> Origin | None:
     """SRC; None where its pixels are not those that the data set was made of."""
     rule = index.config.get("decode_rule")

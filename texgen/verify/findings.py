@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from texgen.core.text import count_of, plain
+from texgen.core.text import escape_unprintable, pluralize
 
 
 @dataclass
-class Report:
+class VerifyReport:
     """What was found.
 
     Attributes:
@@ -55,11 +55,11 @@ class Report:
 
     def add(self, faults: Iterable[str]) -> None:
         """Takes faults of OUT in, each on one line whatever name it holds."""
-        self.faults += map(plain, faults)
+        self.faults += map(escape_unprintable, faults)
 
     def add_sources(self, faults: Iterable[str]) -> None:
         """Takes faults of SRC in."""
-        lines = [*map(plain, faults)]
+        lines = [*map(escape_unprintable, faults)]
         self.faults += lines
         self.sources += lines
 
@@ -81,7 +81,7 @@ class Checked:
     anew: bool = False
 
 
-Progress = Callable[[Checked], None]
+OnChecked = Callable[[Checked], None]
 
 
 class Kinds:
@@ -110,10 +110,10 @@ class Kinds:
         for kind, kept in self._kept.items():
             yield from kept[:-1]
             more = self._times[kind] - len(kept)
-            yield f"{kept[-1]} (and {count_of(more, self._noun)} more)" if more else kept[-1]
+            yield f"{kept[-1]} (and {pluralize(more, self._noun)} more)" if more else kept[-1]
 
 
-class Tally:
+class CheckCounter:
     """What threads have looked at so far.
 
     Attributes:
@@ -128,7 +128,7 @@ class Tally:
         self.textures = 0
         self.decoded = 0
         self.photographs = 0
-        self.foreign = 0
+        self.first_unknown_file = 0
 
     def add(
         self, *, textures: int = 0, decoded: int = 0, photographs: int = 0, foreign: int = 0
@@ -138,4 +138,4 @@ class Tally:
             self.textures += textures
             self.decoded += decoded
             self.photographs += photographs
-            self.foreign += foreign
+            self.first_unknown_file += foreign

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from texgen.core.errors import StorageError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.dataset.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex
 from texgen.dataset.manifest import has_schema, read_rows
 from texgen.storage import Sink
@@ -17,7 +17,7 @@ from texgen.verify.file_checks import byte_faults
 from texgen.verify.findings import Kinds
 from texgen.verify.rows import row_faults
 
-Found = dict[str, Any]
+ManifestRow = dict[str, Any]
 """A manifest's row, by column."""
 
 
@@ -69,12 +69,12 @@ def manifest_faults(split: SplitIndex, index: Index, sink: Sink, counts: Counts)
 
 def _row_count(file: ManifestFile, found: int) -> Iterator[str]:
     if found != file.rows:
-        yield f"{file.path}: {count_of(found, 'row')}, the index says {file.rows}"
+        yield f"{file.path}: {pluralize(found, 'row')}, the index says {file.rows}"
 
 
 def _rows(
     path: str,
-    found: Iterable[Found],
+    found: Iterable[ManifestRow],
     split: SplitIndex,
     index: Index,
     counts: Counts,
@@ -100,7 +100,7 @@ def _rows(
     yield from kinds.lines()
 
 
-def _left_out(row: Found, shards: Mapping[str, int]) -> bool:
+def _left_out(row: ManifestRow, shards: Mapping[str, int]) -> bool:
     """Whether a row's texture is in a shard that was not downloaded."""
     return row["status"] == "ok" and row["shard"] not in shards
 
@@ -118,7 +118,7 @@ def count_faults(name: str, split: SplitIndex, index: Index, counts: Counts) -> 
             yield f"{INDEX}: {name} has {said} {what}, its files have {found}"
 
 
-def rows_by_shard(split: SplitIndex, sink: Sink) -> Iterator[tuple[ShardFile, list[Found]]]:
+def rows_by_shard(split: SplitIndex, sink: Sink) -> Iterator[tuple[ShardFile, list[ManifestRow]]]:
     """Each shard with its rows, and the failed ones behind them; one shard's are held at once.
 
     Args:
@@ -127,7 +127,7 @@ def rows_by_shard(split: SplitIndex, sink: Sink) -> Iterator[tuple[ShardFile, li
     """
     numbers = {file.path: number for number, file in enumerate(split.shards)}
     number = 0
-    rows: list[Found] = []
+    rows: list[ManifestRow] = []
     for file in split.manifest:
         with sink.open(file.path) as stream:
             for row in read_rows(stream):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from texgen.core.errors import ImageError
-from texgen.core.keys import photograph_key
+from texgen.core.keys import image_key_of
 from texgen.core.types import ImageEntry, Pixels
 from texgen.source import Source
 from texgen.source.decode import decode
 from texgen.synthesis.patches import Patches, cut_patches, patch_geometry
-from texgen.verify.manifests import Found
+from texgen.verify.manifests import ManifestRow
 from texgen.verify.settings import Settings
 
 
@@ -27,7 +27,7 @@ def patches_of(image: Pixels, seed: int, settings: Settings) -> Patches:
     return cut_patches(image, boxes)
 
 
-class Photographs:
+class DecodedOriginals:
     """Decoded photographs of SRC, one at a time.
 
     Args:
@@ -44,12 +44,12 @@ class Photographs:
         self._entries = entries
         self._last: tuple[str, Pixels | ImageError] | None = None
 
-    def entry(self, row: Found) -> ImageEntry | None:
+    def entry(self, row: ManifestRow) -> ImageEntry | None:
         """The photograph of a row, where SRC has it."""
         # No patches follow from a seed that none can have; it is a fault of the manifest.
         if row["seed"] < 0:
             return None
-        return self._entries.get(photograph_key(row["key"]))
+        return self._entries.get(image_key_of(row["key"]))
 
     def pixels(self, entry: ImageEntry) -> Pixels | ImageError:
         """A photograph, or why it is none.

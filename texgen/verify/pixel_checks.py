@@ -8,9 +8,9 @@ from texgen.core.errors import DatasetError, ImageError, SourceChangedError, Sou
 from texgen.core.types import Geometry, ImageEntry, Pixels
 from texgen.dataset.index import ShardFile
 from texgen.synthesis.patches import Patches
-from texgen.verify.findings import Kinds, Tally
-from texgen.verify.manifests import Found
-from texgen.verify.originals import Photographs, patches_of
+from texgen.verify.findings import CheckCounter, Kinds
+from texgen.verify.manifests import ManifestRow
+from texgen.verify.originals import DecodedOriginals, patches_of
 from texgen.verify.settings import Settings
 from texgen.verify.textures import LOSSLESS, decode_texture, foreign_pixels
 
@@ -31,7 +31,11 @@ class DeepInspection:
     """
 
     def __init__(
-        self, file: ShardFile, settings: Settings, photographs: Photographs | None, tally: Tally
+        self,
+        file: ShardFile,
+        settings: Settings,
+        photographs: DecodedOriginals | None,
+        tally: CheckCounter,
     ) -> None:
         self._path = file.path
         self._settings = settings
@@ -41,7 +45,7 @@ class DeepInspection:
         self._differences = Kinds("row")
         self._source_kinds = Kinds("photograph", 20)
 
-    def texture(self, row: Found, data: bytes) -> None:
+    def texture(self, row: ManifestRow, data: bytes) -> None:
         """See `Inspection.texture`."""
         texture = self._decoded(row, data)
         image = self._image(row)
@@ -53,14 +57,14 @@ class DeepInspection:
                 self._check_colours(row, patches, texture)
         self._tally.add(textures=1, decoded=texture is not None)
 
-    def _decoded(self, row: Found, data: bytes) -> Pixels | None:
+    def _decoded(self, row: ManifestRow, data: bytes) -> Pixels | None:
         try:
             return decode_texture(data, self._settings)
         except DatasetError as error:
             self._kinds.add("texture", self._line(row, str(error)))
             return None
 
-    def failed(self, row: Found) -> None:
+    def failed(self, row: ManifestRow) -> None:
         """See `Inspection.failed`."""
         image = self._image(row)
         if image is None:
@@ -78,7 +82,7 @@ class DeepInspection:
         else:
             self._is_placed(row, patches_of(image, row["seed"], self._settings).boxes)
 
-    def _image(self, row: Found) -> Pixels | ImageError | None:
+    def _image(self, row: ManifestRow) -> Pixels | ImageError | None:
         """The row's photograph; None where it cannot be compared, which is told elsewhere."""
         if self._photographs is None or (entry := self._photographs.entry(row)) is None:
             return None
@@ -98,7 +102,7 @@ class DeepInspection:
             return None
         return image
 
-    def _check_origin(self, row: Found, entry: ImageEntry) -> None:
+    def _check_origin(self, row: ManifestRow, entry: ImageEntry) -> None:
         said = (row["source"], row["label"], row["class"])
         found = (entry.source, entry.label, entry.class_name)
         if said != found:
@@ -106,7 +110,7 @@ class DeepInspection:
                 "origin", row, f"is said to be of {_origin(*said)}; SRC has {_origin(*found)}"
             )
 
-    def _is_placed(self, row: Found, boxes: Geometry) -> bool:
+    def _is_placed(self, row: ManifestRow, boxes: Geometry) -> bool:
         """Whether a row has the photograph's size and the patches that its seed gives."""
         if [row[name] for name in _PLACE] == _numbers(boxes):
             return True
@@ -116,7 +120,7 @@ class DeepInspection:
         self._differ("size", row, f"{what}; its photograph has {found}")
         return False
 
-    def _check_colours(self, row: Found, patches: Patches, texture: Pixels) -> None:
+    def _check_colours(self, row: ManifestRow, patches: Patches, texture: Pixels) -> None:
         if self._settings.format not in LOSSLESS:
             return
         if foreign := foreign_pixels(texture, (patches.center, patches.random)):
@@ -124,10 +128,10 @@ class DeepInspection:
             self._tally.add(foreign=1)
             self._differ("colours", row, f"is not made of its patches: {share} have other colours")
 
-    def _differ(self, kind: str, row: Found, what: str) -> None:
+    def _differ(self, kind: str, row: ManifestRow, what: str) -> None:
         self._differences.add(kind, self._line(row, what))
 
-    def _line(self, row: Found, what: str) -> str:
+    def _line(self, row: ManifestRow, what: str) -> str:
         return f"{self._path}: {row['key']} {what}"
 
     def faults(self) -> Iterator[str]:

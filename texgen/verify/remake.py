@@ -24,23 +24,23 @@ from texgen.source import Source
 from texgen.source.decode import DECODE_RULE
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
 from texgen.synthesis.patches import mirror_to_minimum
-from texgen.verify.manifests import Found
-from texgen.verify.originals import Photographs, patches_of
+from texgen.verify.manifests import ManifestRow
+from texgen.verify.originals import DecodedOriginals, patches_of
 from texgen.verify.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Drawn:
+class SampledTexture:
     """A texture that is to be made anew; sorted by a hash of seed and key."""
 
     rank: int
     split: str
     key: str
-    row: Found = field(compare=False)
+    row: ManifestRow = field(compare=False)
     entry: ImageEntry = field(compare=False)
 
 
-class Draw:
+class TextureSample:
     """Draws textures evenly, whatever their order: those whose hashes are least.
 
     Args:
@@ -52,22 +52,22 @@ class Draw:
         self._count = count
         self._seed = seed
         # `heapq` has its least element first; here the greatest must go.
-        self._heap: list[tuple[int, int, Drawn]] = []
+        self._heap: list[tuple[int, int, SampledTexture]] = []
         self._offered = 0
 
-    def offer(self, split: str, row: Found, entry: ImageEntry) -> None:
+    def offer(self, split: str, row: ManifestRow, entry: ImageEntry) -> None:
         """Takes the next texture in."""
         message = f"{self._seed}\0{split}\0{row['key']}".encode()
         digest = blake2b(message, digest_size=8, person=b"texgen-verify").digest()
         rank = int.from_bytes(digest, "little")
         self._offered += 1
-        item = (-rank, self._offered, Drawn(rank, split, row["key"], row, entry))
+        item = (-rank, self._offered, SampledTexture(rank, split, row["key"], row, entry))
         if len(self._heap) < self._count:
             heapq.heappush(self._heap, item)
         elif self._heap and item > self._heap[0]:
             heapq.heapreplace(self._heap, item)
 
-    def drawn(self) -> list[Drawn]:
+    def drawn(self) -> list[SampledTexture]:
         """The sample, in key order, in which a shard's textures lie side by side."""
         return sorted((item[-1] for item in self._heap), key=lambda drawn: (drawn.split, drawn.key))
 
@@ -118,7 +118,9 @@ class Remaker:
         self.made = 0
         self.notes: list[str] = []
 
-    def compare(self, drawn: Sequence[Drawn], workers: int) -> Iterator[tuple[Drawn, str | None]]:
+    def compare(
+        self, drawn: Sequence[SampledTexture], workers: int
+    ) -> Iterator[tuple[SampledTexture, str | None]]:
         """Each of the drawn textures with what is wrong with it, or None."""
         spec = EngineSpec(self._dataset.index.config["engine"])
         timeout_s = sample_timeout_s(self._settings.size)
@@ -126,11 +128,11 @@ class Remaker:
             for item, result in pool.map((item, self._job(item)) for item in drawn):
                 yield item, self._difference(item, result)
 
-    def _job(self, drawn: Drawn) -> Job | None:
+    def _job(self, drawn: SampledTexture) -> Job | None:
         settings = self._settings
         entries = {drawn.entry.key: drawn.entry}
         try:
-            image = Photographs(self._source, settings, entries).pixels(drawn.entry)
+            image = DecodedOriginals(self._source, settings, entries).pixels(drawn.entry)
         except (SourceReadError, SourceChangedError):
             return None
         # Whatever keeps a photograph from being read was found when its row was checked.
@@ -141,7 +143,9 @@ class Remaker:
         examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
         return Job(drawn.key, examples, settings.size, seed, settings.format, settings.quality)
 
-    def _difference(self, drawn: Drawn, result: Texture | SampleError | None) -> str | None:
+    def _difference(
+        self, drawn: SampledTexture, result: Texture | SampleError | None
+    ) -> str | None:
         if result is None:
             return None
         if isinstance(result, RetryableEngineError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from texgen.core.keys import photograph_key, texture_key
+from texgen.core.keys import image_key_of, texture_key
 from texgen.core.seeds import texture_seed
 from texgen.synthesis.patches import patch_geometry
 
@@ -51,7 +51,7 @@ def _labelled(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
 
 def _seeded(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
     number = row["texture_index"]
-    image = photograph_key(row["key"])
+    image = image_key_of(row["key"])
     seed = texture_seed(config["seed"], image, number)
     return bool(row["key"] == texture_key(image, number) and row["seed"] == seed)
 

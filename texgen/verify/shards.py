@@ -10,22 +10,22 @@ from typing import Protocol
 
 from texgen.core.config import canonical_json
 from texgen.core.errors import StorageError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.dataset.index import Index, ShardFile
 from texgen.dataset.shards import TarMember, read_members
 from texgen.storage import Sink
 from texgen.verify.file_checks import byte_faults
-from texgen.verify.manifests import Found
+from texgen.verify.manifests import ManifestRow
 
 
 class Inspection(Protocol):
     """Looks into the textures of one shard."""
 
-    def texture(self, row: Found, data: bytes) -> None:
+    def texture(self, row: ManifestRow, data: bytes) -> None:
         """Takes a row and its texture, which has the bytes that the row says."""
         ...
 
-    def failed(self, row: Found) -> None:
+    def failed(self, row: ManifestRow) -> None:
         """Takes a row without a texture."""
         ...
 
@@ -53,7 +53,7 @@ class ShardWork:
     """
 
     file: ShardFile
-    rows: list[Found] | None
+    rows: list[ManifestRow] | None
     inspection: Inspection | None = None
 
 
@@ -92,7 +92,7 @@ def _shard(work: ShardWork, index: Index, sink: Sink, result: ShardResult) -> It
     there = None if rows is None else [row for row in rows if row["status"] == "ok"]
     if there is not None and len(there) != file.samples:
         found = (
-            f"{count_of(file.samples, 'sample')}, the manifest has {count_of(len(there), 'row')}"
+            f"{pluralize(file.samples, 'sample')}, the manifest has {pluralize(len(there), 'row')}"
         )
         yield f"{file.path}: {found}"
     try:
@@ -115,7 +115,7 @@ def _shard(work: ShardWork, index: Index, sink: Sink, result: ShardResult) -> It
 def _members(
     path: str,
     members: Iterable[TarMember],
-    rows: list[Found],
+    rows: list[ManifestRow],
     index: Index,
     inspection: Inspection | None,
 ) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _members(
         yield f"{path}: {extra.name} is not in the manifest"
 
 
-def _expected(row: Found, index: Index) -> Iterator[tuple[str, bytes | None]]:
+def _expected(row: ManifestRow, index: Index) -> Iterator[tuple[str, bytes | None]]:
     """Name and, but for the image, content of a row's members."""
     key = row["key"]
     if row["label"] is not None:
@@ -153,7 +153,7 @@ def _expected(row: Found, index: Index) -> Iterator[tuple[str, bytes | None]]:
     yield f"{key}.{index.config['format']}", None
 
 
-def _image(path: str, member: TarMember, row: Found) -> Iterator[str]:
+def _image(path: str, member: TarMember, row: ManifestRow) -> Iterator[str]:
     there = (member.offset, len(member.data))
     if there != (row["offset"], row["length"]):
         yield f"{path}: {member.name} lies at {there}, the manifest says otherwise"

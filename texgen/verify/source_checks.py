@@ -12,11 +12,11 @@ from texgen.dataset.index import INDEX, Index, ShardFile, SplitIndex
 from texgen.dataset.plan import Plan, entries_path
 from texgen.source import Source, SourceSpec, SplitListing, open_source
 from texgen.storage import Sink
-from texgen.verify.findings import Report
-from texgen.verify.manifests import Found, rows_by_shard
+from texgen.verify.findings import VerifyReport
+from texgen.verify.manifests import ManifestRow, rows_by_shard
 from texgen.verify.source_merge import Roll, planned_entries
 
-ShardRows = tuple[ShardFile, list[Found], dict[str, ImageEntry]]
+ShardRows = tuple[ShardFile, list[ManifestRow], dict[str, ImageEntry]]
 """A shard, its rows, and by key those of their photographs that SRC has as planned."""
 
 
@@ -38,7 +38,12 @@ class Origin:
     """
 
     def __init__(
-        self, spec: SourceSpec, index: Index, plan: Plan | None, report: Report, limit: int | None
+        self,
+        spec: SourceSpec,
+        index: Index,
+        plan: Plan | None,
+        report: VerifyReport,
+        limit: int | None,
     ) -> None:
         self._index = index
         self._plan = plan

@@ -8,14 +8,14 @@ import pyarrow as pa
 
 from texgen.core.config import SourceDigest
 from texgen.core.errors import StorageError
-from texgen.core.keys import photograph_key
+from texgen.core.keys import image_key_of
 from texgen.core.types import ImageEntry
 from texgen.dataset.plan import entries_path
-from texgen.dataset.plan_summary import photograph_size
+from texgen.dataset.plan_summary import format_image_size
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
 from texgen.verify.findings import Kinds
-from texgen.verify.manifests import Found
+from texgen.verify.manifests import ManifestRow
 
 _NAMED = 1000
 """Photographs of one kind of fault that are named; SRC may be quite another folder."""
@@ -55,13 +55,13 @@ class Roll:
         self._entry: ImageEntry | None = None
         self._advance()
 
-    def find(self, row: Found) -> ImageEntry | None:
+    def find(self, row: ManifestRow) -> ImageEntry | None:
         """The photograph of a row, or None where SRC has none that is the planned one.
 
         Args:
             row: Its key not before that of the last one.
         """
-        key = photograph_key(row["key"])
+        key = image_key_of(row["key"])
         # Further textures of a photograph follow at once.
         if key > self._key:
             self._key = key
@@ -69,7 +69,7 @@ class Roll:
             self._found = self._next(key, row)
         return self._found if key == self._key else None
 
-    def _next(self, key: str, row: Found) -> ImageEntry | None:
+    def _next(self, key: str, row: ManifestRow) -> ImageEntry | None:
         while self._entry is not None and self._entry.key < key:
             self._extra(self._entry)
             self._advance()
@@ -86,7 +86,7 @@ class Roll:
         planned = self._plan_entry
         if planned is None or planned.key != entry.key or planned.size == entry.size:
             return True
-        what = f"{photograph_size(entry.size)}; the plan says {photograph_size(planned.size)}"
+        what = f"{format_image_size(entry.size)}; the plan says {format_image_size(planned.size)}"
         self._sizes.add("size", f"SRC/{entry.source}: {what}")
         return False
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from texgen.build.executors import Failed, ProcessExecutor, Progressed, Ticket
+from texgen.build.executors import Failed, ProcessExecutor, Progressed, ShardAttempt
 from texgen.build.executors import processes as module
 from texgen.core.errors import CodeDiffersError
 
@@ -42,7 +42,7 @@ def test_an_attempt_has_begun_when_it_is_given_out(monkeypatch: pytest.MonkeyPat
     shard = SimpleNamespace(split="train", index=7)
     executor.submit(SimpleNamespace(shard=shard, attempt=2))
     try:
-        assert executor.wait(0.1) == [Progressed(Ticket("train", 7, 2), 0, 0, ())]
+        assert executor.wait(0.1) == [Progressed(ShardAttempt("train", 7, 2), 0, 0, ())]
         assert executor.wait(0.1) == []
     finally:
         executor.close()

@@ -10,7 +10,7 @@ import torch
 from tests.conftest import photograph
 from tests.evaluate.conftest import Answers
 from texgen.core.errors import ConfigError
-from texgen.evaluate.images import Textures, labelled, open_folder, open_labelled
+from texgen.evaluate.images import TextureImages, open_folder, open_labelled, with_labels
 from texgen.evaluate.paper.bias import dogs, fine_coarse, shape_bias, texture_accuracy
 
 
@@ -70,7 +70,7 @@ def test_stimuli_of_one_category_are_an_error(tmp_path, tiny_run):
 
 
 def test_textures_count_by_class(textures, tiny_run):
-    images = labelled("textures", Textures(str(textures), "val"))
+    images = with_labels("textures", TextureImages(str(textures), "val"))
     scores = torch.tensor([[1.0, 0, 0]] * 4 + [[0, 1, 0]] * 8)
     found = texture_accuracy(tiny_run, Answers(("ant", "bee", "cat"), scores), images)
     # Five ants, of which one is taken for a bee; four bees; three cats, taken for bees.

@@ -12,12 +12,12 @@ from texgen.core.errors import ConfigError
 from texgen.dataset.random_access import TextureStore
 from texgen.evaluate.paper.similarity import SimilarityConfig, relative_hardness, similarity
 from texgen.evaluate.run import digests, open_run
-from texgen.train.images import open_photographs
+from texgen.train.images import open_images
 
 
 @pytest.fixture
 def train(photographs):
-    return open_photographs(str(photographs), "train")
+    return open_images(str(photographs), "train")
 
 
 def means(found, mode="eval"):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 from texgen.report.html.markup import Number, details, figures, table, text
 from texgen.report.position_test import HeatMap
 from texgen.report.svg.axes import Axis, Plot, axis_from_zero, nice_step, number_text
@@ -27,7 +27,7 @@ HOSTILE = ["<script>alert(1)</script>", "\"><img src=x onerror='alert(1)'>", "a 
 def test_text_is_neither_markup_nor_ends_an_attribute(value):
     escaped = text(value)
     assert not set("<>\"'\n\r\0") & set(escaped)
-    assert html.unescape(escaped) == plain(value)
+    assert html.unescape(escaped) == escape_unprintable(value)
     xml(f'<p title="{escaped}">{escaped}</p>')
 
 
@@ -35,7 +35,7 @@ def test_text_is_neither_markup_nor_ends_an_attribute(value):
 def test_cells_are_escaped_and_tables_whole(rows):
     root = xml(table("Title", ("a", "b", "c"), rows))
     found = [[cell.text or "" for cell in row] for row in root.iter("tr")][1:]
-    assert found == [[plain(a), f"{b:,}", plain(c)] for a, b, c in rows]
+    assert found == [[escape_unprintable(a), f"{b:,}", escape_unprintable(c)] for a, b, c in rows]
 
 
 def test_columns_of_numbers_stand_right_with_their_heads():
@@ -91,7 +91,7 @@ def test_charts_escape_every_name(name):
         swatches("w", name, np.array([[1.0, 2, 3]])),
     ):
         root = parsed(svg)
-        assert root.find(f"{SVG}title").text == plain(name)
+        assert root.find(f"{SVG}title").text == escape_unprintable(name)
         assert {e.tag for e in root.iter()} <= {f"{SVG}{t}" for t in (
             "svg", "title", "desc", "g", "text", "rect", "line", "path")}  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.archives import write_tar
 from texgen.core.errors import SourceError
-from texgen.source.base import throw
+from texgen.source.base import raise_error
 from texgen.source.tar import index as module
 from texgen.source.tar.index import tar_index
 from texgen.source.tar.scan import TarScan
@@ -36,14 +36,14 @@ def archive(tmp_path: Path) -> Path:
 
 
 def names(archive: Path) -> list[bytes]:
-    return tar_index(LocalFiles(), str(archive), "x.tar", throw)["name"].to_pylist()
+    return tar_index(LocalFiles(), str(archive), "x.tar", raise_error)["name"].to_pylist()
 
 
 def test_headers_are_read_once(cache, scans, archive, tmp_path):
-    first = tar_index(LocalFiles(), str(archive), "x.tar", throw)
-    again = tar_index(LocalFiles(), str(archive), "x.tar", throw)
+    first = tar_index(LocalFiles(), str(archive), "x.tar", raise_error)
+    again = tar_index(LocalFiles(), str(archive), "x.tar", raise_error)
     (tmp_path / "link").symlink_to(archive)
-    linked = tar_index(LocalFiles(), str(tmp_path / "link"), "x.tar", throw)
+    linked = tar_index(LocalFiles(), str(tmp_path / "link"), "x.tar", raise_error)
     assert first.to_pylist() == again.to_pylist() == linked.to_pylist()
     assert scans.call_count == 1
     assert [path.suffix for path in cache.iterdir()] == [".arrow"]

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from tests.support.archives import write_tar
 from texgen.core.errors import SourceError
-from texgen.source.tar.scan import BLOCK, Member, TarScan
+from texgen.source.tar.scan import BLOCK, TarEntry, TarScan
 from texgen.storage.local_filesystem import LocalFiles
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 
-def scan(path: Path) -> list[Member]:
+def scan(path: Path) -> list[TarEntry]:
     return list(TarScan(LocalFiles().open(str(path)), path.name).members())
 
 

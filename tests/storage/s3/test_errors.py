@@ -236,7 +236,7 @@ def test_a_log_that_cannot_be_kept_costs_nothing(proxied):
     sink, proxy = proxied
     proxy.choose = lambda *_: "denied"
     sink.log_path().write_bytes(b"mine")
-    sink.keep_log()
+    sink.upload_log()
     assert sink.log_path().exists()
 
 

@@ -14,7 +14,7 @@ from tests.support.proxy import Proxy, once
 from tests.support.store import Store
 from texgen.core.config import Part
 from texgen.core.errors import LockedError, StorageError
-from texgen.core.system import about_this_process, is_gone_from_here
+from texgen.core.system import current_process, is_dead_on_this_host
 from texgen.storage.s3 import lease
 from texgen.storage.s3.sink import S3Sink
 
@@ -120,14 +120,14 @@ def test_who_was_killed_on_this_machine_is_not_waited_for(s3):
 
 
 def test_whether_a_holder_lives_is_known_on_its_own_machine_alone():
-    about = about_this_process()
-    assert not is_gone_from_here(about)
-    assert is_gone_from_here({**about, "born": "another with this number"})
-    assert is_gone_from_here({**about, "pid": 2**22 + 1})
-    assert not is_gone_from_here({**about, "pid": 2**22 + 1, "machine": "another"})
-    assert not is_gone_from_here({})
-    assert not is_gone_from_here({**about, "pid": "7"})
-    assert not is_gone_from_here({**about, "machine": None})
+    about = current_process()
+    assert not is_dead_on_this_host(about)
+    assert is_dead_on_this_host({**about, "born": "another with this number"})
+    assert is_dead_on_this_host({**about, "pid": 2**22 + 1})
+    assert not is_dead_on_this_host({**about, "pid": 2**22 + 1, "machine": "another"})
+    assert not is_dead_on_this_host({})
+    assert not is_dead_on_this_host({**about, "pid": "7"})
+    assert not is_dead_on_this_host({**about, "machine": None})
 
 
 def test_of_two_that_ask_at_once_at_most_one_gets_it(s3):
@@ -165,10 +165,10 @@ def test_parts_finish_one_after_the_other(s3):
     order = []
 
     def finish() -> None:
-        with sink(s3, (2, 2)).finishing():
+        with sink(s3, (2, 2)).finish_lock():
             order.append("second")
 
-    with sink(s3, (1, 2)).finishing():
+    with sink(s3, (1, 2)).finish_lock():
         thread = threading.Thread(target=finish)
         thread.start()
         time.sleep(0.5)

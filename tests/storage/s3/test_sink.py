@@ -121,7 +121,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(sink, s3, monkeypatch)
 def test_what_no_build_has_written_is_named(sink, s3, holds, foreign):
     for name in holds:
         s3.put(f"out/{name}", b"")
-    assert sink.foreign() == foreign
+    assert sink.first_unknown_file() == foreign
 
 
 def test_scratch_is_local_and_cleared_without_that_of_others(sink, s3):
@@ -144,7 +144,7 @@ def test_a_log_is_kept_in_the_bucket_and_so_are_those_of_killed_runs(sink, s3):
     log.write_bytes(b"mine")
     (log.parent / "before.build.log").write_bytes(b"killed")
     (log.parent / "before.1-of-2.log").write_bytes(b"at work")
-    sink.keep_log()
+    sink.upload_log()
     assert [s3.get(key) for key in s3.keys("out/_build/logs/")] == [b"mine", b"killed"]
     assert not log.exists()
     assert (log.parent / "before.1-of-2.log").exists()

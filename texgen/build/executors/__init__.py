@@ -4,10 +4,10 @@ from texgen.build.executors.base import (
     Event,
     Executor,
     Failed,
-    Finished,
     Logged,
     Progressed,
-    Ticket,
+    ShardAttempt,
+    ShardFinished,
 )
 from texgen.build.executors.processes import ProcessExecutor
 
@@ -15,9 +15,9 @@ __all__ = [
     "Event",
     "Executor",
     "Failed",
-    "Finished",
     "Logged",
     "ProcessExecutor",
     "Progressed",
-    "Ticket",
+    "ShardAttempt",
+    "ShardFinished",
 ]

@@ -10,7 +10,7 @@ from texgen.core.types import ShardRecord
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Ticket:
+class ShardAttempt:
     """One attempt at one shard."""
 
     split: str
@@ -18,9 +18,9 @@ class Ticket:
     attempt: int
 
 
-def ticket_of(task: ShardTask) -> Ticket:
+def ticket_of(task: ShardTask) -> ShardAttempt:
     """The ticket of an attempt."""
-    return Ticket(task.shard.split, task.shard.index, task.attempt)
+    return ShardAttempt(task.shard.split, task.shard.index, task.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Progressed:
         busy: Keys that engines are at work on.
     """
 
-    ticket: Ticket
+    ticket: ShardAttempt
     done: int
     failed: int
     busy: tuple[str, ...]
@@ -54,10 +54,10 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class ShardFinished:
     """An attempt has finished its shard."""
 
-    ticket: Ticket
+    ticket: ShardAttempt
     record: ShardRecord
 
 
@@ -71,38 +71,38 @@ class Failed:
         lost: Whether its process or node was lost, so that another attempt may succeed.
     """
 
-    ticket: Ticket
+    ticket: ShardAttempt
     error: Exception
     lost: bool
 
 
-Event = Progressed | Logged | Finished | Failed
+Event = Progressed | Logged | ShardFinished | Failed
 
 
 class Executor(Protocol):
     """Runs attempts at shards, a bounded number at once."""
 
-    def room(self) -> int:
+    def queue_capacity(self) -> int:
         """How many more attempts it takes now."""
         ...
 
-    def idle(self) -> int:
+    def free_slots(self) -> int:
         """How many attempts could begin at once, with nothing in front of them."""
         ...
 
     def submit(self, task: ShardTask) -> None:
-        """Takes an attempt; only while there is `room`."""
+        """Takes an attempt; only while there is `queue_capacity`."""
         ...
 
     def wait(self, timeout_s: float) -> list[Event]:
         """What has happened since the last call; waits for something at most ``timeout_s``."""
         ...
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: ShardAttempt) -> None:
         """Ends an attempt, whatever it is doing; no event of it follows."""
         ...
 
-    def count(self, record: ShardRecord) -> None:
+    def record_metrics(self, record: ShardRecord) -> None:
         """Tells whoever watches it of a shard that is made; once, whatever its attempts."""
         ...
 

@@ -25,7 +25,7 @@ class BuildMetrics:
             "texgen_shard_seconds", "Wall clock of a finished shard, s.", boundaries=_SHARD_S
         )
 
-    def count(self, record: ShardRecord) -> None:
+    def record_metrics(self, record: ShardRecord) -> None:
         """Adds a finished shard, which must not be one that was added before."""
         # Ray takes no increment of zero.
         if record.samples:

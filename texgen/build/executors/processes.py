@@ -13,7 +13,14 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import TypeGuard
 
-from texgen.build.executors.base import Event, Failed, Finished, Progressed, Ticket, ticket_of
+from texgen.build.executors.base import (
+    Event,
+    Failed,
+    Progressed,
+    ShardAttempt,
+    ShardFinished,
+    ticket_of,
+)
 from texgen.build.executors.task import close_warm_pool, kill_warm_engines, run_task
 from texgen.build.shard import ShardTask
 from texgen.core.errors import TexgenError
@@ -38,16 +45,16 @@ class ProcessExecutor:
         # Now: this texgen may be installed anew while the build runs.
         self._code = str(code_identity())
         self._idle: list[_Slot] = []
-        self._busy: dict[Ticket, _Slot] = {}
+        self._busy: dict[ShardAttempt, _Slot] = {}
         self._begun: list[Event] = []
 
-    def room(self) -> int:
-        """See `Executor.room`."""
+    def queue_capacity(self) -> int:
+        """See `Executor.queue_capacity`."""
         return self._slots - len(self._busy)
 
-    def idle(self) -> int:
-        """See `Executor.idle`."""
-        return self.room()
+    def free_slots(self) -> int:
+        """See `Executor.free_slots`."""
+        return self.queue_capacity()
 
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
@@ -66,14 +73,14 @@ class ProcessExecutor:
         begun, self._begun = self._begun, []
         return begun + [event for pipe in ready for event in self._drain(pipes[pipe])]  # type: ignore[index]
 
-    def _drain(self, ticket: Ticket) -> list[Event]:
+    def _drain(self, ticket: ShardAttempt) -> list[Event]:
         slot = self._busy[ticket]
         events: list[Event] = []
         try:
             while slot.pipe.poll():
                 event = slot.pipe.recv()
                 events.append(Failed(ticket, event, False) if _is_error(event) else event)
-                if isinstance(events[-1], Finished | Failed):
+                if isinstance(events[-1], ShardFinished | Failed):
                     self._idle.append(self._busy.pop(ticket))
                     break
         except (EOFError, OSError):
@@ -82,12 +89,12 @@ class ProcessExecutor:
             events.append(Failed(ticket, error, lost=True))
         return events
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: ShardAttempt) -> None:
         """See `Executor.cancel`."""
         if slot := self._busy.pop(ticket, None):
             slot.end()
 
-    def count(self, record: ShardRecord) -> None:
+    def record_metrics(self, record: ShardRecord) -> None:
         """See `Executor.count`; nobody watches."""
 
     def close(self) -> None:
@@ -215,7 +222,7 @@ def _end(number: int, frame: FrameType | None) -> None:
 def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:
     ticket = ticket_of(task)
     try:
-        report(Finished(ticket, run_task(task, report)))
+        report(ShardFinished(ticket, run_task(task, report)))
     except TexgenError as error:
         report(Failed(ticket, error, lost=False))
 

@@ -21,10 +21,10 @@ from texgen.build.executors import ray_entry
 from texgen.build.executors.base import (
     Event,
     Failed,
-    Finished,
     Logged,
     Progressed,
-    Ticket,
+    ShardAttempt,
+    ShardFinished,
     ticket_of,
 )
 from texgen.build.executors.metrics import BuildMetrics
@@ -91,8 +91,8 @@ class RayExecutor:
         self.workers = max(1, int(min(workers or math.inf, self.capacity.smallest)))
         self._engines = 1
         self._cpus_per_task = 1.0
-        self._running: dict[Any, Ticket] = {}
-        self._tasks: dict[Ticket, ShardTask] = {}
+        self._running: dict[Any, ShardAttempt] = {}
+        self._tasks: dict[ShardAttempt, ShardTask] = {}
         self._begun: list[Event] = []
         self._avoided: set[str] = set()
         self._told_of_memory = False
@@ -113,13 +113,13 @@ class RayExecutor:
         # Where fewer workers than processors are wanted, each engine claims more than one.
         self._cpus_per_task = engines * self.capacity.smallest / self.workers
 
-    def room(self) -> int:
-        """See `Executor.room`; on a cluster tasks queue, so that an autoscaler sees the need."""
+    def queue_capacity(self) -> int:
+        """See `Executor.queue_capacity`; on a cluster tasks queue, so that its autoscaler acts."""
         slots = self._slots()
         return (slots if self._local else 2 * slots + 4) - len(self._running)
 
-    def idle(self) -> int:
-        """See `Executor.idle`."""
+    def free_slots(self) -> int:
+        """See `Executor.free_slots`."""
         return max(0, self._slots() - len(self._running))
 
     def _slots(self) -> int:
@@ -163,7 +163,7 @@ class RayExecutor:
             answer = ray.get(reference)
             if isinstance(answer, dict):
                 return self._refused(task, answer)
-            return [Finished(ticket, answer)]
+            return [ShardFinished(ticket, answer)]
         except RayTaskError as error:
             if isinstance(error.cause, NodeError):
                 return self._without_node(ticket, error.cause)
@@ -185,7 +185,7 @@ class RayExecutor:
         )
         return [Logged(line, warning=True)]
 
-    def _without_node(self, ticket: Ticket, failed: NodeError) -> list[Event]:
+    def _without_node(self, ticket: ShardAttempt, failed: NodeError) -> list[Event]:
         """Gives nothing more to a node that cannot make any shard, while there is another.
 
         It would fail shards faster than others make them, and so be given most of them.
@@ -238,12 +238,12 @@ class RayExecutor:
         known = set(self._running.values())
         return [e for e in events if getattr(e, "ticket", None) in known | {None}]
 
-    def count(self, record: ShardRecord) -> None:
+    def record_metrics(self, record: ShardRecord) -> None:
         """See `Executor.count`; among the metrics of a cluster."""
         if self._metrics:
-            self._metrics.count(record)
+            self._metrics.record_metrics(record)
 
-    def cancel(self, ticket: Ticket) -> None:
+    def cancel(self, ticket: ShardAttempt) -> None:
         """See `Executor.cancel`."""
         for reference, running in list(self._running.items()):
             if running == ticket:

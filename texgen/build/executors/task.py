@@ -20,7 +20,7 @@ from texgen.source import open_source
 from texgen.storage import attempt_place, open_sink, storage_errors
 from texgen.synthesis import EnginePool, EngineSpec
 
-Report = Callable[[Event], None]
+OnEvent = Callable[[Event], None]
 
 REPORT_EVERY_S = 0.5
 _MAX_LINES = 2000
@@ -46,7 +46,7 @@ class TaskError(TexgenError):
         return str(self.args[0])
 
 
-def run_task(task: ShardTask, report: Report) -> ShardRecord:
+def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
     """Makes one shard and reports on the way.
 
     Raises:
@@ -71,7 +71,7 @@ def run_task(task: ShardTask, report: Report) -> ShardRecord:
         logger.removeHandler(handler)
 
 
-def _run(task: ShardTask, report: Report) -> ShardRecord:
+def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
     sink = open_sink(task.out, task.part, task.s3_endpoint)
     # OUT's own scratch is emptied at the end of a build, whatever was killed on the way.
     pool = warm_pool(task, sink.scratch())
@@ -119,7 +119,7 @@ def kill_warm_engines() -> None:
 class _Forwarder(logging.Handler):
     """Sends log records of this process to the one that keeps the log."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: OnEvent) -> None:
         super().__init__(logging.INFO)
         self._report = report
         self._lines = 0

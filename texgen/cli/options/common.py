@@ -19,7 +19,7 @@ from texgen.core.config import (
     max_size,
 )
 from texgen.core.errors import ConfigError
-from texgen.core.text import line_fault, plain
+from texgen.core.text import escape_unprintable, single_line_error
 from texgen.source import BUILT_IN_CLASSES, read_classes
 from texgen.storage.s3.address import SCHEME
 from texgen.synthesis import EngineSpec
@@ -120,21 +120,25 @@ class Place(click.ParamType[str]):
             self.fail(f"{text}: no such user; ./{text} would be a folder", param, ctx)
         except FileNotFoundError:
             self.fail("the current folder has been deleted; change to another", param, ctx)
-        if self._utf8 and (fault := line_fault(str(path))):
-            self.fail(f"{plain(str(path))} {fault}; rename it, or name a link to it", param, ctx)
+        if self._utf8 and (fault := single_line_error(str(path))):
+            self.fail(
+                f"{escape_unprintable(str(path))} {fault}; rename it, or name a link to it",
+                param,
+                ctx,
+            )
         try:
             path.stat()
         except FileNotFoundError:
             pass
         except OSError as error:
             mend = "change its permissions, or " if error.errno == errno.EACCES else ""
-            why = f"{plain(str(path))}: {error.strerror}; {mend}name another place"
+            why = f"{escape_unprintable(str(path))}: {error.strerror}; {mend}name another place"
             self.fail(why, param, ctx)
         return str(path)
 
     def _url(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if fault := line_fault(text):
-            self.fail(f"{plain(text)} {fault}; name another place", param, ctx)
+        if fault := single_line_error(text):
+            self.fail(f"{escape_unprintable(text)} {fault}; name another place", param, ctx)
         # As paths lose theirs, but not the slashes of a scheme alone.
         bare = text.rstrip("/")
         return bare if text.startswith(SCHEME) and "://" in bare else text
@@ -165,8 +169,8 @@ class Name(click.ParamType[str]):
     ) -> str:
         """See `click.ParamType.convert`."""
         text = str(value)
-        if fault := line_fault(text):
-            self.fail(f"{plain(text)} {fault}; take another", param, ctx)
+        if fault := single_line_error(text):
+            self.fail(f"{escape_unprintable(text)} {fault}; take another", param, ctx)
         return text
 
 

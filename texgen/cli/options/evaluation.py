@@ -20,9 +20,9 @@ from texgen.cli.output_files import check_not_read, check_target, write_file
 from texgen.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from texgen.evaluate.images import Labelled
+    from texgen.evaluate.images import LabelledImages
     from texgen.evaluate.knn import Classifier
-    from texgen.evaluate.run import Run
+    from texgen.evaluate.run import TrainedRun
 
 _RUN = [
     click.argument("place", type=Place(), metavar="RUN"),
@@ -131,7 +131,7 @@ def _named_in(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def frozen_run(options: Mapping[str, Any]) -> Iterator[Run]:
+def frozen_run(options: Mapping[str, Any]) -> Iterator[TrainedRun]:
     """A run's encoder without its head, which is checked to be unchanged at the end.
 
     Raises:
@@ -139,15 +139,15 @@ def frozen_run(options: Mapping[str, Any]) -> Iterator[Run]:
         ChangedEncoderError: If it was changed.
         LoaderError: If the processes that load images met a limit of the machine.
     """
-    from texgen.evaluate.run import open_run, unchanged
+    from texgen.evaluate.run import check_unchanged, open_run
     from texgen.train.loader_errors import loader_failures
 
     run = open_run(options["place"], options["device"], options["workers"])
-    with unchanged(run.encoder), loader_failures():
+    with check_unchanged(run.encoder), loader_failures():
         yield run
 
 
-def check_splits(run: Run, options: Mapping[str, Any]) -> None:
+def check_splits(run: TrainedRun, options: Mapping[str, Any]) -> None:
     """Checks that a classifier is not judged by what it has seen.
 
     Raises:
@@ -170,7 +170,7 @@ def check_splits(run: Run, options: Mapping[str, Any]) -> None:
         raise ConfigError(message)
 
 
-def photographs(run: Run, options: Mapping[str, Any], split: str) -> Labelled:
+def photographs(run: TrainedRun, options: Mapping[str, Any], split: str) -> LabelledImages:
     """The photographs with a class of a split of ``--src``, by default the run's.
 
     Args:
@@ -217,14 +217,14 @@ def called(own: str, here: str) -> Iterator[None]:
         raise ConfigError(here + str(error).removeprefix(own)) from error
 
 
-def place_of_photographs(run: Run, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def place_of_photographs(run: TrainedRun, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """``--src`` and how it is read, by default the run's."""
     if options["src"] is None:
         return run.config.src, run.config.how_read
     return options["src"], {"format": options["src_format"], **chosen(options)}
 
 
-def open_classifier(run: Run, options: Mapping[str, Any]) -> Classifier:
+def open_classifier(run: TrainedRun, options: Mapping[str, Any]) -> Classifier:
     """The classifier that `classifier_options` name.
 
     Raises:

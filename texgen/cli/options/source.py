@@ -9,7 +9,7 @@ import click
 
 from texgen.cli.options.common import Name
 from texgen.cli.options.decorate import Command, with_options
-from texgen.source import CHOICES, KEYS, LAYOUTS
+from texgen.source import KEYS, LAYOUTS, SOURCE_OPTIONS
 
 CHOICE_OPTIONS = [
     click.option(
@@ -52,4 +52,4 @@ def choice_options(command: Command) -> Command:
 
 def chosen(options: Mapping[str, Any]) -> dict[str, Any]:
     """What `CHOICE_OPTIONS` gave, as `texgen.source.SourceSpec` names it."""
-    return {name: options[name] for name in CHOICES if name in options}
+    return {name: options[name] for name in SOURCE_OPTIONS if name in options}

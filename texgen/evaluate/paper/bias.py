@@ -13,10 +13,10 @@ from torch import Tensor
 from texgen.core.errors import ConfigError
 from texgen.evaluate.classes import Mapping, accuracy, match_classes
 from texgen.evaluate.features import features
-from texgen.evaluate.images import CentreLook, Labelled, WholeLook
+from texgen.evaluate.images import CentreLook, LabelledImages, WholeLook
 from texgen.evaluate.knn import Classifier
 from texgen.evaluate.ood import Domain, evaluate_domain
-from texgen.evaluate.run import Run
+from texgen.evaluate.run import TrainedRun
 
 _STIMULUS = re.compile(r"([A-Za-z_]+)[0-9]+-([A-Za-z_]+)[0-9]+")
 
@@ -25,7 +25,7 @@ DOGS = ("n02085620", "n02113978")
 
 
 def shape_bias(
-    run: Run, classifier: Classifier, stimuli: Labelled, mapping: Mapping | None = None
+    run: TrainedRun, classifier: Classifier, stimuli: LabelledImages, mapping: Mapping | None = None
 ) -> dict[str, Any]:
     """Decisions for shape and for texture where the two say different things.
 
@@ -101,7 +101,9 @@ def _bias(counts: Counter[str]) -> dict[str, Any]:
     }
 
 
-def texture_accuracy(run: Run, classifier: Classifier, textures: Labelled) -> dict[str, Any]:
+def texture_accuracy(
+    run: TrainedRun, classifier: Classifier, textures: LabelledImages
+) -> dict[str, Any]:
     """Accuracy on textures alone, of each class: see `evaluate_domain`; and ``chance``."""
     look = WholeLook(run.config.size)
     found = evaluate_domain(run, classifier, Domain("textures", textures), look)
@@ -134,7 +136,7 @@ def _coarse(mapping: Mapping) -> dict[str, str]:
 
 
 def fine_coarse(
-    run: Run, classifier: Classifier, images: Labelled, mapping: Mapping
+    run: TrainedRun, classifier: Classifier, images: LabelledImages, mapping: Mapping
 ) -> dict[str, Any]:
     """Whether the fine class is right, and whether the coarse one is.
 

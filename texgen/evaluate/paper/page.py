@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.evaluate.paper import published_results as published
 from texgen.evaluate.paper.sweeps import METRICS
 from texgen.evaluate.results import Result, describe
@@ -39,9 +39,9 @@ def render(found: dict[Path, Result]) -> str:
     )
     runs = len({one["run"] for one in found.values() if "run" in one})
     lead = (
-        f"{count_of(len(found), 'result')} of {count_of(runs, 'run')}. Accuracies are in percent, "
-        "± is the standard error over images, or over runs in sweeps. Numbers of the paper are of "
-        f"ImageNet at 224 px after 200 epochs ({published.SOURCE})."
+        f"{pluralize(len(found), 'result')} of {pluralize(runs, 'run')}. Accuracies are in "
+        "percent, ± is the standard error over images, or over runs in sweeps. Numbers of the "
+        f"paper are of ImageNet at 224 px after 200 epochs ({published.SOURCE})."
     )
     parts = [(kind, _TITLES[kind]) for kind in kinds]
     return document("Evaluation of trained encoders", f'<p class="lead">{lead}</p>', parts, body)

@@ -17,20 +17,20 @@ from torch.utils.data import Dataset
 
 from texgen.core.errors import ConfigError
 from texgen.dataset.random_access import TextureStore
-from texgen.evaluate.run import Run, unchanged
-from texgen.train.augment import View
+from texgen.evaluate.run import TrainedRun, check_unchanged
+from texgen.train.augment import ViewParameters
 from texgen.train.checks import check_patches
 from texgen.train.data import augmentation_of
-from texgen.train.images import Photographs
-from texgen.train.loader import LoaderSpec, make_loader, whole
+from texgen.train.images import ImageSet
+from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
 from texgen.train.negatives import (
     Negatives,
     PatchNegatives,
     TextureNegatives,
     check_textures,
 )
-from texgen.train.networks import untracked
-from texgen.train.pairs import Pairs, Sample
+from texgen.train.networks import without_bn_tracking
+from texgen.train.pairs import ContrastiveDataset, Sample
 
 BINS = 50
 MODES = ("eval", "batch")
@@ -65,7 +65,7 @@ class _Cosines:
 
 
 def similarity(
-    run: Run, photographs: Photographs, store: TextureStore | None, config: SimilarityConfig
+    run: TrainedRun, photographs: ImageSet, store: TextureStore | None, config: SimilarityConfig
 ) -> dict[str, Any]:
     """Cosines of a photograph's first view with its second, others' second, patch and texture NS.
 
@@ -100,7 +100,7 @@ def similarity(
         raise ConfigError("similarities take two photographs at least")
     chosen = chosen[: len(chosen) // batch * batch]
     found = {mode: _Cosines() for mode in MODES}
-    with unchanged(run.encoder):
+    with check_unchanged(run.encoder):
         for sets in _sets(run, photographs, makers, chosen, batch, config.seed):
             for mode in MODES:
                 with _mode(run.encoder, mode):
@@ -119,7 +119,7 @@ def _mode(encoder: nn.Module, mode: str) -> Iterator[None]:
     if mode == "eval":
         yield
         return
-    with untracked(encoder):
+    with without_bn_tracking(encoder):
         encoder.train()
         try:
             yield
@@ -211,14 +211,16 @@ class _All:
     def __init__(self, makers: list[Negatives]) -> None:
         self._makers = makers
 
-    def __call__(self, position: int, view: View, image: Tensor, rng: random.Random) -> Tensor:
+    def __call__(
+        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
+    ) -> Tensor:
         return torch.cat([make(position, view, image, rng) for make in self._makers])
 
 
 class _Chosen(Dataset[Sample]):
     """Training samples by position: epoch 0 of the seed."""
 
-    def __init__(self, pairs: Pairs, positions: NDArray[np.int64]) -> None:
+    def __init__(self, pairs: ContrastiveDataset, positions: NDArray[np.int64]) -> None:
         self._pairs, self._positions = pairs, positions
 
     def __len__(self) -> int:
@@ -229,19 +231,21 @@ class _Chosen(Dataset[Sample]):
 
 
 def _sets(
-    run: Run,
-    photographs: Photographs,
+    run: TrainedRun,
+    photographs: ImageSet,
     makers: dict[str, Negatives],
     chosen: NDArray[np.int64],
     batch: int,
     seed: int,
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of both views and each kind of NS, (B, 3, S, S) each."""
-    pairs = Pairs(photographs, augmentation_of(run.config), _All(list(makers.values())), 1, seed)
+    pairs = ContrastiveDataset(
+        photographs, augmentation_of(run.config), _All(list(makers.values())), 1, seed
+    )
     pixels = (2 + len(makers)) * 3 * run.config.size**2
     spec = LoaderSpec(run.workers, batch, pixels, seed=seed)
     loader = make_loader(_Chosen(pairs, chosen), spec)
-    for sample in whole(loader):
+    for sample in raise_sample_errors(loader):
         ns = dict(zip(makers, sample["nonsemantic"][:, 0].unbind(1), strict=True))
         views = {"first": sample["first"], "second": sample["second"]}
         yield {name: images.to(run.device) for name, images in {**views, **ns}.items()}

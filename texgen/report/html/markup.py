@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 
 
 def text(value: object) -> str:
@@ -15,7 +15,7 @@ def text(value: object) -> str:
 
     Characters that do not print are shown as escapes: some turn the text around them.
     """
-    return html.escape(plain(str(value)), quote=True)
+    return html.escape(escape_unprintable(str(value)), quote=True)
 
 
 def data_uri(mime: str, data: bytes) -> str:

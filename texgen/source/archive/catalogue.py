@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from texgen.core.errors import SourceError
 from texgen.core.types import ImageEntry
-from texgen.source.base import Problem
+from texgen.source.base import OnError
 
 _SCHEMA = pa.schema(
     [
@@ -27,7 +27,7 @@ _FLUSH = 1 << 16
 _READ = 1 << 12
 
 
-class Found(NamedTuple):
+class CatalogueEntry(NamedTuple):
     """A photograph in an archive.
 
     Attributes:
@@ -56,23 +56,23 @@ class Catalogue:
     """
 
     def __init__(self) -> None:
-        self._rows: list[Found] = []
+        self._rows: list[CatalogueEntry] = []
         self._batches: list[Any] = []
 
-    def add(self, found: Found) -> None:
+    def add(self, found: CatalogueEntry) -> None:
         """Takes a photograph."""
         self._rows.append(found)
         if len(self._rows) == _FLUSH:
             self._flush()
 
     def entries(
-        self, entry: Callable[[Found], ImageEntry | None], problem: Problem, clash: str
+        self, entry: Callable[[CatalogueEntry], ImageEntry | None], problem: OnError, clash: str
     ) -> Iterator[ImageEntry]:
         """The photographs in order; of two with one key the first, and a problem.
 
         Args:
             entry: Makes a photograph's entry; None leaves it out.
-            problem: See `Problem`.
+            problem: See `OnError`.
             clash: What to do about two photographs of one key.
         """
         last: ImageEntry | None = None
@@ -87,11 +87,11 @@ class Catalogue:
             yield made
             last = made
 
-    def of_key(self, key: str) -> Iterator[Found]:
+    def of_key(self, key: str) -> Iterator[CatalogueEntry]:
         """The photographs of one key."""
         for table in self._tables():
             part = table.filter(pc.equal(table["key"], key))
-            yield from map(Found._make, (row.values() for row in part.to_pylist()))
+            yield from map(CatalogueEntry._make, (row.values() for row in part.to_pylist()))
 
     def _tables(self) -> list[Any]:
         if self._rows:
@@ -103,7 +103,7 @@ class Catalogue:
         self._batches.append(pa.record_batch([list(c) for c in columns], schema=_SCHEMA))
         self._rows.clear()
 
-    def _sorted(self) -> Iterator[Found]:
+    def _sorted(self) -> Iterator[CatalogueEntry]:
         self._flush()
         # One chunk: else every slice below would look for its rows in all of them.
         table = pa.Table.from_batches(self._batches).combine_chunks()
@@ -113,4 +113,4 @@ class Catalogue:
         for start in range(0, len(indices), _READ):
             part = table.take(indices.slice(start, _READ))
             columns = (part[name].to_pylist() for name in _SCHEMA.names)
-            yield from map(Found._make, zip(*columns, strict=True))
+            yield from map(CatalogueEntry._make, zip(*columns, strict=True))

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
-from texgen.source.base import SPLIT_NAMES, SourceSpec, shown
-from texgen.source.labels.rules import Picture
+from texgen.core.text import pluralize
+from texgen.source.base import SPLIT_NAMES, SourceSpec, displayable
+from texgen.source.labels.rules import ArchiveImage
 from texgen.source.member_names import join_bytes
 
 _SPLITS = {name.encode() for name in SPLIT_NAMES}
@@ -30,7 +30,7 @@ class Folders:
         """Takes an image's path."""
         self.images[path.rpartition(b"/")[0]] += 1
 
-    def watch(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+    def watch(self, pictures: Iterable[ArchiveImage]) -> Iterator[ArchiveImage]:
         """Takes images that pass by."""
         for picture in pictures:
             self.add(picture.path)
@@ -64,7 +64,7 @@ class Inside:
     above: bytes = b""
     _outside: int = field(default=0, init=False)
 
-    def pictures(self, pictures: Iterable[Picture]) -> Iterator[Picture]:
+    def pictures(self, pictures: Iterable[ArchiveImage]) -> Iterator[ArchiveImage]:
         """Those in that folder, their paths below it."""
         start = self.above + b"/" if self.above else b""
         self._outside = 0
@@ -77,9 +77,11 @@ class Inside:
     def notes(self, split: str) -> Iterator[str]:
         """What is not as it looks, a sentence each."""
         if self.above:
-            yield f"the images of {split!r} lie in {shown(self.above)}/, which is left out of keys"
+            above = displayable(self.above)
+            yield f"the images of {split!r} lie in {above}/, which is left out of keys"
         if self._outside:
-            yield f"{count_of(self._outside, 'image')} outside of {shown(self.above)}/ ignored"
+            outside = pluralize(self._outside, "image")
+            yield f"{outside} outside of {displayable(self.above)}/ ignored"
 
 
 def look_inside(folders: Folders, split: str, spec: SourceSpec) -> Inside:
@@ -105,9 +107,9 @@ def look_inside(folders: Folders, split: str, spec: SourceSpec) -> Inside:
         direct = folders.images[above]
         if direct and not _split_folders(folders.children(above), spec.layout):
             message = (
-                f"{count_of(direct, 'image')} of {split!r} lie in {shown(above)}/ itself and "
-                "others in folders below it; pack the classes alone, or add --layout classes for "
-                f"the one class {shown(name)!r}"
+                f"{pluralize(direct, 'image')} of {split!r} lie in {displayable(above)}/ itself "
+                "and others in folders below it; pack the classes alone, or add --layout classes "
+                f"for the one class {displayable(name)!r}"
             )
             raise SourceError(message)
     return Inside(above)
@@ -166,6 +168,6 @@ def _split_steps(path: bytes) -> Iterator[bytes]:
 
 
 def _listed(paths: Iterable[bytes]) -> str:
-    names = [f"{shown(path)}/" for path in paths]
+    names = [f"{displayable(path)}/" for path in paths]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

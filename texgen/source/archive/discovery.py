@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.source.archive.patterns import fixed_folder, is_pattern, paths_of
 from texgen.source.archive.search import archives_below, split_in
 from texgen.source.archive.split import Archive
-from texgen.source.base import LAYOUTS, Problem, check_selected, sole_split
+from texgen.source.base import LAYOUTS, OnError, check_selected, sole_split
 from texgen.source.folder.contents import listed
 from texgen.storage.filesystem import FileSystem
 
@@ -88,7 +88,7 @@ def split_files(
         name = sole_split(root.rpartition("/")[2], selected)
         return SplitFiles({name: strays}, tuple(notes))
     if strays:
-        what = f"{count_of(len(strays), 'file')} of no split ({listed(strays)})"
+        what = f"{pluralize(len(strays), 'file')} of no split ({listed(strays)})"
         if layout != "splits":
             named = listed(paths[0] for paths in splits.values())
             message = (
@@ -130,7 +130,7 @@ def missing_parts(paths: Iterable[str]) -> Iterator[SourceError]:
 
 
 def open_archives(
-    files: FileSystem, root: str, paths: Iterable[str], problem: Problem
+    files: FileSystem, root: str, paths: Iterable[str], problem: OnError
 ) -> Iterator[Archive]:
     """The archives that are there; one that is not is a problem."""
 
@@ -140,7 +140,7 @@ def open_archives(
         except OSError as error:
             return SourceError(f"cannot read {path}: {error.strerror or error}")
 
-    for found in map_ahead(look, paths, files.parallel):
+    for found in ordered_map(look, paths, files.parallel):
         if isinstance(found, SourceError):
             problem(found)
         else:

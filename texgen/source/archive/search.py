@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.source.base import SPLIT_NAMES
-from texgen.source.folder.contents import Looks, as_src, by_extension, join, listed, named
+from texgen.source.folder.contents import FolderCache, as_src, by_extension, join, listed, named
 from texgen.source.folder.layout import DEPTH, snapshot_of, system_notes
 from texgen.storage.filesystem import FileSystem
 
@@ -45,7 +45,7 @@ def archives_below(
         OSError: If a folder cannot be listed.
         SourceError: If they lie in several places, or some are compressed or cut off.
     """
-    looks = Looks(files, location)
+    looks = FolderCache(files, location)
     start, notes = snapshot_of(looks, location)
     holders = dict(_holders(looks, start, suffix))
     places = sorted({place_of(folder) for folder in holders}, key=os.fsencode)
@@ -71,7 +71,7 @@ def archives_below(
     return paths, notes
 
 
-def _holders(looks: Looks, start: str, suffix: str) -> Iterator[tuple[str, list[str]]]:
+def _holders(looks: FolderCache, start: str, suffix: str) -> Iterator[tuple[str, list[str]]]:
     """The folders that hold archives, and their names."""
     # A split's folder and `data` lie below the place that is looked for.
     for path, look in looks.below(start, DEPTH + 1, lambda *_: True, whole=True):
@@ -95,7 +95,7 @@ def _shown(place: str) -> str:
     return place or "."
 
 
-def _folders_ignored(looks: Looks, place: str, holders: Iterable[str]) -> Iterator[str]:
+def _folders_ignored(looks: FolderCache, place: str, holders: Iterable[str]) -> Iterator[str]:
     there = tuple(f"{folder}/" for folder in holders)
     look = looks.look(place)
     for name in look.folders:
@@ -133,12 +133,12 @@ def _gaps(paths: Iterable[str]) -> Iterator[str]:
             yield f"{name}{more} not there, though files with higher numbers are"
 
 
-def _files_ignored(looks: Looks, holders: Iterable[str], suffix: str) -> Iterator[str]:
+def _files_ignored(looks: FolderCache, holders: Iterable[str], suffix: str) -> Iterator[str]:
     extensions: Counter[str] = Counter()
     for folder in holders:
         for name in looks.look(folder).files:
             if not name.endswith(suffix):
                 extensions[Path(name).suffix or "without an extension"] += 1
     if extensions:
-        what = count_of(sum(extensions.values()), "other file")
+        what = pluralize(sum(extensions.values()), "other file")
         yield f"{what} beside the {suffix} files ignored ({by_extension(extensions)})"

@@ -6,14 +6,14 @@ import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from texgen.core.errors import SourceError
-from texgen.core.keys import photograph_key
+from texgen.core.keys import image_key_of
 from texgen.core.types import ImageEntry
 from texgen.source.archive.class_folders import Folders, Inside, look_inside, refuse_mixed
 from texgen.source.archive.discovery import missing_parts, root_of
 from texgen.source.archive.split import Archive, ArchiveSplit, collect
-from texgen.source.base import Problem, SourceSpec, SplitListing, throw
+from texgen.source.base import OnError, SourceSpec, SplitListing, raise_error
 from texgen.source.labels.files import read_labels
-from texgen.source.labels.rules import ByFolder, ByName, Labelling, Picture, Unlabelled
+from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
 from texgen.storage.filesystem import files_at
 
 
@@ -26,7 +26,7 @@ class ArchiveSource(abc.ABC):
             one is raised.
     """
 
-    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
+    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
         self._spec = spec
         self._problem = problem
         self._files = files_at(spec.location, spec.endpoint)
@@ -75,7 +75,7 @@ class ArchiveSource(abc.ABC):
         self,
         name: str,
         archives: Sequence[Archive],
-        pictures: Iterable[Picture],
+        pictures: Iterable[ArchiveImage],
         labelling: Labelling,
     ) -> ArchiveSplit:
         """A split of photographs that have labels of their own."""
@@ -93,8 +93,8 @@ class ArchiveSource(abc.ABC):
         self,
         name: str,
         archives: Sequence[Archive],
-        unseen: Iterable[Picture],
-        pictures: Iterable[Picture],
+        unseen: Iterable[ArchiveImage],
+        pictures: Iterable[ArchiveImage],
     ) -> ArchiveSplit:
         """A split of photographs whose folders may be classes.
 
@@ -136,7 +136,7 @@ class ArchiveSource(abc.ABC):
 def _find(splits: Iterable[ArchiveSplit], key: str, source: str) -> ImageEntry:
     # Of a further texture it is the key of the first; and without the labels that gave a flat
     # split its classes, the key has none of them.
-    image = photograph_key(key)
+    image = image_key_of(key)
     names = dict.fromkeys((image, image.partition("/")[2], image.rpartition("/")[2]))
     for split in splits:
         for entry in (entry for name in names for entry in split.of_key(name)):

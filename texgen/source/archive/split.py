@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from texgen.core.errors import SourceError
 from texgen.core.keys import escape
 from texgen.core.types import ImageEntry
-from texgen.source.archive.catalogue import Catalogue, Found
-from texgen.source.base import Problem, SourceSpec, SplitListing, shown
+from texgen.source.archive.catalogue import Catalogue, CatalogueEntry
+from texgen.source.base import OnError, SourceSpec, SplitListing, displayable
 from texgen.source.labels.class_index import LabelMap, classes_notes
-from texgen.source.labels.rules import Labelling, Picture
+from texgen.source.labels.rules import ArchiveImage, Labelling
 from texgen.source.locator import Locator
 from texgen.source.member_names import stem
 
@@ -35,7 +35,7 @@ class Archive:
     @property
     def text(self) -> str:
         """Its path for people and Parquet."""
-        return shown(os.fsencode(self.path))
+        return displayable(os.fsencode(self.path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ArchiveSplit:
 
     Attributes:
         name: ``train``, ``val``, …
-        archives: `Found.file` numbers them.
+        archives: `CatalogueEntry.file` numbers them.
         catalogue: Its photographs.
         member: Names a photograph within its archive.
         labels: Their classes; None for a flat split.
@@ -69,7 +69,7 @@ class ArchiveSplit:
         """The same, with more notes."""
         return replace(self, notes=[*self.notes, *notes])
 
-    def entries(self, problem: Problem) -> Iterator[ImageEntry]:
+    def entries(self, problem: OnError) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
         return self.catalogue.entries(self._entry, problem, self.clash)
 
@@ -78,7 +78,7 @@ class ArchiveSplit:
         made = map(self._entry, self.catalogue.of_key(key))
         return (entry for entry in made if entry is not None)
 
-    def _entry(self, found: Found) -> ImageEntry | None:
+    def _entry(self, found: CatalogueEntry) -> ImageEntry | None:
         archive, label, name = self.archives[found.file], None, None
         if self.labels is not None:
             label = self.labels.final.get(-1 if found.label is None else found.label)
@@ -94,10 +94,10 @@ def collect(
     spec: SourceSpec,
     name: str,
     archives: Sequence[Archive],
-    pictures: Iterable[Picture],
+    pictures: Iterable[ArchiveImage],
     labelling: Labelling,
     member: MemberText,
-    problem: Problem,
+    problem: OnError,
 ) -> ArchiveSplit:
     """A split of the given photographs.
 
@@ -108,7 +108,7 @@ def collect(
         pictures: The photographs in any order.
         labelling: Gives them keys and labels.
         member: See `ArchiveSplit`.
-        problem: See `Problem`.
+        problem: See `OnError`.
     """
     catalogue = Catalogue()
     stems = [stem(os.fsencode(archive.path)) for archive in archives]
@@ -124,7 +124,9 @@ def collect(
             path, label = placed
             if spec.keys == "file":
                 path = stems[picture.file] + b"/" + (picture.place or picture.path)
-            found = Found(escape(path), picture.file, picture.name, position, size, check, label)
+            found = CatalogueEntry(
+                escape(path), picture.file, picture.name, position, size, check, label
+            )
             catalogue.add(found)
     labels = labelling.label_map(spec.taken)
     notes = [*labelling.notes(name), *classes_notes(spec.taken, labels, name)]

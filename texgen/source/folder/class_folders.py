@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.source.base import SPLIT_NAMES
-from texgen.source.folder.contents import Look, Looks, as_src, join, listed, named
+from texgen.source.folder.contents import FolderCache, FolderContents, as_src, join, listed, named
 
 FEW = 16
 """Folders of which each is looked into; of more, as many are looked at as a sample."""
@@ -32,7 +32,7 @@ _ALL_IMAGES = _IMAGE_FOLDERS - {"pictures", "photos"}
 
 
 def is_flat(
-    looks: Looks, folder: str, location: str, layout: str, keeps: str
+    looks: FolderCache, folder: str, location: str, layout: str, keeps: str
 ) -> tuple[bool, list[str]]:
     """Whether the folders in a split are no classes, and what there is to say of that.
 
@@ -74,7 +74,7 @@ def is_flat(
 
 
 def _is_sole_flat(
-    looks: Looks, folder: str, name: str, location: str, keeps: str
+    looks: FolderCache, folder: str, name: str, location: str, keeps: str
 ) -> tuple[bool, list[str]]:
     """`is_flat` of a split whose images all lie in one folder."""
     sole = join(folder, name)
@@ -125,7 +125,7 @@ def _refuse_images_and_more(folder: str, holders: list[str], location: str, keep
         raise SourceError(message)
 
 
-def _refuse_domains(looks: Looks, folder: str, holders: list[str], location: str) -> None:
+def _refuse_domains(looks: FolderCache, folder: str, holders: list[str], location: str) -> None:
     """Refuses folders that hold the same folders, so that these may be the classes.
 
     So come Office-Home's domains and ImageNet-C's severities. Where the folders are more than
@@ -145,7 +145,7 @@ def _refuse_domains(looks: Looks, folder: str, holders: list[str], location: str
         raise SourceError(message)
 
 
-def _deeper(looks: Looks, folder: str, holders: list[str]) -> Iterator[str]:
+def _deeper(looks: FolderCache, folder: str, holders: list[str]) -> Iterator[str]:
     """Says of classes whose images all lie in folders below: those may be the classes meant."""
     inside = ((name, looks.look(join(folder, name))) for name in holders)
     below = [
@@ -154,7 +154,7 @@ def _deeper(looks: Looks, folder: str, holders: list[str]) -> Iterator[str]:
         if look.folders and not look.images and not _IMAGE_FOLDERS.issuperset(look.folders)
     ]
     if below:
-        what = count_of(len(below), "class")
+        what = pluralize(len(below), "class")
         place = _place(folder)
         yield f"images of {what} in {place} lie in folders below, such as {named(below[0])}"
 
@@ -163,6 +163,6 @@ def _place(folder: str) -> str:
     return named(folder) if folder else "SRC"
 
 
-def _are_parts(look: Look) -> bool:
+def _are_parts(look: FolderContents) -> bool:
     """Whether img2dataset wrote the folders: it puts its counts beside each."""
     return bool(look.folders) and all(f"{name}_stats.json" in look.files for name in look.folders)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from shlex import quote
 
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
-from texgen.source.base import SYSTEM_FOLDERS, is_image_name, shown, split_called
+from texgen.core.text import pluralize
+from texgen.source.base import SYSTEM_FOLDERS, displayable, is_image_name, split_called
 from texgen.storage.filesystem import FileSystem
 
 _NAMES = 100
@@ -28,7 +28,7 @@ _FILE_LIKE = re.compile(rb"\.[a-z]{1,5}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FolderContents:
     """What a folder holds.
 
     Attributes:
@@ -56,7 +56,7 @@ class Look:
         return found
 
 
-class Looks:
+class FolderCache:
     """What the folders below a root hold; every folder is listed once.
 
     Args:
@@ -67,10 +67,10 @@ class Looks:
     def __init__(self, files: FileSystem, root: str) -> None:
         self._files = files
         self._root = root
-        self._seen: dict[str, Look] = {}
+        self._seen: dict[str, FolderContents] = {}
         self._whole: set[str] = set()
 
-    def look(self, path: str, *, whole: bool = False) -> Look:
+    def look(self, path: str, *, whole: bool = False) -> FolderContents:
         """What a folder holds; after its first 100 names, an image ends the look.
 
         Args:
@@ -87,12 +87,14 @@ class Looks:
                 if whole:
                     raise
                 # What is wrong is said where its images are listed.
-                self._seen[path] = Look(failed=True)
+                self._seen[path] = FolderContents(failed=True)
         return self._seen[path]
 
-    def many(self, paths: Iterable[str], *, whole: bool = False) -> Iterator[tuple[str, Look]]:
+    def many(
+        self, paths: Iterable[str], *, whole: bool = False
+    ) -> Iterator[tuple[str, FolderContents]]:
         """Folders and what they hold, several at once where storage is slow to answer."""
-        return map_ahead(
+        return ordered_map(
             lambda path: (path, self.look(path, whole=whole)), paths, self._files.parallel
         )
 
@@ -100,10 +102,10 @@ class Looks:
         self,
         path: str,
         levels: int = _LEVELS,
-        enters: Callable[[str, Look], bool] = lambda _, look: not look.images,
+        enters: Callable[[str, FolderContents], bool] = lambda _, look: not look.images,
         *,
         whole: bool = False,
-    ) -> Iterator[tuple[str, Look]]:
+    ) -> Iterator[tuple[str, FolderContents]]:
         """A folder and those some levels below it.
 
         Args:
@@ -142,7 +144,7 @@ class Looks:
         except (OSError, UnicodeDecodeError):
             return None
 
-    def _list(self, path: str, *, whole: bool) -> Look:
+    def _list(self, path: str, *, whole: bool) -> FolderContents:
         images = 0
         folders, systems, files, lost = list[bytes](), list[bytes](), set[bytes](), list[bytes]()
         for number, item in enumerate(self._files.scan(join(self._root, path))):
@@ -159,7 +161,7 @@ class Looks:
                     lost.append(item.name)
         else:
             self._whole.add(path)
-        return Look(
+        return FolderContents(
             images,
             tuple(os.fsdecode(name) for name in sorted(folders)),
             tuple(os.fsdecode(name) for name in sorted(systems)),
@@ -195,7 +197,7 @@ def as_src(location: str, path: str) -> str:
 
 def named(path: str) -> str:
     """A path in quotes, for people."""
-    return repr(shown(os.fsencode(path)))
+    return repr(displayable(os.fsencode(path)))
 
 
 def listed(paths: Iterable[str], most: int = 3) -> str:
@@ -211,4 +213,4 @@ def by_extension(counts: Mapping[str, int], most: int = 4) -> str:
     order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     text = ", ".join(f"{number} {extension}" for extension, number in order[:most])
     rest = sum(number for _, number in order[most:])
-    return f"{text} and {count_of(rest, 'other')}" if rest else text
+    return f"{text} and {pluralize(rest, 'other')}" if rest else text

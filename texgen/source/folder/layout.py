@@ -9,10 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.source.base import ARCHIVES, SPLIT_NAMES, split_called
 from texgen.source.folder.class_folders import FEW, splits_in
-from texgen.source.folder.contents import Look, Looks, as_src, join, listed, named, refuse_lost
+from texgen.source.folder.contents import (
+    FolderCache,
+    FolderContents,
+    as_src,
+    join,
+    listed,
+    named,
+    refuse_lost,
+)
 from texgen.source.packed import PACKED_TARS
 
 DEPTH = 4
@@ -34,7 +42,7 @@ class FolderLayout:
     notes: tuple[str, ...] = ()
 
 
-def find_layout(looks: Looks, location: str, layout: str) -> FolderLayout:
+def find_layout(looks: FolderCache, location: str, layout: str) -> FolderLayout:
     """Finds the splits of a folder source.
 
     Args:
@@ -76,36 +84,37 @@ def find_layout(looks: Looks, location: str, layout: str) -> FolderLayout:
             _refuse_images_beside(looks, place, location, list(splits.values()), others)
         notes += [f"folder {named(name)} is not a split and is ignored" for name in others]
         if top.images:
-            notes.append(f"{count_of(top.images, 'image')} beside the splits ignored")
+            notes.append(f"{pluralize(top.images, 'image')} beside the splits ignored")
         # Of a place without splits they are counted with its images.
         notes += system_notes(top)
     return FolderLayout(place, splits, tuple(notes))
 
 
-def _archives_beside(look: Look) -> Iterator[str]:
+def _archives_beside(look: FolderContents) -> Iterator[str]:
     """Archives in SRC, which images in folders go before."""
     for suffix, form in ARCHIVES.items():
         if names := sorted(name for name in look.files if name.endswith(suffix)):
             official = form == "webdataset" and any(
                 name.startswith("ILSVRC2012_") for name in names
             )
-            what = count_of(len(names), f"{suffix} file")
+            what = pluralize(len(names), f"{suffix} file")
             yield (
                 f"{what} beside the folders of images ignored ({listed(names)}); --src-format "
                 f"{'ilsvrc' if official else form} takes them instead"
             )
     if names := sorted(name for name in look.files if name.endswith(PACKED_TARS)):
-        what = count_of(len(names), "compressed tar")
+        what = pluralize(len(names), "compressed tar")
         yield f"{what} beside the folders of images ignored ({listed(names)})"
 
 
-def system_notes(look: Look) -> Iterator[str]:
+def system_notes(look: FolderContents) -> Iterator[str]:
     """Says that folders of operating systems are left out, where there are any."""
     if look.systems:
-        yield f"{count_of(len(look.systems), 'folder')} of systems ({listed(look.systems)}) ignored"
+        folders = pluralize(len(look.systems), "folder")
+        yield f"{folders} of systems ({listed(look.systems)}) ignored"
 
 
-def _splits(look: Look, place: str, location: str) -> Iterator[tuple[str, str]]:
+def _splits(look: FolderContents, place: str, location: str) -> Iterator[tuple[str, str]]:
     for name, folders in sorted(look.splits().items()):
         if len(folders) > 1:
             message = (
@@ -117,7 +126,7 @@ def _splits(look: Look, place: str, location: str) -> Iterator[tuple[str, str]]:
 
 
 def _refuse_images_beside(
-    looks: Looks, place: str, location: str, splits: list[str], others: list[str]
+    looks: FolderCache, place: str, location: str, splits: list[str], others: list[str]
 ) -> None:
     """Refuses folders of images beside the splits: then these may be classes, too."""
     holders = [name for name in others if looks.holds_images(join(place, name))]
@@ -138,7 +147,7 @@ def _renamed(names: list[str]) -> str:
     return f", and a link or name 'val' makes {named(name)} a split" if name else ""
 
 
-def snapshot_of(looks: Looks, location: str) -> tuple[str, list[str]]:
+def snapshot_of(looks: FolderCache, location: str) -> tuple[str, list[str]]:
     """The revision to take where SRC is a folder of the Hugging Face Hub's cache, and a note.
 
     The cache keeps files in ``blobs`` and links to them in ``snapshots/REVISION``.
@@ -161,7 +170,7 @@ def snapshot_of(looks: Looks, location: str) -> tuple[str, list[str]]:
     return f"snapshots/{revision}", [f"the images are those of the revision {revision}"]
 
 
-def _place_below(looks: Looks, base: str, location: str) -> str | None:
+def _place_below(looks: FolderCache, base: str, location: str) -> str | None:
     """The one folder below ``base`` that holds splits; None where there is none.
 
     Raises:
@@ -194,7 +203,7 @@ def _place_below(looks: Looks, base: str, location: str) -> str | None:
     return places[0]
 
 
-def _is_class_folders(looks: Looks, base: str) -> bool:
+def _is_class_folders(looks: FolderCache, base: str) -> bool:
     """Whether images lie directly in the folders of a place, as far as a sample tells."""
     folders = looks.look(base).folders
     if len(folders) <= FEW:

@@ -7,24 +7,24 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ImageError, SourceChangedError, SourceError, SourceReadError
 from texgen.core.keys import escape, image_key
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.base import (
     MAX_FILE_BYTES,
-    Problem,
+    OnError,
     SourceSpec,
     SplitListing,
     check_selected,
+    displayable,
     in_label_order,
-    shown,
+    raise_error,
     sole_split,
-    throw,
 )
 from texgen.source.folder.class_folders import is_flat
-from texgen.source.folder.contents import Look, Looks, join, listed, refuse_lost
+from texgen.source.folder.contents import FolderCache, FolderContents, join, listed, refuse_lost
 from texgen.source.folder.layout import FolderLayout, find_layout
 from texgen.source.folder.walk import FolderWalk, LeftOut, not_listed
 from texgen.source.labels.class_index import missing_note
@@ -72,7 +72,7 @@ class FolderSource:
         SourceError: If its location is not a folder.
     """
 
-    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
+    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
         self._spec = spec
         self._problem = problem
         self._files = files_at(spec.location, spec.endpoint)
@@ -96,7 +96,7 @@ class FolderSource:
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
         spec = self._spec
-        looks = Looks(self._files, spec.location)
+        looks = FolderCache(self._files, spec.location)
         try:
             layout = find_layout(looks, spec.location, spec.layout)
             return tuple(self._listing(looks, *found, layout) for found in self._found(layout))
@@ -116,7 +116,9 @@ class FolderSource:
             if not selected or name in selected:
                 yield name, folder
 
-    def _listing(self, looks: Looks, name: str, folder: str, layout: FolderLayout) -> SplitListing:
+    def _listing(
+        self, looks: FolderCache, name: str, folder: str, layout: FolderLayout
+    ) -> SplitListing:
         keeps = "splits" if layout.splits else "classes"
         flat, said = is_flat(looks, folder, self._spec.location, self._spec.layout, keeps)
         notes, look = [*layout.notes, *said], looks.look(folder, whole=True)
@@ -131,15 +133,15 @@ class FolderSource:
         notes += missing_note(self._spec.taken, classes, name)
         return SplitListing(name, classes, tuple(notes))
 
-    def _beside_classes(self, name: str, look: Look) -> Iterator[str]:
+    def _beside_classes(self, name: str, look: FolderContents) -> Iterator[str]:
         if look.images:
-            what = count_of(look.images, "image")
+            what = pluralize(look.images, "image")
             yield f"{what} beside the class folders of {name!r} are ignored"
         if self._spec.labels is not None:
             yield f"--labels is not used for {name!r}, which has class folders"
 
     def _flat_classes(
-        self, split: _Split, name: str, looks: Looks, look: Look, notes: list[str]
+        self, split: _Split, name: str, looks: FolderCache, look: FolderContents, notes: list[str]
     ) -> tuple[str, ...]:
         """Finds a flat split's labels, and gives its classes."""
         path, folder = self._spec.labels, os.fsdecode(split.folder)
@@ -155,10 +157,10 @@ class FolderSource:
         split.labels = labels = read_labels(path, self._spec.endpoint)
         # Listed again for its entries, which are then counted.
         found = self._flat_images(split, self._problem, LeftOut())
-        named = {labels.of(shown(path.rpartition(b"/")[2])) for path, _ in found}
+        named = {labels.of(displayable(path.rpartition(b"/")[2])) for path, _ in found}
         return self._wanted(one.encode() for one in named if one is not None)
 
-    def _hints(self, name: str, folder: str, looks: Looks) -> Iterator[str]:
+    def _hints(self, name: str, folder: str, looks: FolderCache) -> Iterator[str]:
         """Where the labels of a flat split may be."""
         while folder and name != "test":
             folder = folder.rpartition("/")[0]
@@ -187,19 +189,19 @@ class FolderSource:
 
         def of_class(name: bytes) -> tuple[list[ImageEntry], LeftOut, list[SourceError]]:
             problems, left_out = list[SourceError](), LeftOut()
-            label = labels[shown(name)]
+            label = labels[displayable(name)]
             entries = self._class_entries(found.folder, name, label, problems.append, left_out)
             return list(entries), left_out, problems
 
         # Problems are told in the order of classes, whichever was listed first.
-        in_taken = [name for name in taken if shown(name) in labels]
-        listings = map_ahead(of_class, in_taken, self._files.parallel)
+        in_taken = [name for name in taken if displayable(name) in labels]
+        listings = ordered_map(of_class, in_taken, self._files.parallel)
         for name, (entries, left_out, problems) in zip(in_taken, listings, strict=True):
             for problem in problems:
                 self._problem(problem)
             found.left_out.add(left_out)
             if not entries:
-                found.empty.append(shown(name))
+                found.empty.append(displayable(name))
             yield from self._in_order(entries)
 
     def notes(self, split: SplitListing) -> Sequence[str]:
@@ -208,13 +210,13 @@ class FolderSource:
         notes = list(found.left_out.notes(split.name))
         # Where there is no image at all, that is said instead.
         if 0 < len(found.empty) < len(split.classes):
-            what = count_of(len(found.empty), "class")
+            what = pluralize(len(found.empty), "class")
             names = listed(sorted(found.empty))
             notes.append(f"{what} of {split.name!r} without an image keeps its label: {names}")
         return notes
 
     def _flat_images(
-        self, split: _Split, problem: Problem, left_out: LeftOut
+        self, split: _Split, problem: OnError, left_out: LeftOut
     ) -> Iterator[tuple[bytes, int]]:
         """Path and size of a flat split's images."""
         if split.nested:
@@ -228,24 +230,28 @@ class FolderSource:
         prefix = len(join_bytes(split.folder, b"x")) - 1
         for path, size in self._flat_images(split, self._problem, split.left_out):
             if split.labels is None:
-                yield ImageEntry(image_key(path[prefix:]), shown(path), path, size, None, None)
+                yield ImageEntry(
+                    image_key(path[prefix:]), displayable(path), path, size, None, None
+                )
                 continue
             name = path.rpartition(b"/")[2]
-            class_name = split.labels.of(shown(name))
+            class_name = split.labels.of(displayable(name))
             if class_name is None:
-                self._problem(SourceError(f"{shown(path)} {split.labels.fault(shown(name))}"))
+                self._problem(
+                    SourceError(f"{displayable(path)} {split.labels.fault(displayable(name))}")
+                )
             elif class_name in labels:
                 key = image_key(class_name.encode() + b"/" + name)
-                yield ImageEntry(key, shown(path), path, size, labels[class_name], class_name)
+                yield ImageEntry(key, displayable(path), path, size, labels[class_name], class_name)
 
     def _class_entries(
-        self, place: bytes, folder: bytes, label: int, problem: Problem, left_out: LeftOut
+        self, place: bytes, folder: bytes, label: int, problem: OnError, left_out: LeftOut
     ) -> Iterator[ImageEntry]:
         prefix = place + b"/" if place else b""
         start = join_bytes(place, folder)
         for path, size in self._walk.images_below(start, (b"", place), problem, left_out):
             key = image_key(path[len(prefix) :])
-            yield ImageEntry(key, shown(path), path, size, label, shown(folder))
+            yield ImageEntry(key, displayable(path), path, size, label, displayable(folder))
 
     def _in_order(self, entries: Iterable[ImageEntry]) -> Iterator[ImageEntry]:
         found = list(entries)

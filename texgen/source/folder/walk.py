@@ -9,8 +9,8 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
-from texgen.source.base import SYSTEM_FOLDERS, Problem, is_image_name, shown
+from texgen.core.text import pluralize
+from texgen.source.base import SYSTEM_FOLDERS, OnError, displayable, is_image_name
 from texgen.source.folder.contents import by_extension
 from texgen.source.member_names import join_bytes
 from texgen.storage.filesystem import FileSystem, Item
@@ -41,11 +41,11 @@ class LeftOut:
     def notes(self, split: str) -> Iterator[str]:
         """What was passed over in a split, a sentence each."""
         if self.files:
-            what = count_of(self.files.total(), "file")
+            what = pluralize(self.files.total(), "file")
             kinds = by_extension(self.files)
             yield f"{what} of {split!r} ignored: no images by their names ({kinds})"
         if self.systems:
-            yield f"{count_of(self.systems, 'folder')} of systems in {split!r} ignored"
+            yield f"{pluralize(self.systems, 'folder')} of systems in {split!r} ignored"
 
 
 class FolderWalk:
@@ -64,7 +64,7 @@ class FolderWalk:
         """The path of what lies at ``locator`` below the root."""
         return f"{self._root}/{os.fsdecode(locator)}" if locator else self._root
 
-    def scan(self, folder: bytes, problem: Problem, left_out: LeftOut) -> Iterator[Item]:
+    def scan(self, folder: bytes, problem: OnError, left_out: LeftOut) -> Iterator[Item]:
         """What is in a folder, without the folders of operating systems."""
         place = self.place(folder)
         try:
@@ -76,14 +76,14 @@ class FolderWalk:
         except OSError as error:
             problem(not_listed(place, error))
 
-    def images(self, folder: bytes, problem: Problem, left_out: LeftOut) -> Iterator[Item]:
+    def images(self, folder: bytes, problem: OnError, left_out: LeftOut) -> Iterator[Item]:
         """The images directly in a folder."""
         for item in self.scan(folder, problem, left_out):
             if not item.is_folder() and _is_image(item, left_out):
                 yield item
 
     def images_below(
-        self, folder: bytes, above: tuple[bytes, ...], problem: Problem, left_out: LeftOut
+        self, folder: bytes, above: tuple[bytes, ...], problem: OnError, left_out: LeftOut
     ) -> Iterator[tuple[bytes, int]]:
         """Path and size of the images in a folder and in the folders inside it.
 
@@ -100,7 +100,9 @@ class FolderWalk:
             folder, identities = left.pop()
             identity = self._identity(folder)
             if identity in identities:
-                _log.warning("%s is a link back to a folder above it and is ignored", shown(folder))
+                _log.warning(
+                    "%s is a link back to a folder above it and is ignored", displayable(folder)
+                )
                 continue
             for item in self.scan(folder, problem, left_out):
                 path = join_bytes(folder, item.name)
@@ -129,4 +131,4 @@ def _is_image(item: Item, left_out: LeftOut) -> bool:
 
 def not_listed(place: str, error: OSError) -> SourceError:
     """The error of a folder that cannot be listed."""
-    return SourceError(f"cannot list {shown(os.fsencode(place))}: {error.strerror}")
+    return SourceError(f"cannot list {displayable(os.fsencode(place))}: {error.strerror}")

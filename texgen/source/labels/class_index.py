@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from texgen.core.errors import SourceError
-from texgen.source.base import in_label_order, shown
+from texgen.source.base import displayable, in_label_order
 
 MAX_LABEL = (1 << 20) - 1
 """A larger label is no index of a class."""
@@ -91,7 +91,7 @@ class FolderNames:
         by_folder = self._one_to_one and len(set(folders)) == len(folders)
         names = [str(label) for label in range(self._largest + 1)]
         for label, folder in self._folders.items() if by_folder else ():
-            names[label] = shown(folder)
+            names[label] = displayable(folder)
         if len(set(names)) < len(names):
             # A folder is called like the number of a label that no photograph has.
             return [str(label) for label in range(self._largest + 1)]

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
-from texgen.source.base import shown
+from texgen.core.text import pluralize
+from texgen.source.base import displayable
 from texgen.source.labels.class_index import (
     MAX_LABEL,
     ClassNames,
@@ -20,7 +20,7 @@ from texgen.source.labels.files import Labels
 _NO_LABEL = "has no label, unlike others of its split; give it one, or take it out"
 
 
-class Picture(NamedTuple):
+class ArchiveImage(NamedTuple):
     """A photograph as an archive tells of it.
 
     Attributes:
@@ -28,7 +28,7 @@ class Picture(NamedTuple):
         name: Of the member, as it is there.
         path: Its key before bytes are escaped.
         label: Written beside it; None without one.
-        position: See `texgen.source.archive.catalogue.Found`, and so the next two.
+        position: See `texgen.source.archive.catalogue.CatalogueEntry`, and so the next two.
         size: Bytes.
         check: Of the archive.
         place: Its path or number among those of its archive, for keys by ``--keys file``.
@@ -53,7 +53,7 @@ class Picture(NamedTuple):
 class Labelling(Protocol):
     """Gives photographs of a split their keys and labels."""
 
-    def place(self, picture: Picture) -> tuple[bytes, int | None] | None:
+    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None] | None:
         """Key before bytes are escaped, and label as found; None where it is ignored.
 
         Raises:
@@ -73,7 +73,7 @@ class Labelling(Protocol):
 class Unlabelled:
     """A flat split: keys as they are."""
 
-    def place(self, picture: Picture) -> tuple[bytes, int | None]:
+    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
         """See `Labelling.place`."""
         return picture.path, None
 
@@ -92,12 +92,12 @@ class ByName:
         self._labels = labels
         self._names = ClassNames()
 
-    def place(self, picture: Picture) -> tuple[bytes, int | None]:
+    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
         """See `Labelling.place`."""
         file_name = picture.name.rpartition(b"/")[2]
-        class_name = self._labels.of(shown(file_name))
+        class_name = self._labels.of(displayable(file_name))
         if class_name is None:
-            raise SourceError(self._labels.fault(shown(file_name)))
+            raise SourceError(self._labels.fault(displayable(file_name)))
         folder = class_name.encode()
         return folder + b"/" + picture.path.rpartition(b"/")[2], self._names.number(folder)
 
@@ -123,7 +123,7 @@ class ByFolder:
         for name in names:
             self._names.number(name)
 
-    def place(self, picture: Picture) -> tuple[bytes, int | None] | None:
+    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None] | None:
         """See `Labelling.place`."""
         if not picture.folder:
             self._beside += 1
@@ -137,7 +137,7 @@ class ByFolder:
     def notes(self, split: str) -> Iterable[str]:
         """See `Labelling.notes`."""
         if self._beside:
-            what = count_of(self._beside, "image")
+            what = pluralize(self._beside, "image")
             yield f"{what} beside the class folders of {split!r} ignored"
 
 
@@ -155,7 +155,7 @@ class ByNumber:
         self._folders = FolderNames()
         self._prefix = prefix
 
-    def place(self, picture: Picture) -> tuple[bytes, int | None]:
+    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
         """See `Labelling.place`."""
         label, path = picture.label, picture.path
         if label is None:
@@ -224,7 +224,7 @@ class ByText:
         self._texts = texts
         self._prefix = prefix
 
-    def place(self, picture: Picture) -> tuple[bytes, int | None]:
+    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
         """See `Labelling.place`."""
         if picture.label is None:
             raise SourceError(_NO_LABEL)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from texgen.core.errors import SourceError
-from texgen.core.text import size_text
+from texgen.core.text import format_bytes
 from texgen.source.parquet.columns import (
     Features,
     image_column,
@@ -212,7 +212,7 @@ def _check_groups(file: ImageFile) -> None:
         size = chunk.total_uncompressed_size
         if chunk.path_in_schema == file.data and size > _MAX_GROUP:
             message = (
-                f"{file.where}: row group {group} holds {size_text(size)} of photographs, all of "
-                "which would be read for each; write the file anew with row_group_size=100"
+                f"{file.where}: row group {group} holds {format_bytes(size)} of photographs, all "
+                "of which would be read for each; write the file anew with row_group_size=100"
             )
             raise SourceError(message)

@@ -12,16 +12,16 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from texgen.core.concurrency import map_ahead
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ImageError, SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.archive.discovery import open_archives, split_files
 from texgen.source.archive.reading import reading
 from texgen.source.archive.source import ArchiveSource
 from texgen.source.archive.split import Archive, ArchiveSplit
-from texgen.source.base import MAX_FILE_BYTES, Problem, SplitListing
-from texgen.source.labels.rules import ByNumber, ByText, Labelling, Picture, TextLabels
+from texgen.source.base import MAX_FILE_BYTES, OnError, SplitListing
+from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
 from texgen.source.locator import Locator
 from texgen.source.member_names import member_path, stem
 from texgen.source.parquet.file import ImageFile, open_image_file
@@ -70,7 +70,7 @@ class ParquetSource(ArchiveSource):
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
         there = open_archives(self._files, self._root, paths, self._problem)
-        opened = list(map_ahead(lambda a: (a, self._open(a)), there, self._files.parallel))
+        opened = list(ordered_map(lambda a: (a, self._open(a)), there, self._files.parallel))
         archives = [archive for archive, file in opened if file]
         files = [file for _, file in opened if file]
         rows = _Rows(archives, files, self._files.parallel)
@@ -137,7 +137,7 @@ class _Rows:
                 if file.label:
                     yield from (label for _, label in file.rows())
 
-    def pictures(self, problem: Problem, texts: TextLabels | None = None) -> Iterator[Picture]:
+    def pictures(self, problem: OnError, texts: TextLabels | None = None) -> Iterator[ArchiveImage]:
         """Every row.
 
         Args:
@@ -152,21 +152,21 @@ class _Rows:
             return *pair, rows if self._parallel == 1 else list(rows)
 
         pairs = zip(self._archives, self._files, strict=True)
-        for number, (archive, file, rows) in enumerate(map_ahead(listed, pairs, self._parallel)):
+        for number, (archive, file, rows) in enumerate(ordered_map(listed, pairs, self._parallel)):
             base = os.fsencode(Path(archive.path).stem)
             for row, (path, written) in enumerate(rows):
                 own = self._path(path or "")
                 key = stem(own) if own else base + b"_%d" % row
                 text = written.encode() if isinstance(written, str) else None
                 label = texts.number(text) if texts else _whole(written)
-                yield Picture(number, own, key, label, row, -1, file.check, b"%09d" % row)
+                yield ArchiveImage(number, own, key, label, row, -1, file.check, b"%09d" % row)
 
     def notes(self, split: str) -> Iterator[str]:
         """What is not as it looks, a sentence each."""
         if empty := sum(file.without_bytes() for file in self._files):
-            yield f"{count_of(empty, 'row')} of {split!r} without an image: failed rows"
+            yield f"{pluralize(empty, 'row')} of {split!r} without an image: failed rows"
         if self._urls:
-            what = count_of(self._urls, "path")
+            what = pluralize(self._urls, "path")
             yield f"{what} of {split!r} are URLs: only the name at the end is part of a key"
         for label, others in dict.fromkeys((file.label, file.others) for file in self._files):
             if others:
@@ -186,7 +186,7 @@ class _Rows:
         return member_path(whole.rpartition(b"/")[2]) or b""
 
 
-def _rows(archive: Archive, file: ImageFile, problem: Problem) -> Iterator[_Row]:
+def _rows(archive: Archive, file: ImageFile, problem: OnError) -> Iterator[_Row]:
     try:
         yield from file.rows()
     except (SourceError, OSError, ValueError, pa.ArrowException) as error:

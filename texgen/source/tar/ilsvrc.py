@@ -6,23 +6,23 @@ import re
 from collections.abc import Iterable, Iterator
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable, ImageEntry
 from texgen.source.archive.discovery import open_archives
 from texgen.source.archive.reading import TarReader
 from texgen.source.archive.source import ArchiveSource
 from texgen.source.archive.split import ArchiveSplit, collect
 from texgen.source.base import (
-    Problem,
+    OnError,
     SourceSpec,
     SplitListing,
     check_selected,
+    displayable,
     is_image_name,
-    shown,
-    throw,
+    raise_error,
 )
 from texgen.source.labels.files import read_labels
-from texgen.source.labels.rules import ByFolder, ByName, Labelling, Picture, Unlabelled
+from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
 from texgen.source.member_names import member_path, stem
 from texgen.source.tar.index import INSIDE, SCHEMA, ignored, tar_index
 from texgen.storage.filesystem import list_folder
@@ -45,7 +45,7 @@ class IlsvrcSource(ArchiveSource):
             one is raised.
     """
 
-    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
+    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
         super().__init__(spec, problem)
         self._reader = TarReader(self._files, self._root)
 
@@ -101,7 +101,7 @@ class IlsvrcSource(ArchiveSource):
         return split.with_notes(notes)
 
     def _member(self, name: bytes, position: int) -> str:
-        return shown(name.replace(INSIDE, b"!"))
+        return displayable(name.replace(INSIDE, b"!"))
 
     def _kit(self) -> str | None:
         """The development kit in SRC."""
@@ -113,7 +113,7 @@ def _class_of(tar: bytes) -> bytes:
     return stem(tar.rpartition(b"/")[2])
 
 
-def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[Picture]:
+def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[ArchiveImage]:
     for batch in index.to_batches(max_chunksize=_ROWS):
         columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
         for name, offset, size, check, _ in zip(*columns, strict=True):
@@ -122,7 +122,7 @@ def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[Picture]:
             if path is None or not is_image_name(path) or nested != bool(inside):
                 continue
             folder = _class_of(outer) + b"/" if inside else b""
-            yield Picture(0, name, folder + stem(path), None, offset, size, check)
+            yield ArchiveImage(0, name, folder + stem(path), None, offset, size, check)
 
 
 def _names(index: ArrowTable) -> Iterator[bytes]:
@@ -134,6 +134,6 @@ def _notes(index: ArrowTable, split: str, *, nested: bool) -> Iterator[str]:
     if nested:
         lone = sum(INSIDE not in name and not name.endswith(b".tar") for name in _names(index))
         if lone:
-            yield f"{count_of(lone, 'file')} beside the class tars of {split!r} ignored"
+            yield f"{pluralize(lone, 'file')} beside the class tars of {split!r} ignored"
     if others := ignored([index]):
         yield f"{others} in the tar of {split!r} ignored"

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.source.archive.split import Archive
-from texgen.source.base import Problem, shown
+from texgen.source.base import OnError, displayable
 from texgen.source.tar.cache import IndexCache
 from texgen.source.tar.sample_names import UNREADABLE, LabelFiles, label_key, side_by_side
-from texgen.source.tar.scan import Member, TarScan
+from texgen.source.tar.scan import TarEntry, TarScan
 from texgen.storage.filesystem import FileSystem
 from texgen.storage.ranges import RangeFile
 
@@ -61,7 +61,7 @@ def tar_index(
     files: FileSystem,
     path: str,
     where: str,
-    problem: Problem,
+    problem: OnError,
     *,
     nested: bool = False,
     label_field: str | None = None,
@@ -94,7 +94,7 @@ def ignored(indexes: Iterable[ArrowTable]) -> str:
     kinds: Counter[str] = Counter()
     for index in indexes:
         kinds.update(json.loads((index.schema.metadata or {}).get(_IGNORED, b"{}")))
-    return ", ".join(count_of(number, kind) for kind, number in sorted(kinds.items()))
+    return ", ".join(pluralize(number, kind) for kind, number in sorted(kinds.items()))
 
 
 def json_label(index: ArrowTable) -> str | None:
@@ -107,7 +107,7 @@ def tar_indexes(
     files: FileSystem,
     root: str,
     tars: Sequence[Archive],
-    problem: Problem,
+    problem: OnError,
     label_field: str | None = None,
 ) -> list[ArrowTable]:
     """`tar_index` of several tars at once: the wait for storage is most of what it costs.
@@ -147,7 +147,7 @@ class _Rows:
         self._others: Counter[str] = Counter()
         self.json_label: str | None = None
 
-    def add(self, member: Member, label: bytes | None = None) -> None:
+    def add(self, member: TarEntry, label: bytes | None = None) -> None:
         """Takes a member; what is neither a file nor a link to one is only counted."""
         if member.kind == "file":
             self._rows.append((member.name, member.offset, member.size, member.check, label))
@@ -193,7 +193,7 @@ class _Rows:
 def _make(
     file: RangeFile,
     where: str,
-    problem: Problem,
+    problem: OnError,
     cache: IndexCache,
     labels: LabelFiles,
     nested: int | None,
@@ -235,7 +235,7 @@ def _add_flat(
         yield error
 
 
-def _is_small_json(member: Member) -> bool:
+def _is_small_json(member: TarEntry) -> bool:
     is_json = member.kind == "file" and member.name.endswith(b".json")
     return is_json and member.size <= _JSON_BYTES
 
@@ -243,8 +243,8 @@ def _is_small_json(member: Member) -> bool:
 def _add_nested(rows: _Rows, file: RangeFile, where: str, at_once: int) -> Iterator[SourceError]:
     """Adds the tars in a tar and their members; what is wrong with any comes out."""
 
-    def scanned(tar: Member) -> tuple[list[Member], SourceError | None]:
-        inner = f"{where}!{shown(tar.name)}"
+    def scanned(tar: TarEntry) -> tuple[list[TarEntry], SourceError | None]:
+        inner = f"{where}!{displayable(tar.name)}"
         return _members(TarScan(file, inner, tar.offset, tar.offset + tar.size))
 
     outer, cut = _members(TarScan(file, where))
@@ -263,15 +263,15 @@ def _add_nested(rows: _Rows, file: RangeFile, where: str, at_once: int) -> Itera
         yield cut
 
 
-def _inside(tar: bytes, member: Member) -> Member:
+def _inside(tar: bytes, member: TarEntry) -> TarEntry:
     """A member of a tar inside a tar."""
     link = member.link and tar + INSIDE + member.link
     return member._replace(name=tar + INSIDE + member.name, link=link)
 
 
-def _members(scan: TarScan) -> tuple[list[Member], SourceError | None]:
+def _members(scan: TarScan) -> tuple[list[TarEntry], SourceError | None]:
     """The members of a tar up to where it is damaged, and what is wrong there."""
-    found: list[Member] = []
+    found: list[TarEntry] = []
     try:
         found.extend(scan.members())
     except SourceError as error:

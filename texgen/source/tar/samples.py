@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pyarrow.compute as pc
 
 from texgen.core.errors import SourceError
-from texgen.core.text import count_of
+from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.source.archive.split import Archive
-from texgen.source.base import Problem, is_image_name, shown
-from texgen.source.labels.rules import Picture, TextLabels
+from texgen.source.base import OnError, displayable, is_image_name
+from texgen.source.labels.rules import ArchiveImage, TextLabels
 from texgen.source.member_names import member_path
 from texgen.source.tar.index import SCHEMA, ignored, json_label
 from texgen.source.tar.sample_names import extension, sample_key
@@ -41,7 +41,7 @@ class _File(NamedTuple):
 
 
 @dataclass(slots=True)
-class Samples:
+class WebDatasetSamples:
     """The samples of a split's tars.
 
     Args:
@@ -71,7 +71,7 @@ class Samples:
         """The key in the samples' JSON that seems to be their label."""
         return next(filter(None, map(json_label, self.indexes)), None)
 
-    def pictures(self, problem: Problem) -> Iterator[Picture]:
+    def pictures(self, problem: OnError) -> Iterator[ArchiveImage]:
         """The image of every sample; a second one, or what is not a label, is a problem."""
         self._without = self._hidden = 0
         self._others.clear()
@@ -91,17 +91,17 @@ class Samples:
                     problem(SourceError(f"the label beside {source} {error}"))
                     continue
                 name, offset, size, check, _ = images[0]
-                yield Picture(number, name, key, label, offset, size, check)
+                yield ArchiveImage(number, name, key, label, offset, size, check)
 
     def notes(self, split: str) -> Iterator[str]:
         """What was ignored, a sentence each."""
         if self._without:
-            others = (f".{shown(ext)}" for ext, _ in self._others.most_common(_SHOWN) if ext)
+            others = (f".{displayable(ext)}" for ext, _ in self._others.most_common(_SHOWN) if ext)
             held = ", ".join(others) or "no extensions"
-            what = count_of(self._without, "sample")
+            what = pluralize(self._without, "sample")
             yield f"{what} of {split!r} without an image ignored (their files: {held})"
         if self._hidden:
-            what = count_of(self._hidden, "image")
+            what = pluralize(self._hidden, "image")
             yield f"{what} of {split!r} with a step of the path that begins with a dot ignored"
         if members := ignored(self.indexes):
             yield f"{members} in the tars of {split!r} ignored"
@@ -138,12 +138,12 @@ class Samples:
             return f"{first} is there twice ({places}); rename one, or take it out"
         what = (
             f"{first} and {second} are images of one sample, since a key ends at the first dot "
-            f"({shown(key)}); rename them without dots before the extension"
+            f"({displayable(key)}); rename them without dots before the extension"
         )
         fields = [extension(file.name) for file in (one, other)]
         if not all(map(_FIELD.fullmatch, fields)):
             return what
-        choice = " or ".join(map(shown, fields))
+        choice = " or ".join(map(displayable, fields))
         return f"{what}, or, if the sample has two images, choose by --image-field {choice}"
 
     def _label_of(self, files: Sequence[_File]) -> int | None:
@@ -162,7 +162,7 @@ class Samples:
         return None
 
     def _source(self, number: int, file: _File) -> str:
-        return f"{self.archives[number].text}!{shown(file.name)}"
+        return f"{self.archives[number].text}!{displayable(file.name)}"
 
 
 def _files(index: ArrowTable) -> Iterator[_File]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from texgen.core.errors import SourceError
-from texgen.source.base import shown
+from texgen.source.base import displayable
 from texgen.source.packed import packed
 from texgen.storage.ranges import RangeFile
 
@@ -44,7 +44,7 @@ _GNU_NAME, _GNU_LINK, _PAX, _PAX_OLD, _PAX_GLOBAL, _GNU_SPARSE = b"LKxXgS"
 _PAX_RECORD = re.compile(rb"([1-9][0-9]{0,8}) ([^=\n]+)=")
 
 
-class Member(NamedTuple):
+class TarEntry(NamedTuple):
     """A member of a tar.
 
     Attributes:
@@ -86,7 +86,7 @@ class TarScan:
         # Where the last tar ended, while nothing is known of what follows.
         self._ended: int | None = None
 
-    def members(self) -> Iterator[Member]:
+    def members(self) -> Iterator[TarEntry]:
         """The members in the order of the tar.
 
         Raises:
@@ -115,11 +115,11 @@ class TarScan:
             yield self._member(header, kind, size, {**lasting, **for_next})
             for_next = {}
 
-    def payload(self, member: Member) -> bytes:
+    def payload(self, member: TarEntry) -> bytes:
         """The data of a small member, best right after `members` has named it."""
         return self._bytes(member.offset, member.size)
 
-    def _member(self, header: bytes, kind: int, size: int, pax: dict[bytes, bytes]) -> Member:
+    def _member(self, header: bytes, kind: int, size: int, pax: dict[bytes, bytes]) -> TarEntry:
         at = self._position - BLOCK
         name = pax.get(b"path") or _name(header)
         if b"size" in pax:
@@ -133,7 +133,7 @@ class TarScan:
         if kind not in _WITHOUT_DATA:
             if offset + size > self._end:
                 raise self._cut(
-                    at, f"{shown(name[:80])} has {size} bytes, {self._end - offset} are left"
+                    at, f"{displayable(name[:80])} has {size} bytes, {self._end - offset} are left"
                 )
             self._position += -(-size // BLOCK) * BLOCK
         what = _KINDS.get(kind, "unknown member")
@@ -143,7 +143,9 @@ class TarScan:
             what = "folder" if name.endswith(b"/") else "file"
         link = pax.get(b"linkpath") or header[157:257]
         check = zlib.crc32(header)
-        return Member(name.partition(b"\0")[0], offset, size, check, what, link.partition(b"\0")[0])
+        return TarEntry(
+            name.partition(b"\0")[0], offset, size, check, what, link.partition(b"\0")[0]
+        )
 
     def _goes_on(self) -> bool:
         """Goes to what follows the end of a tar; False where that is nothing but zeros."""

@@ -11,10 +11,17 @@ from texgen.source.archive.discovery import open_archives, split_files
 from texgen.source.archive.reading import TarReader
 from texgen.source.archive.source import ArchiveSource
 from texgen.source.archive.split import ArchiveSplit
-from texgen.source.base import NO_LABELS, Problem, SourceSpec, SplitListing, shown, throw
+from texgen.source.base import (
+    NO_LABELS,
+    OnError,
+    SourceSpec,
+    SplitListing,
+    displayable,
+    raise_error,
+)
 from texgen.source.labels.rules import ByNumber, ByText, Labelling
 from texgen.source.tar.index import tar_indexes
-from texgen.source.tar.samples import Samples
+from texgen.source.tar.samples import WebDatasetSamples
 
 _CLASH = (
     "rename one (a key ends at the first dot of a name), or, if they are in two archives, add "
@@ -35,7 +42,7 @@ class WebDatasetSource(ArchiveSource):
             one is raised.
     """
 
-    def __init__(self, spec: SourceSpec, problem: Problem = throw) -> None:
+    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
         super().__init__(spec, problem)
         self._reader = TarReader(self._files, self._root)
 
@@ -54,7 +61,7 @@ class WebDatasetSource(ArchiveSource):
         field = self._spec.label_field
         archives = list(open_archives(self._files, self._root, paths, self._problem))
         indexes = tar_indexes(self._files, self._root, archives, self._problem, field)
-        samples = Samples(archives, indexes, self._spec.image_field)
+        samples = WebDatasetSamples(archives, indexes, self._spec.image_field)
         if samples.labelled():
             labelling: Labelling = (
                 ByText(samples.texts, prefix=False)
@@ -68,7 +75,7 @@ class WebDatasetSource(ArchiveSource):
             split = self._unlabelled(name, archives, unseen, samples.pictures(self._problem))
         return replace(split.with_notes(samples.notes(name)), clash=_CLASH)
 
-    def _check_unlabelled(self, name: str, samples: Samples) -> None:
+    def _check_unlabelled(self, name: str, samples: WebDatasetSamples) -> None:
         field = self._spec.label_field
         if field not in (None, NO_LABELS):
             message = f"--label-field {field}: no sample of {name!r} has a label there"
@@ -81,4 +88,4 @@ class WebDatasetSource(ArchiveSource):
             self._problem(SourceError(message))
 
     def _member(self, name: bytes, position: int) -> str:
-        return shown(name)
+        return displayable(name)

@@ -23,7 +23,7 @@ Send = str | Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredObject:
     """An object, or some of it.
 
     Attributes:
@@ -60,7 +60,7 @@ class Bucket:
 
     def get(
         self, path: str, start: int = 0, end: int | None = None, etag: str | None = None
-    ) -> Found:
+    ) -> StoredObject:
         """Reads an object, or the bytes from ``start`` to before ``end``.
 
         Args:
@@ -96,7 +96,7 @@ class Bucket:
             raise ConditionFailedError(deed, "it has changed while it was read")
         return found
 
-    def head(self, path: str) -> Found:
+    def head(self, path: str) -> StoredObject:
         """What is known of an object without its bytes.
 
         Raises:
@@ -210,7 +210,7 @@ class Bucket:
     def _call(self, send: Send, verb: str, path: str, **of: Any) -> Any:  # noqa: ANN401 - boto3's
         return self.call(send, verb, path, Key=self.address.key(path), **of)
 
-    def _found(self, verb: str, path: str, answer: Mapping[str, Any], data: bytes) -> Found:
+    def _found(self, verb: str, path: str, answer: Mapping[str, Any], data: bytes) -> StoredObject:
         _, _, size = answer.get("ContentRange", "").partition("/")
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         sha256 = answer.get("Metadata", {}).get("sha256")
@@ -219,4 +219,4 @@ class Bucket:
             whole, etag = int(size or answer["ContentLength"]), answer["ETag"]
         except (KeyError, TypeError, ValueError) as error:
             raise foreign_answer(verb, self.address.url(path)) from error
-        return Found(data, whole, etag, age.total_seconds() if age else 0.0, sha256)
+        return StoredObject(data, whole, etag, age.total_seconds() if age else 0.0, sha256)

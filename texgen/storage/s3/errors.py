@@ -22,7 +22,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from texgen.core.errors import StorageError
-from texgen.core.text import plain
+from texgen.core.text import escape_unprintable
 from texgen.storage.network.causes import Cause, cause_of, of_proxy
 from texgen.storage.network.proxies import shown
 
@@ -178,7 +178,7 @@ def _words(error: ClientError, secrets: Sequence[str]) -> str:
     for secret in secrets:
         # As a word: those of stores that somebody tries out are short.
         words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", words)
-    words = plain(" ".join(words.split())).rstrip(".")
+    words = escape_unprintable(" ".join(words.split())).rstrip(".")
     status = http.client.responses.get(_status(error), "")
     if words.lower() in ("", status.lower(), code_of(error).lower()):
         return ""

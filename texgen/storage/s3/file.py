@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from texgen.storage.ranges import InBlocks, RangeStream
-from texgen.storage.s3.bucket import Bucket, Found
+from texgen.storage.s3.bucket import Bucket, StoredObject
 from texgen.storage.s3.errors import ChangedObjectError, ConditionFailedError, OutOfRangeError
 
 BLOCK_BYTES = 4 << 20
@@ -42,7 +42,7 @@ class ObjectFile:
     def __init__(self, bucket: Bucket, path: str) -> None:
         self._bucket = bucket
         self._path = path
-        self._seen: Found | None = None
+        self._seen: StoredObject | None = None
         self.name = f"{bucket.endpoint or ''} {bucket.address.url(path)}"
 
     def size(self) -> int:
@@ -70,7 +70,7 @@ class ObjectFile:
         self._seen = self._seen or replace(found, data=b"")
         return found.data
 
-    def _about(self) -> Found:
+    def _about(self) -> StoredObject:
         if self._seen is None:
             self._seen = self._bucket.head(self._path)
         return self._seen

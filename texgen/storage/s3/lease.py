@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from texgen.core.errors import LockedError, StorageError
-from texgen.core.system import about_this_process, is_gone_from_here
+from texgen.core.system import current_process, is_dead_on_this_host
 from texgen.storage.s3.bucket import Bucket
 from texgen.storage.s3.errors import ConditionFailedError, MissingObjectError, UnsupportedError
 from texgen.storage.s3.upload import honours_conditions
@@ -49,7 +49,7 @@ class Held:
     @property
     def live(self) -> bool:
         """Whether its holder must be taken to be at work."""
-        ended = self.about.get("released") or is_gone_from_here(self.about)
+        ended = self.about.get("released") or is_dead_on_this_host(self.about)
         return not ended and self.age_s < LEASE_S
 
     @property
@@ -92,7 +92,7 @@ class Lease:
         self._bucket = bucket
         self._path = path
         self._token = secrets.token_hex(8)
-        self._about = {**about_this_process(), "since": time.time(), "token": self._token}
+        self._about = {**current_process(), "since": time.time(), "token": self._token}
         self._about |= {"part": part} if part else {}
         self._etag: str | None = None
         self.taken_by: str | None = None

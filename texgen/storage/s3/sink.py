@@ -63,8 +63,8 @@ class S3Sink:
         self._scratch = RemoteScratch(f"{endpoint or ''} {location}", name)
         self._leases: list[Lease] = []
 
-    def foreign(self) -> str | None:
-        """See `Sink.foreign`."""
+    def first_unknown_file(self) -> str | None:
+        """See `Sink.first_unknown_file`."""
         first = next(self._bucket.list(most=1), None)
         # Other programs name their folders _build too. Ours begins with the probe and the locks.
         known = (path for path, _ in self._bucket.list("_build", most=1000))
@@ -79,8 +79,8 @@ class S3Sink:
             yield
 
     @contextlib.contextmanager
-    def finishing(self) -> Iterator[None]:
-        """See `Sink.finishing`."""
+    def finish_lock(self) -> Iterator[None]:
+        """See `Sink.finish_lock`."""
         with contextlib.ExitStack() as held:
             while True:
                 try:
@@ -174,8 +174,8 @@ class S3Sink:
         """See `Sink.log_path`."""
         return self._scratch.log_path()
 
-    def keep_log(self) -> None:
-        """See `Sink.keep_log`."""
+    def upload_log(self) -> None:
+        """See `Sink.upload_log`."""
         for log in self._scratch.logs():
             try:
                 self._bucket.put(f"_build/logs/{log.name}", log, {})
