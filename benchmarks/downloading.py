@@ -28,9 +28,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from texgen.core.types import shard_path
+from texgen.core.layout import manifest_path, shard_path
 from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
-from texgen.dataset.manifest import manifest_path
 
 CONFIG = {"engine": "fast", "engine_version": "1", "format": "png", "patch_size": 96,
           "seed": 0, "small_patch_size": 48, "textures_per_image": 1}  # fmt: skip

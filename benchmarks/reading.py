@@ -26,9 +26,9 @@ from pathlib import Path
 import pyarrow as pa
 import webdataset
 
-from texgen.core.types import shard_path
+from texgen.core.layout import manifest_path, shard_path
 from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
-from texgen.dataset.manifest import SCHEMA, manifest_path, write_manifest
+from texgen.dataset.manifest import SCHEMA, write_manifest
 from texgen.dataset.random_access import TextureStore
 
 ROWS_A_SHARD = 512

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from texgen.build.sizing import engines_per_shard
-from texgen.dataset.records import FOLDER, read_header
+from texgen.core.layout import RECORDS
+from texgen.dataset.records import read_header
 from texgen.storage import LocalSink
 from texgen.storage.s3.upload import MULTIPART_BYTES
 
@@ -205,7 +206,7 @@ def read_costs() -> Costs:
 def note(out: Path) -> None:
     """Puts seconds of engine time a texture, of each whole shard of a build, into the file."""
     sink = LocalSink(out)
-    records = [read_header(sink.open(path)) for path in sink.list(FOLDER)]
+    records = [read_header(sink.open(path)) for path in sink.list(RECORDS)]
     largest = max(record.samples for record in records)
     whole = [record for record in records if record.samples == largest]
     found = json.loads(COSTS.read_text())

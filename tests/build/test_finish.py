@@ -11,7 +11,7 @@ from tests.conftest import tree
 from tests.support.builds import request
 from tests.support.damage import check, edit_index, flip
 from texgen.build import BuildStatus, BuildSummary, build
-from texgen.dataset.records import record_path
+from texgen.core.layout import record_path
 
 MANIFEST = "manifest/train-00000.parquet"
 

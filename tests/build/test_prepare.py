@@ -22,9 +22,8 @@ from texgen.build.prepare import (
 )
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError
-from texgen.core.types import shard_path
-from texgen.dataset.plan import PLAN, Plan, load_plan
-from texgen.dataset.records import record_path
+from texgen.core.layout import PLAN, record_path, shard_path
+from texgen.dataset.plan import Plan, load_plan
 from texgen.source import FolderSource, SourceSpec
 from texgen.storage import LocalSink
 

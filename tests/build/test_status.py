@@ -15,8 +15,9 @@ from texgen.build.heartbeat import Heartbeat, RunningShard, encode_heartbeat, he
 from texgen.build.status import read_progress
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
+from texgen.core.layout import record_path
 from texgen.core.system import process_with_id
-from texgen.dataset.records import encode_record, read_header, record_path
+from texgen.dataset.records import encode_record, read_header
 from texgen.storage import LocalSink
 
 NOW = 1_000_000.0

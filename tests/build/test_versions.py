@@ -14,8 +14,8 @@ from tests.conftest import tree
 from tests.support.builds import request
 from texgen.build import build
 from texgen.core.errors import ConfigError
-from texgen.core.types import shard_path
-from texgen.dataset.records import encode_record, read_header, record_path
+from texgen.core.layout import record_path, shard_path
+from texgen.dataset.records import encode_record, read_header
 from texgen.storage import LocalSink
 
 FIRST, SECOND = ("train", 0), ("train", 1)

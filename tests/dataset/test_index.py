@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from texgen.core.errors import DatasetError
+from texgen.core.layout import INDEX
 from texgen.dataset.index import (
-    INDEX,
     Index,
     ManifestFile,
     ShardFile,

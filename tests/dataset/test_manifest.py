@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.factories import row
+from texgen.core.layout import manifest_path
 from texgen.dataset import manifest
-from texgen.dataset.manifest import SCHEMA, manifest_path, read_rows, to_table, write_manifest
+from texgen.dataset.manifest import SCHEMA, read_rows, to_table, write_manifest
 
 COLUMNS = {
     "key": "string", "source": "string", "label": "int32", "class": "string", "width": "int32",

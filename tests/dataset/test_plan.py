@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 from tests.support.factories import config, entry
 from texgen.build.plan import make_plan
 from texgen.core.errors import SourceError, StorageError
+from texgen.core.layout import plan_entries_path
 from texgen.core.types import ImageEntry, ShardPlan
-from texgen.dataset.plan import (
-    Plan,
-    PlannedShards,
-    SplitPlan,
-    entries_path,
-    load_plan,
-    notes_of,
-    save_plan,
-)
+from texgen.dataset.plan import Plan, PlannedShards, SplitPlan, load_plan, notes_of, save_plan
 from texgen.dataset.plan_summary import source_differences
 from texgen.source import SplitListing
 from texgen.storage import LocalSink
@@ -132,7 +125,7 @@ def test_an_empty_split_beside_a_full_one_is_noted(tmp_path):
     assert plan.notes.count("a note") == 1
     assert any("'val'" in note for note in plan.notes)
     assert list(plan.shards()) == [("train", 0)]
-    assert sink.open(entries_path("val")).read()
+    assert sink.open(plan_entries_path("val")).read()
 
 
 def test_a_plan_comes_back_from_out(tmp_path):

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pytest
 
 from tests.support.factories import row
+from texgen.core.layout import record_path
 from texgen.core.types import ShardRecord, Timings
 from texgen.dataset.manifest import SCHEMA, to_table
-from texgen.dataset.records import encode_record, read_header, read_table, record_path
+from texgen.dataset.records import encode_record, read_header, read_table
 
 RECORD = ShardRecord(
     "train", 3, 10_240, "ab" * 32, 3, 1, "cd" * 32, Timings(4.5, 0.1, 0.3, 0.05, 3.0, 0.2)

@@ -14,11 +14,12 @@ from texgen.build.versions import one_version
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import StorageError
 from texgen.core.hashing import sha256_file, sha256_stream
+from texgen.core.layout import INDEX, manifest_path, record_path
 from texgen.core.types import ArrowTable, ShardRecord
-from texgen.dataset.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex, encode_index
-from texgen.dataset.manifest import manifest_path, write_manifest
+from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
+from texgen.dataset.manifest import write_manifest
 from texgen.dataset.plan import Plan, SplitPlan
-from texgen.dataset.records import read_table, record_path
+from texgen.dataset.records import read_table
 from texgen.storage import Sink, scratch_folder, storage_errors
 
 

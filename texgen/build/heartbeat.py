@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from texgen.core.config import Part
+from texgen.core.layout import STATUS, status_path
 from texgen.core.system import is_dead_on_this_host, is_suspended_on_this_host
 from texgen.storage import Sink
 
-FOLDER = "_build/status"
 _BEATS = 6
 """Those that are missing when a run is taken for gone; busy storage may hold one up."""
 
@@ -87,7 +87,7 @@ class Heartbeat:
 
 def heartbeat_path(part: Part | None) -> str:
     """Path of a run's heartbeat, relative to OUT."""
-    return f"{FOLDER}/{part.name if part else 'build'}.json"
+    return status_path(part.name if part else None)
 
 
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
@@ -97,7 +97,7 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 
 def read_heartbeats(sink: Sink) -> Iterator[Heartbeat]:
     """What the runs that write to OUT, or wrote to it, said last; the damaged are left out."""
-    for path in sorted(sink.list(FOLDER)):
+    for path in sorted(sink.list(STATUS)):
         if heartbeat := _decoded(sink.open(path).read()):
             yield heartbeat
 

@@ -7,18 +7,18 @@ from collections.abc import Iterable
 
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError
+from texgen.core.layout import (
+    DOWNLOAD_FINGERPRINT,
+    INDEX,
+    LOCK,
+    LOGS,
+    SCRATCH,
+    is_written_by_texgen,
+)
 from texgen.core.text import escape_unprintable, format_bytes, pluralize
-from texgen.dataset.index import DOWNLOADING, INDEX
 from texgen.storage import Sink
 
-_OURS = re.compile(
-    r"index\.json"
-    r"|manifest/[^/]+-\d{5,}\.parquet"
-    r"|(?P<split>[^/]+)/(?P=split)-\d{6,}\.tar"
-    r"|_build/.+",
-    re.DOTALL,
-)
-_KEPT = re.compile(r"_build/(lock|tmp/|logs/)")
+_KEPT = re.compile(rf"{LOCK}|{SCRATCH}/|{LOGS}/")
 """In use by the run that throws the rest away."""
 
 
@@ -34,7 +34,7 @@ def describe(out: str, sink: Sink) -> str | None:
     if not shards and INDEX not in there:
         return None
     size = format_bytes(sum(size for size in there.values() if size > 0))
-    unfinished = "download" if DOWNLOADING in there else "build"
+    unfinished = "download" if DOWNLOAD_FINGERPRINT in there else "build"
     state = "a finished data set" if INDEX in there else f"an unfinished {unfinished}"
     return f"{out} holds {state}: {pluralize(len(shards), 'shard')}, {size}"
 
@@ -45,7 +45,7 @@ def check_ours(there: Iterable[str]) -> None:
     Raises:
         ConfigError: If there are any; names one.
     """
-    foreign = sorted(path for path in there if not _OURS.fullmatch(path))
+    foreign = sorted(path for path in there if not is_written_by_texgen(path))
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
         message = (

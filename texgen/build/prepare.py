@@ -15,12 +15,22 @@ from texgen.build.versions import check_same_texgen
 from texgen.core.concurrency import ordered_map
 from texgen.core.config import DatasetConfig, Part, differences
 from texgen.core.errors import ConfigError, DatasetError, StorageError
+from texgen.core.layout import (
+    DOWNLOAD,
+    DOWNLOAD_FINGERPRINT,
+    INDEX,
+    PLAN,
+    RECORDS,
+    earlier_record_path,
+    record_path,
+    shard_path,
+)
 from texgen.core.text import format_bytes, pluralize
-from texgen.core.types import Shard, ShardRecord, shard_path
-from texgen.dataset.index import DOWNLOADING, FINISH_DOWNLOAD, INDEX, Index, read_index
-from texgen.dataset.plan import PLAN, Plan, load_plan, save_plan
+from texgen.core.types import Shard, ShardRecord
+from texgen.dataset.index import FINISH_DOWNLOAD, Index, read_index
+from texgen.dataset.plan import Plan, load_plan, save_plan
 from texgen.dataset.plan_summary import source_differences
-from texgen.dataset.records import FOLDER, earlier_path, find_header, record_path
+from texgen.dataset.records import find_header
 from texgen.source import Source
 from texgen.storage import Sink, scratch_folder
 
@@ -150,7 +160,7 @@ def check_empty(sink: Sink, *, overwrite: bool = False) -> None:
     if foreign := sink.first_unknown_file():
         message = f"OUT is not empty and not a texgen build (it holds {foreign}); name a new one"
         raise ConfigError(message)
-    if not overwrite and DOWNLOADING in sink.list("_build/download"):
+    if not overwrite and DOWNLOAD_FINGERPRINT in sink.list(DOWNLOAD):
         message = f"OUT holds {FINISH_DOWNLOAD}; name another OUT for a build"
         raise ConfigError(message)
 
@@ -205,7 +215,7 @@ def find_remaining(
     for shard in again:
         del records[shard]
     missing = tuple(shard for shard in own if shard not in records)
-    retried = {shard for shard in missing if earlier_path(*shard) in there}
+    retried = {shard for shard in missing if earlier_record_path(*shard) in there}
     splits = {split.name: split for split in plan.splits}
     rows = sum(plan.shard_rows(splits[name], index) for name, index in missing)
     return RemainingWork(records, own, missing, frozenset(retried.union(again)), rows, note)
@@ -248,7 +258,7 @@ def _fits(record: ShardRecord | None, plan: Plan, size: int | None) -> TypeGuard
 
 def _records_there(sink: Sink, there: Mapping[str, int]) -> Iterator[ShardRecord]:
     for path in there:
-        if path.startswith(f"{FOLDER}/") and (record := find_header(path, sink, there)):
+        if path.startswith(f"{RECORDS}/") and (record := find_header(path, sink, there)):
             yield record
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from texgen.core.layout import EARLIER_RECORDS, INDEX, earlier_record_path, record_path
 from texgen.core.types import Shard, ShardRecord
-from texgen.dataset.index import INDEX
-from texgen.dataset.records import EARLIER, earlier_path, find_header, record_path
+from texgen.dataset.records import find_header
 from texgen.storage import Sink
 
 
@@ -32,17 +32,17 @@ def set_aside_failed(
     if failed:
         sink.remove(INDEX)
     for shard in failed:
-        sink.write(earlier_path(*shard), sink.open(record_path(*shard)).read())
+        sink.write(earlier_record_path(*shard), sink.open(record_path(*shard)).read())
         sink.remove(record_path(*shard))
     return failed
 
 
 def set_aside(shard: Shard, sink: Sink, there: Mapping[str, int]) -> ShardRecord | None:
     """The record of a shard that was set aside, where there is one."""
-    return find_header(earlier_path(*shard), sink, there)
+    return find_header(earlier_record_path(*shard), sink, there)
 
 
 def forget_set_aside(sink: Sink) -> None:
     """Deletes what was set aside, once all shards are finished."""
-    for path in sink.list(EARLIER):
+    for path in sink.list(EARLIER_RECORDS):
         sink.remove(path)

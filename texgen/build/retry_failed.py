@@ -8,9 +8,10 @@ from typing import Any
 import pyarrow.compute as pc
 
 from texgen.core.errors import StorageError
+from texgen.core.layout import earlier_record_path
 from texgen.core.types import Geometry, ShardPlan
 from texgen.dataset.manifest import geometry_of
-from texgen.dataset.records import earlier_path, read_header, read_table
+from texgen.dataset.records import read_header, read_table
 from texgen.storage import Sink
 
 
@@ -28,7 +29,7 @@ class EarlierShard:
     def __init__(self, shard: ShardPlan, fingerprint: str, sink: Sink) -> None:
         self._sink = sink
         self._rows: dict[str, dict[str, Any]] = {}
-        path = earlier_path(shard.split, shard.index)
+        path = earlier_record_path(shard.split, shard.index)
         try:
             if read_header(sink.open(path)).fingerprint == fingerprint:
                 table = read_table(sink.open(path))

@@ -24,9 +24,9 @@ from texgen.core.errors import (
     SourceChangedError,
     StorageError,
 )
+from texgen.core.layout import INDEX, shard_name
 from texgen.core.text import escape_unprintable, pluralize
-from texgen.core.types import Shard, ShardRecord, shard_name
-from texgen.dataset.index import INDEX
+from texgen.core.types import Shard, ShardRecord
 from texgen.dataset.plan import Plan, PlannedShards
 from texgen.storage import Sink
 from texgen.synthesis import EngineSpec

@@ -27,7 +27,8 @@ from texgen.core.errors import (
     StorageError,
     TexgenError,
 )
-from texgen.core.types import Shard, ShardRecord, shard_name
+from texgen.core.layout import shard_name
+from texgen.core.types import Shard, ShardRecord
 
 _FATAL = (CodeDiffersError, EngineStartError, MissingCodecError, StorageError)
 """What would meet every further shard too."""

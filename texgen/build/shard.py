@@ -15,18 +15,10 @@ from texgen.core.config import DatasetConfig, Part
 from texgen.core.errors import ImageError, ImageMemoryError, SampleError
 from texgen.core.identity import code_identity
 from texgen.core.keys import texture_key
+from texgen.core.layout import record_path, shard_path
 from texgen.core.seeds import texture_seed
-from texgen.core.types import (
-    Geometry,
-    ImageEntry,
-    Pixels,
-    Row,
-    ShardPlan,
-    ShardRecord,
-    Timings,
-    shard_path,
-)
-from texgen.dataset.records import encode_record, record_path
+from texgen.core.types import Geometry, ImageEntry, Pixels, Row, ShardPlan, ShardRecord, Timings
+from texgen.dataset.records import encode_record
 from texgen.dataset.shards import ShardWriter, sample_json
 from texgen.source import Source, SourceSpec
 from texgen.source.decode import decode

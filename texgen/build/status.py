@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from texgen.build.heartbeat import Heartbeat, RunningShard, read_heartbeats
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import DatasetError, StorageError
+from texgen.core.layout import BUILD, DOWNLOAD, DOWNLOAD_FINGERPRINT, record_path, shard_path
 from texgen.core.text import escape_unprintable
-from texgen.core.types import Shard, ShardRecord, shard_path
-from texgen.dataset.index import DOWNLOADING, FINISH_DOWNLOAD, Index, SplitIndex, find_index
+from texgen.core.types import Shard, ShardRecord
+from texgen.dataset.index import FINISH_DOWNLOAD, Index, SplitIndex, find_index
 from texgen.dataset.plan import Plan, load_plan
-from texgen.dataset.records import find_header, record_path
+from texgen.dataset.records import find_header
 from texgen.storage import Sink
 
 _LATE = 2.0
@@ -118,12 +119,12 @@ def read_progress(sink: Sink, now: float | None = None) -> BuildProgress:
 
 def _nothing(sink: Sink) -> str:
     """Why there is nothing to tell, and what to do."""
-    if DOWNLOADING in sink.list("_build/download"):
+    if DOWNLOAD_FINGERPRINT in sink.list(DOWNLOAD):
         return f"no build is there, but {FINISH_DOWNLOAD}"
     if found := sink.first_unknown_file():
         name = escape_unprintable(found)
         return f"no build is there, but others' files, such as {name}; name the OUT of one"
-    if sink.list("_build"):
+    if sink.list(BUILD):
         return "no build is there yet: one lists SRC, or ended at that; wait, or build again"
     return "no build is there, nor anything else; name the OUT of one"
 

@@ -15,8 +15,8 @@ from texgen.build.status import BuildProgress, read_progress
 from texgen.cli.options.common import Place, s3_endpoint_option
 from texgen.cli.output import print_json, print_result
 from texgen.core.errors import DatasetError
+from texgen.core.layout import shard_name
 from texgen.core.text import escape_unprintable, format_bytes, format_duration, pluralize
-from texgen.core.types import shard_name
 from texgen.storage import open_sink
 
 _SHOWN = 5

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from texgen.core.layout import shard_name, shard_path
 
 Pixels = NDArray[np.uint8]
 """(H, W, 3) RGB, row-major."""
@@ -69,22 +70,6 @@ class ShardPlan:
     def name(self) -> str:
         """``train-000003``."""
         return shard_name(self.split, self.index)
-
-
-def shard_name(split: str, index: int) -> str:
-    """``train-000003``: the shard's file name without an extension."""
-    return f"{split}-{index:06d}"
-
-
-def shard_path(split: str, index: int) -> str:
-    """``train/train-000003.tar``, relative to OUT."""
-    return f"{split}/{shard_name(split, index)}.tar"
-
-
-def shard_number(path: str) -> int:
-    """The number in a path that `shard_path` gives; -1 where it is another."""
-    match = re.fullmatch(r"[^/]+/[^/]+-([0-9]{6,12})\.tar", path)
-    return int(match[1]) if match else -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 from texgen.core.config import FORMAT_VERSION
 from texgen.core.errors import DatasetError, StorageError
+from texgen.core.layout import BUILD, DOWNLOAD, DOWNLOAD_FINGERPRINT, INDEX, is_build_file
 from texgen.storage import Sink
 
-INDEX = "index.json"
-DOWNLOADING = "_build/download/fingerprint"
 """Of the data set that an unfinished download is of."""
 FINISH_DOWNLOAD = "an unfinished download: `texgen download URL --out DIR` again finishes it"
 _FORMAT = "texgen-dataset"
@@ -157,9 +156,9 @@ def read_index(sink: Sink) -> Index:
 
 def _without_index(sink: Sink) -> str:
     """What to do about an OUT that has no index."""
-    if DOWNLOADING in sink.list("_build/download"):
+    if DOWNLOAD_FINGERPRINT in sink.list(DOWNLOAD):
         return f"it is {FINISH_DOWNLOAD}"
-    if not sink.list("_build") or sink.first_unknown_file():
+    if not sink.list(BUILD) or sink.first_unknown_file():
         return "there is no build either: name the OUT of one"
     return "`texgen status` tells whether its build runs; if not, the same `texgen build` goes on"
 
@@ -213,7 +212,7 @@ def parse_index(data: bytes, mend: str = _RESTORE) -> Index:
 def stray_files(index: Index, there: Iterable[str]) -> list[str]:
     """Those of the files that are ``there`` which are neither the data set's nor a build's."""
     known = {INDEX, *(file.path for file in index.files)}
-    return sorted(p for p in there if p not in known and not p.startswith("_build/"))
+    return sorted(p for p in there if p not in known and not is_build_file(p))
 
 
 _NEEDED = {

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texgen.core.errors import DatasetError
+from texgen.core.layout import manifest_file_name
 from texgen.core.types import ArrowFile, ArrowTable, Geometry, Row
 
 SCHEMA = pa.schema(
@@ -90,11 +91,6 @@ def geometry_of(row: Mapping[str, Any]) -> Geometry:
     )
 
 
-def manifest_path(split: str, index: int) -> str:
-    """Path of a manifest file, relative to OUT."""
-    return f"manifest/{split}-{index:05d}.parquet"
-
-
 def write_manifest(
     tables: Iterable[ArrowTable], folder: Path, split: str
 ) -> Iterator[tuple[Path, int]]:
@@ -112,7 +108,7 @@ def write_manifest(
         Path and number of rows of each file, once it is complete.
     """
     index, rows = 0, 0
-    path = folder / f"{split}-{index:05d}.parquet"
+    path = folder / manifest_file_name(split, index)
     writer = _open(path)
     try:
         for table in _groups(tables):
@@ -120,7 +116,7 @@ def write_manifest(
                 writer.close()
                 yield path, rows
                 index, rows = index + 1, 0
-                path = folder / f"{split}-{index:05d}.parquet"
+                path = folder / manifest_file_name(split, index)
                 writer = _open(path)
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
             rows += table.num_rows

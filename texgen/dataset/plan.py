@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from texgen.core.config import canonical_json, fingerprint
 from texgen.core.hashing import sha256_file
+from texgen.core.layout import PLAN, plan_entries_path
 from texgen.core.types import ImageEntry, ShardPlan
 from texgen.storage import Sink, storage_errors
 
-PLAN = "_build/plan.json"
 _CLASSES_SHOWN = 3
 
 SCHEMA = pa.schema(
@@ -99,11 +99,6 @@ class Plan:
         return min(size, split.images * self.textures_per_image - index * size)
 
 
-def entries_path(split: str) -> str:
-    """Path of a split's plan, relative to OUT."""
-    return f"_build/plan/{split}.arrow"
-
-
 class PlannedShards:
     """Reads single shards of a plan that is on disk."""
 
@@ -116,7 +111,7 @@ class PlannedShards:
     def load(self, split: str, index: int) -> ShardPlan:
         """The plan of one shard."""
         if split not in self._open:
-            self._open[split] = pa.ipc.open_file(self._sink.open(entries_path(split)))
+            self._open[split] = pa.ipc.open_file(self._sink.open(plan_entries_path(split)))
         rows = self._open[split].get_batch(index).to_pylist()
         planned = int(self._plan.config["samples_per_shard"])
         return ShardPlan(
@@ -134,7 +129,7 @@ def save_plan(plan: Plan, folder: Path, sink: Sink) -> None:
         path = folder / f"{split.name}.arrow"
         with storage_errors("read", path):
             sha256 = sha256_file(path)
-        sink.commit(path, entries_path(split.name), sha256, replace=True)
+        sink.commit(path, plan_entries_path(split.name), sha256, replace=True)
     about = {"fingerprint": plan.fingerprint, **asdict(plan)}
     sink.write(PLAN, canonical_json(about))
 

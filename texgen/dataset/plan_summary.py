@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from texgen.core.errors import StorageError
+from texgen.core.layout import plan_entries_path
 from texgen.core.types import ArrowFile, ImageEntry
-from texgen.dataset.plan import Plan, SplitPlan, entries_path
+from texgen.dataset.plan import Plan, SplitPlan
 from texgen.storage import Sink
 
 
@@ -71,9 +72,9 @@ def source_differences(old: Plan, new: Plan, sink: Sink, folder: Path) -> Iterat
         elif before[name].digest != after[name].digest:
             new_entries = pa.memory_map(str(folder / f"{name}.arrow"))
             try:
-                first = _first_difference(sink.open(entries_path(name)), new_entries)
+                first = _first_difference(sink.open(plan_entries_path(name)), new_entries)
             except (pa.ArrowException, OSError, StorageError):
-                first = f"unknown, since {entries_path(name)} is gone or damaged"
+                first = f"unknown, since {plan_entries_path(name)} is gone or damaged"
             counts = f"{before[name].images} images then, {after[name].images} now"
             yield f"split {name!r} has changed ({counts}); first difference: {first}"
 

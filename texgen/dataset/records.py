@@ -15,26 +15,12 @@ from dataclasses import asdict
 import pyarrow as pa
 
 from texgen.core.errors import StorageError
-from texgen.core.types import ArrowFile, ArrowTable, Row, ShardRecord, Timings, shard_name
+from texgen.core.types import ArrowFile, ArrowTable, Row, ShardRecord, Timings
 from texgen.dataset.manifest import to_table
 from texgen.storage import Sink
 
-FOLDER = "_build/records"
-EARLIER = "_build/retry"
-"""Records of shards whose failed rows are tried again, until the build is finished."""
-
 _META = b"texgen"
 _CHECKSUM = hashlib.sha256().digest_size
-
-
-def record_path(split: str, index: int) -> str:
-    """Path of a shard's record, relative to OUT."""
-    return f"{FOLDER}/{shard_name(split, index)}.arrow"
-
-
-def earlier_path(split: str, index: int) -> str:
-    """Path of the record that a shard had before its failed rows are tried again."""
-    return f"{EARLIER}/{shard_name(split, index)}.arrow"
 
 
 def encode_record(record: ShardRecord, rows: Sequence[Row]) -> bytes:
@@ -66,7 +52,7 @@ def find_header(path: str, sink: Sink, there: Container[str]) -> ShardRecord | N
     """The `ShardRecord` at a path of OUT; None where there is none, or a damaged one.
 
     Args:
-        path: See `record_path` and `earlier_path`.
+        path: See `record_path` and `earlier_record_path`.
         sink: OUT.
         there: Paths of the files of OUT.
     """

@@ -9,9 +9,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from texgen.core.errors import StorageError
-from texgen.core.types import ShardRecord, shard_name
+from texgen.core.layout import record_path, shard_name
+from texgen.core.types import ShardRecord
 from texgen.dataset.index import Index
-from texgen.dataset.records import read_header, record_path
+from texgen.dataset.records import read_header
 from texgen.storage import Sink
 
 _PARTS = ("decode", "schedule", "load", "synthesis", "encoding")

@@ -18,6 +18,7 @@ import pyarrow as pa
 from texgen.core.config import Part
 from texgen.core.errors import LockedError, ShardConflictError, StorageError
 from texgen.core.hashing import sha256_file
+from texgen.core.layout import BUILD, LOCK, PLAN, SCRATCH, log_path
 from texgen.core.types import ArrowFile
 from texgen.storage.errors import storage_errors
 from texgen.storage.listing import files_below
@@ -49,7 +50,7 @@ class LocalSink:
 
     def first_unknown_file(self) -> str | None:
         """See `Sink.first_unknown_file`."""
-        build = self._root / "_build"
+        build = self._root / BUILD
         with storage_errors("look into", self._root):
             if not self._root.is_dir():
                 return None
@@ -58,19 +59,19 @@ class LocalSink:
             entries = self._root.iterdir()
             found = next((p.name for p in entries if p != build or _holds_something(p)), None)
             # Other programs name their folders _build too.
-            ours = any((build / name).is_file() for name in ("plan.json", "lock"))
+            ours = any((self._root / name).is_file() for name in (PLAN, LOCK))
             return None if ours else found
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """See `Sink.lock`. The kernel drops it when the process ends, however it ends."""
         if self._part is None:
-            with self._locked("lock") as whole:
+            with self._locked(LOCK) as whole:
                 self._sign(whole)
                 yield
             return
-        shared = self._locked("lock", fcntl.LOCK_SH | fcntl.LOCK_NB)
-        with shared as whole, self._locked(f"lock.{self._part.name}") as part:
+        shared = self._locked(LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with shared as whole, self._locked(f"{LOCK}.{self._part.name}") as part:
             self._refuse_other_counts(self._part)
             self._sign(whole)
             self._sign(part)
@@ -79,12 +80,12 @@ class LocalSink:
     @contextlib.contextmanager
     def finish_lock(self) -> Iterator[None]:
         """See `Sink.finish_lock`."""
-        with self._locked("lock.finish", fcntl.LOCK_EX):
+        with self._locked(f"{LOCK}.finish", fcntl.LOCK_EX):
             yield
 
     @contextlib.contextmanager
     def _locked(self, name: str, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[int]:
-        path = self._root / "_build" / name
+        path = self._root / name
         with storage_errors("write to", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -105,15 +106,15 @@ class LocalSink:
         """Writes the holder's name into a lock that is held."""
         about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
         about |= {"part": self._part.name} if self._part else {}
-        with storage_errors("write to", self._root / "_build" / "lock"):
+        with storage_errors("write to", self._root / LOCK):
             os.ftruncate(descriptor, 0)
             os.write(descriptor, json.dumps(about).encode())
 
     def _refuse_other_counts(self, part: Part) -> None:
         """Parts of another count hold some of the same shards."""
-        for path in sorted((self._root / "_build").glob("lock.*-of-*")):
+        for path in sorted((self._root / BUILD).glob("lock.*-of-*")):
             if not path.name.endswith(f"-of-{part.count}"):
-                with self._locked(path.name):
+                with self._locked(f"{BUILD}/{path.name}"):
                     pass
 
     def list(self, prefix: str) -> dict[str, int]:
@@ -208,16 +209,16 @@ class LocalSink:
         shutil.rmtree(self._scratch(), ignore_errors=True)
 
     def _scratch(self) -> Path:
-        folder = self._root / "_build" / "tmp"
+        folder = self._root / SCRATCH
         # Emptied without the other parts' files.
         return folder / self._part.name if self._part else folder
 
     def log_path(self) -> Path | None:
         """See `Sink.log_path`."""
-        folder = self._root / "_build" / "logs"
-        with storage_errors("write to", folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder / (f"build.{self._part.name}.log" if self._part else "build.log")
+        path = self._root / log_path(self._part.name if self._part else None)
+        with storage_errors("write to", path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def upload_log(self) -> None:
         """See `Sink.upload_log`."""
@@ -233,7 +234,7 @@ class LocalSink:
 
     def check_writable(self) -> None:
         """See `Sink.check_writable`."""
-        build = self._root / "_build"
+        build = self._root / BUILD
         with storage_errors("write to", self._root):
             for place in (self._begin(), *([build] if build.exists() else [])):
                 _check_writable(place)

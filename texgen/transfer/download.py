@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from texgen.core.errors import ConfigError, DatasetError
+from texgen.core.layout import BUILD, DOWNLOAD_FINGERPRINT, INDEX, LOCK, partial_download_path
 from texgen.core.text import format_bytes
 from texgen.dataset.index import (
-    DOWNLOADING,
-    INDEX,
     Index,
     ManifestFile,
     ShardFile,
@@ -87,7 +86,7 @@ def download(remote: Remote, request: DownloadRequest, tell: OnProgress) -> Down
     sink = LocalSink(request.out)
     _check_out(sink, request.out, whole.files, whole.fingerprint)
     with sink.lock():
-        sink.write(DOWNLOADING, whole.fingerprint.encode())
+        sink.write(DOWNLOAD_FINGERPRINT, whole.fingerprint.encode())
         # Not sooner: another download may just have ended.
         index = _with_what_is_there(whole, asked, request.out)
         files = index.files
@@ -100,7 +99,7 @@ def download(remote: Remote, request: DownloadRequest, tell: OnProgress) -> Down
             _fetch_all(remote, missing, request, counter)
         sink.write(INDEX, data if index is whole else encode_index(index))
         # With it goes the lock, whose holder this is: a finished data set has no build.
-        shutil.rmtree(request.out / "_build", ignore_errors=True)
+        shutil.rmtree(request.out / BUILD, ignore_errors=True)
     return DownloadSummary(len(files), counter.total, counter.done - begun, index.samples)
 
 
@@ -155,15 +154,15 @@ def _check_out(sink: LocalSink, out: Path, files: Sequence[_File], fingerprint: 
     held = None
     if INDEX in there:
         held = read_index(sink).fingerprint
-    elif DOWNLOADING in there:
-        held = sink.open(DOWNLOADING).read().decode("ascii", "replace")
-    elif there.keys() - {"_build/lock"}:
+    elif DOWNLOAD_FINGERPRINT in there:
+        held = sink.open(DOWNLOAD_FINGERPRINT).read().decode("ascii", "replace")
+    elif there.keys() - {LOCK}:
         message = f"{out} is not empty and no download of this data set; name a new folder"
         raise ConfigError(message)
     if held is not None and held != fingerprint:
         message = f"{out} holds another data set ({held[:12]}…); name a new folder"
         raise ConfigError(message)
-    for folder in {out / "_build", *((out / file.path).parent for file in files)}:
+    for folder in {out / BUILD, *((out / file.path).parent for file in files)}:
         if folder.is_symlink():
             message = f"{folder} is a link, which a download does not follow; name another folder"
             raise ConfigError(message)
@@ -205,7 +204,7 @@ def _counter(
 
 
 def _part(out: Path, path: str) -> Path:
-    return out / "_build" / "download" / f"{path}.part"
+    return out / partial_download_path(path)
 
 
 def _size(path: Path) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from texgen.core.errors import DatasetError
+from texgen.core.layout import INDEX
 from texgen.core.text import format_bytes
-from texgen.dataset.index import INDEX
 from texgen.storage import storage_errors
 from texgen.storage.remote import BLOCK, Remote, RemoteError
 from texgen.transfer.index_validation import MAX_INDEX_BYTES

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 
 from texgen.core.errors import DatasetError
-from texgen.core.types import shard_number, shard_path
+from texgen.core.layout import BUILD, MANIFEST, manifest_path, shard_number, shard_path
 from texgen.dataset.index import Index, SplitIndex
-from texgen.dataset.manifest import manifest_path
 
 MAX_INDEX_BYTES = 1 << 30
 """An index has some 250 bytes a shard; this is that of two thousand million textures."""
@@ -37,7 +36,7 @@ def _faults(index: Index) -> Iterator[str]:
     if not index.splits:
         yield "no splits"
     for name, split in index.splits.items():
-        if not _NAME.fullmatch(name) or name in {"manifest", "_build"}:
+        if not _NAME.fullmatch(name) or name in {MANIFEST, BUILD}:
             yield f"a split called {name[:40]!r}"
             return
         yield from _file_faults(name, split)

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from texgen.core.errors import ConfigError
-from texgen.dataset.index import INDEX
+from texgen.core.layout import INDEX
 from texgen.storage.folder_remote import FolderRemote
 from texgen.storage.http_remote import HttpRemote
 from texgen.storage.remote import Remote

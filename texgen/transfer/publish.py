@@ -8,15 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from texgen.core.errors import ConfigError, StorageError
-from texgen.dataset.index import (
-    DOWNLOADING,
-    FINISH_DOWNLOAD,
-    INDEX,
-    Index,
-    ManifestFile,
-    ShardFile,
-    parse_index,
-)
+from texgen.core.layout import DOWNLOAD_FINGERPRINT, INDEX
+from texgen.dataset.index import FINISH_DOWNLOAD, Index, ManifestFile, ShardFile, parse_index
 from texgen.storage import storage_errors
 from texgen.storage.s3.errors import WrongBytesError
 from texgen.storage.s3.sink import OWN_FILES, S3Sink
@@ -87,7 +80,7 @@ def _finished(origin: PublishSource) -> tuple[bytes, Index]:
     there = origin.sink.list("")
     if INDEX not in there:
         finish = "`texgen build` finishes it, and `texgen status` says how far it is"
-        if DOWNLOADING in there:
+        if DOWNLOAD_FINGERPRINT in there:
             finish = f"it is {FINISH_DOWNLOAD}"
         message = f"{origin.location} is no finished data set: it has no {INDEX}; {finish}"
         raise ConfigError(message)

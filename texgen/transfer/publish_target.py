@@ -7,7 +7,8 @@ from pathlib import Path
 
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError, DatasetError, ShardConflictError
-from texgen.dataset.index import INDEX, Index, ManifestFile, ShardFile, parse_index
+from texgen.core.layout import INDEX, is_build_file
+from texgen.dataset.index import Index, ManifestFile, ShardFile, parse_index
 from texgen.storage.s3.sink import OWN_FILES, S3Sink
 
 
@@ -43,7 +44,7 @@ class Target:
     def _refuse_others(self) -> None:
         known = {file.path for file in self._index.files} | set(OWN_FILES)
         others = sorted(path for path in self._there if path not in known)
-        if others and others[0].startswith("_build/"):
+        if others and is_build_file(others[0]):
             message = f"{self._sink.url} is the OUT of a build; name another prefix"
             raise ConfigError(message)
         if others:

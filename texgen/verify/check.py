@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from texgen.core.cpus import available_cpus
-from texgen.core.types import shard_path
+from texgen.core.layout import PLAN, shard_path
 from texgen.dataset.index import Index, SplitIndex, read_index, stray_files
-from texgen.dataset.plan import PLAN
 from texgen.storage import Sink
 from texgen.verify.deep import Deep, DeepCheck, open_deep
 from texgen.verify.findings import Checked, OnChecked, VerifyReport

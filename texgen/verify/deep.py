@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import PIL
 
 from texgen.core.errors import ConfigError, DatasetError
-from texgen.core.types import shard_path
+from texgen.core.layout import shard_path
 from texgen.dataset.index import Index, SplitIndex
 from texgen.dataset.plan import Plan
 from texgen.dataset.reader import Dataset

@@ -6,10 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from texgen.core.errors import StorageError
-from texgen.core.types import shard_number, shard_path
-from texgen.dataset.index import INDEX, Index, SplitIndex
-from texgen.dataset.manifest import manifest_path
-from texgen.dataset.plan import PLAN, Plan, load_plan
+from texgen.core.layout import INDEX, PLAN, manifest_path, shard_number, shard_path
+from texgen.dataset.index import Index, SplitIndex
+from texgen.dataset.plan import Plan, load_plan
 from texgen.storage import Sink
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from texgen.core.errors import StorageError
+from texgen.core.layout import INDEX
 from texgen.core.text import pluralize
-from texgen.dataset.index import INDEX, Index, ManifestFile, ShardFile, SplitIndex
+from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex
 from texgen.dataset.manifest import has_schema, read_rows
 from texgen.storage import Sink
 from texgen.verify.file_checks import byte_faults

@@ -8,7 +8,7 @@ from typing import Any
 
 from texgen.core.config import FORMATS, MAX_SIZE
 from texgen.core.errors import DatasetError
-from texgen.dataset.index import INDEX
+from texgen.core.layout import INDEX
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from texgen.core.config import fingerprint
 from texgen.core.errors import ConfigError, SourceError
+from texgen.core.layout import INDEX, plan_entries_path
 from texgen.core.types import ImageEntry
-from texgen.dataset.index import INDEX, Index, ShardFile, SplitIndex
-from texgen.dataset.plan import Plan, entries_path
+from texgen.dataset.index import Index, ShardFile, SplitIndex
+from texgen.dataset.plan import Plan
 from texgen.source import Source, SourceSpec, SplitListing, open_source
 from texgen.storage import Sink
 from texgen.verify.findings import VerifyReport
@@ -79,7 +80,7 @@ class Origin:
         if faults and whole:
             # SRC as a whole is what was planned, so that it is the list which is not.
             self._report.notes.append(
-                f"{entries_path(name)} is damaged: some photographs are not compared; "
+                f"{plan_entries_path(name)} is damaged: some photographs are not compared; "
                 "`texgen build` again restores it"
             )
         else:

@@ -9,8 +9,8 @@ import pyarrow as pa
 from texgen.core.config import SourceDigest
 from texgen.core.errors import StorageError
 from texgen.core.keys import image_key_of
+from texgen.core.layout import plan_entries_path
 from texgen.core.types import ImageEntry
-from texgen.dataset.plan import entries_path
 from texgen.dataset.plan_summary import format_image_size
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
@@ -123,7 +123,7 @@ def planned_entries(split: str, sink: Sink) -> Iterator[ImageEntry]:
     """A split's photographs in the plan, in key order, until something cannot be read."""
     last = ""
     try:
-        file = pa.ipc.open_file(sink.open(entries_path(split)))
+        file = pa.ipc.open_file(sink.open(plan_entries_path(split)))
         for index in range(file.num_record_batches):
             batch = file.get_batch(index)
             # Arrow believes a damaged file, and reads text from anywhere in memory.

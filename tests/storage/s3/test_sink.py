@@ -10,10 +10,10 @@ import pytest
 
 from tests.support.bucket import commit, draft
 from texgen.core.errors import ConfigError, ShardConflictError, StorageError
+from texgen.core.layout import PROBE
 from texgen.storage import open_sink
 from texgen.storage.s3 import file
 from texgen.storage.s3.sink import S3Sink
-from texgen.storage.s3.upload import PROBE
 
 
 def test_what_is_written_can_be_listed_and_opened(sink, s3):

@@ -14,8 +14,9 @@ from pathlib import Path
 from texgen.build.executors.base import Event, Logged, Progressed, ticket_of
 from texgen.build.shard import ShardTask, generate_shard
 from texgen.core.errors import TexgenError
+from texgen.core.layout import shard_path
 from texgen.core.limits import limit_error
-from texgen.core.types import ShardRecord, shard_path
+from texgen.core.types import ShardRecord
 from texgen.source import open_source
 from texgen.storage import attempt_place, open_sink, storage_errors
 from texgen.synthesis import EnginePool, EngineSpec

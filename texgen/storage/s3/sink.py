@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from texgen.core.config import Part
 from texgen.core.errors import LockedError, StorageError
+from texgen.core.layout import BUILD, LOCK, LOGS, PLAN, PROBE
 from texgen.core.types import ArrowFile
 from texgen.storage.s3.address import parse
 from texgen.storage.s3.body import Body
@@ -19,13 +20,11 @@ from texgen.storage.s3.bucket import Bucket
 from texgen.storage.s3.file import open_object
 from texgen.storage.s3.lease import Lease, read_lease
 from texgen.storage.s3.retry import ATTEMPTS
-from texgen.storage.s3.upload import PROBE, abort_all, commit, committed_sha256
+from texgen.storage.s3.upload import abort_all, commit, committed_sha256
 from texgen.storage.scratch import RemoteScratch
 
-_LOCK = "_build/lock"
-_PLAN = "_build/plan.json"
-_FINISH = f"{_LOCK}.finish.json"
-OWN_FILES = (f"{_LOCK}.json", PROBE)
+_FINISH = f"{LOCK}.finish.json"
+OWN_FILES = (f"{LOCK}.json", PROBE)
 """What a lock of the whole leaves in a bucket."""
 
 _POLL_S = 1.0
@@ -67,8 +66,8 @@ class S3Sink:
         """See `Sink.first_unknown_file`."""
         first = next(self._bucket.list(most=1), None)
         # Other programs name their folders _build too. Ours begins with the probe and the locks.
-        known = (path for path, _ in self._bucket.list("_build", most=1000))
-        ours = any(path.startswith(_LOCK) or path in {_PLAN, PROBE} for path in known)
+        known = (path for path, _ in self._bucket.list(BUILD, most=1000))
+        ours = any(path.startswith(LOCK) or path in {PLAN, PROBE} for path in known)
         return None if first is None or ours else first[0].split("/")[0]
 
     @contextlib.contextmanager
@@ -105,8 +104,8 @@ class S3Sink:
 
         So of two that come together at least one sees the other.
         """
-        for path, _ in list(self._bucket.list("_build")):
-            if not path.startswith(_LOCK) or path in {_FINISH, _lock_path(self._part)}:
+        for path, _ in list(self._bucket.list(BUILD)):
+            if not path.startswith(LOCK) or path in {_FINISH, _lock_path(self._part)}:
                 continue
             if self._part and path.endswith(f"-of-{self._part.count}.json"):
                 continue
@@ -178,7 +177,7 @@ class S3Sink:
         """See `Sink.upload_log`."""
         for log in self._scratch.logs():
             try:
-                self._bucket.put(f"_build/logs/{log.name}", log, {})
+                self._bucket.put(f"{LOGS}/{log.name}", log, {})
             except (StorageError, OSError):
                 # It stays on this machine, for the next run there.
                 return
@@ -207,4 +206,4 @@ class S3Sink:
 
 
 def _lock_path(part: Part | None) -> str:
-    return f"{_LOCK}.{part.name}.json" if part else f"{_LOCK}.json"
+    return f"{LOCK}.{part.name}.json" if part else f"{LOCK}.json"

@@ -9,6 +9,7 @@ from typing import Any
 
 from texgen.core.errors import ShardConflictError, StorageError
 from texgen.core.hashing import sha256_stream
+from texgen.core.layout import PROBE
 from texgen.storage.s3.body import Body, body_md5, check_sha256, opened, size_of
 from texgen.storage.s3.bucket import Bucket
 from texgen.storage.s3.errors import (
@@ -28,7 +29,6 @@ _MOST_PARTS = 9_000
 
 _ROUNDS = 5
 _FREE = {"IfNoneMatch": "*"}
-PROBE = "_build/probe"
 
 _honour: dict[tuple[object, str | None], bool] = {}
 
