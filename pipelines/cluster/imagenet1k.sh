@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The whole of ILSVRC-2012: 1.33 million textures, some 70 GB, 27 core-hours.
-# Killed, it goes on where it stopped: run the same line again.
+# Builds the textures of all of ILSVRC-2012: 1.33 million textures, some 70 GB, 27 core-hours.
+# If the job is killed, run the same command again: it resumes.
 #
 #   bash pipelines/cluster/imagenet1k.sh
 #
-# Change, here or in front of the line (SRC=… OUT=… bash …): what is read and what is written, the
-# same for every node: folders of a shared file system, or s3://bucket/prefix. Options that follow
-# go to `texgen build`. docs/cluster.md says what a cluster needs.
+# Set SRC and OUT here or in front of the command (SRC=… OUT=… bash …). They must be the same for
+# every node: folders of a shared file system, or s3://bucket/prefix. Further arguments are passed
+# to `texgen build`. docs/cluster.md describes what a cluster needs.
 set -euo pipefail
 SRC=${SRC:-/shared/imagenet}
 OUT=${OUT:-/shared/imagenet-texture}

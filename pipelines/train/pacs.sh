@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# The companion trainer on PACS, from photographs to plots, on a CPU:
+# Runs the trainer on PACS on a CPU, from images to plots:
 #
 #   bash pipelines/train/pacs.sh PACS WORK
 #
-# PACS holds photo/{train,val}/CLASS and ood/{art_painting,cartoon,sketch}/CLASS. Textures are built, SimCLR is
-# trained without NS, with patches and with textures, and each run is evaluated; WORK/report.html
-# shows all of it. A run takes 5 to 15 minutes of one processor. The same command goes on where it
-# was stopped. To change: RUNS, "NEGATIVES ALPHA" separated by commas; SEEDS; STEPS; K neighbours;
-# OPTIONS, more of texgen train's for every run; BUILD, more of texgen build's. Other OPTIONS or
-# BUILD take another WORK.
+# PACS holds photo/{train,val}/CLASS and ood/{art_painting,cartoon,sketch}/CLASS. The script builds
+# textures, trains SimCLR without NS, with patches and with textures, and evaluates each run;
+# WORK/report.html shows all results. A run takes 5 to 15 minutes of one processor. The same command
+# resumes where it was stopped. These variables change what it does:
+#   RUNS     "NEGATIVES ALPHA" pairs separated by commas
+#   SEEDS    seeds of the runs
+#   STEPS    training steps of each run
+#   K        neighbours of the k-nearest-neighbour classifier
+#   OPTIONS  more options of texgen train, for every run
+#   BUILD    more options of texgen build
+# Other OPTIONS or BUILD need another WORK.
 set -euo pipefail
 pacs=$(realpath "${1:?the folder of PACS}")
 work=${2:?a folder to work in}
@@ -20,17 +25,18 @@ K=${K:-200}
 read -ra options <<<"--quiet ${OPTIONS:-}"
 read -ra build <<<"--no-ray ${BUILD:-}"
 python=${PYTHON:-python3}
-# One thread a run: at these sizes a second one brings little.
+# Each run uses one thread: at these sizes a second one brings little.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 texgen() { "$python" -m texgen "$@"; }
 
 mkdir -p "$work/results"
 cd "$work"
 "$python" "$here/pacs_photographs.py" "$pacs" photographs
-# The paper's 96 px patches of 224 px textures, in proportion.
+# 41 of 96 px is the proportion of the paper's 96 px patches to its 224 px textures.
 texgen build --src photographs/photo --out textures --size 96 --patch-size 41 --small-patch-size 41 "${build[@]}"
 
-evaluate() { # RUN: what is not there yet
+# evaluate RUN: makes the results of the run that do not exist yet.
+evaluate() {
     local run=runs/$1 out=results/$1
     [ -e "$out-linear.json" ] || texgen eval linear "$run" --cached --quiet --out "$out-linear.json"
     [ -e "$out-knn.json" ] || texgen eval knn "$run" --k "$K" --out "$out-knn.json"
