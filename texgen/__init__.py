@@ -9,7 +9,7 @@ import importlib  # noqa: E402
 import logging  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
-from texgen.core.version import VERSION as __version__  # noqa: E402
+from texgen.core.identity import VERSION as __version__  # noqa: E402
 from texgen.synthesis import synthesize  # noqa: E402
 from texgen.synthesis.patches import Patches, sample_patches  # noqa: E402
 

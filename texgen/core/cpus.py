@@ -1,4 +1,4 @@
-"""How many processors this process may use."""
+"""Number of processors that this process may use."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _PROCESS = Path("/proc/self")
 
 
 def available_cpus(process: Path = _PROCESS) -> int:
-    """Processors by affinity and the least quota of all groups that hold this process, at least 1.
+    """Number of processors allowed by affinity and by the quotas of control groups, at least 1.
 
     Args:
-        process: What the kernel says of this process.
+        process: Folder in ``/proc`` that describes this process.
     """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
@@ -25,9 +25,9 @@ def available_cpus(process: Path = _PROCESS) -> int:
 
 
 def _groups(process: Path) -> Iterator[Path]:
-    """Folders of the control groups that hold this process, from its own up to the mounts."""
+    """Yields the folders of this process's control groups, from its own up to the mounts."""
     try:
-        # Names that are not UTF-8 are those of other mounts.
+        # Only other mounts have names that are not UTF-8.
         mounts = (process / "mountinfo").read_text(errors="replace").splitlines()
         lines = (process / "cgroup").read_text(errors="replace").splitlines()
     except OSError:
@@ -35,11 +35,11 @@ def _groups(process: Path) -> Iterator[Path]:
     places = [line.split(":", 2) for line in lines]
     for mount in mounts:
         fields, _, filesystem = mount.partition(" - ")
-        # Its root inside the hierarchy, and where that is mounted.
+        # Root of the mount inside the hierarchy, and its mount point.
         root, point = (_unescaped(field) for field in fields.split()[3:5])
         kind, _, options = filesystem.split(maxsplit=2)
         for _, controllers, path in places:
-            # Version 2 has one hierarchy, whose line names no controllers.
+            # Version 2 has one hierarchy; its line names no controllers.
             version_2 = kind == "cgroup2" and not controllers
             version_1 = kind == "cgroup" and "cpu" in set(controllers.split(","))
             if version_2 or (version_1 and "cpu" in options.split(",")):
@@ -48,7 +48,7 @@ def _groups(process: Path) -> Iterator[Path]:
 
 def _upwards(point: Path, path: str, root: str) -> Iterator[Path]:
     below = PurePosixPath(path)
-    # A group outside of what is mounted: a container sees its own at the mount's root.
+    # A container sees its own group at the mount's root, and this path leads outside of it.
     inside = below.is_relative_to(root) and ".." not in below.parts
     parts = below.relative_to(root).parts if inside else ()
     for depth in range(len(parts), -1, -1):
@@ -60,7 +60,7 @@ def _unescaped(field: str) -> str:
 
 
 def _quota(group: Path) -> int | None:
-    """Whole processors that a group may use, or None without a limit."""
+    """Number of whole processors that a group may use; None without a limit."""
     try:
         limit, period = (group / "cpu.max").read_text().split()
         return None if limit == "max" else int(limit) // int(period)

@@ -16,7 +16,7 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_stream(file: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
-    """SHA-256, hex, of what is left to read of an open binary file."""
+    """SHA-256, hex, of the rest of an open binary file."""
     digest = hashlib.sha256()
     while block := file.read(_BLOCK):
         digest.update(block)

@@ -1,4 +1,4 @@
-"""Which texgen this process runs, so that processes and nodes can be told to run the same."""
+"""Version and code of this process's texgen, which all processes and nodes of a build share."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from functools import lru_cache
 from pathlib import Path
 
 from texgen.core.errors import CodeDiffersError
-from texgen.core.version import VERSION
+
+VERSION = "0.1.0"
 
 _SUFFIXES = {".py", ".css", ".txt"}
-"""Code and data of the package; what editors and compilers leave beside them does not count."""
+"""Suffixes of the package's code and data; other files, such as compiled ones, do not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeIdentity:
-    """A texgen.
+    """Identity of a texgen.
 
     Attributes:
-        version: As ``texgen --version`` prints it.
-        digest: The first 12 hex digits of the SHA-256 over the package's own files.
+        version: Version that ``texgen --version`` prints.
+        digest: First 12 hex digits of the SHA-256 over the package's own files.
     """
 
     version: str
@@ -32,7 +33,7 @@ class CodeIdentity:
 
 @lru_cache(maxsize=1)
 def code_identity() -> CodeIdentity:
-    """The texgen of this process, read from its files when it is first asked for."""
+    """Identity of this process's texgen, computed from its files at the first call."""
     root = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(p for p in root.rglob("*") if p.suffix in _SUFFIXES):
@@ -43,11 +44,11 @@ def code_identity() -> CodeIdentity:
 
 
 def code_differs(found: str, wanted: str) -> CodeDiffersError:
-    """The error of a process or node whose texgen is another than the command's.
+    """Returns the error of a process or node whose texgen differs from the command's.
 
     Args:
-        found: The `CodeIdentity` there, as text.
-        wanted: The command's.
+        found: `CodeIdentity` of the process or node, as text.
+        wanted: `CodeIdentity` of the command, as text.
     """
     message = (
         f"it has {found}, and this command is {wanted}: install the same texgen on every node "

@@ -1,7 +1,7 @@
-"""Python processes that run exactly this process's code, whatever folder a command is typed in.
+"""Starts Python processes with exactly this process's code, whatever the current folder.
 
-Python looks for modules in the current folder first where it is started with ``-c`` or ``-m``.
-There another texgen may lie, or a file that happens to be called as a module.
+Python looks for modules in the current folder first if it is started with ``-c`` or ``-m``.
+That folder may hold another texgen, or a file with the name of a module.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ del spec, texgen
 def leave_current_folder_out() -> None:
     """Takes the current folder off the path of ``python -m texgen``; other programs keep theirs.
 
-    To be called before anything else is imported, while Python still looks for the module.
+    The call must come before every other import, while Python still looks for the module.
     """
     if sys.argv[:1] != ["-m"]:
         return
@@ -38,12 +38,12 @@ def leave_current_folder_out() -> None:
 def drop_empty_elements() -> None:
     """Drops the empty elements of PYTHONPATH, for this process and those that it starts.
 
-    They mean the current folder, and come about by themselves: ``PYTHONPATH=$PYTHONPATH:lib``
-    has one where nothing was set before. A folder that is named stays, as ``.`` does.
+    They mean the current folder and appear unintended: ``PYTHONPATH=$PYTHONPATH:lib`` has one
+    if the variable was not set before. A folder that is named stays, ``.`` too.
     """
     words = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     named = [word for word in words if word]
-    # One that is not set, or holds nothing at all, means nothing.
+    # A variable that is unset or empty adds no folder.
     if len(words) == 1 or len(named) == len(words):
         return
     os.environ["PYTHONPATH"] = os.pathsep.join(named)
@@ -53,24 +53,24 @@ def drop_empty_elements() -> None:
 
 
 def module_path() -> list[str]:
-    """Where this process's children look for modules: where it does itself, by name."""
+    """Folders in which this process and its children look for modules."""
     return [folder for folder in sys.path if folder]
 
 
 def package_file() -> str:
-    """The file that this process's texgen begins with."""
+    """Path of the ``__init__.py`` of this process's texgen."""
     # No pathlib: it takes 5 ms, and this module comes first.
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
     return os.path.join(package, "__init__.py")  # noqa: PTH118
 
 
 def python_command(code: str) -> list[str]:
-    """The command line of a Python process that runs ``code`` with this process's texgen.
+    """Returns the command line of a Python process that runs ``code`` with this process's texgen.
 
-    It imports all else from where this process does. Further words of the line are its
-    ``sys.argv[1:]``.
+    The process imports all other modules from the folders of this process. Words that follow
+    are its ``sys.argv[1:]``.
     """
-    # Here, so that `leave_current_folder_out` comes before every import.
+    # Imported late: `leave_current_folder_out` must come before every import.
     from multiprocessing.util import _args_from_interpreter_flags  # type: ignore[attr-defined]
 
     start = _START.format(path=module_path(), package=package_file(), code=code)

@@ -1,7 +1,7 @@
-"""Randomness from identity, never from order.
+"""Random numbers that follow from identity and never from order.
 
-Every draw is a keyed BLAKE2b hash of what it belongs to, reduced by integer
-arithmetic, so that any texture can be made again alone, on any machine.
+Every random number is a keyed BLAKE2b hash of what it belongs to, reduced by integer
+arithmetic, so that any texture can be rebuilt alone, on any machine.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from hashlib import blake2b
 from operator import index
 
 SEED_BITS = 53
-"""A seed is exact as a double, so that JSON readers in any language keep it."""
+"""Bits of a seed: a double holds them exactly, so that JSON readers in any language keep them."""
 
 _POSITION_BITS = 128
 
 
 def texture_seed(run_seed: int, key: str, texture_index: int) -> int:
-    """Seed of texture ``texture_index`` of the photograph ``key``.
+    """Seed of texture ``texture_index`` of the image ``key``.
 
     Args:
         run_seed: ``--seed``, any integer.
-        key: The photograph's key.
-        texture_index: 0 or more.
+        key: Key of the image.
+        texture_index: Number of the texture among those of its image, from 0.
 
     Returns:
         An integer in [0, 2**53).
@@ -32,10 +32,10 @@ def texture_seed(run_seed: int, key: str, texture_index: int) -> int:
 
 
 def position_index(seed: int, count: int) -> int:
-    """Draws one of ``count`` positions from a texture's seed.
+    """Chooses one of ``count`` positions from a texture's seed.
 
     Args:
-        seed: Of the texture, in [0, 2**64); any integer type.
+        seed: Seed of the texture in [0, 2**64), of any integer type.
         count: Number of positions, 1 or more.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what every part of texgen needs of them."""
+"""Handling of Ctrl-C and SIGTERM that all commands share."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 def exit_code(number: int) -> int:
-    """The exit code after a signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+    """Exit code that shells give a process ended by a signal: 130 for Ctrl-C, 143 for SIGTERM."""
     return 128 + number
 
 
 def leave(number: int, message: str) -> None:
     """Ends the process at once after a signal, with one line on standard error.
 
-    Nothing is unwound: an exception that a signal raises may surface anywhere, in
-    an import or in Ray's start too, and would be printed or swallowed there.
+    No stack is unwound: an exception raised by a signal handler may surface in an import or
+    while Ray starts, and would be printed or swallowed there.
     """
     text = f"texgen: {message}\n"
-    # Past Python's buffers, which the interrupted code may be in the middle of. Without a
-    # standard error its number may belong to any file.
+    # Written past Python's buffers, which the interrupted code may be changing. If standard
+    # error is closed, its descriptor may belong to any file.
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:
             descriptor = sys.stderr.fileno()
-            # A progress bar hides the cursor, and nothing else will bring it back.
+            # A progress bar hides the cursor, and no other code will show it again.
             if os.isatty(descriptor):
                 text = _CLEAR_LINE + _SHOW_CURSOR + text
             os.write(descriptor, text.encode())
@@ -44,7 +44,7 @@ def leave(number: int, message: str) -> None:
 
 
 def catch(handler: Handler) -> None:
-    """Has ``handler`` called for both signals; without effect outside the main thread."""
+    """Installs ``handler`` for both signals; has no effect outside the main thread."""
     if threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
             signal.signal(number, handler)
@@ -52,21 +52,21 @@ def catch(handler: Handler) -> None:
 
 @contextlib.contextmanager
 def kept() -> Iterator[Callable[[], None]]:
-    """Puts both signals' handlers back at the end, whoever has changed them.
+    """Restores the handlers of both signals at the end, even if native code changed them.
 
     Yields:
-        A function that puts them back at once.
+        A function that restores them at once.
     """
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
-    def put_back() -> None:
+    def restore() -> None:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
-                # None is a handler that was not set from Python and cannot be set again.
+                # None stands for a handler that was not set from Python and cannot be set again.
                 if handler is not None:
                     signal.signal(number, handler)
 
     try:
-        yield put_back
+        yield restore
     finally:
-        put_back()
+        restore()

@@ -1,4 +1,4 @@
-"""Which process of which machine holds a lease or builds, so that one that was killed is known."""
+"""Identity of a process on a machine, by which a dead lock holder or build is recognised."""
 
 from __future__ import annotations
 
@@ -9,30 +9,35 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_HIDDEN = "hidden"
-"""When another user's process began, where that is not shown."""
+_UNKNOWN = "hidden"
+"""Start time of a process that this user may not see."""
 
 
 def current_process() -> dict[str, Any]:
-    """Host, process, and what tells them from others of the same name and number."""
+    """Identity of this process: host, pid, and what tells both from others of the same name."""
     return process_with_id(os.getpid())
 
 
 def process_with_id(pid: int) -> dict[str, Any]:
-    """`current_process` of any process of this machine."""
-    return {"host": socket.gethostname(), "pid": pid, "machine": _machine(), "born": _born(pid)}
+    """Identity of any process of this machine, like `current_process`."""
+    return {
+        "host": socket.gethostname(),
+        "pid": pid,
+        "machine": _machine(),
+        "born": _start_time(pid),
+    }
 
 
 def is_dead_on_this_host(about: Mapping[str, Any]) -> bool:
-    """Whether a process ran on this machine, and surely runs no more."""
+    """Whether a process ran on this machine and certainly runs no longer."""
     pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
     if not (machine and born and isinstance(pid, int)) or machine != _machine():
         return False
-    return _born(pid) not in {born, _HIDDEN}
+    return _start_time(pid) not in {born, _UNKNOWN}
 
 
 def is_suspended_on_this_host(about: Mapping[str, Any]) -> bool:
-    """Whether a process of this machine was stopped, as Ctrl-Z stops one, and may be continued."""
+    """Whether a process of this machine is suspended, as by Ctrl-Z, and may continue."""
     pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
     if not (machine and born and isinstance(pid, int)) or machine != _machine():
         return False
@@ -42,34 +47,34 @@ def is_suspended_on_this_host(about: Mapping[str, Any]) -> bool:
 
 @lru_cache(maxsize=1)
 def _machine() -> str | None:
-    """This boot of this machine, and the processes that are numbered alike; None if unknown."""
+    """Boot of this machine and its process namespace; None if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        # Containers of one machine number their processes each for itself.
+        # Each container of a machine numbers its processes by itself.
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
     except OSError:
         return None
 
 
-def _born(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks; None where there is none, or a dead one."""
+def _start_time(pid: int) -> str | None:
+    """Start time of a process in clock ticks; None if it does not exist or is a zombie."""
     fields = _fields(pid)
     if not fields:
-        return None if _is_nobody(pid) else _HIDDEN
+        return None if _does_not_exist(pid) else _UNKNOWN
     return None if fields[0] in {"Z", "X"} else fields[19]
 
 
 def _fields(pid: int) -> list[str]:
-    """What the kernel says of a process, from its state on; nothing where that is not shown."""
+    """Fields of ``/proc/PID/stat`` from the state on; empty if this user may not read them."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return []
-    # The name before may hold anything, brackets too.
+    # The name in front may hold any character, brackets too.
     return text.rpartition(")")[2].split()
 
 
-def _is_nobody(pid: int) -> bool:
+def _does_not_exist(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,16 +1,28 @@
-"""Words for people: counts, sizes, and names that hold anything."""
+"""Text for people and from people: counts, sizes, escaped names, and files in any encoding."""
 
 from __future__ import annotations
 
+import codecs
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    # It begins with the mark of UTF-16, so it comes first.
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_ZIP = b"PK\x03\x04"
+
 
 def pluralize(number: int, noun: str) -> str:
-    """``1 shard``, ``2 shards``, ``2 classes``."""
+    """Returns a number with its noun: ``1 shard``, ``2 shards``, ``2 classes``."""
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
 
 
 def format_bytes(size: float) -> str:
-    """Bytes in the largest unit of which there is at least one: ``512 B``, ``1.5 MB``."""
+    """Returns bytes in the largest unit that gives at least 1: ``512 B``, ``1.5 MB``."""
     units = ["B", "kB", "MB", "GB"]
     while size >= 1000 and len(units) > 1:
         size /= 1000
@@ -19,7 +31,7 @@ def format_bytes(size: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """``0.4 s``, ``59 s``, ``5:21 min``, ``12:03 h``, ``3.2 days``."""
+    """Returns a duration: ``0.4 s``, ``59 s``, ``5:21 min``, ``12:03 h``, ``3.2 days``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -34,7 +46,7 @@ def format_duration(seconds: float) -> str:
 
 
 def single_line_error(text: str) -> str | None:
-    """Why JSON, Arrow or Ray, or a line for people, cannot hold ``text``."""
+    """Reason why JSON, Arrow, Ray or one line of output cannot hold ``text``; None if they can."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -43,14 +55,46 @@ def single_line_error(text: str) -> str | None:
 
 
 def escape_unprintable(text: str) -> str:
-    """``text`` on one line, for a terminal: bytes and characters that do not print are escaped."""
-    return text if text.isprintable() else "".join(map(_printing, text))
+    """Returns ``text`` for one line of a terminal: what does not print is escaped."""
+    return text if text.isprintable() else "".join(map(_escape, text))
 
 
-def _printing(character: str) -> str:
+def _escape(character: str) -> str:
     if character.isprintable():
         return character
     if "\udc80" <= character <= "\udcff":
-        # A byte of a name that is not UTF-8.
+        # `os.fsdecode` gives such a character for a byte that is not UTF-8.
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode()
+
+
+def decode_text(data: bytes) -> str:
+    """Returns the text of a file that a person wrote, with line feeds as line ends.
+
+    The encoding is UTF-8, or the one of the byte order mark that editors on Windows write.
+
+    Raises:
+        ValueError: If the file is not text in that encoding; names the line.
+    """
+    if data.startswith(_ZIP):
+        message = "it is a workbook or another zip file; save it as text, a table as CSV"
+        raise ValueError(message)
+    mark, encoding = next((found for found in _MARKS if data.startswith(found[0])), (b"", "utf-8"))
+    try:
+        text = data[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        name = "Unicode" if mark else "UTF-8"
+        byte = error.object[error.start]
+        line = _lines(error.object[: error.start].decode(encoding, "replace")).count("\n") + 1
+        message = f"line {line} is not {name} (byte 0x{byte:02x}); save it as UTF-8"
+        raise ValueError(message) from error
+    text = _lines(text)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        message = f"line {line} holds a zero byte; save it as UTF-8 text"
+        raise ValueError(message)
+    return text
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

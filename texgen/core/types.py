@@ -1,4 +1,4 @@
-"""The records that stages hand along. All are frozen and pickle."""
+"""Records that the stages of a build pass on. All are frozen and can be pickled."""
 
 from __future__ import annotations
 
@@ -11,32 +11,31 @@ from numpy.typing import NDArray
 from texgen.core.layout import shard_name, shard_path
 
 Pixels = NDArray[np.uint8]
-"""(H, W, 3) RGB, row-major."""
+"""RGB pixels, (H, W, 3) uint8, row-major."""
 
 # pyarrow ships no types.
 ArrowTable: TypeAlias = Any
-"""A `pyarrow.Table`."""
+"""A `pyarrow.Table` or array."""
 
 ArrowFile: TypeAlias = Any
 """An open, seekable `pyarrow.NativeFile`, or any binary file that Arrow reads."""
 
-
 Shard: TypeAlias = tuple[str, int]
-"""Name of a split, and the number of a shard in it."""
+"""Name of a split and number of a shard in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageEntry:
-    """A photograph as planned.
+    """An image of SRC as the plan holds it.
 
     Attributes:
-        key: Unique in its split, ASCII, without a dot.
-        source: Where it is, relative to SRC, POSIX, for people.
-        locator: What the source finds it by: in a folder the bytes of its relative path, in an
-            archive a `texgen.source.locator.Locator`.
-        size: Bytes of the file; -1 where it could not be found out.
-        label: Index of its class, or None in a flat split.
-        class_name: Name of its class folder, or None.
+        key: Key, unique in its split: ASCII, without a dot.
+        source: Path relative to SRC, with ``/`` as separator, for display.
+        locator: Bytes by which the source finds the image: its relative path in a folder, a
+            `texgen.source.locator.Locator` in an archive.
+        size: Size of the file in bytes; -1 if it is unknown.
+        label: Index of its class; None in a split without classes.
+        class_name: Name of its class; None in a split without classes.
     """
 
     key: str
@@ -49,14 +48,14 @@ class ImageEntry:
 
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
-    """What one shard holds.
+    """Plan of one shard.
 
     Attributes:
         split: Name of the split.
         index: Number of the shard in its split.
-        entries: Photographs in key order.
-        first_texture: Texture index with which the first photograph starts;
-            not 0 where its first textures are in the shard before.
+        entries: Images in key order.
+        first_texture: Index of the first texture of the first image; not 0 if the shard before
+            holds earlier textures of that image.
         rows: Number of textures.
     """
 
@@ -68,20 +67,20 @@ class ShardPlan:
 
     @property
     def name(self) -> str:
-        """``train-000003``."""
+        """File name without extension: ``train-000003``."""
         return shard_name(self.split, self.index)
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Where the patches of one texture lie, in pixels of the photograph.
+    """Position of a texture's patches in its image, in pixels.
 
     Attributes:
-        width: Width of the photograph.
-        height: Height of the photograph.
+        width: Width of the image.
+        height: Height of the image.
         side: Side of both patches.
-        center: x and y of the centre patch's upper left pixel.
-        random: x and y of the random patch's upper left pixel.
+        center: x and y of the upper left pixel of the centre patch.
+        random: x and y of the upper left pixel of the random patch.
     """
 
     width: int
@@ -93,13 +92,13 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class TextureFile:
-    """Where a texture's file lies.
+    """Location of a texture's image file in a shard.
 
     Attributes:
         shard: Path of the shard, relative to OUT.
-        offset: Byte at which the file's data begin.
-        length: Bytes of the file.
-        sha256: Of the file, hex.
+        offset: Offset of the file's data in the tar, in bytes.
+        length: Size of the file in bytes.
+        sha256: SHA-256 of the file, hex.
     """
 
     shard: str
@@ -110,16 +109,16 @@ class TextureFile:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One texture: a row of the manifest.
+    """One texture: one row of the manifest.
 
     Attributes:
-        key: The photograph's key, with ``+001`` … for further textures.
-        entry: The photograph.
-        texture_index: 0 … T - 1.
+        key: Key of the image, followed by ``+001`` … for further textures of it.
+        entry: The image.
+        texture_index: Number of the texture among those of its image, 0 to T - 1.
         seed: Seed of this texture, below 2**53.
-        geometry: None where the photograph could not be read.
-        member: None where the texture failed.
-        error: Fixed text, or None where the texture is there.
+        geometry: Position of its patches; None if the image could not be read.
+        member: Location of the texture's file; None if the texture failed.
+        error: Fixed text that says why the texture failed; None if it did not.
     """
 
     key: str
@@ -133,10 +132,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds that one shard spent, summed over its samples (wall clock).
+    """Wall clock time that one shard took, in seconds, summed over its samples.
 
     Attributes:
-        ended: When it was finished, seconds since 1970; 0 where that is not known.
+        total_s: Whole attempt.
+        decode_s: Decoding of images.
+        schedule_s: Engine: work that textures of one size share.
+        load_s: Engine: loading of patches.
+        synthesis_s: Engine: synthesis.
+        encoding_s: Encoding of textures.
+        ended: End of the attempt, in seconds since 1970; 0 if unknown.
     """
 
     total_s: float = 0.0
@@ -150,20 +155,20 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class ShardRecord:
-    """A finished shard; written after it and so the sign that it is done.
+    """Record of a finished shard. It is written after the shard and marks it as done.
 
     Attributes:
         split: Name of the split.
         index: Number of the shard in its split.
-        size: Bytes of the tar.
-        sha256: Of the tar, hex.
-        rows: Textures planned.
-        failed: Textures that failed.
-        fingerprint: Of the build that it belongs to.
-        timings: Where the time went.
-        kept: Textures that an earlier run had made, before failed rows were tried again.
-        texgen: Version of the texgen that made it; None before records had one.
-        code: Digest of that texgen's own files, see `texgen.core.identity`; None likewise.
+        size: Size of the tar in bytes.
+        sha256: SHA-256 of the tar, hex.
+        rows: Number of planned textures.
+        failed: Number of failed textures.
+        fingerprint: Fingerprint of the build.
+        timings: Time that the shard took.
+        kept: Number of textures copied from an earlier run when failed rows were retried.
+        texgen: Version of texgen that made the shard; None in records of before it was kept.
+        code: Digest of that texgen's files, see `texgen.core.identity`; None like ``texgen``.
     """
 
     split: str
@@ -180,7 +185,7 @@ class ShardRecord:
 
     @property
     def samples(self) -> int:
-        """Textures in the tar."""
+        """Number of textures in the tar."""
         return self.rows - self.failed
 
     @property

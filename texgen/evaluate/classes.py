@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from texgen.core.errors import ConfigError
-from texgen.core.textfile import decode_text
+from texgen.core.text import decode_text
 
 Mapping = list[tuple[str, str]]
 """Pairs of a class of one naming and a class of the other; both may occur more than once."""

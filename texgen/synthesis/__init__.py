@@ -1,4 +1,4 @@
-"""Patches to textures, by engines in processes of their own."""
+"""Synthesis of textures from patches, by engines in processes of their own."""
 
 from texgen.synthesis.api import synthesize
 from texgen.synthesis.pool import EnginePool

@@ -1,4 +1,4 @@
-"""`texgen.synthesize`: one texture from Python."""
+"""`texgen.synthesize`: synthesises one texture from Python."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ from texgen.synthesis.process import EngineSpec
 from texgen.synthesis.protocol import Job
 
 _SIZES = (224, 1024, MAX_SIZE)
-"""A pool has one time-out, that of the next of these: one for every size would be too many
-engines."""
+"""Sizes in px that have a pool, since a pool has one time-out; a texture takes the next larger.
+
+A pool for every size would run too many engines."""
 
 _guard = threading.Lock()
 _pools: dict[tuple[int, EngineSpec, float], EnginePool] = {}
@@ -46,25 +47,25 @@ def synthesize(
     engine: str = DEFAULT_ENGINE,
     engine_bin: str | None = None,
 ) -> Pixels:
-    """Makes a texture from example patches (Efros and Leung 1999; Wei and Levoy 2000).
+    """Synthesises a texture from example patches (Efros and Leung 1999; Wei and Levoy 2000).
 
-    The engine runs in a process of its own that stays warm for the next call;
-    calls from several threads run side by side.
+    The engine runs in a process of its own that stays warm for the next call.
+    Calls from several threads run side by side.
 
     Args:
         patches: 1 to 255 arrays (h, w, 3) uint8; sides under 16 px are mirrored out to 16.
-        size: Side of the texture, px, 1 to 1024; to 4096 with ``embark`` and ``embark-cli``.
-        seed: In [0, 2**64); a manifest row's ``seed`` gives that row's texture.
-        engine: One of `texgen.core.config.ENGINES`.
-        engine_bin: Upstream's program, for ``embark-cli`` alone.
+        size: Side of the texture in px, 1 to 1024; up to 4096 with ``embark`` and ``embark-cli``.
+        seed: Seed in [0, 2**64); the ``seed`` of a manifest row gives that row's texture.
+        engine: Name of an engine of `texgen.core.config.ENGINES`.
+        engine_bin: Path of upstream's program; for ``embark-cli`` only.
 
     Returns:
-        (size, size, 3) uint8; every pixel is a copy from a patch.
+        (size, size, 3) uint8; every pixel is copied from a patch.
 
     Raises:
         ValueError: If an argument is out of range.
-        TypeError: If one is of another type.
-        SampleError: If the engine makes no texture.
+        TypeError: If an argument has the wrong type.
+        SampleError: If the engine fails to synthesise the texture.
         EngineStartError: If the engine cannot be started.
     """
     if not 1 <= len(patches) <= MAX_PATCHES:
@@ -84,7 +85,7 @@ def synthesize(
 
 
 def close_pools() -> None:
-    """Ends the engines that `synthesize` keeps warm; the next call starts new ones."""
+    """Ends the engines that `synthesize` keeps warm; the next call starts new engines."""
     with _guard:
         while _pools:
             (pid, *_), pool = _pools.popitem()

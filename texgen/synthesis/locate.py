@@ -1,4 +1,4 @@
-"""Finding the engine processes' program and upstream's."""
+"""Finds the program of the engine processes, and upstream's program."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from texgen.core.errors import EngineStartError
 DISTRIBUTION = "texgen-shards"
 WORKER = "texgen-worker"
 WORKER_VARIABLE = "TEXGEN_WORKER"
-"""Environment variable that names another worker program, for tests and debugging."""
+"""Environment variable that names a different worker program, for tests and debugging."""
 
 UPSTREAM = "texture-synthesis"
 
 
 def worker_path() -> Path:
-    """The worker program that was installed with this package.
+    """Path of the worker program that is installed with this package.
 
     Raises:
-        EngineStartError: If it is not there.
+        EngineStartError: If it is missing.
     """
     if named := os.environ.get(WORKER_VARIABLE):
         return Path(named)
@@ -46,16 +46,16 @@ def _installed() -> list[Path]:
 
 
 def upstream_path(engine_bin: str | None) -> str:
-    """Upstream's program, as given by ``--engine-bin`` or found on PATH.
+    """Path of upstream's program, given by ``--engine-bin`` or found on PATH.
 
     Raises:
-        EngineStartError: If there is none.
+        EngineStartError: If it is missing.
     """
     found = shutil.which(engine_bin or UPSTREAM)
     if found is None:
         message = (
-            f"--engine embark-cli: no program {engine_bin or UPSTREAM!r}; "
-            "`cargo install texture-synthesis-cli --locked` builds it, --engine-bin names it"
+            f"--engine embark-cli: the program {engine_bin or UPSTREAM!r} is missing; build "
+            "it with `cargo install texture-synthesis-cli --locked`, or name it with --engine-bin"
         )
         raise EngineStartError(message)
     return str(Path(found).resolve())

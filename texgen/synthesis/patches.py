@@ -1,4 +1,4 @@
-"""The patches that a texture is made of (Ge et al. 2021, section 3.1)."""
+"""Patches from which a texture is synthesised (Ge et al. 2021, section 3.1)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from texgen.core.types import Geometry, Pixels
 PATCH_SIZE = 96
 SMALL_PATCH_SIZE = 48
 MIN_ENGINE_SIDE = 16
-"""Patches below this side, in px, are mirrored out to it before synthesis."""
+"""Shortest side in px that engines take; smaller patches are mirrored out to it."""
 
 MAX_PATCHES = 255
-"""Example patches of one texture."""
+"""Most example patches of one texture."""
 
 MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """Two square patches of one photograph.
+    """Two square patches of one image.
 
     Attributes:
-        center: (d, d, 3) uint8, from the centre.
-        random: (d, d, 3) uint8, from a uniformly drawn position.
-        boxes: Where they lie.
+        center: Patch from the centre, (d, d, 3) uint8.
+        random: Patch from a uniformly drawn position, (d, d, 3) uint8.
+        boxes: Positions of both patches in the image.
     """
 
     center: Pixels
@@ -37,10 +37,10 @@ class Patches:
 
 
 def patch_side(width: int, height: int, large: int, small: int) -> int:
-    """Side of the patches of a ``width`` x ``height`` photograph, in px.
+    """Side in px of the patches of a ``width`` x ``height`` image.
 
-    ``large`` where it fits, else ``small`` where that fits, else the shorter
-    side of the photograph.
+    The side is ``large`` if that fits, else ``small`` if that fits, else the shorter side of the
+    image.
     """
     shorter = min(width, height)
     if shorter >= large:
@@ -56,14 +56,14 @@ def patch_geometry(
     patch_size: int = PATCH_SIZE,
     small_patch_size: int = SMALL_PATCH_SIZE,
 ) -> Geometry:
-    """Where the two patches of a texture lie.
+    """Computes the positions of the two patches of a texture.
 
     Args:
-        width: Of the photograph, px, at least 1.
-        height: Of the photograph, px, at least 1.
-        seed: Of the texture.
-        patch_size: Side of the patches where the photograph is large enough.
-        small_patch_size: Side where it is not.
+        width: Width of the image in px, at least 1.
+        height: Height of the image in px, at least 1.
+        seed: Seed of the texture.
+        patch_size: Side of the patches in px, if the image is large enough.
+        small_patch_size: Side of the patches in px if it is not.
     """
     side = patch_side(width, height, patch_size, small_patch_size)
     columns, rows = width - side + 1, height - side + 1
@@ -79,22 +79,22 @@ def sample_patches(
     patch_size: int = PATCH_SIZE,
     small_patch_size: int = SMALL_PATCH_SIZE,
 ) -> Patches:
-    """Cuts the centre patch and a random patch out of a photograph.
+    """Cuts the centre patch and a random patch out of an image.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        seed: In [0, 2**64); a manifest row's ``seed`` gives that row's patches.
-        patch_size: Side of the patches, px, where the photograph is large enough.
-        small_patch_size: Side where it is not; a photograph that is smaller still gives its
-            shorter side.
+        seed: Seed in [0, 2**64); the ``seed`` of a manifest row gives that row's patches.
+        patch_size: Side of the patches in px, if the image is large enough.
+        small_patch_size: Side of the patches in px if it is not; patches of a still smaller image
+            have its shorter side.
 
     Returns:
-        Both patches and their boxes. The patches are copies, never resized.
+        Both patches and their boxes. The patches are copies and never resized.
 
     Raises:
         ValueError: If ``image`` is not (H, W, 3) uint8 with at least one pixel, or a number
             is out of range.
-        TypeError: If ``image`` is no array, or a number no integer.
+        TypeError: If ``image`` is not an array, or a number not an integer.
     """
     check_rgb(image)
     seed = checked_integer("seed", seed, 0, MAX_SEED)
@@ -124,11 +124,11 @@ def mirror_to_minimum(patch: Pixels, side: int = MIN_ENGINE_SIDE) -> Pixels:
 
     Args:
         patch: (h, w, 3) uint8, at least 1x1.
-        side: Smallest side wanted.
+        side: Shortest side of the result in px.
 
     Returns:
-        ``patch`` itself where it is large enough. The mirrored pixels begin with the last
-        row or column itself, so that a single pixel can be mirrored too.
+        ``patch`` itself if it is large enough. The mirrored pixels begin with the last row or
+        column itself, so that a single pixel can be mirrored too.
     """
     height, width = patch.shape[:2]
     below, right = max(0, side - height), max(0, side - width)
@@ -141,8 +141,8 @@ def check_rgb(image: Pixels) -> None:
     """Checks that ``image`` is (H, W, 3) uint8 with at least one pixel.
 
     Raises:
-        TypeError: If it is no array.
-        ValueError: If it is another one.
+        TypeError: If it is not an array.
+        ValueError: If it has a different shape or dtype.
     """
     if not isinstance(image, np.ndarray):
         message = f"expected an (H, W, 3) uint8 array, got {type(image).__name__}"
@@ -153,10 +153,10 @@ def check_rgb(image: Pixels) -> None:
 
 
 def checked_integer(name: str, value: int, least: int, most: int | None = None) -> int:
-    """``value`` as an int; NumPy's integers are welcome.
+    """Returns ``value`` as an int; NumPy's integers are accepted.
 
     Raises:
-        TypeError: If it is no integer.
+        TypeError: If it is not an integer.
         ValueError: If it is not in [``least``, ``most``].
     """
     try:

@@ -1,4 +1,4 @@
-"""A pool of engine processes that outlives crashes, hangs and garbage."""
+"""Pool of engine processes that survives crashes, hangs and invalid answers of engines."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ T = TypeVar("T")
 class EnginePool:
     """Engine processes, each driven by a thread of its own; a context manager.
 
-    Processes start when they are first needed. One that crashes, hangs or
-    talks garbage is killed and started again, and its sample is tried again.
+    Processes start when they are first needed. A process that crashes, hangs or sends an invalid
+    answer is killed and replaced, and its sample is retried.
 
     Args:
         spec: The engine.
         size: Number of processes.
-        timeout_s: For one texture.
-        retries: Further tries for a sample whose process failed.
-        scratch: Where engines may keep temporary files; None is the system's place.
-        identity: What the engine must say it is; None takes any.
+        timeout_s: Time limit for one texture in seconds.
+        retries: Number of retries of a sample whose process failed.
+        scratch: Folder for the engines' temporary files; None is the system's folder.
+        identity: Identity that the engine must report; None accepts any.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class EnginePool:
         self._scratch = Scratch(scratch)
 
     def synthesize(self, job: Job) -> Texture:
-        """Has one texture made.
+        """Synthesises one texture.
 
         Raises:
-            SampleError: If it cannot be made.
+            SampleError: If the engine fails to synthesise it.
             EngineStartError: If no engine process can be started.
             LimitError: If the system starts no thread for it.
         """
@@ -82,15 +82,15 @@ class EnginePool:
     def map(
         self, items: Iterable[tuple[T, Job | None]]
     ) -> Iterator[tuple[T, Texture | SampleError | None]]:
-        """Has textures made, in order and with a bounded number in flight.
+        """Synthesises textures in order, with a bounded number in flight.
 
         Args:
-            items: Anything, with the job that belongs to it or None; taken only as
-                fast as textures are made.
+            items: Pairs of any object and its job, or None for no job; consumed only as fast as
+                textures are synthesised.
 
         Yields:
-            Each item with its texture, with the error that prevented it, or, where it
-            had no job, with None.
+            Each object with its texture, with the error that prevented it, or with None if it
+            had no job.
 
         Raises:
             EngineStartError: If no engine process can be started.
@@ -109,12 +109,12 @@ class EnginePool:
                     future.cancel()
 
     def busy_with(self) -> list[str]:
-        """Names of the jobs that engines are at work on."""
+        """Names of the jobs that engines work on now."""
         with self._guard:
             return sorted(self._busy)
 
     def pids(self) -> list[int]:
-        """Process ids of the engines that run."""
+        """Process ids of the running engines."""
         with self._guard:
             return sorted(process.pid for process in self._processes)
 
@@ -130,10 +130,10 @@ class EnginePool:
         self._scratch.cleanup()
 
     def kill_engines(self) -> None:
-        """Kills the engines that run; takes no lock, so that a signal's handler may call it.
+        """Kills the running engines; takes no lock, so that a signal handler may call it.
 
-        For a process that leaves at once. One that is just being started is not
-        among them: it ends with the thread that starts it.
+        This is for a process that exits at once. An engine that is just being started is not
+        killed here: it ends with the thread that starts it.
         """
         for process in tuple(self._processes):
             process.terminate()
@@ -151,7 +151,7 @@ class EnginePool:
             raise limit_error(error) or error from error
 
     def _make(self, job: Job) -> Texture:
-        with self._at_work(job.name):
+        with self._marked_busy(job.name):
             for attempt in range(self._retries + 1):
                 process = self._engine()
                 try:
@@ -163,10 +163,10 @@ class EnginePool:
                     _log.warning("%s: try %d failed: %s", job.name, attempt + 1, error)
                     if attempt == self._retries:
                         raise
-            raise AssertionError  # the last try returns or raises
+            raise AssertionError  # the last attempt returns or raises
 
     @contextlib.contextmanager
-    def _at_work(self, name: str) -> Iterator[None]:
+    def _marked_busy(self, name: str) -> Iterator[None]:
         with self._guard:
             self._busy.add(name)
         try:
@@ -176,41 +176,43 @@ class EnginePool:
                 self._busy.discard(name)
 
     def _engine(self) -> EngineProcess:
-        """This thread's process, started if need be: a worker dies with its thread."""
+        """Returns this thread's process, started if needed: a worker dies with its thread."""
         process: EngineProcess | None = getattr(self._own, "process", None)
         if process is None:
             process = self._own.process = self._start()
         return process
 
     def _start(self) -> EngineProcess:
-        why = ""
+        reason = ""
         for attempt in range(_START_ATTEMPTS):
             try:
                 process = EngineProcess(self._spec, self._scratch)
             except RetryableEngineError as error:
                 _log.warning("try %d to start an engine failed: %s", attempt + 1, error)
-                why = error.detail
+                reason = error.detail
                 continue
             self._check_identity(process)
             with self._guard:
                 self._processes.add(process)
                 if not self._closed:
                     return process
-            # `close` was too early to see this one.
+            # `close` ran before this process was listed.
             self._discard(process)
             raise WorkerCrashedError("engine_crashed", "the pool was closed")
-        message = f"the engine {self._spec.name!r} does not start: {why}"
+        message = f"the engine {self._spec.name!r} does not start: {reason}"
         raise EngineStartError(message)
 
     def _check_identity(self, process: EngineProcess) -> None:
-        wanted, found = self._identity, process.identity
-        if wanted is None or found == wanted:
+        expected, actual = self._identity, process.identity
+        if expected is None or actual == expected:
             return
         process.kill()
-        what = f"{found.name} {found.version}, and the build's is {wanted.name} {wanted.version}"
-        if (found.name, found.version) == (wanted.name, wanted.version):
-            what = f"another {found.name} {found.version} than the build's"
-        message = f"the engine here is {what}: install the same texgen on every node"
+        difference = (
+            f"{actual.name} {actual.version}, and the build's is {expected.name} {expected.version}"
+        )
+        if (actual.name, actual.version) == (expected.name, expected.version):
+            difference = f"another {actual.name} {actual.version} than the build's"
+        message = f"the engine here is {difference}: install the same texgen on every node"
         raise EngineStartError(message)
 
     def _discard(self, process: EngineProcess) -> None:

@@ -1,4 +1,4 @@
-"""One engine process: start, handshake, ask, kill."""
+"""One engine process: start, handshake, request, kill."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from texgen.synthesis.protocol import Hello, Job, Texture
 START_TIMEOUT_S = 60.0
 _READ = 1 << 18
 _MAX_STDERR = 16 << 10
-"""Bytes of a worker's standard error that are kept for one sample."""
+"""Most bytes of a worker's standard error that are kept for one sample."""
 
 _log = logging.getLogger(__name__)
 
 
 class Scratch:
-    """A folder for engines' temporary files, made when the first engine needs it.
+    """Folder for the engines' temporary files, created when an engine first needs it.
 
     Args:
-        parent: Where it is made; None is the system's place. What a killed process leaves
-            behind stays there.
+        parent: Folder in which it is created; None is the system's folder. Files of a killed
+            process stay there.
     """
 
     def __init__(self, parent: Path | None = None) -> None:
@@ -44,7 +44,7 @@ class Scratch:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def path(self) -> str:
-        """The folder."""
+        """Path of the folder."""
         with self._guard:
             if self._folder is None:
                 self._folder = tempfile.TemporaryDirectory(
@@ -55,7 +55,7 @@ class Scratch:
             return self._folder.name
 
     def cleanup(self) -> None:
-        """Deletes the folder, if it was made."""
+        """Deletes the folder if it exists."""
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -65,8 +65,8 @@ class EngineSpec:
     """Names an engine so that any process can start it.
 
     Attributes:
-        name: As given to ``--engine``.
-        engine_bin: Upstream's program, for ``embark-cli``; None looks on PATH.
+        name: Name of the engine, an argument of ``--engine``.
+        engine_bin: Path of upstream's program, for ``embark-cli``; None searches PATH.
     """
 
     name: str
@@ -74,14 +74,14 @@ class EngineSpec:
 
     @property
     def deterministic(self) -> bool:
-        """Whether the same job gives the same bytes; upstream's program runs threads."""
+        """Whether the same job gives the same bytes; upstream's threads do not."""
         return self.name != "embark-cli"
 
     def command(self, scratch: Scratch) -> list[str]:
-        """The worker's command line.
+        """Command line of the worker.
 
         Raises:
-            EngineStartError: If a program is not there.
+            EngineStartError: If a program is missing.
         """
         command = [str(worker_path()), "--engine", self.name, "--parent", str(os.getpid())]
         if self.name == "embark-cli":
@@ -91,19 +91,19 @@ class EngineSpec:
 
 
 class EngineProcess:
-    """A running worker. Not thread-safe, and bound to the thread that makes it.
+    """A running worker. It is not thread-safe and bound to the thread that creates it.
 
-    The kernel kills the worker when that thread ends, so that no worker
-    outlives whoever would have talked to it.
+    The kernel kills the worker when that thread ends, so that no worker outlives the thread
+    that would talk to it.
 
     Args:
         spec: The engine.
-        scratch: A folder for the engine's temporary files.
+        scratch: Folder for the engine's temporary files.
 
     Raises:
         EngineStartError: If the program is missing or speaks another protocol.
         WorkerCrashedError: If it ended at once.
-        WorkerTimeoutError: If it said nothing within `START_TIMEOUT_S`.
+        WorkerTimeoutError: If it sent nothing within `START_TIMEOUT_S`.
     """
 
     def __init__(self, spec: EngineSpec, scratch: Scratch) -> None:
@@ -121,7 +121,7 @@ class EngineProcess:
 
     @property
     def identity(self) -> EngineIdentity:
-        """What the engine says it is."""
+        """Identity that the engine reports."""
         hello = self.hello
         return EngineIdentity(hello.engine, hello.engine_version, hello.parameters, hello.encoders)
 
@@ -131,13 +131,13 @@ class EngineProcess:
         return self._process.pid
 
     def ask(self, job: Job, timeout_s: float) -> Texture:
-        """Has one texture made.
+        """Synthesises one texture.
 
         Raises:
-            WorkerTimeoutError: No answer in time; the process must be killed.
-            WorkerCrashedError: It ended.
-            WorkerGarbageError: It sent something else; it must be killed.
-            SampleError: What the engine says went wrong; the process is fine.
+            WorkerTimeoutError: If the worker does not answer in time; it must be killed.
+            WorkerCrashedError: If the worker ended.
+            WorkerGarbageError: If the answer is not valid; the worker must be killed.
+            SampleError: If the engine reports an error; the worker can be used further.
         """
         self._jobs += 1
         deadline = time.monotonic() + timeout_s
@@ -148,11 +148,11 @@ class EngineProcess:
         return protocol.decode_answer(frame, self._jobs, job)
 
     def terminate(self) -> None:
-        """Kills the process; safe from any thread, the owner then sees it ended."""
+        """Kills the process; any thread may call it, and the owner then sees that it ended."""
         self._process.kill()
 
     def kill(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Kills the process and closes its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
@@ -194,7 +194,7 @@ class EngineProcess:
         if not events:
             raise Timeout("engine_timeout", "killed")
         actions = {stdin: self._send, stdout: self._receive, stderr: self._collect}
-        # Standard error first: a crash's last words come before its end is noticed.
+        # Standard error is read first, so that the message of a crash is there when its end shows.
         order = (stderr, stdout, stdin)
         return [actions[fd] for fd, _ in sorted(events, key=lambda event: order.index(event[0]))]
 
@@ -224,9 +224,9 @@ class EngineProcess:
     def _crashed(self) -> WorkerCrashedError:
         self._process.kill()
         code = self._process.wait()
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        end = f"signal {-code}" if code < 0 else f"exit code {code}"
         last = self._stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        return WorkerCrashedError("engine_crashed", f"{how}; {last}" if last else how)
+        return WorkerCrashedError("engine_crashed", f"{end}; {last}" if last else end)
 
     def _log_stderr(self, name: str) -> None:
         if self._stderr:
@@ -240,8 +240,8 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
     try:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)  # noqa: S603
     except OSError as error:
-        why = limit_error(error) or f"{error.strerror}; install texgen again"
-        message = f"cannot start {command[0]}: {why}"
+        reason = limit_error(error) or f"{error.strerror}; install texgen again"
+        message = f"cannot start {command[0]}: {reason}"
         raise EngineStartError(message) from error
     for descriptor in _descriptors(process):
         os.set_blocking(descriptor, False)
@@ -265,7 +265,7 @@ def _check_version(hello: Hello) -> None:
 
 
 def identify(spec: EngineSpec) -> EngineIdentity:
-    """Asks an engine what it is, by starting it once.
+    """Starts an engine once and returns the identity that it reports.
 
     Raises:
         EngineStartError: If it cannot be started.

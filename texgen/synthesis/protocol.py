@@ -1,6 +1,6 @@
-"""Frames between texgen and its engine processes; ``docs/formats.md`` has the layout.
+"""Frames between texgen and its engine processes; ``docs/formats.md`` describes them.
 
-The other side is ``rust_bridge/worker/src/`` (wire.rs, job.rs).
+The worker's side is in ``rust_bridge/worker/src/`` (wire.rs, job.rs).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from texgen.core.errors import (
 from texgen.core.types import Pixels
 
 PROTOCOL = 2
-"""Version of the frames; another one in a worker's hello is refused."""
+"""Version of the frames; a worker with another version is refused."""
 
 MAX_FRAME = 1 << 30
-"""Longest frame that is believed, in bytes."""
+"""Longest frame that is accepted from a worker, in bytes."""
 
 MAX_JOB = 256 << 20
-"""Longest frame that a worker takes, in bytes."""
+"""Longest frame that a worker accepts, in bytes."""
 
 LENGTH = struct.Struct("<I")
 HELLO, JOB, TEXTURE, ERROR = 1, 2, 3, 4
@@ -49,16 +49,16 @@ _FAULTS: dict[int, tuple[type[SampleError], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One texture to make.
+    """Request for one texture.
 
     Attributes:
-        name: For the log.
-        patches: (h, w, 3) uint8 each, 1 to 255 of them.
-        size: Side of the texture, px.
-        seed: Of the texture, in [0, 2**64).
-        image_format: Encoding wanted, or None.
-        quality: Of JPEG, 1 to 100.
-        wants_raw: Whether the pixels are wanted too.
+        name: Name of the texture in the log.
+        patches: 1 to 255 example patches, (h, w, 3) uint8 each.
+        size: Side of the texture in px.
+        seed: Seed of the texture in [0, 2**64).
+        image_format: Format of the encoded texture; None for no encoding.
+        quality: JPEG quality, 1 to 100.
+        wants_raw: Whether the answer holds the pixels too.
     """
 
     name: str
@@ -72,15 +72,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Texture:
-    """What the engine made of a `Job`.
+    """Texture that an engine synthesised for a `Job`.
 
     Attributes:
-        encoded: The image file; empty where none was wanted.
-        pixels: (size, size, 3) uint8, or None where not wanted.
-        schedule_s: Time for what textures of the same sides share; 0 where it was there.
-        load_s: Time to bring the patches into the engine's form.
-        synthesis_s: Time in the engine beyond these.
-        encoding_s: Time in the encoder.
+        encoded: Image file; empty if none was requested.
+        pixels: (size, size, 3) uint8; None if not requested.
+        schedule_s: Time in seconds for work that textures of one size share; 0 if done before.
+        load_s: Time in seconds to convert the patches to the engine's form.
+        synthesis_s: Time in seconds for the rest of the synthesis.
+        encoding_s: Time in seconds in the encoder.
     """
 
     encoded: bytes
@@ -93,15 +93,15 @@ class Texture:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A worker's first frame.
+    """First frame that a worker sends.
 
     Attributes:
-        protocol: Version of its frames.
-        worker: Its version.
+        protocol: Version of the worker's frames.
+        worker: Version of the worker.
         engine: Name of its engine.
         engine_version: Version of the algorithm.
-        parameters: Of the algorithm.
-        encoders: Image format to encoder.
+        parameters: Parameters of the algorithm, by name.
+        encoders: Encoder and its version, by image format.
     """
 
     protocol: int
@@ -113,7 +113,7 @@ class Hello:
 
 
 def encode_job(job_id: int, job: Job) -> bytes:
-    """The frame of a job, with its length in front.
+    """Returns the frame of a job, preceded by its length.
 
     Raises:
         EngineSampleError: If the patches are too large for a frame.
@@ -153,8 +153,8 @@ def decode_answer(frame: bytes, job_id: int, job: Job) -> Texture:
     """Parses the answer to ``job``.
 
     Raises:
-        SampleError: What the worker says went wrong.
-        WorkerGarbageError: If the frame is not an answer to this job.
+        SampleError: If the worker reports an error.
+        WorkerGarbageError: If the frame is not a valid answer to this job.
     """
     try:
         if frame[:1] == bytes([TEXTURE]):

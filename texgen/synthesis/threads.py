@@ -1,4 +1,4 @@
-"""Threads that do not hold up the end of the interpreter."""
+"""Threads that do not delay the end of the interpreter."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ R = TypeVar("R")
 
 
 class DaemonThreads(Generic[A, R]):
-    """Calls a function in threads, which start as they are needed.
+    """Calls a function in daemon threads, which start when they are needed.
 
-    Unlike those of a `ThreadPoolExecutor` they are daemons: the interpreter waits for that
-    one's threads before `atexit` has a chance to kill what they wait for.
+    At its end the interpreter waits for the threads of a `ThreadPoolExecutor` before `atexit`
+    can kill the processes that those threads wait for. It does not wait for daemons.
 
     Args:
         size: Number of threads.
-        name: Prefix of their names.
-        call: The function.
+        name: Prefix of the threads' names.
+        call: Function to call.
     """
 
     def __init__(self, size: int, name: str, call: Callable[[A], R]) -> None:
@@ -36,11 +36,11 @@ class DaemonThreads(Generic[A, R]):
         self._closed = False
 
     def submit(self, argument: A) -> Future[R]:
-        """Has the function called with ``argument`` when a thread is free.
+        """Schedules a call of the function with ``argument``.
 
         Raises:
-            RuntimeError: After `close`; or if the system starts no thread and none runs, and then
-                the next call tries again.
+            RuntimeError: After `close`, or if no thread runs and the system starts none; in that
+                case the next call tries again.
         """
         future: Future[R] = Future()
         with self._guard:
@@ -54,7 +54,7 @@ class DaemonThreads(Generic[A, R]):
         return future
 
     def close(self) -> None:
-        """Cancels what has not begun and waits for what has."""
+        """Cancels calls that have not begun and waits for the others."""
         with self._guard:
             self._closed = True
         with contextlib.suppress(Empty):
@@ -74,7 +74,7 @@ class DaemonThreads(Generic[A, R]):
         except RuntimeError:
             if not self._threads:
                 raise
-            # Those that run do its work too.
+            # The threads that run do its work too.
             return
         self._threads.append(thread)
 
@@ -84,18 +84,18 @@ class DaemonThreads(Generic[A, R]):
 
     def _answer(self, future: Future[R], argument: A) -> None:
         if not future.set_running_or_notify_cancel():
-            self._finished()
+            self._count_finished()
             return
         try:
             result = self._call(argument)
         except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
-            self._finished()
+            self._count_finished()
             future.set_exception(error)
         else:
-            self._finished()
+            self._count_finished()
             future.set_result(result)
 
-    def _finished(self) -> None:
-        """Before the result is out: whoever waits for it may come with the next call at once."""
+    def _count_finished(self) -> None:
+        """Counts a call as finished before its waiting thread knows, which may submit at once."""
         with self._guard:
             self._unfinished -= 1

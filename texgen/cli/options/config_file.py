@@ -12,7 +12,7 @@ import click
 
 from texgen.cli.options.common import Place
 from texgen.core.errors import ConfigError
-from texgen.core.textfile import decode_text
+from texgen.core.text import decode_text
 
 if sys.version_info >= (3, 11):
     import tomllib

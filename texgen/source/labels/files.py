@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from texgen.core.errors import ConfigError
-from texgen.core.textfile import decode_text
+from texgen.core.text import decode_text
 from texgen.source.labels.tables import read_table
 from texgen.storage.filesystem import FileSystem, files_at, list_folder
 from texgen.storage.ranges import RangeStream

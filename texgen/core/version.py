@@ -1,3 +1,0 @@
-"""The version of texgen, in a module that every layer may import."""
-
-VERSION = "0.1.0"
