@@ -19,7 +19,7 @@ def test_sigterm_ends_a_task_wherever_it_strikes():
     # In a finaliser an exception would be printed and lost, and the process would live on.
     script = """
         import os, signal
-        from texgen.executors import processes
+        from texgen.build.executors import processes
 
         class Dying:
             def __del__(self):
@@ -62,5 +62,26 @@ def test_a_process_with_other_code_makes_no_shard(monkeypatch: pytest.MonkeyPatc
         assert isinstance(events[1], Failed)
         assert isinstance(events[1].error, CodeDiffersError)
         assert "texgen 0.0.0 (code 0)" in str(events[1].error)
+    finally:
+        executor.close()
+
+
+def test_a_process_that_can_run_no_task_is_not_used_again(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "code_identity", lambda: "texgen 0.0.0 (code 0)")
+    executor = ProcessExecutor(1)
+    try:
+        for index in (7, 8):
+            executor.submit(
+                SimpleNamespace(shard=SimpleNamespace(split="a", index=index), attempt=1)
+            )
+            deadline = time.monotonic() + 60
+            failed = []
+            while not failed and time.monotonic() < deadline:
+                failed = [event for event in executor.wait(0.5) if isinstance(event, Failed)]
+            # Lost, and tried again, is what the second would be in the process that has ended.
+            assert [(type(event.error), event.lost) for event in failed] == [
+                (CodeDiffersError, False)
+            ]
+            assert executor.queue_capacity() == 1
     finally:
         executor.close()

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("ray")
 
 from texgen.build.executors import session
-from texgen.build.executors.session import RaySession, _explained, _no_answer
+from texgen.build.executors.session import RaySession, _as_config_error, _no_answer
 from texgen.core import signals
 
 AUTH = "Failed to get cluster ID from GCS server: Unauthenticated: RPC error: InvalidAuthToken."
@@ -34,7 +34,7 @@ def test_a_machine_that_is_no_node_is_told_how_to_become_one():
 )
 @pytest.mark.parametrize("address", [None, "auto", "head:6379"])
 def test_whatever_ray_raises_is_one_line_with_a_mend(address, error):
-    message = str(_explained(address, error))
+    message = str(_as_config_error(address, error))
     assert "\n" not in message
     assert "--no-ray" in message
 

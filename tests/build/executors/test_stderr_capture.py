@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import os, sys
-from texgen.executors.native import NativeStderr
+from texgen.build.executors.stderr_capture import NativeStderr
 
 print("before", file=sys.stderr)
 with NativeStderr() as native:

@@ -1,4 +1,4 @@
-"""Where shards are made: plain processes, or Ray. Both run `texgen.build.executors.task`."""
+"""Executors of shards: plain processes or Ray. Both run `texgen.build.executors.task`."""
 
 from texgen.build.executors.base import (
     Event,

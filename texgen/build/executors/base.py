@@ -1,4 +1,4 @@
-"""What the scheduler sees of the processes that make shards."""
+"""Interface between the scheduler and the processes that build shards."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ class ShardAttempt:
 
 
 def ticket_of(task: ShardTask) -> ShardAttempt:
-    """The ticket of an attempt."""
+    """The attempt that a task stands for."""
     return ShardAttempt(task.shard.split, task.shard.index, task.attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """An attempt has begun, or come further.
+    """An attempt has begun or made progress.
 
     Attributes:
         ticket: The attempt.
-        done: Textures done.
-        failed: Those among them that failed.
-        busy: Keys that engines are at work on.
+        done: Number of textures that are done or failed.
+        failed: Number of textures that failed.
+        busy: Keys that engines work on now.
     """
 
     ticket: ShardAttempt
@@ -42,11 +42,11 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A line for the build's log.
+    """A line for the log of the build.
 
     Attributes:
-        line: As it stands there.
-        warning: Whether the person who watches sees it too.
+        line: Text of the line.
+        warning: Whether the line is shown on standard error too.
     """
 
     line: str
@@ -63,12 +63,12 @@ class ShardFinished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt has ended without a shard.
+    """An attempt has ended without a finished shard.
 
     Attributes:
         ticket: The attempt.
-        error: What it raised.
-        lost: Whether its process or node was lost, so that another attempt may succeed.
+        error: Error that it raised.
+        lost: Whether its process or node was lost, so that a further attempt may succeed.
     """
 
     ticket: ShardAttempt
@@ -80,32 +80,32 @@ Event = Progressed | Logged | ShardFinished | Failed
 
 
 class Executor(Protocol):
-    """Runs attempts at shards, a bounded number at once."""
+    """Runs a bounded number of attempts at once."""
 
     def queue_capacity(self) -> int:
-        """How many more attempts it takes now."""
+        """Number of further attempts that it accepts now."""
         ...
 
     def free_slots(self) -> int:
-        """How many attempts could begin at once, with nothing in front of them."""
+        """Number of attempts that would begin at once, without a queue."""
         ...
 
     def submit(self, task: ShardTask) -> None:
-        """Takes an attempt; only while there is `queue_capacity`."""
+        """Accepts an attempt; the caller checks `queue_capacity` first."""
         ...
 
     def wait(self, timeout_s: float) -> list[Event]:
-        """What has happened since the last call; waits for something at most ``timeout_s``."""
+        """Returns the events since the last call; waits at most ``timeout_s`` seconds for one."""
         ...
 
     def cancel(self, ticket: ShardAttempt) -> None:
-        """Ends an attempt, whatever it is doing; no event of it follows."""
+        """Ends an attempt at once; no event of it follows."""
         ...
 
     def record_metrics(self, record: ShardRecord) -> None:
-        """Tells whoever watches it of a shard that is made; once, whatever its attempts."""
+        """Adds a finished shard to the metrics; called once for each shard."""
         ...
 
     def close(self) -> None:
-        """Ends everything at once and leaves no process behind."""
+        """Ends all attempts at once and leaves no process behind."""
         ...

@@ -1,4 +1,4 @@
-"""A build's counts among Ray's own metrics, which every node serves to Prometheus."""
+"""Counters of a build among Ray's metrics, which every node serves to Prometheus."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from ray.util.metrics import Counter, Histogram
 from texgen.core.types import ShardRecord
 
 _SHARD_S = [1.0, 3.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0]
-"""Bounds of the histogram's buckets: shards of 512 textures take 40 s to half an hour."""
+"""Bounds of the histogram in seconds: shards of 512 textures take 40 s to half an hour."""
 
 
 class BuildMetrics:
-    """Counts what this run of a build has made; Ray must be started.
+    """Counts the shards and textures of this run; Ray must be started.
 
-    Earlier runs are in the records alone, which `texgen status` counts. Ray puts ``ray_`` in
-    front of the names, and ``_total`` behind those of counters.
+    Earlier runs are not included: `texgen status` counts them by their records. Ray prefixes the
+    names with ``ray_`` and appends ``_total`` to those of counters.
     """
 
     def __init__(self) -> None:
@@ -26,8 +26,8 @@ class BuildMetrics:
         )
 
     def record_metrics(self, record: ShardRecord) -> None:
-        """Adds a finished shard, which must not be one that was added before."""
-        # Ray takes no increment of zero.
+        """Adds a finished shard that was not added before."""
+        # Ray refuses an increment of zero.
         if record.samples:
             self._made.inc(record.samples)
         if record.failed:

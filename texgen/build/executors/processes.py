@@ -1,4 +1,4 @@
-"""Shards in plain processes of this machine."""
+"""Executor that builds shards in plain processes of this machine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TASK = "from texgen.build.executors.processes import serve; serve(*sys.argv[2:]
 
 
 class ProcessExecutor:
-    """A fixed number of processes; one that dies is replaced when it is next needed.
+    """A fixed number of processes; a process that dies is replaced when it is next needed.
 
     Args:
         slots: Number of processes.
@@ -42,7 +42,7 @@ class ProcessExecutor:
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
-        # Now: this texgen may be installed anew while the build runs.
+        # Read now: texgen may be reinstalled while the build runs.
         self._code = str(code_identity())
         self._idle: list[_Slot] = []
         self._busy: dict[ShardAttempt, _Slot] = {}
@@ -60,9 +60,9 @@ class ProcessExecutor:
         """See `Executor.submit`."""
         slot = self._idle.pop() if self._idle else _Slot(self._code)
         self._busy[ticket_of(task)] = slot
-        # Nothing is in front of it, so one that never reports is stuck, and is not waiting.
+        # The attempt begins at once, so one that never reports is stuck and not queued.
         self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
-        # A process that died while it was idle shows when its pipe is next waited for.
+        # If the process died while it was idle, `wait` finds the end of its pipe.
         with contextlib.suppress(OSError):
             slot.pipe.send(task)
 
@@ -79,7 +79,12 @@ class ProcessExecutor:
         try:
             while slot.pipe.poll():
                 event = slot.pipe.recv()
-                events.append(Failed(ticket, event, False) if _is_error(event) else event)
+                if _is_error(event):
+                    # The process ends after that, so it is not used again.
+                    del self._busy[ticket]
+                    slot.end(_STOP_S)
+                    return [*events, Failed(ticket, event, lost=False)]
+                events.append(event)
                 if isinstance(events[-1], ShardFinished | Failed):
                     self._idle.append(self._busy.pop(ticket))
                     break
@@ -95,7 +100,7 @@ class ProcessExecutor:
             slot.end()
 
     def record_metrics(self, record: ShardRecord) -> None:
-        """See `Executor.count`; nobody watches."""
+        """See `Executor.record_metrics`; plain processes have no metrics."""
 
     def close(self) -> None:
         """See `Executor.close`."""
@@ -109,29 +114,29 @@ class ProcessExecutor:
 
 
 def _is_error(event: Event | TexgenError) -> TypeGuard[TexgenError]:
-    """Whether a process has said of itself that it can run no task."""
+    """Whether a process reports that it can run no task."""
     return isinstance(event, TexgenError)
 
 
 class _Slot:
     """A process and the pipe to it.
 
-    It is no `multiprocessing.Process`: that one begins with imports from the current folder.
+    A `multiprocessing.Process` would not do: it begins with imports from the current folder.
 
     Args:
-        code: The command's `CodeIdentity`, as text.
+        code: `CodeIdentity` of the command, as text.
 
     Raises:
-        OSError: If the system starts no more processes.
+        OSError: If the system starts no further process.
     """
 
     def __init__(self, code: str) -> None:
         self.pipe, theirs = Pipe()
-        # Nothing is written there: it ends with the last process that has the other end.
+        # Nothing is written to this pipe: it ends with the last process that holds the other end.
         self._lives, held = os.pipe()
         with theirs:
             line = [*python_command(_TASK), "texgen-task", str(theirs.fileno()), code]
-            # Blocked in the child for good: it would meet a Ctrl-C before it can ignore it.
+            # Blocked in the child for good: a Ctrl-C might arrive before the child can ignore it.
             mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             try:
                 # Its standard input ends when this process does.
@@ -150,10 +155,10 @@ class _Slot:
         self._process.terminate()
 
     def end(self, patience_s: float = 0.0) -> str:
-        """Makes sure that the process has ended, and says how it did.
+        """Ends the process and returns how it ended, as text.
 
         Args:
-            patience_s: Time that it gets to end by itself.
+            patience_s: Time in seconds for the process to end by itself.
         """
         if not self._ended(patience_s):
             self._process.terminate()
@@ -165,11 +170,11 @@ class _Slot:
         if self._process.stdin:
             self._process.stdin.close()
         if code == -signal.SIGKILL:
-            return f"signal {-code}, which the system sends where memory is used up"
+            return f"signal {-code}, which the system sends if memory is used up"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def _ended(self, patience_s: float) -> bool:
-        # `Popen.wait` with a limit looks again and again, by a clock that may jump.
+        # `Popen.wait` with a limit polls, by a clock that may jump.
         if not connection.wait([self._lives], patience_s):
             return self._process.poll() is not None
         self._process.wait()
@@ -177,13 +182,13 @@ class _Slot:
 
 
 def serve(descriptor: str, code: str) -> None:
-    """A process's life: shard after shard, until the pipe or the parent ends.
+    """Main function of a process: builds shard after shard until the pipe or the parent ends.
 
     Args:
-        descriptor: Number of the pipe's end, open in this process.
-        code: The `CodeIdentity` that this process must have, as text.
+        descriptor: File descriptor of the pipe's end, open in this process.
+        code: `CodeIdentity` that this process must have, as text.
     """
-    # Ctrl-C reaches the whole foreground group; what it means is for the parent to say.
+    # Ctrl-C reaches the whole foreground group; the parent decides what follows.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     pipe: Connection = Connection(int(descriptor))
@@ -212,9 +217,9 @@ def serve(descriptor: str, code: str) -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    # Nothing is unwound: an exception that a signal raises may surface in a weak reference's
-    # callback, where it is printed and lost, and the process lives on. What an attempt
-    # leaves in OUT's scratch the driver clears away.
+    # No stack is unwound: an exception raised by a signal handler may surface in the callback of
+    # a weak reference, where it is printed and lost, and the process would live on. The driver
+    # deletes what an attempt leaves in OUT's scratch.
     kill_warm_engines()
     os._exit(128 + number)
 
@@ -228,6 +233,6 @@ def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:
 
 
 def _follow_parent() -> None:
-    """Ends this process when its parent has ended, even in the middle of a shard."""
+    """Ends this process when its parent ends, even in the middle of a shard."""
     os.read(0, 1)
     os._exit(1)

@@ -1,4 +1,7 @@
-"""Shards as Ray tasks, one a shard. With `session` and `metrics` all that imports Ray."""
+"""Executor that builds each shard as a Ray task.
+
+Only this module, `session`, `metrics` and `ray_worker` import Ray.
+"""
 
 from __future__ import annotations
 
@@ -39,17 +42,17 @@ _log = logging.getLogger(__name__)
 
 _BOARD_EVERY_S = 1.0
 _COUNT_EVERY_S = 1.0
-"""Between two looks at the nodes of a cluster, each of which asks its head for all of them."""
+"""Seconds between two counts of a cluster's nodes; each count asks the head node for all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """What a cluster offers.
+    """Processors of a cluster.
 
     Attributes:
-        nodes: Nodes with processors.
-        cpus: Processors that Ray gives out, over all nodes.
-        smallest: Processors of the smallest node that has any.
+        nodes: Number of nodes with processors.
+        cpus: Number of processors that Ray schedules, over all nodes.
+        smallest: Number of processors of the smallest node that has any.
     """
 
     nodes: int
@@ -57,20 +60,20 @@ class Capacity:
     smallest: float
 
 
-_SOMETHING = Capacity(1, 1.0, 1.0)
-"""Of a cluster that has no worker yet: what waits shows its autoscaler the need."""
+_NO_WORKER_YET = Capacity(1, 1.0, 1.0)
+"""Capacity that is assumed for a cluster without workers: queued tasks make its autoscaler act."""
 
 
 class RayExecutor:
     """Runs shards on a Ray cluster, or on a local Ray that it starts and ends.
 
     Args:
-        address: Of a running cluster, ``auto`` or ``ray://…``; None starts a local Ray.
-        workers: Engine processes on each node; None uses every processor that Ray has.
+        address: Address of a running cluster, ``auto`` or ``ray://…``; None starts a local Ray.
+        workers: Number of engine processes on each node; None uses every processor of Ray.
 
     Attributes:
-        capacity: What the cluster offers.
-        workers: Engine processes on its smallest node.
+        capacity: Processors of the cluster.
+        workers: Number of engine processes on its smallest node.
 
     Raises:
         ConfigError: If the cluster cannot be reached.
@@ -78,7 +81,7 @@ class RayExecutor:
 
     def __init__(self, address: str | None, workers: int | None) -> None:
         self._local = address is None
-        # Ray prints what happens to nodes on standard output, which is for results.
+        # Ray reports lost nodes on standard output, which is for results only.
         self._stdout = contextlib.redirect_stdout(_ToLog())
         self._stdout.__enter__()
         try:
@@ -86,7 +89,7 @@ class RayExecutor:
         except BaseException:
             self._stdout.__exit__(None, None, None)
             raise
-        self.capacity = _capacity() or _SOMETHING
+        self.capacity = _capacity() or _NO_WORKER_YET
         self._counted = time.monotonic()
         self.workers = max(1, int(min(workers or math.inf, self.capacity.smallest)))
         self._engines = 1
@@ -95,22 +98,22 @@ class RayExecutor:
         self._tasks: dict[ShardAttempt, ShardTask] = {}
         self._begun: list[Event] = []
         self._avoided: set[str] = set()
-        self._told_of_memory = False
+        self._memory_reported = False
         ray.cloudpickle.register_pickle_by_value(ray_entry)  # type: ignore[no-untyped-call]
         self._function: Any = ray.remote(ray_entry.texgen_shard)
         self._home = home(local=self._local)
-        # Now: this texgen may be installed anew while the build runs.
+        # Read now: texgen may be reinstalled while the build runs.
         self._code = str(code_identity())
         self._board = _open_board()
         self._board_answer: Any = None
         self._board_asked = 0.0
-        # Nobody looks at those of a Ray that lives as long as the build.
+        # A local Ray lives as long as the build, so nobody collects its metrics.
         self._metrics = None if self._local else BuildMetrics()
 
     def use_engines(self, engines: int) -> None:
-        """Sets the engine processes of each task, and so what it asks of Ray."""
+        """Sets the number of engine processes of each task, which decides its processors."""
         self._engines = engines
-        # Where fewer workers than processors are wanted, each engine claims more than one.
+        # With fewer workers than processors, each engine claims more than one processor.
         self._cpus_per_task = engines * self.capacity.smallest / self.workers
 
     def queue_capacity(self) -> int:
@@ -125,7 +128,7 @@ class RayExecutor:
     def _slots(self) -> int:
         if not self._local and time.monotonic() - self._counted > _COUNT_EVERY_S:
             self._counted = time.monotonic()
-            self.capacity = _capacity(self._avoided) or _SOMETHING
+            self.capacity = _capacity(self._avoided) or _NO_WORKER_YET
         return max(1, int(self.capacity.cpus // self._cpus_per_task))
 
     def submit(self, task: ShardTask) -> None:
@@ -133,7 +136,7 @@ class RayExecutor:
         function = self._function.options(
             num_cpus=self._cpus_per_task,
             max_retries=0,
-            # One for all: Ray counts by name, and the counters of a shard's own would never go.
+            # One name for all: Ray keeps a counter for each name, and never deletes it.
             name="texgen shard",
             label_selector=_all_but(self._avoided),
         )
@@ -141,7 +144,7 @@ class RayExecutor:
         self._running[reference] = ticket_of(task)
         self._tasks[ticket_of(task)] = task
         if self._local:
-            # Nothing queues there, so one that never reports is stuck, and is not waiting.
+            # A local Ray queues nothing, so an attempt that never reports is stuck.
             self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
 
     def wait(self, timeout_s: float) -> list[Event]:
@@ -174,21 +177,22 @@ class RayExecutor:
             return [*self._short_of_memory(error), failed]
 
     def _short_of_memory(self, error: RayError) -> list[Event]:
-        """Says once that Ray ends tasks for want of memory: a build that makes none looks stuck."""
-        if self._told_of_memory or not isinstance(error, OutOfMemoryError):
+        """Reports once that Ray kills tasks for lack of memory; the build would only look stuck."""
+        if self._memory_reported or not isinstance(error, OutOfMemoryError):
             return []
-        self._told_of_memory = True
-        used = re.search(r"was (\S+ used / \S+ limit)", str(error))
+        self._memory_reported = True
+        found = re.search(r"was (\S+ used / \S+ limit)", str(error))
+        used = f" ({found[1]})" if found else ""
         line = (
-            f"Ray ends tasks because a node's memory is used up{f' ({used[1]})' if used else ''}: "
-            "give the node more (a container's --memory), or the build fewer --workers"
+            f"Ray kills tasks because the memory of a node is used up{used}: "
+            "give the node more memory (a container's --memory), or the build fewer --workers"
         )
         return [Logged(line, warning=True)]
 
     def _without_node(self, ticket: ShardAttempt, failed: NodeError) -> list[Event]:
-        """Gives nothing more to a node that cannot make any shard, while there is another.
+        """Stops using a node that cannot build any shard, if there is another node.
 
-        It would fail shards faster than others make them, and so be given most of them.
+        It would fail shards faster than other nodes build them, and so get most of them.
         """
         warning = self._avoid(failed)
         if warning is None:
@@ -197,18 +201,18 @@ class RayExecutor:
         return [*warning, Failed(ticket, error, lost=True)]
 
     def _refused(self, task: ShardTask, answer: dict[str, str]) -> list[Event]:
-        """Gives a shard that a node with another texgen was given to another node."""
+        """Gives a shard that a node with another texgen refused to another node."""
         error = code_differs(answer["other"], self._code)
         warning = self._avoid(NodeError(error, answer["node"], answer["host"]))
         if warning is None:
             named = CodeDiffersError(f"node {answer['host']}: {error}")
             return [Failed(ticket_of(task), named, lost=False)]
-        # It was not begun, so this is no further attempt.
+        # The shard was not begun, so this does not count as a further attempt.
         self.submit(task)
         return warning
 
     def _avoid(self, failed: NodeError) -> list[Event] | None:
-        """Gives a node nothing more, and says so once; None where no other node is there."""
+        """Stops using a node and reports that once; None if there is no other node."""
         first = failed.node not in self._avoided
         self._avoided.add(failed.node)
         others = None if self._local else _capacity(self._avoided)
@@ -219,7 +223,7 @@ class RayExecutor:
         return [Logged(line, warning=True)] if first else []
 
     def _read_board(self) -> list[Event]:
-        """What tasks have reported; a lost board costs the display, never the build."""
+        """Returns the events that tasks reported; a lost board costs the build nothing else."""
         try:
             if self._board_answer is None:
                 if time.monotonic() - self._board_asked < _BOARD_EVERY_S:
@@ -230,7 +234,7 @@ class RayExecutor:
             if not ready:
                 return []
             answer, self._board_answer = self._board_answer, None
-            events: list[Event] = [pickle.loads(event) for event in ray.get(answer)]  # noqa: S301 - tasks' own bytes
+            events: list[Event] = [pickle.loads(event) for event in ray.get(answer)]  # noqa: S301 - bytes of texgen's own tasks
         except RayError:
             self._board = _open_board()
             self._board_answer = None
@@ -239,7 +243,7 @@ class RayExecutor:
         return [e for e in events if getattr(e, "ticket", None) in known | {None}]
 
     def record_metrics(self, record: ShardRecord) -> None:
-        """See `Executor.count`; among the metrics of a cluster."""
+        """See `Executor.record_metrics`; Ray's metrics on a cluster, none on a local Ray."""
         if self._metrics:
             self._metrics.record_metrics(record)
 
@@ -260,7 +264,7 @@ class RayExecutor:
 
 
 class _ToLog(io.TextIOBase):
-    """A text stream whose lines go to the log."""
+    """Text stream whose lines go to the log."""
 
     def __init__(self) -> None:
         self._line = ""
@@ -278,7 +282,7 @@ class _ToLog(io.TextIOBase):
 
 def _open_board() -> Any:  # noqa: ANN401 - an actor handle
     actor: Any = ray.remote(ray_entry.Board)
-    # Beside the driver: nodes come and go, and a board that is lost shows no progress.
+    # On the driver's node: other nodes come and go, and a lost board shows no progress.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     return actor.options(num_cpus=0, scheduling_strategy=here).remote()
 
@@ -288,7 +292,7 @@ def _all_but(nodes: Collection[str]) -> dict[str, str] | None:
 
 
 def _capacity(without: Collection[str] = ()) -> Capacity | None:
-    """What the cluster offers now, some nodes aside; None if that is nothing."""
+    """Processors of the cluster without some nodes; None if there are none."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     cpus = [
         node["Resources"].get("CPU", 0.0)

@@ -1,8 +1,8 @@
-"""What a Ray worker runs before it has any of texgen: Ray sends the code of this module itself.
+"""First code of a Ray worker, which runs before texgen is imported there.
 
-A function that Ray sends by name would import texgen from wherever the worker looks first. So
-nothing of texgen is imported here before it is chosen which one, and `cluster` has the module
-pickled by value.
+A function that Ray sends by name would import texgen from the first folder of the worker's path.
+Therefore this module imports nothing of texgen before it has chosen which one, and
+`texgen.build.executors.ray` has it pickled by value, so that Ray sends the code itself.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 
 
 def texgen_shard(home: dict[str, Any], code: str, task: bytes, board: Any) -> Any:  # noqa: ANN401 - an actor handle; the record
-    """Makes a shard with the driver's texgen, or says which other one is here.
+    """Builds a shard with the driver's texgen, or returns which other texgen this node has.
 
     Args:
-        home: See `texgen.build.executors.ray_worker.home`.
-        code: The driver's `CodeIdentity`, as text.
+        home: Result of `texgen.build.executors.ray_worker.home`.
+        code: `CodeIdentity` of the driver, as text.
         task: A pickled `ShardTask`.
-        board: Takes the events.
+        board: Actor handle of the `Board` that takes the events.
 
     Returns:
-        The shard's record; or, where the texgen here is another, a dict of text: which ``other``
-        one, ``node`` and ``host``.
+        The record of the shard; or, if the texgen of this node differs, a dict of texts: ``other``
+        with its identity, ``node`` and ``host``.
     """
     other = _texgen_of(home)
     if other != code:
@@ -38,23 +38,23 @@ def texgen_shard(home: dict[str, Any], code: str, task: bytes, board: Any) -> An
 
 
 class Board:
-    """An actor on which tasks leave events, as bytes, for the driver."""
+    """Ray actor that holds the events of tasks, as bytes, until the driver reads them."""
 
     def __init__(self) -> None:
         self._events: list[bytes] = []
 
     def post(self, event: bytes) -> None:
-        """Takes one."""
+        """Adds an event."""
         self._events.append(event)
 
     def drain(self) -> list[bytes]:
-        """Gives those that it was left since the last time."""
+        """Returns and forgets the events since the last call."""
         events, self._events = self._events, []
         return events
 
 
 def _texgen_of(home: dict[str, Any]) -> str:
-    """Imports texgen and says which one it is."""
+    """Imports texgen and returns its identity, as text."""
     try:
         if "texgen" not in sys.modules:
             _find(home)
@@ -70,16 +70,16 @@ def _texgen_of(home: dict[str, Any]) -> str:
 
 
 def _find(home: dict[str, Any]) -> None:
-    """Sets the path of modules, and has texgen loaded from the file that is named."""
+    """Sets the path of modules and loads texgen from the named file."""
     if "package" not in home:
-        # A cluster's node has its own path; what Ray has put in front is the driver's.
+        # A node of a cluster has its own path; Ray has put the driver's folders in front.
         while sys.path and sys.path[0] in home["added"]:
             del sys.path[0]
         return
     sys.path[:] = home["path"]
     spec = importlib.util.spec_from_file_location("texgen", home["package"])
     if spec is None or spec.loader is None:
-        message = f"{home['package']} is no longer there"
+        message = f"{home['package']} does not exist any more"
         raise ImportError(message)
     sys.modules["texgen"] = package = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)

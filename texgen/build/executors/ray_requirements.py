@@ -1,4 +1,4 @@
-"""What a local Ray needs of the machine, which it would otherwise end without, and not say so."""
+"""Checks of what a local Ray needs of the machine; without it Ray would end without an error."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from pathlib import Path
 from texgen.core.errors import ConfigError
 
 _LONGEST = 40
-"""Bytes of a folder's path. The system takes 107 for a socket (103 elsewhere than on Linux), and
-Ray makes it of this folder, a session's name of up to 42 and ``/sockets/plasma_store``."""
+"""Longest path of Ray's folder, in bytes.
+
+Linux allows 107 bytes for the path of a socket (other systems 103). Ray makes it of this folder, a
+session's name of up to 42 bytes and ``/sockets/plasma_store``.
+"""
 
 
 _ROOM = 64 << 20
-"""Bytes that are free in the folder: Ray's logs have some hundred kilobytes, and sockets none."""
+"""Free bytes that the folder needs: Ray's logs take some hundred kilobytes."""
 
 _LEAST = {
-    # Measured with two workers, which took 1.7 GiB of addresses in one process and 211 threads.
+    # Measured with two workers: 1.7 GiB of addresses in one process, and 211 threads.
     "ulimit -v": (resource.RLIMIT_AS, 3 << 30, "bytes of addresses in a process"),
     "ulimit -f": (resource.RLIMIT_FSIZE, 256 << 20, "bytes in a file"),
     "ulimit -u": (resource.RLIMIT_NPROC, 256, "threads"),
@@ -27,32 +30,31 @@ _LEAST = {
 
 
 def check_limits() -> None:
-    """Refuses to start a local Ray under limits that it cannot live with.
+    """Refuses to start a local Ray if a limit of this user is too low for it.
 
     Raises:
-        ConfigError: If one is too low; names it.
+        ConfigError: If a limit is too low; names the limit.
     """
-    for command, (number, least, what) in _LEAST.items():
+    for command, (number, least, unit) in _LEAST.items():
         limit = resource.getrlimit(number)[0]
-        # Nobody counts the superuser's processes.
+        # This limit does not apply to the superuser.
         exempt = number == resource.RLIMIT_NPROC and os.geteuid() == 0
         if limit != resource.RLIM_INFINITY and limit < least and not exempt:
             message = (
-                f"Ray needs at least {least} {what}, and the limit is {limit}: raise it "
+                f"Ray needs at least {least} {unit}, and the limit is {limit}: raise it "
                 f"(`{command}`), or use --no-ray"
             )
             raise ConfigError(message)
 
 
 def private_folder() -> Path | None:
-    """Makes a folder for a local Ray, where its usual one will not do; None where that will.
+    """Creates a folder for a local Ray; None if Ray's usual folder can be used.
 
-    The system's limit of a socket's path is short, and ``TMPDIR`` may be long, full or not there.
-
-    The folder is the user's alone; whoever asked for it deletes it with `remove`.
+    ``TMPDIR`` may be full or missing, or too long for the path of a socket. The folder belongs to
+    this user alone; the caller deletes it with `remove`.
 
     Raises:
-        ConfigError: If there is no place for one.
+        ConfigError: If no folder can be used.
     """
     usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as Ray has it
     if _fits(Path(usual, "ray")) and _writable(Path(usual), "ray"):
@@ -70,14 +72,14 @@ def private_folder() -> Path | None:
         tried.append(place)
     message = (
         f"Ray needs a folder with a short path for its sockets and {_ROOM >> 20} MiB of room: "
-        f"neither {usual} nor {', '.join(dict.fromkeys(tried))} will do; set RAY_TMPDIR to a "
+        f"neither {usual} nor {', '.join(dict.fromkeys(tried))} can be used; set RAY_TMPDIR to a "
         f"writable folder whose path has at most {_LONGEST - len('/ray')} bytes, or use --no-ray"
     )
     raise ConfigError(message)
 
 
 def remove(folder: Path) -> None:
-    """Deletes what `private_folder` has made, as far as it can be."""
+    """Deletes a folder of `private_folder`, as far as that is possible."""
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -91,7 +93,7 @@ def _fits(folder: Path) -> bool:
 
 
 def _writable(place: Path, name: str) -> bool:
-    """Whether a folder of that name can be made there, or is there and can be written to."""
+    """Whether a folder of that name can be created in ``place``, or exists and is writable."""
     folder = place / name
     there = folder if folder.exists() else place
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and _has_room(there)

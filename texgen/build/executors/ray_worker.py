@@ -1,4 +1,4 @@
-"""One attempt at one shard in a Ray worker, and where that worker imports from."""
+"""One attempt at one shard in a Ray worker, and the folders from which that worker imports."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from texgen.core.types import ShardRecord
 
 
 class NodeError(TexgenError):
-    """What would meet every shard on one node, and perhaps on no other.
+    """An error that every shard would meet on one node, and perhaps on no other.
 
     Args:
-        error: What it is.
-        node: Ray's id of the node, hex.
-        host: Its name.
+        error: The error.
+        node: Id that Ray gives the node, hex.
+        host: Name of the node.
     """
 
     def __init__(self, error: TexgenError, node: str, host: str) -> None:
@@ -34,15 +34,15 @@ class NodeError(TexgenError):
 
 
 def home(*, local: bool) -> dict[str, Any]:
-    """Where workers are to import from, for `texgen.build.executors.ray_entry`.
+    """Folders from which workers import, for `texgen.build.executors.ray_entry`.
 
     Args:
-        local: Whether they are a local Ray's, with all that this process has. Those of a cluster
-            have a path of their own; only what Ray adds to it of this process is taken away.
+        local: Whether the workers belong to a local Ray; they get the path of this process. The
+            workers of a cluster keep their own path, without the folders that Ray adds to it.
     """
     if local:
         return {"path": module_path(), "package": package_file()}
-    # As Ray itself makes them.
+    # The folders that Ray adds, computed as Ray does.
     added = [os.path.dirname(os.path.realpath(sys.argv[0]))]  # noqa: PTH120
     with contextlib.suppress(FileNotFoundError):
         added.append(os.getcwd())  # noqa: PTH109
@@ -50,18 +50,18 @@ def home(*, local: bool) -> dict[str, Any]:
 
 
 def run_shard(task: bytes, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
-    """Makes a shard in a worker that has the driver's texgen.
+    """Builds a shard in a worker that has the driver's texgen.
 
     Args:
         task: A pickled `ShardTask`.
-        board: Takes the events.
+        board: Actor handle of the `Board` that takes the events.
 
     Raises:
-        NodeError: For what would meet every shard on this node.
-        TexgenError: For all else.
+        NodeError: If every shard would fail on this node.
+        TexgenError: If this shard fails.
     """
     try:
-        return run_task(pickle.loads(task), lambda event: board.post.remote(pickle.dumps(event)))  # noqa: S301 - the driver's own
+        return run_task(pickle.loads(task), lambda event: board.post.remote(pickle.dumps(event)))  # noqa: S301 - bytes of the driver
     except (EngineStartError, ScratchError) as error:
         node = ray.get_runtime_context().get_node_id()
         raise NodeError(error, node, socket.gethostname()) from None

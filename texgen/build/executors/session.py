@@ -1,4 +1,4 @@
-"""Ray's start and end, in a thread of their own."""
+"""Start and end of Ray, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from texgen.core.errors import ConfigError, ScratchError
 from texgen.core.temporary import temporary_root
 
 _ANSWER_S = 15.0
-"""Within which a cluster must answer; Ray itself may wait forever."""
+"""Seconds within which a cluster must answer; Ray itself may wait forever."""
 
 _REACH_S = 10.0
 _LOOK_EVERY_S = 0.01
 _OBJECT_STORE_BYTES = 128 << 20
-"""Only records pass through the object store."""
+"""Size of the object store: only records pass through it."""
 
 _CLIENT = "ray://"
 _SETTINGS = {
@@ -36,32 +36,33 @@ _SETTINGS = {
     "RAY_worker_lease_timeout_milliseconds": "10000",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
 }
-"""Of the driver, where the user has set nothing else.
+"""Settings of the driver's Ray that the user may override in the environment.
 
-How soon it notices that a node does not answer: with Ray's own 300 and 120 s requests for workers
-hang that long where a network is cut, and with them all further shards. How long it keeps a worker
-while shards wait: with Ray's own 0.5 s each shard asks the cluster for one anew, which takes 0.1 s.
-A stopped build drops the tasks that are under way, and Ray would print each one's error.
+Keepalive decides how soon a node that does not answer is noticed: with Ray's own 300 and 120 s,
+requests for workers hang that long after a network was cut, and with them all further shards.
+The lease time-out decides how long a worker is kept while shards wait: with Ray's own 0.5 s each
+shard requests a new worker, which takes 0.1 s. A stopped build drops its running tasks, and Ray
+would print an error for each.
 """
 
 _log = logging.getLogger(__name__)
 
 
 class RaySession:
-    """A started Ray, or a connection to a cluster.
+    """A started local Ray, or a connection to a cluster.
 
-    Ray starts in native code that no signal reaches, that puts a handler of its own in
-    the place of ours, and that may wait forever. So it starts in another thread, while
-    the calling one waits with a limit and hears signals. That thread stays until
-    `close`: the kernel ends the processes of a local Ray with the thread that started them.
+    Ray starts in native code that no signal reaches, that replaces signal handlers, and that may
+    wait forever. Therefore it starts in another thread, while the calling thread waits with a
+    time limit and receives signals. The other thread stays until `close`: the kernel ends the
+    processes of a local Ray with the thread that started them.
 
     Args:
-        address: Of a running cluster; None starts a local Ray.
-        workers: Processors of the local Ray; None is all.
+        address: Address of a running cluster; None starts a local Ray.
+        workers: Number of processors of the local Ray; None is all.
 
     Raises:
-        ConfigError: If it does not start, or the cluster does not answer in time. In
-            the latter case the thread still waits, and Ray cannot be used in this process.
+        ConfigError: If Ray does not start, or the cluster does not answer in time. In the latter
+            case the thread still waits, and Ray cannot be used in this process any more.
     """
 
     def __init__(self, address: str | None, workers: int | None) -> None:
@@ -82,8 +83,8 @@ class RaySession:
             raise
 
     def close(self) -> None:
-        """Ends a local Ray, or the connection."""
-        # Its native part takes its own handler of SIGTERM away, and ours with it.
+        """Ends the local Ray, or the connection."""
+        # Ray's native code removes its handler of SIGTERM, and ours with it.
         with signals.kept():
             ray.shutdown()
         self._end()
@@ -109,24 +110,24 @@ class RaySession:
                 if self._address is not None and time.monotonic() - started > _ANSWER_S:
                     raise _no_answer(self._address, native.lines())
         if self._error is not None:
-            raise _explained(self._address, self._error) from self._error
+            raise _as_config_error(self._address, self._error) from self._error
 
 
 def _start(address: str | None, workers: int | None, folder: Path | None) -> None:
-    # Ray would otherwise print a line about its usage statistics, and send them.
+    # Otherwise Ray prints a line about usage statistics and sends them.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # What the user wants to hear of texgen would end Ray's own processes.
+    # Warnings that the user turns into errors would end Ray's own processes.
     os.environ.pop("PYTHONWARNINGS", None)
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    # Ray warns that it leaves SIGTERM alone outside the main thread, which is wanted.
+    # Ray warns that it does not handle SIGTERM outside the main thread; that is intended.
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     quiet |= _without_current_folder(address)
     if address is None:
-        # Ray itself would keep one in the home folder, which a container's user may not have.
+        # Ray itself would write a token to the home folder, which a container's user may lack.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        # "local" even where RAY_ADDRESS names a cluster: that takes --ray-address auto.
+        # "local" even if RAY_ADDRESS names a cluster: --ray-address auto uses that one.
         ray.init(
             address="local",
             num_cpus=workers,
@@ -141,7 +142,7 @@ def _start(address: str | None, workers: int | None, folder: Path | None) -> Non
 
 
 def _check_temporary_root() -> None:
-    """Raises `ConfigError` where Ray could make none of its sockets and logs."""
+    """Raises `ConfigError` if Ray has no folder for its sockets and logs."""
     try:
         temporary_root()
     except ScratchError as error:
@@ -150,31 +151,34 @@ def _check_temporary_root() -> None:
 
 
 def _without_current_folder(address: str | None) -> dict[str, Any]:
-    """Options with which Ray does not put the driver's folder in front of its workers' path.
+    """Options that keep the driver's folder out of the path of Ray's workers.
 
-    `onnode` takes it away where it is; only, Ray itself imports Arrow before that.
+    `texgen.build.executors.ray_entry` removes it from the path too, but Ray itself imports Arrow
+    before that.
     """
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ or (address or "").startswith(_CLIENT):
-        # The job's own settings count, or Ray's client adds no folder.
+        # A submitted job has settings of its own, and Ray's client adds no folder.
         return {}
     config = JobConfig()
-    # Ray's own name for a driver whose folder means nothing to its workers.
+    # Ray's name for a driver whose folder does not exist for its workers.
     config._client_job = True
     return {"job_config": config}
 
 
 def _check_reachable(address: str) -> None:
-    """Raises `OSError` or `ValueError` where nothing listens: sooner and plainer than Ray.
+    """Checks that a server listens at the address, sooner and with a clearer error than Ray.
 
     Raises:
-        ConfigError: If Ray's client is not installed, but needed.
+        OSError: If no server listens.
+        ValueError: If the address is not valid.
+        ConfigError: If Ray's client is needed and not installed.
     """
     if address == "auto":
         return
     if address.startswith(_CLIENT) and importlib.util.find_spec("grpc") is None:
         message = (
-            f"--ray-address {address}: needs Ray's client; pip install 'ray[client]', or run on "
-            "a node of the cluster and name it as host:port"
+            f"--ray-address {address} needs Ray's client: run pip install 'ray[client]', or run "
+            "texgen on a node of the cluster and name it as host:port"
         )
         raise ConfigError(message)
     host, colon, port = address.removeprefix(_CLIENT).rpartition(":")
@@ -184,18 +188,18 @@ def _check_reachable(address: str) -> None:
     socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
 
 
-def _explained(address: str | None, error: BaseException) -> ConfigError:
+def _as_config_error(address: str | None, error: BaseException) -> ConfigError:
     if isinstance(error, ConfigError):
         return error
     if isinstance(error, UnicodeEncodeError):
         return ConfigError(
-            "Ray takes no command line whose bytes are not UTF-8; give paths by links with plain "
-            "names, or use --no-ray"
+            "Ray accepts no command line that is not UTF-8: name paths by links with ASCII names, "
+            "or use --no-ray"
         )
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     if address is None:
         return ConfigError(f"Ray does not start: {reason}; use --no-ray")
-    return _no_cluster(address, reason)
+    return _unreachable(address, reason)
 
 
 def _no_answer(address: str, native: list[str]) -> ConfigError:
@@ -205,14 +209,14 @@ def _no_answer(address: str, native: list[str]) -> ConfigError:
     if native:
         reason += f", Ray says: {native[-1].rstrip('.')}"
     if "Unauthenticated" in reason:
-        # To an address that it is given, Ray sends a token only in this mode.
+        # Ray sends a token to a given address only in this mode.
         return ConfigError(
             f"--ray-address {address}: {reason}; set RAY_AUTH_MODE=token, with the cluster's "
             "token in ~/.ray/auth_token or RAY_AUTH_TOKEN"
         )
     if address == "auto" or address.startswith(_CLIENT):
-        return _no_cluster(address, reason)
-    # What listens there may well be a cluster: Ray waits for its own process on this machine.
+        return _unreachable(address, reason)
+    # The server may well be a cluster: Ray waits for its own process on this machine.
     return ConfigError(
         f"--ray-address {address}: {reason}; start a cluster with `ray start --head`, or use "
         "--no-ray. If one is there, this machine must be one of its nodes: "
@@ -220,7 +224,7 @@ def _no_answer(address: str, native: list[str]) -> ConfigError:
     )
 
 
-def _no_cluster(address: str, reason: str) -> ConfigError:
+def _unreachable(address: str, reason: str) -> ConfigError:
     named = os.environ.get("RAY_ADDRESS") if address == "auto" else None
     place = f"--ray-address {address}" + (f" (RAY_ADDRESS is {named})" if named else "")
     return ConfigError(

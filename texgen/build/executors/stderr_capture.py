@@ -1,4 +1,4 @@
-"""What native code prints on standard error."""
+"""Captures what native code prints on standard error."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from typing import IO
 
 _STDERR = 2
 _STAMP = re.compile(r"^\[[^]]*\] \S+: ")
-"""``[2026-01-01 12:00:00,000 W 12 12] gcs_client.cc:210: ``"""
+"""Stamp of a native log line, as ``[2026-01-01 12:00:00,000 W 12 12] gcs_client.cc:210: ``."""
 
 _KEPT = 1 << 16
 
 
 class NativeStderr:
-    """While it is open, keeps native code's standard error apart; a context manager.
+    """Redirects native code's standard error to a file while it is open; a context manager.
 
-    What Python prints still arrives. Ray starts with the interpreter held and with a
-    handler that answers SIGTERM with a stack dump before it hands the signal on; and its
-    errors are pages of native log lines.
+    Python's own output still arrives. While Ray starts, it holds the interpreter, answers SIGTERM
+    with a stack dump, and reports errors as pages of native log lines.
     """
 
     def __init__(self) -> None:
@@ -29,7 +28,7 @@ class NativeStderr:
         self._file: IO[bytes] | None = None
 
     def lines(self) -> list[str]:
-        """What native code has printed so far, without the stamps in front."""
+        """Lines that native code has printed so far, without their stamps."""
         if self._file is None:
             return []
         text = os.pread(self._file.fileno(), _KEPT, 0).decode("utf-8", "replace")
@@ -46,7 +45,7 @@ class NativeStderr:
 
     def __exit__(self, *exception: object) -> None:
         if self._ours is not None and self._file is not None and self._python is not None:
-            # `_ours` is not closed: a logger may have taken it for its own.
+            # `_ours` stays open: a logger may hold it.
             os.dup2(self._ours.fileno(), _STDERR)
             sys.stderr = self._python
             self._file.close()

@@ -1,6 +1,6 @@
-"""One attempt at one shard, inside the process that makes it.
+"""One attempt at one shard, inside the process that builds it.
 
-Used as it is under plain processes and under Ray.
+Plain processes and Ray use it alike.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ OnEvent = Callable[[Event], None]
 
 REPORT_EVERY_S = 0.5
 _MAX_LINES = 2000
-"""Log lines that one attempt may send: a shard of failures is that long, a loop is longer."""
+"""Most log lines of one attempt: a shard whose rows all fail has fewer, an endless loop more."""
 
 _warm: dict[tuple[EngineSpec, int, float, int], EnginePool] = {}
-"""The process's engines; they outlive a shard, since the process makes many."""
+"""Engines of this process; they outlive a shard, since a process builds many."""
 
 
 class TaskError(TexgenError):
-    """A bug, or something that nobody foresaw, in a process that makes shards.
+    """An unforeseen exception in a process that builds shards: a bug of texgen.
 
     Args:
         summary: Type and message of the exception.
@@ -48,22 +48,22 @@ class TaskError(TexgenError):
 
 
 def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
-    """Makes one shard and reports on the way.
+    """Builds one shard and reports its progress.
 
     Raises:
-        TexgenError: Always of this type, so that it crosses process borders.
+        TexgenError: If the shard cannot be built; no other type crosses process borders.
     """
     handler = _Forwarder(report)
     logger = logging.getLogger("texgen")
     logger.addHandler(handler)
     place = attempt_place(task.out, shard_path(task.shard.split, task.shard.index))
     try:
-        # What reads SRC or runs engines has errors of its own.
+        # Reading SRC and running engines raise errors of their own.
         with storage_errors("write", place):
             return _run(task, report)
     except TexgenError:
         raise
-    except Exception as error:  # noqa: BLE001 - the one place where the unforeseen becomes a typed error
+    except Exception as error:  # noqa: BLE001 - the one place where an unforeseen exception gets a type
         if limit := limit_error(error):
             raise limit from None
         summary = f"{type(error).__name__}: {error}"
@@ -74,7 +74,7 @@ def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
 
 def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
     sink = open_sink(task.out, task.part, task.s3_endpoint)
-    # OUT's own scratch is emptied at the end of a build, whatever was killed on the way.
+    # OUT's scratch is emptied at the end of a build, whichever processes were killed.
     pool = warm_pool(task, sink.scratch())
     ticket = ticket_of(task)
     last = 0.0
@@ -90,7 +90,7 @@ def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
 
 
 def warm_pool(task: ShardTask, scratch: Path) -> EnginePool:
-    """This process's engines for ``task``, started anew only where they must differ."""
+    """Returns this process's engines for ``task``; starts others only if they must differ."""
     wanted = (task.engine, task.engines, task.sample_timeout_s, task.sample_retries)
     if wanted not in _warm:
         close_warm_pool()
@@ -106,19 +106,19 @@ def warm_pool(task: ShardTask, scratch: Path) -> EnginePool:
 
 
 def close_warm_pool() -> None:
-    """Ends this process's engines."""
+    """Ends the engines of this process."""
     while _warm:
         _warm.popitem()[1].close()
 
 
 def kill_warm_engines() -> None:
-    """Kills this process's engines; takes no lock, so that a signal's handler may call it."""
+    """Kills the engines of this process; takes no lock, so that a signal handler may call it."""
     for pool in tuple(_warm.values()):
         pool.kill_engines()
 
 
 class _Forwarder(logging.Handler):
-    """Sends log records of this process to the one that keeps the log."""
+    """Sends log records of this process to the driver, which writes the log."""
 
     def __init__(self, report: OnEvent) -> None:
         super().__init__(logging.INFO)
