@@ -1,9 +1,9 @@
-"""What listing and reading archives of ImageNet's size takes, source by source.
+"""Times the listing and reading of archives of ImageNet's size, source by source.
 
-Makes as many small files as ImageNet has photographs, in 1,000 classes: ILSVRC's tar of
-class tars, WebDataset shards and Parquet files in a random order; then lists each twice, in
-processes of their own: without the index of its tars in the cache, and with it. At last
-it reads photographs of 110 kB at random.
+Creates as many small files as ImageNet has images, in 1,000 classes: ILSVRC's tar of class tars,
+and WebDataset shards and Parquet files in a random order. Then each source is listed twice, in
+processes of their own: without the index of its tars in the cache, and with it. Finally the
+benchmark reads images of 110 kB at random.
 
     python benchmarks/archives.py [--images 1281000] [--folder F]
 """
@@ -71,14 +71,13 @@ def list_source(place: Path) -> None:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     core_s = time.process_time()
     print(
-        f"{place.name}: {count} photographs, {wall_s:.1f} s, {core_s:.1f} core-s, "
-        f"peak {peak_mb:.0f} MB",
+        f"{place.name}: {count} images, {wall_s:.1f} s, {core_s:.1f} core-s, peak {peak_mb:.0f} MB",
         flush=True,
     )
 
 
 def read_source(place: Path) -> None:
-    """Reads photographs at random from row groups of a hundred."""
+    """Reads images at random from row groups of a hundred."""
     source = open_source(SourceSpec(str(place)))
     entries = [e for split in source.splits() for e in source.entries(split)]
     started, core_s = time.monotonic(), time.process_time()
@@ -86,11 +85,11 @@ def read_source(place: Path) -> None:
         source.read(entry)
     wall_ms = 1e3 * (time.monotonic() - started) / READ
     core_ms = 1e3 * (time.process_time() - core_s) / READ
-    print(f"parquet: {wall_ms:.1f} ms, {core_ms:.1f} core-ms a photograph at random")
+    print(f"parquet: {wall_ms:.1f} ms, {core_ms:.1f} core-ms an image at random")
 
 
 def write_ilsvrc(folder: Path, each: int) -> None:
-    """``ILSVRC2012_img_train.tar``."""
+    """Writes ``ILSVRC2012_img_train.tar``."""
     folder.mkdir()
     with (folder / "ILSVRC2012_img_train.tar").open("wb") as file:
         for number in range(CLASSES):
@@ -103,7 +102,7 @@ def write_ilsvrc(folder: Path, each: int) -> None:
 
 
 def write_webdataset(folder: Path, names: list[tuple[int, int]]) -> None:
-    """Shards of photographs and labels."""
+    """Writes shards of images and labels."""
     folder.mkdir()
     for shard, part in enumerate(parts(names)):
         with (folder / f"train-{shard:06d}.tar").open("wb") as file:
@@ -115,7 +114,7 @@ def write_webdataset(folder: Path, names: list[tuple[int, int]]) -> None:
 
 
 def write_parquet(folder: Path, names: list[tuple[int, int]], content: bytes) -> None:
-    """Files with row groups of a hundred, as Hugging Face's library writes them."""
+    """Writes files with row groups of a hundred, as Hugging Face's library does."""
     folder.mkdir()
     classes = [wnid(number) for number in range(CLASSES)]
     features = {"label": {"names": classes, "_type": "ClassLabel"}}
@@ -131,7 +130,7 @@ def write_parquet(folder: Path, names: list[tuple[int, int]], content: bytes) ->
 
 
 def parts(names: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """The photographs of each shard."""
+    """Yields the images of each shard."""
     size = -(-len(names) // SHARDS)
     return (names[first : first + size] for first in range(0, len(names), size))
 

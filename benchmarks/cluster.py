@@ -1,9 +1,9 @@
-"""How much of a cluster's time a build leaves unused, and what its driver needs.
+"""Measures how much of a cluster's time a build leaves unused, and what its driver needs.
 
 Starts a Ray cluster of logical nodes on this machine and runs ``texgen build`` on it, with one
 texture a shard and engines that sleep for a second a texture and need next to no processor time.
-Ideal are all slots busy all the time, in the steady state: between the first and the last tenth
-of the shards. On few processors what tasks and driver themselves take counts against it.
+The ideal is that all slots are busy all the time in the steady state, between the first and the
+last tenth of the shards. On few processors, the work of tasks and driver counts against it.
 
     python benchmarks/cluster.py [--nodes 8] [--slots 4] [--tasks 10000] [--seconds 1]
 """
@@ -34,7 +34,7 @@ CLASSES = 10
 
 
 def main() -> None:
-    """Reads the command line and prints what was found."""
+    """Reads the command line and prints the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nodes", type=int, default=8)
     parser.add_argument("--slots", type=int, default=4)
@@ -43,7 +43,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        make_photographs(place / "src", given.tasks)
+        make_images(place / "src", given.tasks)
         # Nodes hand it down to their tasks, and these to their engines.
         os.environ.update(sleeping_engine(place, given.seconds))
         cluster = start(given.nodes, given.slots)
@@ -55,8 +55,8 @@ def main() -> None:
         print(f"driver: {1000 * busy_s / given.tasks:.2f} core-ms a task")
 
 
-def make_photographs(src: Path, count: int) -> None:
-    """Names of one small photograph, evenly over classes."""
+def make_images(src: Path, count: int) -> None:
+    """Creates links to one small image, spread evenly over classes."""
     first = src / "first.png"
     src.mkdir()
     Image.effect_noise((40, 40), 60).convert("RGB").save(first)
@@ -68,7 +68,7 @@ def make_photographs(src: Path, count: int) -> None:
 
 
 def sleeping_engine(place: Path, seconds: float) -> dict[str, str]:
-    """The environment in which engine processes sleep before each answer."""
+    """Environment in which engine processes sleep before each answer."""
     script = place / "sleeper"
     script.write_text(f"#!{sys.executable}\n{SLEEPER.read_text()}")
     script.chmod(0o755)
@@ -77,7 +77,7 @@ def sleeping_engine(place: Path, seconds: float) -> dict[str, str]:
 
 
 def start(nodes: int, slots: int) -> Cluster:
-    """A head without processors, and the nodes."""
+    """Starts a head without processors, and the nodes."""
     store = 80 << 20
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": store}
     cluster = Cluster(initialize_head=True, head_node_args=head)
@@ -87,7 +87,7 @@ def start(nodes: int, slots: int) -> Cluster:
 
 
 def build(place: Path, address: str) -> tuple[list[float], float]:
-    """Runs the build; the driver's memory, MB, once a second, and its processor time, s."""
+    """Runs the build; returns the driver's memory, MB each second, and processor time, s."""
     command = [sys.executable, "-m", "texgen", "build", "--src", str(place / "src")]
     command += ["--out", str(place / "out"), "--ray-address", address, "--quiet"]
     command += ["--engine", "stub", "--size", "32", "--samples-per-shard", "1"]
@@ -113,7 +113,7 @@ def build(place: Path, address: str) -> tuple[list[float], float]:
 
 
 def tell(out: Path, ideal: float, memory: list[float]) -> None:
-    """Prints the rate in the steady state beside the ideal one, and the driver's memory."""
+    """Prints the rate in the steady state beside the ideal rate, and the driver's memory."""
     sink = LocalSink(out)
     ended, took = [], []
     for path in (out / "_build" / "records").iterdir():

@@ -1,13 +1,13 @@
-"""How fast `texgen download` is over loopback, beside `curl | sha256sum`.
+"""Measures the rate of `texgen download` over loopback, beside `curl | sha256sum`.
 
     python benchmarks/downloading.py [--shards 40] [--megabytes 64] [--repeat 5] [--folder F]
 
-Makes up a data set of so many shards of random bytes, serves it by nginx where that is
-installed, else by Python's own server, and fetches it in four ways, in turn, so that what else
-runs on the machine meets all of them: by curl and by texgen, one connection at a time and
-``--workers`` at once. curl's bytes go to sha256sum alone (``--sum "openssl sha256"`` uses the
-processor's own instructions, as texgen does); texgen's go to files in F, are checked, synced
-and renamed. A first turn, which is not counted, fills the page cache.
+Creates a data set of shards of random bytes, serves it by nginx if that is installed, else by
+Python's own server, and fetches it in four ways, in turn, so that other load of the machine
+affects all of them: by curl and by texgen, with one connection and with ``--workers``. curl's
+bytes go to sha256sum alone (``--sum "openssl sha256"`` uses the processor's own instructions, as
+texgen does); texgen's go to files in F, are checked, synced and renamed. A first turn, which is
+not counted, fills the page cache.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CONFIG = {"engine": "fast", "engine_version": "1", "format": "png", "patch_size"
 
 
 def main() -> None:
-    """Reads the command line and prints what it measures."""
+    """Reads the command line and prints the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shards", type=int, default=40)
     parser.add_argument("--megabytes", type=int, default=64, help="of a shard")
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def make_up(root: Path, shards: int, size: int) -> list[str]:
-    """A data set of one split whose shards hold noise; its files, but for the index."""
+    """Creates a data set of one split with shards of noise; returns its files without the index."""
     noise = random.Random(0)
     entries = []
     for number in range(shards):
@@ -84,14 +84,14 @@ def make_up(root: Path, shards: int, size: int) -> list[str]:
 
 
 def curl(url: str, files: list[str], workers: int, sums: str) -> None:
-    """Every file through curl into a program that makes its sum, some at once."""
+    """Fetches every file by curl into a program that computes its sum, some at once."""
     one = f"set -o pipefail; curl --silent --fail {url}/$0 | {sums}"
     line = ["xargs", "-P", str(workers), "-n", "1", "bash", "-c", one]
     subprocess.run(line, input="\n".join(files), text=True, check=True, stdout=subprocess.DEVNULL)
 
 
 def texgen(url: str, target: Path, workers: int) -> None:
-    """The same by texgen, into a folder that is not there yet."""
+    """Fetches the same files by texgen, into a new folder."""
     line = [sys.executable, "-m", "texgen", "download", url, "--out", str(target), "--quiet",
             "--workers", str(workers)]  # fmt: skip
     subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
@@ -125,14 +125,14 @@ def compare(
 
 
 def core_s() -> float:
-    """Processor time of all processes that have ended, without the server's, s."""
+    """Processor time in s of all ended processes without the server's."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 @contextlib.contextmanager
 def served(root: Path) -> Iterator[tuple[str, str]]:
-    """URL of a server of ``root``, and the server's name."""
+    """Starts a server of ``root``; yields its URL and its name."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,8 +1,8 @@
-"""Core-seconds a texture and processors busy, for each engine on the same photographs.
+"""Measures core-seconds a texture and busy processors, for each engine on the same images.
 
     python benchmarks/engines.py SRC [--engine fast,embark] [--limit 40] [--repeat 3] [--ray]
 
-Counts the whole build: listing, decoding, encoding, shards and start-up.
+The whole build counts: listing, decoding, encoding, shards and start-up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("src", type=Path)
     parser.add_argument("--engine", default="fast,embark,embark-cli")
-    parser.add_argument("--limit", type=int, default=40, help="photographs of each split")
+    parser.add_argument("--limit", type=int, default=40, help="images of each split")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--ray", action="store_true")
     arguments = parser.parse_args()
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def build(src: Path, engine: str, limit: int, ray: bool) -> tuple[Run, int]:
-    """Builds once; the run and the number of textures."""
+    """Builds once; returns the run and the number of textures."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         command = [sys.executable, "-m", "texgen", "build", "--src", str(src), "--out", str(out)]

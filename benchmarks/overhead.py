@@ -1,12 +1,11 @@
-"""What a build costs outside synthesis: core-milliseconds an image, memory, start-up.
+"""Measures what a build costs outside synthesis: core-milliseconds an image, memory, start-up.
 
-Builds from photographs under other names (hard links), once from few and once from
-many, and takes the slope, so that start-up does not count. With another engine than
-the stub its own wall clock of schedules and synthesis, as the records hold it, is
-told apart, and how busy the processors were in the steady state counts too.
-Processor time is that of every process of a build, Ray's own included, as the kernel
-counts it at their end (a control group where one can be made, else by sampling ten
-times a second).
+Builds from images under several names (hard links), once from few and once from many, and takes
+the slope, so that start-up does not count. With an engine other than the stub, the wall clock of
+its schedules and synthesis in the records is subtracted, and the share of busy processors in the
+steady state is printed too. Processor time is that of every process of a build, Ray's own
+included, as the kernel counts it at their end (in a control group if one can be created, else by
+sampling ten times a second).
 
     python benchmarks/overhead.py SRC [--few 240] [--many 2400] [--repeat 3] [--engine stub]
 """
@@ -39,10 +38,10 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--engine", default="stub")
     arguments = parser.parse_args()
-    photographs = sorted(p for p in arguments.src.rglob("*") if p.is_file())
+    images = sorted(p for p in arguments.src.rglob("*") if p.is_file())
     with tempfile.TemporaryDirectory(dir=arguments.src.parent) as folder:
-        few = link(photographs, Path(folder) / "few", arguments.few)
-        many = link(photographs, Path(folder) / "many", arguments.many)
+        few = link(images, Path(folder) / "few", arguments.few)
+        many = link(images, Path(folder) / "many", arguments.many)
         both = (few, many)
         for name, runner in RUNNERS.items():
             pairs = [
@@ -52,10 +51,10 @@ def main() -> None:
             report(name, pairs, arguments.many - arguments.few)
 
 
-def link(photographs: list[Path], root: Path, count: int) -> Path:
-    """A split of ``count`` differently named photographs in classes of 40."""
+def link(images: list[Path], root: Path, count: int) -> Path:
+    """Creates a split of ``count`` differently named images in classes of 40."""
     for index in range(count):
-        source = photographs[index % len(photographs)]
+        source = images[index % len(images)]
         folder = root / "train" / f"class{index // 40:03d}"
         folder.mkdir(parents=True, exist_ok=True)
         os.link(source, folder / f"image{index:06d}{source.suffix}")
@@ -63,7 +62,7 @@ def link(photographs: list[Path], root: Path, count: int) -> Path:
 
 
 def build(src: Path, folder: str, options: list[str]) -> tuple[Run, float]:
-    """Builds once; the run, and the seconds that its engines spent on synthesis."""
+    """Builds once; returns the run, and the seconds that its engines spent on synthesis."""
     out = Path(folder) / "out"
     command = [sys.executable, "-m", "texgen", "build", "--src", str(src), "--out", str(out)]
     process = subprocess.Popen([*command, "--quiet", *options], stdout=subprocess.DEVNULL)
@@ -96,7 +95,7 @@ def report(name: str, pairs: list[tuple[tuple[Run, float], ...]], images: int) -
 
 
 def spread(values: list[float]) -> str:
-    """Median and range."""
+    """Median and range, as text."""
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 

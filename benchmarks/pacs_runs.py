@@ -1,6 +1,6 @@
-"""Keeps the figures of runs that pipelines/train/pacs.sh made, and prints tables of them.
+"""Collects the figures of runs of pipelines/train/pacs.sh, and prints tables of them.
 
-A row of the CSV is a run; WORKs' results are added to those that are there, so that every
+A row of the CSV is a run. The results in each WORK are added to the rows that exist, so that every
 setting that was ever tried stays in the list.
 
     python benchmarks/pacs_runs.py benchmarks/pacs_runs.csv WORK…
@@ -27,19 +27,19 @@ else:
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "train" / "pacs.toml"
 SHOWN = ("linear", "knn", "ood", "texture-accuracy", "positive", "rel-patch", "rel-texture")
-"""Of `METRICS`: the paper's Tables 1 to 3, and Figs. 7, 6 and 3."""
+"""Figures among `METRICS` that the paper shows in Tables 1 to 3 and Figs. 7, 6 and 3."""
 OF_A_RUN = ("setting", "negatives", "alpha", "seed")
 REPORTED = frozenset("34567")
-"""Seeds that chose no setting (docs/decisions.md, 28)."""
+"""Seeds by which no setting was chosen (docs/decisions.md, 28)."""
 _APART = INCIDENTAL | {"src", "negatives", "alpha", "max_steps"}
 
 Row = dict[str, str]
 Arm = tuple[str, str, str, bool]
-"""Setting, negatives, alpha, and whether these are the seeds for the report."""
+"""Setting, negatives, alpha, and whether the seeds are those for the report."""
 
 
 def main(table: Path, works: list[str]) -> None:
-    """Adds the runs of ``works`` to ``table``, and prints what `markdown` makes of all in it."""
+    """Adds the runs of ``works`` to ``table``, and prints the tables of all runs in it."""
     rows = read_rows(table) if table.exists() else []
     found = [row for work in works for row in rows_of_work(Path(work))]
     write_rows(table, joined(rows, found))
@@ -47,7 +47,7 @@ def main(table: Path, works: list[str]) -> None:
 
 
 def setting(config: dict[str, Any]) -> str:
-    """The options in which a run differs from the recipe, as ``method moco, queue_size 1024``."""
+    """Options in which a run differs from the recipe, as ``method moco, queue_size 1024``."""
     usual = _usual()
     differing = sorted(k for k in config.keys() - _APART if config[k] != usual.get(k))
     return ", ".join(f"{k} {config[k]}" for k in differing)
@@ -60,7 +60,7 @@ def _usual() -> dict[str, Any]:
 
 
 def rows_of_work(work: Path) -> list[Row]:
-    """A row for each run in a folder of pacs.sh's; its textures' number belongs to the setting."""
+    """Returns a row for each run of a pacs.sh folder; its textures belong to the setting."""
     built = json.loads((work / "textures" / "index.json").read_text())["config"]
     number = built["textures_per_image"]
     textures = "" if number == 1 else f"textures_per_image {number}"
@@ -68,7 +68,7 @@ def rows_of_work(work: Path) -> list[Row]:
 
 
 def rows_of(results: Iterable[dict[str, Any]], textures: str = "") -> list[Row]:
-    """A row for each run among results of several kinds; ``textures`` is more of the setting."""
+    """Returns a row for each run among results; ``textures`` extends the setting."""
     rows: dict[str, Row] = {}
     for result in (one for one in results if "config" in one):
         config = result["config"]
@@ -84,10 +84,10 @@ def rows_of(results: Iterable[dict[str, Any]], textures: str = "") -> list[Row]:
 
 
 def joined(rows: list[Row], more: list[Row]) -> list[Row]:
-    """All of them in order; the same run is there once, and must have the same figures.
+    """Returns all rows in order, each run once.
 
     Raises:
-        ValueError: If it has others.
+        ValueError: If the figures of a run differ between both.
     """
     by_run: dict[tuple[str, ...], Row] = {}
     for row in [*rows, *more]:
@@ -102,7 +102,7 @@ def joined(rows: list[Row], more: list[Row]) -> list[Row]:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The means of all runs, and what NS gain over none of the same setting and seeds."""
+    """Tables of the means of all runs, and of NS's gain over none of one setting and seeds."""
     return f"{means(rows)}\n\nGains over none, seed by seed:\n\n{gains(rows)}"
 
 
@@ -112,7 +112,7 @@ def means(rows: list[Row]) -> str:
 
 
 def gains(rows: list[Row]) -> str:
-    """Means and standard errors of differences from none, seed by seed; of two seeds or more."""
+    """Means and standard errors of differences from no NS, seed by seed, for two seeds or more."""
     arms = _arms(rows)
     found = {}
     for (own, negatives, alpha, reported), runs in arms.items():
@@ -124,7 +124,7 @@ def gains(rows: list[Row]) -> str:
 
 
 def _arms(rows: list[Row]) -> dict[Arm, list[Row]]:
-    """Runs of the same setting, negatives and alpha; those for the report by themselves."""
+    """Groups runs by setting, negatives and alpha; runs for the report are groups of their own."""
     arms: dict[Arm, list[Row]] = {}
     for row in rows:  # In order, as `joined` left them.
         own, negatives, alpha, seed = (row[name] for name in OF_A_RUN)
@@ -161,13 +161,13 @@ def _mean(values: list[float], form: str) -> str:
 
 
 def read_rows(table: Path) -> list[Row]:
-    """The rows of a CSV."""
+    """Reads the rows of a CSV."""
     with table.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def write_rows(table: Path, rows: list[Row]) -> None:
-    """Writes them anew."""
+    """Writes the rows of a CSV."""
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*OF_A_RUN, *SHOWN], restval="", lineterminator="\n")
         writer.writeheader()

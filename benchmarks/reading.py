@@ -1,12 +1,11 @@
-"""How fast textures are read, beside the plainest ways to do the same.
+"""Measures how fast textures are read, beside the simplest ways to do the same.
 
     python benchmarks/reading.py OUT [--repeat 5] [--rows 1331167]
 
-Of a finished data set OUT, all files in the page cache, ways in turn: textures at random
-from `texgen.TextureStore`, undecoded, by key and by position; the same textures as loose
-files (`texgen export`), opened and read; all of them in order by plain `webdataset`. Then
-the manifest of a made-up split of ``--rows`` textures, opened by a store in a process of
-its own.
+The finished data set OUT has all its files in the page cache, and the ways take turns: textures at
+random from `texgen.TextureStore`, undecoded, by key and by position; the same textures as single
+files (`texgen export`), opened and read; all of them in order by plain `webdataset`. Then a store
+opens the manifest of an artificial split of ``--rows`` textures, in a process of its own.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ ROWS_A_SHARD = 512
 
 
 def main() -> None:
-    """Reads the command line and prints what it measures."""
+    """Reads the command line and prints the measurements."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--repeat", type=int, default=5)
@@ -47,7 +46,7 @@ def main() -> None:
 
 
 def rates(out: Path, loose: Path, repeat: int) -> None:
-    """Textures a second, undecoded."""
+    """Undecoded textures a second."""
     subprocess.run([sys.executable, "-m", "texgen", "export", out, "--to", loose, "--quiet"],
                    check=True, stdout=subprocess.DEVNULL)  # fmt: skip
     store = TextureStore(out)
@@ -81,7 +80,7 @@ def rates(out: Path, loose: Path, repeat: int) -> None:
 
 
 def opened(path: Path) -> bytes:
-    """A file's bytes, the plain way."""
+    """Reads the bytes of a file."""
     with open(path, "rb") as file:  # noqa: PTH123 - without a Path's own cost
         return file.read()
 
@@ -111,7 +110,7 @@ def opening(out: Path, rows: int, repeat: int) -> None:
 
 
 def make_up(out: Path, rows: int) -> None:
-    """A data set with a manifest of so many rows, and no shard."""
+    """Creates a data set with a manifest of ``rows`` rows, and no shard."""
     (out / "manifest").mkdir(parents=True)
     manifests = []
     tables = (
@@ -131,7 +130,7 @@ def make_up(out: Path, rows: int) -> None:
 
 
 def table(first: int, end: int) -> pa.Table:
-    """Rows as a shard of ImageNet has them."""
+    """Creates rows as a shard of ImageNet has them."""
     rows = []
     for number in range(first, end):
         name = f"n{1440764 + number // 1300:08d}"

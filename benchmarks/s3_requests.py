@@ -1,9 +1,9 @@
-"""How many requests a build into a bucket makes, and what they cost at a store's prices.
+"""Counts the requests of a build into a bucket, and their cost at a store's prices.
 
-Builds some photographs with the stub engine into a store on this machine, once with photographs
-in a folder and once with them in the bucket, and counts what arrives there.
+Builds some images with the stub engine into a store on this machine, once with images in a folder
+and once with images in the bucket, and counts the requests that arrive.
 
-    python benchmarks/s3_requests.py [--photographs 400] [--rows 20]
+    python benchmarks/s3_requests.py [--images 400] [--rows 20]
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAMES = (
     ("PUT", r"/_build/(lock|status|probe|plan|logs)", "PUT lock, heartbeat, plan, log"),
     ("PUT", r"\.tar", "PUT shard"),
     ("HEAD", r"", "HEAD"),
-    ("GET", r"/src/", "GET photograph"),
+    ("GET", r"/src/", "GET image"),
     ("GET", r"", "GET other"),
     ("PUT", r"", "PUT other"),
     ("POST", r"", "POST"),
@@ -41,24 +41,24 @@ NAMES = (
 def main() -> None:
     """Reads the command line and prints a line for each kind of request."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photographs", type=int, default=400)
+    parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--rows", type=int, default=20, help="of a shard")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running_server() as url:
         src = Path(folder, "src")
         src.mkdir()
-        for number in range(given.photographs):
+        for number in range(given.images):
             Image.effect_noise((40, 40), 60).convert("RGB").save(src / f"{number}.png")
         os.environ.update(ENVIRONMENT)
         store = Store(url)
         for path in src.iterdir():
             store.put(f"src/train/a/{path.name}", path.read_bytes())
-        print(f"{given.photographs} photographs in shards of {given.rows}")
+        print(f"{given.images} images in shards of {given.rows}")
         labelled = src.parent / "folder" / "train" / "a"
         labelled.parent.mkdir(parents=True)
         src.rename(labelled)
         for where in (str(labelled.parents[1]), f"s3://{store.bucket}/src"):
-            print(f"photographs in {'the bucket' if '://' in where else 'a folder'}:")
+            print(f"images in {'the bucket' if '://' in where else 'a folder'}:")
             with Proxy(url) as proxy:
                 build(
                     where,

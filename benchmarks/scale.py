@@ -1,10 +1,10 @@
-"""What a data set of ImageNet's size, or ten of it, takes to plan, to go on with and to end.
+"""Times the planning, resuming and finishing of a data set of ImageNet's size, or ten of it.
 
-Makes empty files under as many names, in 1,000 classes as ImageNet names them, and made-up
-records and shards (sparse files) for all shards but the last few; then runs, as a user would,
-`texgen plan`, `texgen build` with the stub engine, which makes what is left, and the same
-again, which finds nothing to do. Whether it reads photographs or empty files makes no
-difference to any of these: nothing but the shards that are left is opened.
+Creates empty files with as many names, in 1,000 classes as ImageNet names them, and artificial
+records and shards (sparse files) for all shards but the last few. Then it runs, as a user would,
+`texgen plan`, `texgen build` with the stub engine, which builds the rest, and the same again,
+which finds nothing to do. Empty files serve as well as images, since only the images of the
+remaining shards are opened.
 
     python benchmarks/scale.py [--images 1331200] [--left 1] [--folder F]
 """
@@ -42,7 +42,7 @@ ROWS = 512
 NAME = "imagenet-texture"
 TEXTURE_BYTES = 45_000
 LINKS = 60_000
-"""Names that share one empty file where there are many: disks run out of inodes first."""
+"""Number of names that share one empty file: disks run out of inodes first."""
 MANY = 4_000_000
 
 
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def name_files(root: Path, count: int) -> None:
-    """A split of ``count`` empty files."""
+    """Creates a split of ``count`` empty files."""
     shared = 1 if count < MANY else LINKS
     for number in range(CLASSES):
         name = f"n{1440764 + number:08d}"
@@ -101,7 +101,7 @@ def plan(src: Path) -> None:
 
 
 def make_up(src: Path, out: Path, left: int) -> int:
-    """Writes plan, records and shards of zeros, but for the last ``left``; their number."""
+    """Writes plan, records and shards of zeros, except the last ``left``; returns their number."""
     engine = identify(EngineSpec("stub"))
     config = DatasetConfig(engine, DECODE_RULE, MAX_PIXELS, samples_per_shard=ROWS)
     sink = LocalSink(out)
@@ -120,7 +120,7 @@ def make_up(src: Path, out: Path, left: int) -> int:
 
 
 def made_up(shard: ShardPlan, plan: Plan) -> tuple[ShardRecord, list[Row]]:
-    """Record and rows as the shard would have them, with sums of nothing."""
+    """Record and rows as the shard would have them, with SHA-256 sums of nothing."""
     path = shard_path(shard.split, shard.index)
     rows = []
     for number, entry in enumerate(shard.entries):
@@ -146,7 +146,7 @@ def build(src: Path, out: Path) -> Run:
 
 
 def report(name: str, run: Run, made_in: Path | None) -> None:
-    """Prints what a run took; of one that made shards, when it began and what the end took."""
+    """Prints the time of a run; if it built shards, when it began and how long its end took."""
     took = f"{run.wall_s:.1f} s, {run.cpu_s:.1f} core-s"
     print(f"{name}: {took}, peak of the driver {run.peak_mb['driver']:.0f} MB", flush=True)
     if made_in:

@@ -1,13 +1,13 @@
-"""What a whole data set takes on so many cores, from what its steps were measured to take.
+"""Simulates the build of a whole data set on a number of cores, from measured times of its steps.
 
     python benchmarks/simulate_scale.py                 the tables of docs/scale.md
-    python benchmarks/simulate_scale.py --shards OUT    notes what the shards of a build took
+    python benchmarks/simulate_scale.py --shards OUT    adds the times of a build's shards
 
-``scale_costs.json`` holds the measurements, each with where it comes from. A shard takes what a
-measured one, drawn at random, took a texture, times its textures, divided by its engines, times
-a factor of its node; nodes come when they come, are lost, and are replaced, and what was in the
-making on a lost one is begun again. Shards are given out by texgen's own rules. What is before
-and after (planning, manifest and index) runs on one core.
+``scale_costs.json`` holds the measurements, each with its origin. The time of a shard is the time
+a texture of a randomly drawn measured shard, times its textures, divided by its engines, times a
+factor of its node. Nodes arrive over time, are lost and are replaced, and a shard on a lost node
+begins again. texgen's own rules schedule the shards. The steps before and after (planning,
+manifest and index) run on one core.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from texgen.storage.s3.upload import MULTIPART_BYTES
 
 COSTS = Path(__file__).with_name("scale_costs.json")
 LARGE = 2_000_000_000
-"""Photographs of a large data set of the web."""
+"""Number of images of a large data set from the web."""
 PUT_PRICE, GET_PRICE = 0.005, 0.0004
-"""Dollars for 1,000 PUT, POST and LIST, and for 1,000 GET: Amazon's in its oldest region."""
+"""Dollars for 1,000 PUT, POST and LIST, and for 1,000 GET, in Amazon's oldest region."""
 INDEX_BYTES = 149
-"""Of a shard in index.json."""
+"""Bytes of a shard in index.json."""
 PART_BYTES = 16 << 20
-"""Of larger shards than `MULTIPART_BYTES`."""
+"""Parts of a shard that is larger than `MULTIPART_BYTES`."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What was measured, seconds unless it says otherwise; see ``scale_costs.json``."""
+    """Measurements, in seconds unless the name has another unit; see ``scale_costs.json``."""
 
     texture_s: list[float]
     task_s: float
@@ -48,20 +48,20 @@ class Costs:
     list_s: float
     finish_s: float
     shard_bytes: float
-    photograph_bytes: float
+    image_bytes: float
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a data set is made on.
+    """A cluster.
 
     Attributes:
-        cores: Of all nodes.
-        node: Of one.
+        cores: Number of cores of all nodes.
+        node: Number of cores of one node.
         spread: Standard deviation of the logarithm of the nodes' speed.
-        arrive_s: Until the last node is there; they come evenly.
-        lost_per_hour: Chance that a node is lost in an hour.
-        replace_s: Until another has taken its place.
+        arrive_s: Seconds until the last node has arrived; nodes arrive evenly.
+        lost_per_hour: Probability that a node is lost in an hour.
+        replace_s: Seconds until a lost node is replaced.
     """
 
     cores: int
@@ -74,14 +74,14 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a simulation.
+    """Result of a simulation.
 
     Attributes:
-        engines: Of each shard.
-        making_s: From the first shard's begin to the last one's end.
-        whole_s: With planning and ending.
-        efficiency: Engine time of the textures over that of all cores while they were there.
-        again: Part of the engine time that was lost with nodes.
+        engines: Number of engines of each shard.
+        making_s: Seconds from the begin of the first shard to the end of the last.
+        whole_s: Seconds with planning and finishing.
+        efficiency: Engine time of the textures over the time of all cores while they were there.
+        again: Share of the engine time that was lost with nodes.
     """
 
     engines: int
@@ -92,7 +92,7 @@ class Result:
 
 
 def simulate(images: int, rows: int, cluster: Cluster, costs: Costs, seed: int) -> Result:
-    """Makes a data set, event by event."""
+    """Simulates a build, event by event."""
     rng = random.Random(seed)
     shards = [rows] * (images // rows) + ([images % rows] if images % rows else [])
     size = min(cluster.node, cluster.cores)
@@ -129,7 +129,7 @@ def simulate(images: int, rows: int, cluster: Cluster, costs: Costs, seed: int) 
 
 
 def main() -> None:
-    """Reads the command line; prints tables, or notes a build's shards."""
+    """Reads the command line; prints the tables, or adds the shards of a build."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shards", type=Path, metavar="OUT", help="note what its shards took")
     given = parser.parse_args()
@@ -154,7 +154,7 @@ def main() -> None:
 
 
 def bucket(images: int, size: int, costs: Costs, *, head: bool = True) -> None:
-    """A line of what a build with SRC and OUT in buckets asks for; see ``s3_requests.py``."""
+    """Formats requests and cost of a build with SRC and OUT in buckets (``s3_requests.py``)."""
     shards = math.ceil(images / size)
     tar = size * costs.shard_bytes
     parts = 1 if tar <= MULTIPART_BYTES else 2 + math.ceil(tar / PART_BYTES)
@@ -164,7 +164,7 @@ def bucket(images: int, size: int, costs: Costs, *, head: bool = True) -> None:
     if head:
         print("| images | PUT and POST | GET | LIST | price | read | written | index.json |")
         print("|---|---|---|---|---|---|---|---|")
-    read, written = images * costs.photograph_bytes, images * costs.shard_bytes
+    read, written = images * costs.image_bytes, images * costs.shard_bytes
     index = shards * INDEX_BYTES
     print(
         f"| {images:,} | {puts:,} | {gets:,} | {lists:,} | {price:,.2f} $ | {read / 1e12:,.2f} TB "
@@ -175,7 +175,7 @@ def bucket(images: int, size: int, costs: Costs, *, head: bool = True) -> None:
 def rows(
     images: int, size: int, costs: Costs, clusters: list[Cluster], *, head: bool = True
 ) -> None:
-    """A line for each cluster."""
+    """Formats a line for each cluster."""
     if head:
         print("| cores | shards | engines a shard | making | all | efficiency | made again |")
         print("|---|---|---|---|---|---|---|")
@@ -189,7 +189,7 @@ def rows(
 
 
 def words(seconds: float) -> str:
-    """A duration as people say it."""
+    """Formats a duration for people."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:
@@ -198,13 +198,13 @@ def words(seconds: float) -> str:
 
 
 def read_costs() -> Costs:
-    """The measurements."""
+    """Reads the measurements."""
     found = json.loads(COSTS.read_text())
     return Costs(**{name: entry["value"] for name, entry in found.items()})
 
 
 def note(out: Path) -> None:
-    """Puts seconds of engine time a texture, of each whole shard of a build, into the file."""
+    """Adds the engine time a texture, in seconds, of each whole shard of a build to the file."""
     sink = LocalSink(out)
     records = [read_header(sink.open(path)) for path in sink.list(RECORDS)]
     largest = max(record.samples for record in records)

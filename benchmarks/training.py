@@ -1,14 +1,14 @@
-"""What a training step and its data cost, beside lightly and torchvision in the same run.
+"""Measures a training step and its data loading, beside lightly and torchvision in the same run.
 
 Three comparisons, alternated, in one process with one thread:
 
 - ``step``: forward, backward and SGD of SimCLR over a torchvision ResNet, against lightly's
   NTXentLoss and projection head over the same network and batch; and with one NS a view.
-- ``loading``: (photograph, texture) pairs under one augmentation, against two ImageFolders
+- ``loading``: (image, texture) pairs under one augmentation, against two ImageFolders
   of the same files with torchvision's transforms, two loads a sample.
 - ``patches``: `PatchNegative` at 224 px.
 
-    python benchmarks/training.py --src PHOTOGRAPHS --textures OUT [--pairs 10] [--size 64]
+    python benchmarks/training.py --src IMAGES --textures OUT [--pairs 10] [--size 64]
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Work = Callable[[], object]
 
 
 def main() -> None:
-    """Reads the command line and prints each comparison's medians."""
+    """Reads the command line and prints the medians of each comparison."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--src", type=Path, required=True)
     parser.add_argument("--textures", type=Path, required=True)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def step(pairs: int, size: int, batch: int) -> None:
-    """A step beside lightly's."""
+    """Compares a step with lightly's."""
     first, second = torch.randn(2, batch, 3, size, size)
     ns = torch.randn(batch, 2, 1, 3, size, size)
     ours = SimCLR(resnet("resnet18", "imagenet", head), temperature=0.2)
@@ -87,7 +87,7 @@ def step(pairs: int, size: int, batch: int) -> None:
 
 
 class Theirs(nn.Module):
-    """SimCLR as lightly's examples put it together."""
+    """SimCLR as lightly's examples build it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,40 +97,40 @@ class Theirs(nn.Module):
         self.loss = NTXentLoss(temperature=0.2)
 
     def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        """Both views to the loss."""
+        """Loss of both views."""
         return self.loss(self.head(self.backbone(first)), self.head(self.backbone(second)))
 
 
 def head(features: int) -> nn.Module:
-    """That of `texgen train`, as wide as lightly's."""
+    """Head of `texgen train`, as wide as lightly's."""
     return mlp(features, 512, 128, batch_norm=True)
 
 
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """One step down the gradients."""
+    """One step along the gradients."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
 
 
 def loading(pairs: int, src: Path, textures: Path, size: int) -> None:
-    """Pairs under one augmentation beside two ImageFolders."""
-    photographs = open_images(str(src), "train")
+    """Compares pairs under one augmentation with two ImageFolders."""
+    images = open_images(str(src), "train")
     store = texgen.TextureStore(textures)
-    negatives = TextureNegatives(1, photographs, store)
+    negatives = TextureNegatives(1, images, store)
     augmentation = Augmentation(size)
-    count = min(256, len(photographs.keys))
+    count = min(256, len(images.keys))
 
     def own() -> None:
         for position in range(count):
             rng = random.Random(position)
             view = augmentation.draw(rng)
-            image = view(photographs.image(position))
+            image = view(images.image(position))
             negatives(position, view, image, rng)
 
     with tempfile.TemporaryDirectory() as folder:
         for position in range(count):
-            key = photographs.keys[position].as_py()
+            key = images.keys[position].as_py()
             place = Path(folder) / f"{key}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(store.read(key))
@@ -165,12 +165,12 @@ def torchvisions(size: int) -> transforms.Compose:
 
 
 def blurred(image: Image.Image) -> Image.Image:
-    """As MoCo-v2 blurs."""
+    """MoCo-v2's blur."""
     return image.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2.0)))
 
 
 def patches() -> None:
-    """`PatchNegative` at 224 px."""
+    """Measures `PatchNegative` at 224 px."""
     image = torch.randn(3, 224, 224)
     make = texgen.PatchNegative((16, 72))
     times = []
@@ -182,7 +182,7 @@ def patches() -> None:
 
 
 def alternated(works: dict[str, Work], pairs: int) -> dict[str, list[float]]:
-    """Processor seconds of each, in turns, after one turn that is thrown away."""
+    """Processor seconds of each function, in turns, after one turn that is not counted."""
     found: dict[str, list[float]] = {name: [] for name in works}
     for number in range(pairs + 1):
         for name, work in works.items():
@@ -194,7 +194,7 @@ def alternated(works: dict[str, Work], pairs: int) -> dict[str, list[float]]:
 
 
 def show(title: str, found: dict[str, list[float]], base: str) -> None:
-    """Medians, and each one's ratio to ``base`` within its turn."""
+    """Prints medians, and the ratio of each to ``base`` within its turn."""
     print(title)
     for name, times in found.items():
         ratios = sorted(a / b for a, b in zip(times, found[base], strict=True))

@@ -1,4 +1,4 @@
-"""Watches a process and all below it: processor time, peak memory, first engine at work."""
+"""Watches a process and its descendants: processor time, peak memory, first engine at work."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Run:
-    """What a process and all below it took.
+    """Resources that a process and its descendants used.
 
     Attributes:
-        wall_s: Wall clock.
-        cpu_s: Processor time of all of them.
-        peak_mb: Largest resident memory of one driver, task and engine process.
-        first_s: When an engine process was first seen at work.
-        event_s: When what was asked for first was so.
+        wall_s: Wall clock time in s.
+        cpu_s: Processor time of all processes in s.
+        peak_mb: Largest resident memory in MB of one driver, task and engine process.
+        first_s: Time in s at which an engine process was first seen at work.
+        event_s: Time in s at which ``event`` was first true.
     """
 
     wall_s: float
@@ -36,11 +36,11 @@ class Run:
 
 
 def watched(process: subprocess.Popen, event: Callable[[], bool] = lambda: False) -> Run:
-    """Waits for ``process``, which has just been started, to end well.
+    """Waits for ``process``, which has just been started, to end successfully.
 
     Args:
         process: The process.
-        event: Asked ten times a second whether it is so.
+        event: Condition that is tested ten times a second.
     """
     started = time.monotonic()
     watch = _Watch(process.pid, started, event)
@@ -119,7 +119,7 @@ def _used(group: Path) -> float:
 
 
 def _make_group(pid: int) -> Path | None:
-    """A control group that holds ``pid`` and what it will start, where one can be made."""
+    """Creates a control group for ``pid`` and its descendants, if that is possible."""
     root = _GROUPS / "cpuacct" if (_GROUPS / "cpuacct").exists() else _GROUPS
     group = root / f"texgen-benchmark-{pid}"
     try:

@@ -1,11 +1,11 @@
-"""Is `fast` the same as `embark`? Exit code 1 where it is not.
+"""Tests whether the engine `fast` is the same as `embark`; exit code 1 if it is not.
 
     python benchmarks/parity SRC [--known-bad] [--pairs 20] [--textures 10]
 
-Cuts pairs of patches from photographs below SRC, makes textures of each with both engines, and
-compares what they look like and where their pixels are from. `--known-bad` also tries variants of
-`fast` that are known to differ, and fails where one of them is not told apart. The textures of
-`embark`, 3 core-seconds each, are kept in `--work`; all others are made anew.
+Cuts pairs of patches from images below SRC, synthesises textures of each with both engines, and
+compares their statistics and the sources of their pixels. `--known-bad` also tests variants of
+`fast` that are known to differ, and fails if one of them is not detected. The textures of
+`embark`, 3 core-seconds each, are kept in `--work`; all others are synthesised again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VARIANTS = {
 
 
 def main() -> int:
-    """Reads the command line, compares, prints; the exit code."""
+    """Reads the command line, compares and prints; returns the exit code."""
     arguments = parsed()
     try:
         return run(arguments)
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Makes, measures, compares and reports."""
+    """Synthesises, measures, compares and reports."""
     if arguments.results:
         around(arguments.results)  # Fails now rather than at the end.
     made = Made(arguments, cut(arguments.src, arguments.pairs))
@@ -63,16 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class Made:
-    """Textures of the pairs, made where they are missing, and measured."""
+    """Textures of the pairs, synthesised if they are missing, and their figures."""
 
     def __init__(self, arguments: argparse.Namespace, pairs: list[Pair]) -> None:
-        """Builds the program that makes them."""
+        """Builds the program that synthesises them."""
         self.arguments = arguments
         self.pairs = pairs
         self.program = program()
 
     def measured(self, name: str, options: tuple[str, ...], kept: bool) -> list[Measured]:
-        """Figures of an engine's textures; those made earlier count only if ``kept``."""
+        """Returns the figures of an engine's textures; earlier textures count only if ``kept``."""
         size, textures = self.arguments.size, self.arguments.textures
         shelf = Shelf(self.arguments.work, name.replace(" ", "-"), size, options)
         if not kept:
@@ -82,10 +82,10 @@ class Made:
 
 
 def parsed() -> argparse.Namespace:
-    """The command line."""
+    """Parser of the command line."""
     parser = argparse.ArgumentParser(prog="parity", description=__doc__.splitlines()[0])
-    parser.add_argument("src", type=Path, metavar="SRC", help="a folder of photographs")
-    parser.add_argument("--pairs", type=int, default=20, help="photographs to take, 2 or more")
+    parser.add_argument("src", type=Path, metavar="SRC", help="a folder of images")
+    parser.add_argument("--pairs", type=int, default=20, help="images to take, 2 or more")
     parser.add_argument("--textures", type=int, default=10, help="of each pair, 4 or more")
     parser.add_argument("--size", type=int, default=224, help="of the textures, px")
     parser.add_argument("--known-bad", action="store_true", help="also variants that differ")
@@ -101,7 +101,7 @@ def parsed() -> argparse.Namespace:
 
 
 def verdict(comparisons: list[Comparison]) -> int:
-    """The exit code, with a line on stderr for each reason to fail."""
+    """Returns the exit code, and prints a line on standard error for each reason to fail."""
     first, *bad = comparisons
     reasons = [] if first.passed else [f"{first.name} differs from embark"]
     reasons += [f"{each.name}: not told apart from embark" for each in bad if each.passed]
@@ -111,7 +111,7 @@ def verdict(comparisons: list[Comparison]) -> int:
 
 
 def conditions(arguments: argparse.Namespace) -> str:
-    """What the figures in RESULTS.md were measured on."""
+    """Machine and versions with which the figures in RESULTS.md were measured."""
     flags = " --known-bad" if arguments.known_bad else ""
     commit = ["git", "describe", "--always", "--dirty"]
     done = subprocess.run(commit, cwd=RUST, stdout=subprocess.PIPE, text=True, check=False)

@@ -1,13 +1,15 @@
-"""Is what `fast` makes what `embark` makes? One comparison for every figure.
+"""Compares the textures of `fast` and of `embark`, figure by figure.
 
-A figure with one number a texture is averaged over the textures of a pair; what is judged is the
-ratio of the means over pairs, and the difference of the pairs' means in standard errors over pairs.
+A figure with one number a texture is averaged over the textures of a pair. The comparison judges
+the ratio of the means over pairs, and the difference of the pairs' means in standard errors over
+pairs.
 
 A figure that is a distribution is compared by distances, which are never zero: two seeds give two
-textures. So the distance between a texture of `fast` and one of `embark`, over all such of a pair,
-is set against the distance between two textures of one engine, the mean of both engines. (Their
-difference is the energy distance, Székely and Rizzo 2013: zero only where the distributions are the
-same. Against `embark` alone, its own few textures' spread would be most of the difference.)
+textures. Therefore the distance between a texture of `fast` and one of `embark`, averaged over all
+such of a pair, is compared with the distance between two textures of one engine, averaged over
+both engines. (Their difference is the energy distance, Székely and Rizzo 2013, which is zero only
+if the distributions are the same. Against `embark` alone, the spread of its own few textures would
+be most of the difference.)
 """
 
 from __future__ import annotations
@@ -20,19 +22,19 @@ from looks import Vector, distance
 
 BOUNDS = (0.9, 1.15)
 LIMIT = 3.0
-"""Standard errors."""
+"""Bound for a difference, in standard errors."""
 
 
 class Measured(NamedTuple):
-    """Of all textures of one engine from one pair."""
+    """Figures of all textures of one engine from one pair."""
 
     vectors: dict[str, Vector]
-    """(textures, length) each."""
+    """Figures that are vectors, (textures, length) each."""
     figures: dict[str, Vector]
-    """(textures,) each."""
+    """Figures that are numbers, (textures,) each."""
 
     def part(self, chosen: slice) -> Measured:
-        """Of some of the textures."""
+        """Returns the figures of some of the textures."""
         return Measured(
             {name: values[chosen] for name, values in self.vectors.items()},
             {name: values[chosen] for name, values in self.figures.items()},
@@ -40,32 +42,32 @@ class Measured(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One figure, compared. Means are over pairs."""
+    """Comparison of one figure. Means are over pairs."""
 
     figure: str
     embark: float
-    """Mean; of a distribution, the mean distance between two of its textures."""
+    """Mean of `embark`; for a distribution, the mean distance between two of its textures."""
     fast: float
-    """The same of `fast`."""
+    """Mean of `fast`, likewise."""
     across: float | None
-    """Of a distribution, the mean distance from a texture of one to one of the other."""
+    """Mean distance from a texture of one engine to one of the other, for a distribution."""
     ratio: float
-    """`fast` over `embark`; of a distribution, ``across`` over the mean of both."""
+    """Ratio of `fast` to `embark`; for a distribution, ``across`` over the mean of both."""
     error: float
     """Standard error of ``ratio``."""
     offset: float
-    """What separates the two, in standard errors."""
+    """Difference between the engines, in standard errors."""
 
     @property
     def verdict(self) -> str:
-        """``same``; ``explain``, a small difference that is not chance; or ``differs``."""
+        """``same``; ``explain`` for a small difference that is not chance; or ``differs``."""
         if not BOUNDS[0] <= self.ratio <= BOUNDS[1]:
             return "differs"
         return "same" if abs(self.offset) <= LIMIT else "explain"
 
 
 def compare(embark: list[Measured], fast: list[Measured]) -> list[Row]:
-    """A row for each figure; both lists are of the same pairs in the same order."""
+    """Returns a row for each figure; both lists have the same pairs in the same order."""
     pairs = list(zip(embark, fast, strict=True))
     rows = [
         distribution(name, [(e.vectors[name], f.vectors[name]) for e, f in pairs])
@@ -78,21 +80,21 @@ def compare(embark: list[Measured], fast: list[Measured]) -> list[Row]:
 
 
 def halves(measured: list[Measured]) -> list[Row]:
-    """An engine against itself: what chance alone does to the rows."""
+    """Compares an engine with itself, which shows the effect of chance alone."""
     return compare(
         [m.part(slice(0, None, 2)) for m in measured], [m.part(slice(1, None, 2)) for m in measured]
     )
 
 
 def plain(name: str, pairs: list[tuple[Vector, Vector]]) -> Row:
-    """A figure with one number a texture."""
+    """Compares a figure with one number a texture."""
     embark = np.array([e.mean() for e, _ in pairs])
     fast = np.array([f.mean() for _, f in pairs])
     return Row(name, float(embark.mean()), float(fast.mean()), None, *judge(embark, fast))
 
 
 def distribution(name: str, pairs: list[tuple[Vector, Vector]]) -> Row:
-    """A figure with a vector a texture."""
+    """Compares a figure with a vector a texture."""
     embark = np.array([within(e) for e, _ in pairs])
     fast = np.array([within(f) for _, f in pairs])
     across = np.array([distance(e[:, None], f[None]).mean() for e, f in pairs])
@@ -101,17 +103,17 @@ def distribution(name: str, pairs: list[tuple[Vector, Vector]]) -> Row:
 
 
 def within(vectors: Vector) -> float:
-    """Mean distance between two different ones."""
+    """Mean distance between two different textures."""
     count = len(vectors)
     return float(distance(vectors[:, None], vectors[None]).sum() / (count * (count - 1)))
 
 
 def judge(one: Vector, other: Vector) -> tuple[float, float, float]:
-    """Ratio of the means, its standard error, and the difference in standard errors.
+    """Returns the ratio of the means, its standard error, and the difference in standard errors.
 
     Args:
         one: A number for each pair.
-        other: Likewise, of the same pairs.
+        other: A number for each of the same pairs.
     """
     ratio = other.mean() / one.mean()
     # Of a ratio of means over the same pairs (the delta method).
@@ -122,5 +124,5 @@ def judge(one: Vector, other: Vector) -> tuple[float, float, float]:
 
 
 def standard_error(values: Vector) -> float:
-    """Of the mean."""
+    """Standard error of the mean."""
     return float(values.std(ddof=1) / math.sqrt(len(values)))

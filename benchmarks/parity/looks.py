@@ -1,4 +1,4 @@
-"""What a texture looks like: histograms, spectrum, likeness to its examples."""
+"""Statistics of a texture's pixels: histograms, spectrum, similarity to its examples."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-"""(H, W, 3)."""
+"""Pixels, (H, W, 3) uint8."""
 Vector = NDArray[np.float64]
 
 BINS = 32
-"""Of each channel."""
+"""Number of bins of each channel."""
 SLOPE_EDGES = np.array([-256, -64, -32, -16, -8, -4, -1, 0, 1, 4, 8, 16, 32, 64, 256]) + 0.5
 RINGS, SECTORS = 16, 4
 FLOOR = 100.0
-"""Power below which nothing is told apart."""
+"""Smallest power that is distinguished."""
 WINDOWS = (9, 15)
-"""Sides of the windows that are looked up in the examples, px."""
+"""Sides in px of the windows that are searched in the examples."""
 STRIDE = 13
-"""From one such window to the next."""
+"""Distance in px from one such window to the next."""
 
 
 def distance(one: Vector, other: Vector) -> Vector:
@@ -28,7 +28,7 @@ def distance(one: Vector, other: Vector) -> Vector:
 
 
 def describe(image: Image) -> dict[str, Vector]:
-    """Distributions, to take distances of."""
+    """Figures that are distributions, compared by distances."""
     return {
         "channel histogram": channel_histogram(image),
         "log power spectrum": log_power_spectrum(image),
@@ -37,13 +37,13 @@ def describe(image: Image) -> dict[str, Vector]:
 
 
 def channel_histogram(image: Image) -> Vector:
-    """(3 * BINS,): the share of pixels in each bin, channel after channel."""
+    """Share of pixels in each bin, channel after channel, (3 * BINS,)."""
     flat = image.reshape(-1, 3) // (256 // BINS)
     return np.concatenate([np.bincount(flat[:, c], minlength=BINS) for c in range(3)]) / len(flat)
 
 
 def gradient_histogram(image: Image) -> Vector:
-    """The share of luma's differences across and down in each bin, which are finer near zero."""
+    """Share of luma's differences across and down in each bin; bins are finer near zero."""
     grey = luma(image)
     slopes = [np.diff(grey, axis=axis).ravel() for axis in (0, 1)]
     return np.concatenate([np.histogram(s, SLOPE_EDGES)[0] / s.size for s in slopes])
@@ -52,8 +52,8 @@ def gradient_histogram(image: Image) -> Vector:
 def log_power_spectrum(image: Image) -> Vector:
     """Log of the mean power of luma in rings by sectors of the spectrum.
 
-    Means, since the power at a single frequency is all chance; and no less than rounding to whole
-    values brings, or flat pictures would differ most.
+    The figure is a mean, since the power at a single frequency is all chance. It is not below the
+    power of rounding to whole values; otherwise uniform images would differ most.
     """
     grey = luma(image)
     side = len(grey)
@@ -73,12 +73,12 @@ def log_power_spectrum(image: Image) -> Vector:
 
 
 def luma(image: Image) -> Vector:
-    """(H, W), 0 to 255."""
+    """Luma, (H, W), 0 to 255."""
     return np.asarray(image @ np.array([0.299, 0.587, 0.114]))
 
 
 class Examples:
-    """A pair of examples with all of their windows, to look textures' windows up in."""
+    """A pair of examples with all of their windows, in which windows of textures are searched."""
 
     def __init__(self, patches: Image) -> None:
         """Takes the windows out of ``patches``, (2, d, d, 3)."""
@@ -88,7 +88,7 @@ class Examples:
         }
 
     def likeness(self, texture: Image) -> dict[str, float]:
-        """What is measured against the examples."""
+        """Figures that are measured against the examples."""
         unlike = float(distance(channel_histogram(texture), self.histogram))
         nearest = {f"{w}x{w} to the nearest patch": self.nearest(texture, w) for w in WINDOWS}
         return {"histogram to the examples": unlike, **nearest}
@@ -103,6 +103,6 @@ class Examples:
 
 
 def windows(image: Image, side: int, stride: int) -> NDArray[np.float32]:
-    """(N, 3 * side * side), centred on zero: float32 holds their products well enough then."""
+    """Windows, (N, 3 * side * side), centred on zero so that float32 is precise enough."""
     seen = sliding_window_view(image, (side, side), axis=(0, 1))[::stride, ::stride]
     return np.asarray(seen.reshape(-1, 3 * side * side), np.float32) - 128

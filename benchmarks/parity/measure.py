@@ -1,4 +1,4 @@
-"""From textures to figures, a pair at a time on every processor."""
+"""Computes the figures of textures, a pair at a time on every processor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs of example patches, cut from photographs as a build cuts them."""
+"""Pairs of example patches, cut from images as a build cuts them."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
 class Pair(NamedTuple):
-    """The centre patch and the random patch of a photograph."""
+    """The centre patch and the random patch of an image."""
 
     name: str
-    """Of its bytes, so that textures on disk always belong to it."""
+    """Digest of the pair's bytes, by which textures on disk are matched to it."""
     patches: NDArray[np.uint8]
-    """(2, d, d, 3)."""
+    """Patches, (2, d, d, 3) uint8."""
 
 
 def cut(src: Path, count: int) -> list[Pair]:
-    """Pairs from ``count`` of the photographs below ``src``, evenly spaced in their order.
+    """Returns pairs from ``count`` of the images below ``src``, evenly spaced in their order.
 
     Raises:
         ValueError: If there are fewer.
     """
     files = sorted(path for path in src.rglob("*") if path.suffix.lower() in SUFFIXES)
     if len(files) < count:
-        raise ValueError(f"{src} holds {len(files)} photographs, not {count}: see --pairs")
+        raise ValueError(f"{src} holds {len(files)} images, not {count}: see --pairs")
     return [pair(files[i * len(files) // count], i) for i in range(count)]
 
 
 def pair(file: Path, seed: int) -> Pair:
-    """The pair of one photograph."""
+    """Cuts the pair of one image."""
     with Image.open(file) as opened:
         drawn = texgen.sample_patches(np.asarray(opened.convert("RGB")), seed)
     patches = np.stack([drawn.center, drawn.random])

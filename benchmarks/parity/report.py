@@ -1,4 +1,4 @@
-"""Tables of what was compared, for people, programs and RESULTS.md."""
+"""Tables of a comparison, for people, programs and RESULTS.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEGIN, END = "<!-- parity: begin -->", "<!-- parity: end -->"
 
 
 class Comparison(NamedTuple):
-    """One variant of `fast` against `embark`."""
+    """Comparison of one variant of `fast` with `embark`."""
 
     name: str
     rows: list[Row]
@@ -23,7 +23,7 @@ class Comparison(NamedTuple):
 
 
 def table(comparison: Comparison, chance: list[Row]) -> str:
-    """For a terminal."""
+    """Formats the comparison for a terminal."""
     head = ("", "embark", "fast", "across", "ratio", "offset, se", "chance", "")
     lines = [cells(row, null) for row, null in zip(comparison.rows, chance, strict=True)]
     verdict = "the same as embark" if comparison.passed else "not the same as embark"
@@ -39,7 +39,7 @@ def table(comparison: Comparison, chance: list[Row]) -> str:
 
 
 def cells(row: Row, null: Row) -> tuple[str, ...]:
-    """One line of the table."""
+    """Formats one line of the table."""
     return (
         row.figure,
         number(row.embark),
@@ -53,12 +53,12 @@ def cells(row: Row, null: Row) -> tuple[str, ...]:
 
 
 def number(value: float | None) -> str:
-    """Three or more digits."""
+    """Formats a number with three digits or more."""
     return "" if value is None else f"{value:.4g}"
 
 
 def as_json(comparisons: list[Comparison], chance: list[Row]) -> dict[str, object]:
-    """For programs."""
+    """Returns the comparison for programs, as JSON."""
     return {
         "bounds": BOUNDS,
         "limit": LIMIT,
@@ -74,7 +74,7 @@ def as_json(comparisons: list[Comparison], chance: list[Row]) -> dict[str, objec
 
 
 def markdown(comparisons: list[Comparison], chance: list[Row], conditions: str) -> str:
-    """For RESULTS.md; what gives a variant away is bold."""
+    """Returns the table for RESULTS.md; figures by which a variant is detected are bold."""
     first, *others = comparisons
     titles = ["figure", "embark", "fast", "across", "ratio", "offset, se", "chance"]
     lines = [titles + [other.name for other in others]]
@@ -89,16 +89,16 @@ def markdown(comparisons: list[Comparison], chance: list[Row], conditions: str) 
 
 
 def judged(row: Row) -> str:
-    """A cell for a variant."""
+    """Cell of a variant."""
     text = f"{row.ratio:.2f} ({row.offset:+.1f})"
     return text if row.verdict == "same" else f"**{text}**"
 
 
 def around(file: Path) -> tuple[str, str]:
-    """What stands before and after the place of the table, with its marks.
+    """Returns the text before and after the table, with its marks.
 
     Raises:
-        ValueError: If the marks are not there.
+        ValueError: If the marks are missing.
     """
     before, begin, rest = file.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""Where a texture's pixels are from: copied islands, use of the examples, lone pixels."""
+"""Statistics of the sources of a texture's pixels: copied islands, examples, lone pixels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 REACH = 3
-"""Of the surroundings of lone pixels: 7x7 px."""
+"""Side in px of the neighbourhood of a lone pixel: 7x7 px."""
 OUTLIER = 64
-"""Largest difference that counts; the engines' costs level off likewise."""
+"""Largest difference that counts; the engines' costs level off in the same way."""
 
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
@@ -16,12 +16,12 @@ Image = NDArray[np.uint8]
 
 
 def trace(sources: NDArray[np.uint16], texture: Image, patches: Image) -> dict[str, float]:
-    """All that is measured on the sources of one texture's pixels.
+    """Returns all figures of the sources of one texture's pixels.
 
     Args:
-        sources: (H, W, 3): column, row and example of each.
-        texture: (H, W, 3).
-        patches: (2, d, d, 3), the examples.
+        sources: Column, row and example of each pixel, (H, W, 3).
+        texture: Pixels, (H, W, 3).
+        patches: Examples, (2, d, d, 3).
     """
     wide = sources.astype(np.int64)
     shift = shifts(wide)
@@ -46,7 +46,7 @@ def trace(sources: NDArray[np.uint16], texture: Image, patches: Image) -> dict[s
 
 
 def shifts(sources: Integers) -> Integers:
-    """(H, W): one number for each shift from a pixel to its source, and example."""
+    """Number of the shift from a pixel to its source, and of its example, (H, W)."""
     rows, columns = np.indices(sources.shape[:2])
     away = 1 << 16  # Keeps all parts above zero.
     column, row, example = np.moveaxis(sources, -1, 0)
@@ -55,11 +55,11 @@ def shifts(sources: Integers) -> Integers:
 
 
 def islands(across: Bools, down: Bools) -> Integers:
-    """(H, W): one number for each connected part, the least index of its pixels.
+    """Number of the connected part of each pixel, the least index of its pixels, (H, W).
 
     Args:
-        across: (H, W - 1), whether a pixel is joined with the next in its row.
-        down: (H - 1, W), whether with the next in its column.
+        across: Whether a pixel is joined with the next in its row, (H, W - 1).
+        down: Whether a pixel is joined with the next in its column, (H - 1, W).
     """
     number = np.arange(len(across) * down.shape[1]).reshape(len(across), -1)
     one = np.concatenate([number[:, :-1][across], number[:-1][down]])
@@ -77,11 +77,12 @@ def islands(across: Bools, down: Bools) -> Integers:
 
 
 def mirrored_fit(sources: Integers, texture: Image, patches: Image, lone: Bools) -> float:
-    """How lone pixels' surroundings differ from their sources', point-mirrored over upright.
+    """Ratio of how neighbourhoods of lone pixels differ from their sources', turned over upright.
 
-    Lone pixels are those that a random candidate won and nobody went on from. `embark` compares
-    random candidates with the surroundings turned about the pixel, so that is what fits: below 1.
-    An engine that looks at them upright is told by this figure. 1 where there are no lone pixels.
+    Lone pixels are those that a random candidate won and no neighbour continued. `embark` compares
+    random candidates with the neighbourhood turned about the pixel, so the turned one fits better,
+    and the ratio is below 1. This figure detects an engine that compares them upright. It is 1 if
+    there are no lone pixels.
     """
     side = patches.shape[1]
     inside = np.zeros_like(lone)

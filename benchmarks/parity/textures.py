@@ -1,4 +1,4 @@
-"""Textures and source maps from ``texgen-parity``, and where they are kept."""
+"""Synthesises textures and source maps with ``texgen-parity`` and keeps them in a folder."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Texture(NamedTuple):
     """One texture."""
 
     image: NDArray[np.uint8]
-    """(H, W, 3)."""
+    """Pixels, (H, W, 3) uint8."""
     sources: NDArray[np.uint16]
-    """(H, W, 3): column, row and example that each pixel is from."""
+    """Column, row and example from which each pixel comes, (H, W, 3)."""
 
 
 def program() -> Path:
-    """Builds ``texgen-parity`` and says where it is."""
+    """Builds ``texgen-parity`` and returns its path."""
     command = ["cargo", "build", "--release", "--locked", "--quiet", "--package", "texgen-parity"]
     command += ["--message-format", "json"]
     built = checked(
@@ -37,10 +37,10 @@ def program() -> Path:
 
 
 def checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What ended well; the command said itself why it did not.
+    """Returns the result of a successful command; a failed command has printed the reason itself.
 
     Raises:
-        OSError: If it ended otherwise; hundreds of arguments would be no help in the message.
+        OSError: If the command failed; its hundreds of arguments would not help in the message.
     """
     if done.returncode:
         raise OSError(f"{Path(done.args[0]).name} ended with {done.returncode}")
@@ -48,10 +48,10 @@ def checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProce
 
 
 def seed(pair: Pair, number: int) -> int:
-    """A seed of its own for each texture.
+    """Returns a different seed for each texture.
 
-    Where pairs share a seed they share its chance (above all whose example comes first), and
-    the spread over pairs says too little about it.
+    Pairs that share a seed share its chance (above all, whose example comes first), so that the
+    spread over pairs would be too small.
     """
     text = f"{pair.name} {number}".encode()
     return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big")
@@ -61,18 +61,18 @@ class Shelf:
     """Textures of one engine, or of a variant of it, in a folder."""
 
     def __init__(self, work: Path, name: str, size: int, options: tuple[str, ...]) -> None:
-        """Names a place in the work folder; ``options`` are those of ``texgen-parity``."""
+        """Names a folder in the work folder; ``options`` are those of ``texgen-parity``."""
         self.patches = work / "patches"
         self.folder = work / f"{name}-{size}"
         self.options = (*options, "--size", str(size))
 
     def empty(self) -> None:
-        """Forgets what is there, as an engine that changes has to."""
+        """Deletes earlier textures, as an engine that changes requires."""
         for path in self.folder.glob("*"):
             path.unlink()
 
     def fill(self, pairs: list[Pair], textures: int, program: Path) -> None:
-        """Makes ``textures`` of each pair, but for those that are there."""
+        """Synthesises ``textures`` of each pair, except those that exist."""
         self.patches.mkdir(parents=True, exist_ok=True)
         for pair in pairs:
             for letter, patch in zip("ab", pair.patches, strict=True):
@@ -84,10 +84,10 @@ class Shelf:
         checked(subprocess.run([*command, *options, *threads, *jobs], text=True, check=False))
 
     def load(self, pair: Pair, number: int) -> Texture:
-        """One texture.
+        """Reads one texture.
 
         Raises:
-            ValueError: If its pixels are not those that its map names.
+            ValueError: If its pixels are not those that its source map names.
         """
         path = self.folder / f"{pair.name}_{seed(pair, number)}.map"
         flat = np.fromfile(path, "<u2").reshape(-1, 3)
