@@ -1,4 +1,4 @@
-"""Fixtures: photographs, small builds, and a check that nothing is left behind."""
+"""Fixtures: images, small builds, and a check that no process is left behind."""
 
 from __future__ import annotations
 
@@ -31,38 +31,38 @@ if TYPE_CHECKING:
 
 MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 
-# The driver of a local test cluster, and its tasks, talk over loopback only.
+# The driver of a local test cluster and its tasks talk over loopback only.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-# Servers of tests are on this machine.
+# Servers of tests run on this machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 
-# How long an example takes says more about the machine than about the code.
+# The time of an example depends on the machine more than on the code.
 settings.register_profile("unit", deadline=None)
 settings.load_profile("unit")
 
-# Inherited by every process of this run, so that others' engines are not taken for ours.
+# Every process of this run inherits it, so that engines of other runs are told apart.
 RUN = "TEXGEN_TEST_RUN"
 os.environ[RUN] = uuid.uuid4().hex
 
 
-# Indexes of archives that tests make are nobody's business later.
+# Indexes of archives that tests create are not kept.
 _CACHE = tempfile.TemporaryDirectory(prefix="texgen-test-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 
 ALONE = tuple(Path(__file__).parent / name for name in ("docker", "faults", "pipelines", "slurm"))
-"""Folders whose tests strike at moments, count processes or use all processors."""
+"""Folders whose tests act at exact moments, count processes or use all processors."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of whole systems do not share the machine with other tests."""
+    """Marks tests of whole systems, which do not share the machine with other tests."""
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in ALONE):
             item.add_marker("alone")
 
 
 def pytest_unconfigure() -> None:
-    """Ends processes that tests have forked and that hang.
+    """Kills processes that tests have forked and that hang.
 
     A fork of a process with threads may find a lock taken for good. Python waits for its children
     at its end, and the whole run would not end.
@@ -74,14 +74,14 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def imagenet_mini() -> Path:
-    """200 + 40 ImageNet photographs; they are not part of the project."""
+    """200 + 40 images of ImageNet; they are not part of the project."""
     if not MINI.is_dir():
         pytest.skip("the ImageNet photographs are not here")
     return MINI
 
 
 def photograph(seed: int, size: tuple[int, int] = (120, 110)) -> Image.Image:
-    """A smooth picture with edges and noise, different for each ``seed``."""
+    """Creates a smooth image with edges and noise, different for each ``seed``."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
     smooth = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
@@ -90,7 +90,7 @@ def photograph(seed: int, size: tuple[int, int] = (120, 110)) -> Image.Image:
 
 
 def make_source(root: Path, classes: dict[str, int], size: tuple[int, int] = (120, 110)) -> Path:
-    """A split folder with the given number of photographs in each class."""
+    """Creates a split folder with the given number of images in each class."""
     seed = 0
     for name, count in classes.items():
         (root / name).mkdir(parents=True)
@@ -102,7 +102,7 @@ def make_source(root: Path, classes: dict[str, int], size: tuple[int, int] = (12
 
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two splits: train with three classes and 21 photographs, val with two and 5."""
+    """Two splits: train with three classes and 21 images, val with two classes and 5 images."""
     root = tmp_path_factory.mktemp("photographs")
     make_source(root / "train", {"ant": 8, "bee": 7, "cat": 6})
     make_source(root / "val", {"ant": 3, "bee": 2})
@@ -111,8 +111,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """URL of a store on loopback, one for all tests."""
-    # Only where it is used: it takes seconds to import.
+    """URL of an S3 server on loopback, one for all tests."""
+    # Imported where it is used: it takes seconds.
     from tests.support.store import running_server
 
     with running_server() as url:
@@ -123,7 +123,7 @@ def s3_server() -> Iterator[str]:
 def s3(
     s3_server: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Store]:
-    """A bucket of its own, which the environment leads to, and a scratch of its own."""
+    """A bucket to which the environment points, and a scratch folder for the test."""
     from tests.support.store import ENVIRONMENT, Store
     from texgen.storage.s3 import client
 
@@ -131,9 +131,9 @@ def s3(
         monkeypatch.delenv(name)
     for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL_S3": s3_server}.items():
         monkeypatch.setenv(name, value)
-    # pytest settles where its own files go when it is first asked: not in the scratch.
+    # pytest chooses the folder of its own files at the first call: it must not lie in the scratch.
     tmp_path_factory.getbasetemp()
-    # Nor the scratch among them: Ray makes sockets there, whose paths must be short.
+    # The scratch must not lie there either: Ray creates sockets in it, whose paths must be short.
     with tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as scratch:
         monkeypatch.setenv("TMPDIR", scratch)
         monkeypatch.setattr(tempfile, "tempdir", scratch)
@@ -146,7 +146,7 @@ Texgen = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def command(*arguments: object) -> list[str]:
-    """The command line of ``texgen`` in this environment."""
+    """Command line of ``texgen`` in this environment."""
     return [sys.executable, "-m", "texgen", *map(str, arguments)]
 
 
@@ -174,7 +174,7 @@ def texgen_processes() -> set[int]:
 
 @pytest.fixture
 def no_orphans() -> Iterator[None]:
-    """Fails a test after which an engine process is left that was not there before."""
+    """Fails a test that leaves an engine process behind."""
     before = texgen_processes()
     yield
     close_pools()
@@ -184,7 +184,7 @@ def no_orphans() -> Iterator[None]:
 
 
 def tree(out: Path) -> dict[str, bytes]:
-    """The data set's files, without ``_build``."""
+    """Files of the data set, without ``_build``."""
     return {
         path.relative_to(out).as_posix(): path.read_bytes()
         for path in sorted(out.rglob("*"))
@@ -194,7 +194,7 @@ def tree(out: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="session")
 def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two splits; one photograph cannot be read, one has a key over 100 characters."""
+    """Two splits; one image cannot be read, one has a key of over 100 characters."""
     root = tmp_path_factory.mktemp("source")
     make_source(root / "train", {"ant": 3, "bee": 2}, (50, 40))
     make_source(root / "val", {"ant": 1}, (20, 12))
@@ -227,7 +227,7 @@ def sink(s3: Store) -> S3Sink:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """No pauses between tries; they are counted."""
+    """Replaces the pauses between tries; returns the list of pauses that were requested."""
     from texgen.storage.s3 import retry
 
     pauses: list[int] = []
@@ -237,7 +237,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.fixture
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """No settings of networks, and no pauses: those that were asked for."""
+    """Removes network settings and pauses; returns the list of pauses that were requested."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE") or "SSL_CERT" in name:
             monkeypatch.delenv(name)
@@ -257,7 +257,7 @@ def proxied(s3: Store, hurried: list[int]) -> Iterator[tuple[S3Sink, Proxy]]:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """A file that goes up in parts."""
+    """Content of a file that is uploaded in parts."""
     from texgen.storage.s3 import upload
 
     monkeypatch.setattr(upload, "MULTIPART_BYTES", 1 << 20)

@@ -1,8 +1,8 @@
-"""The Dockerfile's image, built by Docker on bases that are made here.
+"""The Dockerfile's image, built by Docker on base images that are created here.
 
-No registry of Docker's is needed: Debian's archive and debootstrap give the base of the last
-stage, and this machine's Rust on top of it that of the first. Both are named to the Dockerfile by
-``--build-arg``; all else is as it stands. Images are kept, so that a second run is quick.
+No Docker registry is needed: Debian's archive and debootstrap give the base of the last stage, and
+this machine's Rust on top of it gives that of the first. ``--build-arg`` names both to the
+Dockerfile; everything else is used as it stands. Images are kept, so that a second run is fast.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ENV PIP_CERT={_CERTIFICATES} CARGO_HTTP_CAINFO={_CERTIFICATES} SSL_CERT_FILE={_C
 
 
 def dockerfile_image() -> Image:
-    """Builds the image from this checkout, where Docker has no newer one."""
+    """Builds the image from this checkout, unless Docker has a newer one."""
     build_stage()
     _build(IMAGE)
     return Image(IMAGE)
@@ -77,7 +77,7 @@ def _make_rust() -> None:
             shutil.copy2(sysroot / name, there / name)
         skipped = shutil.ignore_patterns("manifest-*", "components", "etc", "src")
         shutil.copytree(sysroot / "lib", there / "lib", symlinks=True, ignore=skipped)
-        # The machine's own way to the registries; nothing of it reaches the last stage.
+        # The build uses the machine's own package indexes; the last stage keeps none of that.
         machines = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
         shutil.copy(machines, Path(folder) / "certificates.crt")
         (Path(folder) / "Dockerfile").write_text(_ON_DEBIAN)

@@ -1,4 +1,4 @@
-"""Fixtures: images, containers that are gone afterwards, and builds that met no container."""
+"""Fixtures: images, containers that are deleted afterwards, and reference builds without them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def built() -> Image:
     params=["this machine's programs", pytest.param("the Dockerfile's", marks=pytest.mark.slow)],
 )
 def image(request: pytest.FixtureRequest) -> Image:
-    """Where a test has texgen run."""
+    """The image in which a test runs texgen."""
     if request.param == "the Dockerfile's":
         found: Image = request.getfixturevalue("built")
         return found
@@ -70,7 +70,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder that anybody may write to, with photographs; containers see it as /data."""
+    """A world-writable folder with images; containers see it as /data."""
     folder = tmp_path / "data"
     make_source(folder / "photographs" / "train", {"ant": 10, "bee": 10})
     folder.chmod(0o777)
@@ -79,7 +79,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a build of those photographs makes without a container."""
+    """The data set that a build of those images writes without a container."""
     folder = tmp_path_factory.mktemp("plain")
     source = make_source(folder / "photographs" / "train", {"ant": 10, "bee": 10}).parent
     line = command("build", "--src", source, "--out", folder / "out", *OPTIONS, "--no-ray")

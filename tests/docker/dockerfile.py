@@ -1,4 +1,4 @@
-"""The instructions of a Dockerfile, as far as this project's goes."""
+"""Parses the instructions of this project's Dockerfile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Instruction:
 
 
 def read() -> list[Instruction]:
-    """What this project's Dockerfile says."""
+    """The instructions of this project's Dockerfile."""
     text = (ROOT / "Dockerfile").read_text()
     kept = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] != "#"]
     lines = "\n".join(kept).replace("\\\n", " ").splitlines()

@@ -1,4 +1,4 @@
-"""Docker for tests: images to try texgen in, and containers of them."""
+"""Docker for tests: images that hold texgen, and containers of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EMPTY = "texgen-test-empty"
 
 @lru_cache(maxsize=1)
 def why_not() -> str | None:
-    """Why there is no Docker engine here; None where there is one."""
+    """Reason why there is no Docker engine; None if there is one."""
     if shutil.which("docker") is None:
         return "no docker here"
     asked = subprocess.run(["docker", "info"], capture_output=True, text=True)
@@ -29,7 +29,7 @@ def why_not() -> str | None:
 
 
 def docker(*words: object, timeout_s: float = 300) -> str:
-    """What a command of Docker prints; an error, with what it says, where it fails."""
+    """Runs a command of Docker; returns its output, or raises an error with it."""
     line = ["docker", *map(str, words)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=timeout_s)
     assert done.returncode == 0, f"{line}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
@@ -46,7 +46,7 @@ class Image:
     """An image with texgen in it.
 
     Attributes:
-        name: Of the image.
+        name: Name of the image.
         options: Options of ``docker run`` that it needs.
     """
 
@@ -62,7 +62,7 @@ class Image:
 
 
 class Container:
-    """A container that runs.
+    """A running container.
 
     Args:
         image: Its image.
@@ -79,20 +79,20 @@ class Container:
         docker(*line, image.name, *words)
 
     def end(self) -> tuple[int, str]:
-        """Its exit code and what it has printed, once it has ended."""
+        """Waits for its end; returns its exit code and output."""
         code = int(docker("wait", self.name))
         return code, self.printed
 
     @property
     def printed(self) -> str:
-        """What it has printed, on both of its streams."""
+        """Output on both streams so far."""
         line = ["docker", "logs", self.name]
         return subprocess.run(
             line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ).stdout
 
     def run(self, *words: object) -> str:
-        """What a command prints that is run in it."""
+        """Runs a command in it and returns the output."""
         return docker("exec", self.name, *words)
 
     def remove(self) -> None:
@@ -101,10 +101,10 @@ class Container:
 
 
 def machine_image() -> Image:
-    """This machine's programs and this texgen, read-only, in an image with nothing else.
+    """An image without files, in which this machine's programs and texgen are mounted read-only.
 
-    Such a container has its own processes, network, user and limits, as any other, and takes no
-    time to make: no registry is asked, and nothing is copied.
+    Such a container has its own processes, network, user and limits like any other, and takes no
+    time to create: no registry is asked, and nothing is copied.
     """
     if not has_image(_EMPTY):
         with tempfile.NamedTemporaryFile(suffix=".tar") as file:

@@ -1,4 +1,4 @@
-"""A Ray cluster of three containers on a network of its own: cut, paused, killed nodes."""
+"""A Ray cluster of three containers on a network of its own, with cut, paused and killed nodes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def killed_and_started(node: Container) -> None:
 
 
 class Cluster:
-    """A head without processors, and two nodes of one each."""
+    """Starts a head without processors, and two nodes with one processor each."""
 
     def __init__(self, image: Image, data: Path) -> None:
         docker("network", "create", NET)
@@ -80,7 +80,7 @@ class Cluster:
         return subprocess.run(line, capture_output=True, text=True).stdout
 
     def driver(self, before: str) -> subprocess.CompletedProcess[str]:
-        """A build in a container of its own, after some shell."""
+        """Runs a build in a container of its own, after some shell commands."""
         line = ("texgen", "build", "--src", SOURCE, "--out", OUT, *OPTIONS)
         address = ("--ray-address", f"{self.head.name}:6379")
         return self._image.run(self._options, "sh", "-c", before + shlex.join([*line, *address]))

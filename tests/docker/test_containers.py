@@ -21,12 +21,12 @@ PATIENCE_S = 120
 
 
 def line(way: str | None = "--no-ray", source: str = SOURCE) -> list[str]:
-    """The command of a build."""
+    """Command of a build."""
     return ["texgen", "build", "--src", source, "--out", OUT, *OPTIONS, *([way] if way else [])]
 
 
 def made(data: Path) -> int:
-    """Finished shards."""
+    """Number of finished shards."""
     return len(list(data.glob("out/_build/records/*")))
 
 
@@ -80,7 +80,7 @@ def test_process_1_ends_when_it_is_asked_to_and_another_container_goes_on(
     plain: dict[str, bytes],
     start: Start,
 ) -> None:
-    """Without ``--init`` nobody hands signals on, and the kernel drops those without a handler."""
+    """Without ``--init`` nobody forwards signals; the kernel drops those without a handler."""
     options = f"{NOBODY} --volume {data}:/data"
     build = start(image, options, *line(way))
     wait_for_shards(data, build)
@@ -96,7 +96,7 @@ def test_process_1_ends_when_it_is_asked_to_and_another_container_goes_on(
 def test_containers_that_share_an_out_know_of_each_other(
     image: Image, data: Path, plain: dict[str, bytes], start: Start
 ) -> None:
-    """Neither sees the other's processes, which all have small numbers."""
+    """Neither container sees the processes of the other, which all have small numbers."""
     options = f"{NOBODY} --volume {data}:/data"
     first = start(image, f"{options} --hostname first", *line())
     wait_for_shards(data, first)
@@ -115,7 +115,7 @@ def test_containers_that_share_an_out_know_of_each_other(
 def test_parts_in_containers_of_one_name_make_one_data_set(
     image: Image, data: Path, plain: dict[str, bytes], start: Start
 ) -> None:
-    """Host and process number are the same in all, as on Kubernetes' host network."""
+    """Host and process number are the same in all, as with Kubernetes' host network."""
     options = f"{NOBODY} --hostname same --volume {data}:/data"
     parts = [start(image, options, *line(), "--part", f"{n}/3") for n in (1, 2, 3)]
     for part in parts:
@@ -149,7 +149,7 @@ def test_an_image_that_needs_more_memory_than_the_container_has_costs_its_own_sh
 def test_a_volume_that_is_full_says_so_and_goes_on_once_it_has_room(
     image: Image, data: Path, plain: dict[str, bytes]
 ) -> None:
-    # Docker would make it, as the superuser's.
+    # Otherwise Docker would create it, owned by the superuser.
     (data / "out").mkdir()
     (data / "out").chmod(0o777)
     name = f"texgen-test-{data.parent.name}"

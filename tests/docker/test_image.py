@@ -1,4 +1,4 @@
-"""The Dockerfile's image as the docs use it: their commands, the demo, a store beside it."""
+"""The Dockerfile's image as the docs use it: their commands, the demo, an S3 server beside it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_image_is_nobodys_to_change_and_has_no_compiler(built: Image) -> Non
 
 
 def test_the_demo_runs_in_the_first_stage(tmp_path: Path) -> None:
-    """The last stage has neither pip nor Rust, which it needs."""
+    """The demo needs pip and Rust, which the last stage lacks."""
     files = subprocess.check_output(["git", "ls-files", "-z"], cwd=ROOT, text=True).split("\0")
     for name in filter(None, files):
         if (ROOT / name).is_file():
@@ -80,7 +80,7 @@ def test_the_demo_runs_in_the_first_stage(tmp_path: Path) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Path]:
-    """What stands in for MinIO: s3s-fs, with the file's own name and password."""
+    """An S3 server in place of MinIO: s3s-fs, with the file's own name and password."""
     program = shutil.which("s3s-fs")
     if program is None:
         pytest.skip("no s3s-fs here (cargo install s3s-fs)")

@@ -1,4 +1,4 @@
-"""Programs in the place of real ones, which say how they were called."""
+"""Programs that replace real ones and record how they were called."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ with open(os.environ["CALLS"], "a") as calls:
 
 
 def recorder(folder: Path, *names: str) -> None:
-    """Puts programs into ``folder`` that only write down how they were called."""
+    """Writes programs into ``folder`` that only record how they were called."""
     folder.mkdir(exist_ok=True)
     for name in names:
         program(folder, name, _RECORD)
 
 
 def program(folder: Path, name: str, text: str) -> None:
-    """An executable file."""
+    """Writes an executable file."""
     (folder / name).write_text(text)
     (folder / name).chmod(0o755)
 
 
 def calls(script: str, folder: Path, *arguments: str, **environment: str) -> list[list[str]]:
-    """What a pipeline calls of `ray`, `texgen` and `srun`, none of which does a thing."""
+    """Stubs of `ray`, `texgen` and `srun`, the programs that a pipeline calls."""
     recorder(folder, "ray", "texgen", "srun")
     program(folder, "scontrol", "#!/bin/sh\necho localhost; echo 127.0.0.1\n")
     log = folder / "calls"

@@ -1,4 +1,4 @@
-"""Every command of texgen that the pipelines and their page show is one that texgen takes."""
+"""Every texgen command in pipelines and docs is one that texgen accepts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCRIPTS = sorted(path.name for path in CLUSTER.iterdir() if path.stat().st_mode 
 
 
 def parsed(words: list[str]) -> click.Context:
-    """What texgen makes of a command line, without doing it."""
+    """Parses a command line with texgen, without running it."""
     assert words[0] == "texgen"
     command = texgen.get_command(click.Context(texgen), words[1])
     assert command is not None, words
@@ -29,13 +29,13 @@ def parsed(words: list[str]) -> click.Context:
         return inner.make_context(words[2], words[3:])
     context = command.make_context(words[1], words[2:])
     if words[1] == "build":
-        # Looks for contradictions too; what SRC is cannot be found out here.
+        # The parser checks contradictions too; the kind of SRC cannot be found out here.
         build_request({**context.params, "src_format": "folder"})
     return context
 
 
 def texgen_calls(script: str, folder: Path, *arguments: str, **more: str) -> list[list[str]]:
-    """What a script has texgen do, itself or as a job."""
+    """Commands of texgen in a script, run directly or as a job."""
     found = calls(script, folder, *arguments, **{**SLURM, **more})
     jobs = [call[call.index("--") + 1 :] for call in found if call[:3] == ["ray", "job", "submit"]]
     return jobs + [call for call in found if call[0] == "texgen"]
@@ -46,7 +46,7 @@ PAGES.remove(ROOT / "docs" / "architecture.md")  # draws, and shows no commands
 
 
 def shown(page: Path) -> list[list[str]]:
-    """The commands of texgen in a page's blocks, without those that leave something out."""
+    """Commands of texgen in a page's code blocks, except abridged ones."""
     blocks = re.findall(r"^```\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
     found = [shlex.split(line, comments=True) for line in lines if line.startswith("texgen ")]
@@ -114,7 +114,7 @@ def test_a_job_of_the_array_makes_its_part(tmp_path: Path) -> None:
 
 
 def strings(node: object) -> list[str]:
-    """All texts of a YAML file."""
+    """All strings of a YAML file."""
     if isinstance(node, dict):
         return [text for value in node.values() for text in strings(value)]
     if isinstance(node, list):

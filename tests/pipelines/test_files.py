@@ -1,4 +1,4 @@
-"""The pipelines' files are what their own programs take, as far as can be told without those."""
+"""The pipelines' files are valid for their own programs, as far as that can be checked here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHELL = sorted(
 
 
 def tool(name: str) -> str:
-    """A program of the extra [dev]."""
+    """Path of a program of the extra [dev]."""
     found = shutil.which(name)
     if found is None:
         pytest.skip(f"no {name} here")
@@ -95,12 +95,13 @@ FIELDS: dict[str, Any] = {
         ],
     },
 }
-"""What of a RayJob's spec is used here, from the CRD of KubeRay 1.6.2:
-ray-operator/config/crd/bases/ray.io_rayjobs.yaml in github.com/ray-project/kuberay."""
+"""Fields of a RayJob's spec that are used here, from the CRD of KubeRay 1.6.2:
+ray-operator/config/crd/bases/ray.io_rayjobs.yaml in github.com/ray-project/kuberay.
+"""
 
 
 def misfits(node: object, fields: Any, path: str = "spec") -> list[str]:
-    """Where a manifest has another field, or another type, than the CRD."""
+    """Yields each place where a manifest has a field or type that the CRD does not."""
     if isinstance(fields, dict) and isinstance(node, dict):
         unknown = [f"{path}.{name}" for name in node.keys() - fields.keys()]
         known = node.keys() & fields.keys()
@@ -118,7 +119,7 @@ def rayjob() -> dict[str, Any]:
 
 
 def pods() -> list[dict[str, Any]]:
-    """The pods that KubeRay makes of the manifest, before it adds its own to them."""
+    """Pods that KubeRay creates from the manifest, before it adds its own fields."""
     cluster = rayjob()["spec"]["rayClusterSpec"]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
     return [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, **group["template"]}
@@ -129,7 +130,7 @@ def test_the_rayjob_has_no_field_that_kuberay_does_not_know() -> None:
     job = rayjob()
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
     assert misfits(job["spec"], FIELDS) == []
-    # Such a check would be worth nothing if it found nothing.
+    # The check must be able to fail.
     wrong = {"entryPoint": "", "backoffLimit": "5"}
     assert misfits(wrong, FIELDS) == ["spec.entryPoint", "spec.backoffLimit"]
 

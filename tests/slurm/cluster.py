@@ -21,7 +21,7 @@ PATH = f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:
 PATIENCE_S = 150
 NODES = ("n1", "n2", "n3")
 PLUGINS = "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/affinity"
-"""Which processes are a job's is seen from their parents; where they run, by affinity."""
+"""A job's processes are found by their parents, and its processors by affinity."""
 
 _PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "ip", "nsenter", "unshare")
 _CONF = """
@@ -53,8 +53,8 @@ SlurmdTimeout=15
 {nodes}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-# Ray keeps its sessions there, and machines do not share it. A shell is the first process, since
-# that one has to take in the children of processes that end.
+# Ray keeps its sessions in /tmp, which machines do not share. The first process is a shell, since
+# it must reap the children of processes that end.
 _NODE = """
 hostname "$1"
 mount --bind "$2" /etc/hosts
@@ -66,7 +66,7 @@ slurmd -D -N "$1"
 
 
 def missing() -> str | None:
-    """Why no Slurm can run here, if so."""
+    """Reason why Slurm cannot run here; None if it can."""
     if absent := [name for name in _PROGRAMS if not shutil.which(name, path=PATH)]:
         return f"no {', '.join(absent)} here"
     if os.geteuid():
@@ -85,11 +85,11 @@ class Slurm:
 
     Args:
         plugins: Lines of slurm.conf.
-        cpus: Processors that each node says it has.
+        cpus: Number of processors that each node reports.
 
     Attributes:
-        folder: Configuration, state, spool and logs.
-        environment: What commands need to reach it.
+        folder: Folder of configuration, state, spool and logs.
+        environment: Environment that commands need to reach the controller.
     """
 
     def __init__(self, plugins: str = PLUGINS, cpus: int = 2) -> None:
@@ -127,7 +127,7 @@ class Slurm:
         (self.folder / "state").mkdir()
         (self.folder / "munge.key").write_bytes(os.urandom(256))
         (self.folder / "munge.key").chmod(0o600)
-        # For munge, which wants others to come to its socket.
+        # munge requires that other users can reach its socket.
         self.folder.chmod(0o755)
         names = [("localhost", "127.0.0.1"), (socket.gethostname(), f"{subnet}.1")]
         names += [(name, f"{subnet}.{2 + n}") for n, name in enumerate(NODES)]
@@ -171,13 +171,13 @@ class Slurm:
         return found[1]
 
     def lose(self, name: str) -> None:
-        """Kills all processes of a node at once, as a loss of power does."""
+        """Kills all processes of a node at once, like a power loss."""
         process = self._running.pop(name)
         process.kill()
         process.wait(30)
 
     def recover(self) -> None:
-        """Starts the nodes that were lost, and waits until all have nothing to do."""
+        """Starts the lost nodes, and waits until all nodes are idle."""
         for name in NODES:
             if name not in self._running:
                 self.start(name)
@@ -189,7 +189,7 @@ class Slurm:
                 self.lose(name)
 
     def run(self, *words: object, check: bool = True, **options: object) -> str:
-        """What a command of Slurm prints."""
+        """Runs a command of Slurm and returns its output."""
         given = {"env": self.environment, "text": True, "stdout": subprocess.PIPE, **options}
         command = [str(word) for word in words]
         done = subprocess.run(command, stderr=subprocess.STDOUT, timeout=PATIENCE_S, **given)
@@ -197,20 +197,20 @@ class Slurm:
         return done.stdout.strip()
 
     def sbatch(self, *words: object, cwd: Path | None = None, **environment: str) -> str:
-        """Submits a job from ``cwd`` with ``environment``, and gives its number."""
+        """Submits a job from ``cwd`` with ``environment``, and returns its number."""
         given = {**self.environment, **environment}
         return self.run("sbatch", "--parsable", *words, cwd=cwd or self.folder, env=given)
 
     def node(self, name: str) -> str:
-        """The state of a node."""
+        """State of a node."""
         return self._field("State", "node", name)
 
     def job(self, number: str, field: str = "JobState") -> str:
-        """What is known of a job: its state, its exit code."""
+        """State and exit code of a job."""
         return self._field(field, "job", number)
 
     def jobs(self, number: str) -> list[str]:
-        """The states of all tasks of a job, which while they wait may be one."""
+        """States of all tasks of a job; waiting tasks may be one entry."""
         shown = self.run("scontrol", "--oneliner", "show", "job", number, check=False)
         return re.findall(r"\bJobState=(\S+)", shown)
 
@@ -231,7 +231,7 @@ class Slurm:
             time.sleep(0.1)
 
     def log(self) -> str:
-        """What Slurm itself has to say."""
+        """Logs of Slurm."""
         logs = [*self.folder.glob("*.log"), *self.folder.glob("*.out")]
         jobs = self.run("squeue", "--all", check=False) + self.run("sinfo", check=False)
         return jobs + "".join(f"\n== {log}\n{log.read_text()[-3000:]}" for log in logs)
@@ -239,13 +239,13 @@ class Slurm:
 
 @contextlib.contextmanager
 def _network() -> Iterator[str]:
-    """Network namespaces for the nodes, which see each other and this machine.
+    """Creates network namespaces for the nodes, which reach each other and this machine.
 
     Yields:
         The first three numbers of their addresses; 1 is this machine, 2 the first node.
     """
     number = next(n for n in range(os.getpid() % 200, 250) if _ip("netns", "add", f"txs{n}") == 0)
-    # What joins them is in one of its own, too: a firewall such as Docker's may be in the way.
+    # The bridge has a namespace of its own too: a firewall such as Docker's might block it.
     switch, subnet = f"txs{number}", f"10.214.{number}"
     with contextlib.ExitStack() as stack:
         stack.callback(_ip, "netns", "del", switch)
@@ -257,7 +257,7 @@ def _network() -> Iterator[str]:
             stack.callback(_ip, "netns", "del", space)
             places.append(("-n", space))
         for last, place in enumerate(places, 1):
-            # Its name on both sides of the switch; it goes with the namespace of either.
+            # Both ends have this name; the link goes with the namespace of either.
             wire = f"{switch}w{last}"
             _ip("-n", switch, "link", "add", wire, "type", "veth", "peer", "name", "wire")
             _ip("-n", switch, "link", "set", wire, "master", "bridge", "up")

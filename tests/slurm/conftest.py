@@ -1,4 +1,4 @@
-"""Fixtures: a Slurm of three nodes, photographs, and what a build of them gives without it."""
+"""Fixtures: a Slurm of three nodes, images, and a reference build without Slurm."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["bad_worker"]
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[Slurm]:
-    """A Slurm that tests share; who loses a node starts it again."""
+    """A Slurm that tests share; a test that loses a node starts it again."""
     if why := missing():
         pytest.skip(f"no Slurm: {why}")
     with Slurm() as slurm:
@@ -27,7 +27,7 @@ def slurm() -> Iterator[Slurm]:
 
 @pytest.fixture(scope="session")
 def src(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 photographs, which are four shards, in a folder with a space."""
+    """20 images, which give four shards, in a folder with a space in its name."""
     root = tmp_path_factory.mktemp("slurm") / "my photographs"
     make_source(root / "train", {"ant": 12, "bee": 8})
     return root
@@ -35,7 +35,7 @@ def src(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def plain(src: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """A build of ``src`` here."""
+    """A build of ``src`` without Slurm."""
     out = tmp_path_factory.mktemp("plain") / "out"
     words = command("build", "--src", src, "--out", out, *OPTIONS, "--no-ray", "--quiet")
     subprocess.run(words, check=True, timeout=120)
@@ -44,7 +44,7 @@ def plain(src: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, byte
 
 @pytest.fixture
 def jobs(slurm: Slurm, src: Path, tmp_path: Path, bad_worker: BadWorker) -> Iterator[Jobs]:
-    """Submits the scripts; what a test leaves in the queue goes with it."""
+    """Submits the scripts; jobs that a test leaves in the queue are cancelled."""
     jobs = Jobs(slurm, src, tmp_path / "a data set", tmp_path / "submitted from", bad_worker)
     yield jobs
     jobs.cancel()

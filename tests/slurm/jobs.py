@@ -1,4 +1,4 @@
-"""The project's scripts as a user of Slurm submits them."""
+"""Submits the project's scripts as a user of Slurm does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.slurm.cluster import PATIENCE_S, Slurm
 
 ARRAY, RAY = CLUSTER / "slurm-array.sbatch", CLUSTER / "slurm-ray.sbatch"
 OPTIONS = ("--engine", "stub", "--size", "32", "--samples-per-shard", "5")
-"""Typed after the script."""
+"""Options after the script."""
 
 ENDS = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"}
 _SMALL = ("--cpus-per-task=1", "--mem-per-cpu=500M")
@@ -23,11 +23,11 @@ class Jobs:
     """Jobs of one test.
 
     Args:
-        slurm: Where they run.
-        src: Photographs.
-        out: Where the data set goes.
-        cwd: The folder in which they are submitted, which gets their logs.
-        bad_worker: Makes engines slow.
+        slurm: The Slurm that runs them.
+        src: Folder of images.
+        out: OUT of the data set.
+        cwd: Folder in which they are submitted, which gets their logs.
+        bad_worker: Fixture that makes engines slow.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class Jobs:
         """Submits a script.
 
         Args:
-            script: One of the project's.
+            script: Name of a script of the project.
             sbatch: Options of sbatch, before the script.
-            options: Options of texgen, after it.
-            seconds: How long an engine takes for a texture.
+            options: Options of texgen, after the script.
+            seconds: Time in seconds that an engine takes for a texture.
             environment: Variables of the shell that submits.
 
         Returns:
-            The number of the job.
+            Number of the job.
         """
         slow = self._bad_worker("slow", seconds=seconds) if seconds else {}
         engine = {name: slow[name] for name in ("TEXGEN_WORKER", "BAD_WORKER") if slow}
@@ -67,36 +67,36 @@ class Jobs:
         return number
 
     def log(self) -> str:
-        """What all jobs have printed."""
+        """Output of all jobs."""
         return "".join(path.read_text() for path in sorted(self.cwd.glob("texgen-*.log")))
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Waits for something to become true."""
+        """Waits until a condition is true."""
         deadline = time.monotonic() + PATIENCE_S
         while not condition():
             assert time.monotonic() < deadline, self.log() + self.slurm.log()
             time.sleep(0.1)
 
     def end(self, number: str, wanted: str = "COMPLETED") -> str:
-        """Waits until all tasks of a job have ended as they should, and gives their log."""
+        """Waits until all tasks of a job have completed, and returns their log."""
         self.until(lambda: set(self.slurm.jobs(number)) <= ENDS)
         assert set(self.slurm.jobs(number)) == {wanted}, self.log()
         return self.log()
 
     def until_the_middle(self) -> None:
-        """Waits until a shard is finished, and others are not."""
+        """Waits until a shard is finished and others are not."""
         self.until(lambda: any(self.out.glob("_build/records/*")))
         assert not (self.out / "index.json").exists()
 
     def cancel(self) -> None:
-        """Takes all jobs away, and waits until they are gone."""
+        """Cancels all jobs, and waits until they are gone."""
         for number in self._numbers:
             self.slurm.run("scancel", number, check=False)
             self.until(lambda number=number: set(self.slurm.jobs(number)) <= ENDS)
 
 
 def with_line(script: Path, line: str, folder: Path) -> Path:
-    """A copy of a script with a line where its user activates an environment."""
+    """Copies a script and adds the line in which its user activates an environment."""
     text = script.read_text()
     assert text.count("\nSRC=") == 1
     copy = folder / script.name

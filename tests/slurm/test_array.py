@@ -1,4 +1,4 @@
-"""An array of jobs under a real Slurm; what a data set costs there is texgen's own stand-in."""
+"""An array of jobs under a real Slurm."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tree = dict[str, bytes]
 
 @pytest.mark.parametrize("width", ["1-3", "1-5", "4-8:2"])
 def test_the_tasks_of_an_array_make_the_data_set(jobs: Jobs, plain: Tree, width: str) -> None:
-    """Fewer tasks than the four shards, more, and any numbers; paths have spaces."""
+    """Fewer tasks than the four shards, more, and arbitrary numbers; paths have spaces."""
     jobs.end(jobs.submit(ARRAY, f"--array={width}"))
     assert tree(jobs.out) == plain
 
@@ -24,7 +24,7 @@ def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plai
     slurm = jobs.slurm
     array = jobs.submit(ARRAY, "--array=1-3", seconds=0.3)
     jobs.until(lambda: slurm.jobs(array) == ["RUNNING"] * 3)
-    # Slurm gives the array's own number to one of its tasks.
+    # Slurm gives one of the tasks the array's own number.
     (task,) = (n for n in "123" if slurm.job(f"{array}_{n}", "JobId") == array)
     jobs.until_the_middle()
     slurm.run("scancel", "--batch", "--signal=USR1", f"{array}_{task}")

@@ -1,4 +1,4 @@
-"""A Ray that a job of a real Slurm starts over its nodes, which are lost, cut and used twice."""
+"""A Ray cluster that a job of a real Slurm starts on its nodes, which are lost, cut and shared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Tree = dict[str, bytes]
 
 @pytest.fixture(autouse=True)
 def all_nodes(jobs: Jobs) -> Iterator[None]:
-    """Nodes that a test has lost are there for the next."""
+    """Restarts the nodes that a test has lost."""
     yield
     jobs.cancel()
     jobs.slurm.recover()
@@ -56,7 +56,7 @@ def test_with_the_heads_node_lost_the_job_goes_back_and_on(jobs: Jobs, plain: Tr
 def test_a_job_whose_time_is_up_goes_back_and_on(
     script: Path, seconds: float, jobs: Jobs, plain: Tree
 ) -> None:
-    """Slurm counts in minutes; after one of them the second half of the shards is at work."""
+    """Slurm counts minutes; after one minute the second half of the shards is in progress."""
     job = jobs.submit(script, _size(script), "--time=2", "--signal=B:USR1@60", seconds=seconds)
     log = jobs.end(job)
     assert "the same command goes on" in log
@@ -73,7 +73,7 @@ def test_a_job_that_is_submitted_twice_is_refused_once(jobs: Jobs, plain: Tree) 
 
 
 def test_two_jobs_may_share_a_node(jobs: Jobs, plain: Tree) -> None:
-    """Each has a Ray of its own."""
+    """Each job has a Ray of its own."""
     outs = [jobs.out.with_name(name) for name in ("one", "other")]
     numbers = [
         jobs.submit(RAY, "--nodelist=n2", "--nodes=1", seconds=0.5, OUT=str(out)) for out in outs
@@ -98,7 +98,7 @@ def test_a_node_that_is_rebooted_has_its_task_again(script: Path, jobs: Jobs, pl
 def test_a_job_may_have_a_folder_for_temporary_files_with_a_long_name(
     script: Path, jobs: Jobs, plain: Tree, tmp_path: Path
 ) -> None:
-    """Ray's sockets have no room below it."""
+    """A path below it is too long for Ray's sockets."""
     long = tmp_path / ("long" * 30)
     long.mkdir()
     jobs.end(jobs.submit(script, _size(script), TMPDIR=str(long)))
@@ -106,7 +106,7 @@ def test_a_job_may_have_a_folder_for_temporary_files_with_a_long_name(
 
 
 def test_a_ray_takes_nothing_of_a_job_that_gets_no_environment(jobs: Jobs, plain: Tree) -> None:
-    """srun passes on what sbatch was told."""
+    """srun passes on the options of sbatch."""
     script = with_line(RAY, f"PATH={PATH}", jobs.cwd)
     where = ("--src", str(jobs.src), "--out", str(jobs.out))
     jobs.end(jobs.submit(script, "--export=NONE", "--nodes=2", options=(*where, *OPTIONS)))

@@ -1,4 +1,4 @@
-"""The same photographs in every form that a source may have."""
+"""Writes the same images in every form that a source may have."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 Files = Mapping[str, bytes]
-"""Path below the split, such as ``ant/1.jpg``, to content."""
+"""Content by path below the split, such as ``ant/1.jpg``."""
 
 
 def write_tar(path: Path, members: Iterable[tuple[str | bytes, bytes]], **options: Any) -> Path:
-    """A tar of the members in their order."""
+    """Writes a tar of the members in the given order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w", **options) as tar:
         for name, data in members:
@@ -37,7 +37,7 @@ def write_folder(root: Path, files: Files) -> Path:
 
 
 def write_ilsvrc_train(root: Path, files: Files, **options: Any) -> Path:
-    """``ILSVRC2012_img_train.tar`` with a tar for each class."""
+    """Writes ``ILSVRC2012_img_train.tar`` with a tar for each class."""
     inner = []
     for name in sorted({path.partition("/")[0] for path in files}):
         held = io.BytesIO()
@@ -55,7 +55,7 @@ def write_ilsvrc_train(root: Path, files: Files, **options: Any) -> Path:
 def write_webdataset(
     folder: Path, files: Files, shards: int = 2, prefix: str = "", **options: Any
 ) -> Path:
-    """Tars that hold a sample each ``shards``-th, with the labels of class folders."""
+    """Writes tars that each hold every ``shards``-th sample, with the labels of class folders."""
     labels = labels_of(files)
     for number in range(shards):
         members: list[tuple[str | bytes, bytes]] = []
@@ -70,14 +70,14 @@ def write_webdataset(
 def write_parquet(
     path: Path, files: Files, *, paths: str = "name", names: bool = True, rows: int = 3
 ) -> Path:
-    """A file in the form of Hugging Face's datasets.
+    """Writes a file in the form of Hugging Face's datasets.
 
     Args:
-        path: Of the file.
-        files: Photographs.
-        paths: ``whole``, ``name`` or ``none`` of each photograph's path.
+        path: Path of the file.
+        files: Images.
+        paths: Part of each image's path that is stored: ``whole``, ``name`` or ``none``.
         names: Whether the file names its classes.
-        rows: In a row group.
+        rows: Number of rows in a row group.
     """
     kept = {"whole": lambda p: p, "name": lambda p: p.rpartition("/")[2], "none": lambda _: None}
     images = [{"bytes": data, "path": kept[paths](name)} for name, data in files.items()]

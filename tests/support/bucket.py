@@ -1,4 +1,4 @@
-"""What tests of buckets share."""
+"""Helpers that tests of buckets share."""
 
 from __future__ import annotations
 

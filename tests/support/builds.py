@@ -11,7 +11,7 @@ from texgen.synthesis import EngineSpec, identify
 
 
 def request(source: Path, out: Path, name: str = "small", **changes: object) -> BuildRequest:
-    """Two textures an image, three a shard, so that images straddle shards."""
+    """A build with two textures an image and three a shard, so that images straddle shards."""
     given = {"size": 16, "textures_per_image": 2, "samples_per_shard": 3, **changes}
     engine = identify(EngineSpec("stub"))
     config = DatasetConfig(engine=engine, decode_rule="pillow-rgb-v1", max_pixels=10**6, **given)

@@ -1,4 +1,4 @@
-"""Ways to damage a finished data set, and to see what `verify` says of it."""
+"""Damages a finished data set in many ways, and runs `verify` on it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def edit_index(out: Path, edit: Callable[[dict[str, Any]], None]) -> None:
 
 
 def trust(out: Path, path: str) -> None:
-    """Puts the file's present bytes into the index, so that only what they say can be wrong."""
+    """Puts the file's size and sum into the index, so that only its content can be wrong."""
     data = (out / path).read_bytes()
 
     def edit(card: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ def rewrite_rows(out: Path, edit: Callable[[list[dict[str, Any]]], None]) -> Non
 
 
 def flip(out: Path, path: str) -> None:
-    """Changes a bit in the middle of a file."""
+    """Flips a bit in the middle of a file."""
     data = bytearray((out / path).read_bytes())
     data[len(data) // 2] ^= 1
     (out / path).write_bytes(data)
@@ -102,12 +102,12 @@ Images = dict[str, bytes]
 
 
 def forge(out: Path, edit: Callable[[Rows, Images], object], split: str = "train") -> None:
-    """Changes rows and textures of a split, and every sum and count that would tell.
+    """Changes rows and textures of a split, and every sum and count that depends on them.
 
     Args:
         out: The data set; only ``_build`` stays as it was.
-        edit: Gets the manifest's rows and the textures by key.
-        split: Its name.
+        edit: Function that gets the manifest's rows and the textures by key.
+        split: Name of the split.
     """
     manifest = f"manifest/{split}-00000.parquet"
     table = pq.read_table(out / manifest)
@@ -144,7 +144,7 @@ def forge(out: Path, edit: Callable[[Rows, Images], object], split: str = "train
 
 
 def forged(row: dict[str, Any], images: Images, provenance: dict[str, Any], suffix: str) -> Members:
-    """A sample's members that say what its row says."""
+    """Members of a sample that agree with its row."""
     about = dict(provenance[row["key"] + ".json"])
     for name in about:
         if name in row:

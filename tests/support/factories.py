@@ -1,4 +1,4 @@
-"""Small records that several unit tests need."""
+"""Small records that several tests need."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ ENGINE = EngineIdentity(
 
 
 def config(**changes: Any) -> DatasetConfig:
-    """A configuration that no engine process is asked for."""
+    """A configuration that needs no engine process."""
     given = {"engine": ENGINE, "decode_rule": "rule", "max_pixels": 1000, "size": 16, **changes}
     return DatasetConfig(**given)
 
 
 def entry(key: str = "ant/a", label: int | None = 0, size: int = 100) -> ImageEntry:
-    """A photograph; its class is the first part of its key."""
+    """An image; its class is the first part of its key."""
     name = None if label is None else key.partition("/")[0]
     return ImageEntry(key, f"{key}.jpg", f"{key}.jpg".encode(), size, label, name)
 
 
 def row(key: str = "ant/a", *, error: str | None = None, label: int | None = 0) -> Row:
-    """A texture of the photograph ``key``, or a failed row."""
+    """A texture of the image ``key``, or a failed row."""
     if error:
         return Row(key, entry(key, label), 0, 7, error=error)
     boxes = Geometry(120, 110, 96, (12, 7), (3, 4))

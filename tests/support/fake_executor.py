@@ -1,4 +1,4 @@
-"""An executor whose attempts and whose time are made up."""
+"""An executor with scripted attempts and a clock of its own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from texgen.build.executors import Event, Failed, ShardAttempt, ShardFinished
 from texgen.core.types import ShardRecord
 
 Plan = list[tuple[float, Event | None]]
-"""What an attempt does: events, each that many seconds after the attempt began."""
+"""Events of an attempt, each with its time in seconds after the attempt began."""
 
 
 class FakeExecutor:
-    """Plays what each attempt is told to do, on a clock of its own."""
+    """Plays the script of each attempt on a clock of its own."""
 
     def __init__(self, slots: int, play: Callable[[ShardAttempt], Plan], queue: int = 0) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""A static file server on loopback whose faults are chosen by the test."""
+"""A static file server on loopback with faults that the test chooses."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 Fault = Callable[["Handler", bytes], bool]
-"""Answers a request itself and says True, or leaves it alone."""
+"""Answers a request itself and returns True, or returns False."""
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves files of one folder, whole or from a byte on."""
+    """Serves files of one folder, whole or from an offset."""
 
     server: FileServer
 
@@ -34,12 +34,12 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer(data)
 
     def begin(self) -> int:
-        """The first byte asked for."""
+        """First requested byte."""
         asked = self.headers.get("Range", "")
         return int(asked.removeprefix("bytes=").rstrip("-") or 0) if self.server.ranges else 0
 
     def answer(self, data: bytes, *, length: int | None = None) -> None:
-        """Sends ``data`` from the byte asked for, and says that it were ``length`` bytes."""
+        """Sends ``data`` from the requested byte, and declares ``length`` bytes."""
         first = self.begin()
         if first >= max(1, len(data)):
             self.send_error(416)
@@ -53,11 +53,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data[first:])
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the test says what it expects."""
+        """Logs nothing: the test states its expectations."""
 
 
 class FileServer(ThreadingHTTPServer):
-    """See `serving`."""
+    """Server of `serving`."""
 
     daemon_threads = True
 
@@ -71,13 +71,13 @@ class FileServer(ThreadingHTTPServer):
         scheme, host = "https" if tls else "http", f"[{host}]" if ":" in host else host
         self.url = f"{scheme}://{host}:{self.server_port}"
         if tls:
-            # Not in `accept`, where one that does not speak TLS would stop all others.
+            # The handshake is not in `accept`, where a client without TLS would block all others.
             self.socket = tls.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
 
     def handle_error(self, *about: object) -> None:
-        """Clients that hang up are nobody's fault."""
+        """Ignores clients that hang up."""
 
 
 @contextlib.contextmanager

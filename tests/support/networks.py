@@ -1,4 +1,4 @@
-"""Networks on loopback: servers with certificates of an authority made here, and a proxy."""
+"""Networks on loopback: servers with certificates of a test authority, and a proxy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fetched(url: str, out: Path) -> DownloadSummary:
 
 
 def begun(finished: Path, out: Path, size: int = 100) -> None:
-    """What a download that was cut off in the middle of ``SHARD`` leaves."""
+    """State of a download that was interrupted in the middle of ``SHARD``."""
     folder = out / "_build" / "download"
     (folder / SHARD).parent.mkdir(parents=True)
     (folder / f"{SHARD}.part").write_bytes((finished / SHARD).read_bytes()[:size])
@@ -42,10 +42,10 @@ def begun(finished: Path, out: Path, size: int = 100) -> None:
 
 
 class Authority:
-    """Signs certificates of servers.
+    """Authority that signs certificates of servers.
 
     Attributes:
-        file: Its own certificate, PEM.
+        file: Path of its own certificate, PEM.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +58,7 @@ class Authority:
 
     def context(self, host: str = "127.0.0.1", *, begins_in: int = -1, days: int = 9,
                 self_signed: bool = False) -> ssl.SSLContext:  # fmt: skip
-        """What a server of that host shows."""
+        """TLS context of a server of that host."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         signer = (name, key) if self_signed else (self._name, self._key)
@@ -111,13 +111,13 @@ def _pem(certificate: x509.Certificate) -> bytes:
 
 
 class ForwardProxy(ThreadingHTTPServer):
-    """A proxy as the environment names it, which knows where hosts are that nobody else knows.
+    """A proxy that the environment names and that resolves hosts which only it knows.
 
     Attributes:
-        hosts: Name to the port on loopback where it is.
+        hosts: Port on loopback by name of the host.
         asked: Every request, as method and URL or host.
-        user: ``user:password`` without which nothing passes; None for none.
-        refuses: Status with which it answers everything, None for none.
+        user: ``user:password`` that the proxy requires; None for no password.
+        refuses: Status with which it answers every request; None to pass them on.
     """
 
     daemon_threads = True
@@ -158,7 +158,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             target = url.path + (f"?{url.query}" if url.query else "")
             passed = {k: v for k, v in self.headers.items() if not k.startswith("Proxy-")}
             self.server.headers.append(passed)
-            # A store takes the first label of a name for a bucket.
+            # An S3 server takes the first label of a name for a bucket.
             passed["Host"] = f"127.0.0.1:{port}"
             upstream.request(self.command, target, headers=passed)
             answer = upstream.getresponse()
@@ -191,7 +191,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def proxy() -> Iterator[ForwardProxy]:
-    """A proxy while it is open."""
+    """Runs a proxy while it is open."""
     server = ForwardProxy()
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:

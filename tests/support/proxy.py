@@ -1,4 +1,4 @@
-"""A proxy in front of a store, which answers some requests as stores do on bad days."""
+"""A proxy in front of an S3 server, which answers some requests with faults of real stores."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-# Answered by the proxy itself.
+# The proxy itself answers these.
 STATUSES = {"error": (500, "InternalError"), "slow_down": (503, "SlowDown"),
             "conflict": (409, "ConditionalRequestConflict"), "unknown": (501, "NotImplemented"),
             "denied": (403, "AccessDenied"), "bare": (503, "")}  # fmt: skip
-"""Beside them: ``reset`` before the store hears of it, ``lost`` when it has done it already;
-``slow``; ``cut``, an upload of which half arrives, or half an answer; ``hang``; ``garbled``,
-an answer of as many other bytes."""
+"""Further faults: ``reset`` before the server gets the request, ``lost`` after it did the work;
+``slow``; ``cut``, half an upload or half an answer; ``hang``; ``garbled``, an answer of as many
+different bytes.
+"""
 
 BAD_DAY = ("error", "slow_down", "reset", "lost", "slow", "cut")
 
 Choose = Callable[[str, str], str | None]
-"""From method and path with query to the name of a fault."""
+"""Function from method and path with query to the name of a fault."""
 
 
 class Dealt:
-    """Every fault at an exact rate, in a seeded order: one of each among ``of`` requests."""
+    """Deals every fault at an exact rate, in a seeded order: one of each among ``of`` requests."""
 
     def __init__(self, seed: int, faults: tuple[str, ...] = BAD_DAY, of: int = 20) -> None:
         self._random = random.Random(seed)
@@ -45,7 +46,7 @@ class Dealt:
 
 
 def once(fault: str, method: str, pattern: str = "", times: int = 1) -> Choose:
-    """The first requests of that method whose path holds the pattern meet the fault."""
+    """Gives the fault to the first requests of that method whose path holds the pattern."""
     left = [times]
 
     def choose(asked: str, path: str) -> str | None:
@@ -58,11 +59,11 @@ def once(fault: str, method: str, pattern: str = "", times: int = 1) -> Choose:
 
 
 class Proxy:
-    """Open while it is used; a context manager.
+    """The proxy, open while it is used; a context manager.
 
     Attributes:
-        url: Where it is.
-        met: How many requests met each fault; None for those that met none.
+        url: URL of the proxy.
+        met: Number of requests by fault; None counts requests without a fault.
         asked: Every request, as method and path.
     """
 
@@ -99,7 +100,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *about: Any) -> None:
-        """Clients that hang up are nobody's fault."""
+        """Ignores clients that hang up."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -175,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
                 yield name, value
 
     def _reset(self) -> None:
-        # Closed with nothing lingering, the kernel sends a reset.
+        # Without lingering, the kernel sends a reset when the socket closes.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True

@@ -1,4 +1,4 @@
-"""A store on this machine, for tests: buckets, looked into past texgen's own code."""
+"""An S3 server on this machine for tests, and buckets that are read without texgen's own code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "AWS_SESSION_TOKEN": TOKEN,
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
-    # The user's own must not be used.
+    # The user's own configuration must not be used.
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
     "NO_PROXY": "127.0.0.1",
@@ -30,7 +30,7 @@ ENVIRONMENT = {
 
 @contextlib.contextmanager
 def running_server() -> Iterator[str]:
-    """A server on loopback; gives its URL."""
+    """Runs a server on loopback; yields its URL."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -40,11 +40,11 @@ def running_server() -> Iterator[str]:
 
 
 class Store:
-    """A bucket of its own on the server.
+    """A bucket of the test on the server.
 
     Attributes:
         endpoint: URL of the server.
-        bucket: Its name.
+        bucket: Name of the bucket.
     """
 
     def __init__(self, endpoint: str) -> None:
@@ -73,7 +73,7 @@ class Store:
         self.client.put_object(Bucket=self.bucket, Key=key, Body=data, **more)
 
     def put_at_once(self, key: str, data: bytes) -> None:
-        """Past the server, which takes its time for a thousand of them."""
+        """Counts objects without the server, which takes long for a thousand of them."""
         backend = s3_backends["123456789012"]["aws"]
         backend.put_object(self.bucket, key, data)
 
@@ -89,6 +89,6 @@ class Store:
         return [upload["Key"] for upload in found]
 
     def tree(self, prefix: str) -> dict[str, bytes]:
-        """The data set's files below a prefix, without ``_build``."""
+        """Files of the data set below a prefix, without ``_build``."""
         paths = [key.removeprefix(f"{prefix}/") for key in self.keys(f"{prefix}/")]
         return {p: self.get(f"{prefix}/{p}") for p in paths if not p.startswith("_build/")}
