@@ -7,9 +7,9 @@ cd "$(dirname "$0")/.."
 install_into .venv '.[demo]'
 
 rm -rf demo
-.venv/bin/python pipelines/demo_photographs.py demo/photographs
-.venv/bin/texgen build --src demo/photographs --out demo/shards --name texgen-demo
+.venv/bin/python pipelines/demo_images.py demo/images
+.venv/bin/texgen build --src demo/images --out demo/shards --name texgen-demo
 .venv/bin/texgen verify demo/shards
-.venv/bin/texgen inspect demo/shards --src demo/photographs --sheet demo/sheet.png
+.venv/bin/texgen inspect demo/shards --src demo/images --sheet demo/sheet.png
 echo "Look at demo/sheet.png: images, their two patches, their textures."
 echo "To build your own: . .venv/bin/activate; texgen build --src YOUR_IMAGES --out YOUR_SHARDS"

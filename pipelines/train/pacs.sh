@@ -31,7 +31,7 @@ texgen() { "$python" -m texgen "$@"; }
 
 mkdir -p "$work/results"
 cd "$work"
-"$python" "$here/pacs_photographs.py" "$pacs" photographs
+"$python" "$here/pacs_images.py" "$pacs" photographs
 # 41 of 96 px is the proportion of the paper's 96 px patches to its 224 px textures.
 texgen build --src photographs/photo --out textures --size 96 --patch-size 41 --small-patch-size 41 "${build[@]}"
 

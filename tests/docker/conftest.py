@@ -24,7 +24,7 @@ OPTIONS = [
 ]
 OPTIONS += ["--quiet"]
 SHARDS = 20
-SOURCE, OUT = "/data/photographs", "/data/out"
+SOURCE, OUT = "/data/images", "/data/out"
 
 Start = Callable[..., Container]
 
@@ -72,7 +72,7 @@ def start() -> Iterator[Start]:
 def data(tmp_path: Path) -> Path:
     """A world-writable folder with images; containers see it as /data."""
     folder = tmp_path / "data"
-    make_source(folder / "photographs" / "train", {"ant": 10, "bee": 10})
+    make_source(folder / "images" / "train", {"ant": 10, "bee": 10})
     folder.chmod(0o777)
     return folder
 
@@ -81,7 +81,7 @@ def data(tmp_path: Path) -> Path:
 def plain(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The data set that a build of those images writes without a container."""
     folder = tmp_path_factory.mktemp("plain")
-    source = make_source(folder / "photographs" / "train", {"ant": 10, "bee": 10}).parent
+    source = make_source(folder / "images" / "train", {"ant": 10, "bee": 10}).parent
     line = command("build", "--src", source, "--out", folder / "out", *OPTIONS, "--no-ray")
     subprocess.run(line, check=True, timeout=200)
     return tree(folder / "out")

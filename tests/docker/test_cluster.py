@@ -123,7 +123,7 @@ def test_a_node_in_a_container_is_struck_in_the_middle(
     fault(cluster.nodes[0])
     _, errors = build.communicate(timeout=PATIENCE_S)
     assert build.returncode == 0, errors
-    plain = command("build", "--src", data / "photographs", "--out", tmp_path / "plain", *OPTIONS)
+    plain = command("build", "--src", data / "images", "--out", tmp_path / "plain", *OPTIONS)
     subprocess.run([*plain, "--no-ray"], check=True)
     assert tree(data / "out") == tree(tmp_path / "plain")
 

@@ -135,7 +135,7 @@ def test_processors_are_those_of_the_containers_quota(image: Image) -> None:
 def test_an_image_that_needs_more_memory_than_the_container_has_costs_its_own_shard(
     way: str | None, memory: str, image: Image, data: Path, plain: dict[str, bytes]
 ) -> None:
-    huge = data / "photographs" / "train" / "ant" / "huge.png"
+    huge = data / "images" / "train" / "ant" / "huge.png"
     Picture.fromarray(np.zeros((13000, 13000, 3), np.uint8)).save(huge)
     options = f"{NOBODY} --volume {data}:/data --memory {memory} --memory-swap {memory}"
     done = image.run(options, *line(way))

@@ -29,17 +29,17 @@ def test_the_readmes_commands_run_in_the_image(built: Image, data: Path) -> None
     options = f"--init --user 4242:4242 --volume {data}:/data"
     key = "ant/ant_000"
     for words in (
-        ("build", "--no-ray", "--src", "photographs", "--out", "shards"),
+        ("build", "--no-ray", "--src", "images", "--out", "shards"),
         ("build", "--src", SOURCE, "--out", "ray"),
-        ("plan", "--src", "photographs"),
+        ("plan", "--src", "images"),
         ("status", "shards"),
         ("verify", "shards"),
-        ("verify", "shards", "--deep", "--src", "photographs"),
+        ("verify", "shards", "--deep", "--src", "images"),
         ("inspect", "shards", key),
-        ("inspect", "shards", "--src", "photographs", "--sheet", "sheet.png"),
-        ("report", "shards", "--src", "photographs", "--html", "report.html"),
+        ("inspect", "shards", "--src", "images", "--sheet", "sheet.png"),
+        ("report", "shards", "--src", "images", "--html", "report.html"),
         ("export", "shards", "--to", "exported"),
-        ("synth", f"photographs/train/{key}.JPEG", "--out", "texture.png"),
+        ("synth", f"images/train/{key}.JPEG", "--out", "texture.png"),
     ):
         done = built.run(options, "texgen", *words)
         assert done.returncode == 0, (words, done.stderr)
@@ -128,12 +128,12 @@ def test_compose_builds_into_a_store_beside_it(
     (line,) = [text for text in COMPOSE.read_text().splitlines() if "docker compose" in text][:1]
     words = line.rpartition("compose.yaml ")[2].replace(" --build", "").split()
     for _ in range(2):
-        done = compose(store, data / "photographs", *words)
+        done = compose(store, data / "images", *words)
         assert done.returncode == 0, done.stderr
     volume = f"{PROJECT}_store:/store"
     asked = ("run", "--rm", "--volume", volume, "--volume", f"{tmp_path}:/to", DEBIAN)
     docker(*asked, "cp", "-r", "/store/textures/try", "/to/out")
-    source, out = data / "photographs", tmp_path / "plain"
+    source, out = data / "images", tmp_path / "plain"
     plain = command("build", "--src", source, "--out", out, "--limit", 100, "--no-ray", "--quiet")
     subprocess.run(plain, check=True)
     assert tree(tmp_path / "out") == tree(out)

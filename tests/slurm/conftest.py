@@ -28,7 +28,7 @@ def slurm() -> Iterator[Slurm]:
 @pytest.fixture(scope="session")
 def src(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """20 images, which give four shards, in a folder with a space in its name."""
-    root = tmp_path_factory.mktemp("slurm") / "my photographs"
+    root = tmp_path_factory.mktemp("slurm") / "my images"
     make_source(root / "train", {"ant": 12, "bee": 8})
     return root
 

@@ -37,7 +37,7 @@ def ratios(tmp_path_factory: pytest.TempPathFactory) -> Ratios:
         pytest.skip("cargo is not here")
     work = tmp_path_factory.mktemp("parity")
     photographs = work / "photographs"
-    gather = [sys.executable, ROOT / "pipelines" / "demo_photographs.py", photographs]
+    gather = [sys.executable, ROOT / "pipelines" / "demo_images.py", photographs]
     subprocess.run(gather, check=True)
     command = [sys.executable, ROOT / "benchmarks" / "parity", photographs, "--work", work]
     command += ["--pairs", "3", "--textures", "4", "--size", "128", "--known-bad", "--json"]

@@ -1,6 +1,6 @@
 use crate::{Error, RgbView};
 
-/// Widths up to this share one layout, and so a schedule: photographs smaller
+/// Widths up to this share one layout, and so a schedule: images smaller
 /// than the patch size give patches of many sides.
 const COMMON_WIDTH: u32 = 96;
 

@@ -1,6 +1,6 @@
-"""PACS at 96 px, so that a CPU need not shrink every photograph in every epoch.
+"""PACS at 96 px, so that a CPU need not shrink every image in every epoch.
 
-python pipelines/train/pacs_photographs.py PACS OUT
+python pipelines/train/pacs_images.py PACS OUT
 """
 
 from __future__ import annotations

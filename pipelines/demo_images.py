@@ -1,6 +1,6 @@
-"""Gathers the photographs that scikit-image and scikit-learn ship into class folders.
+"""Gathers the images that scikit-image and scikit-learn ship into class folders.
 
-python pipelines/demo_photographs.py FOLDER
+python pipelines/demo_images.py FOLDER
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOLDERS = {"skimage": "data", "sklearn": "datasets/images"}
 
 
 def main() -> None:
-    """Copies the photographs into ``FOLDER/train/<class>``."""
+    """Copies the images into ``FOLDER/train/<class>``."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     places = [package_folder(package) / folder for package, folder in FOLDERS.items()]
