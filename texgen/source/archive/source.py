@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 from texgen.core.errors import SourceError
 from texgen.core.keys import image_key_of
 from texgen.core.types import ImageEntry
-from texgen.source.archive.class_folders import Folders, Inside, look_inside, refuse_mixed
-from texgen.source.archive.discovery import missing_parts, root_of
+from texgen.source.archive.discovery import missing_parts, root_of, split_files
+from texgen.source.archive.member_folders import Folders, Inside, look_inside, refuse_mixed
 from texgen.source.archive.split import Archive, ArchiveSplit, collect
 from texgen.source.base import OnError, SourceSpec, SplitListing, raise_error
 from texgen.source.labels.files import read_labels
@@ -26,6 +27,8 @@ class ArchiveSource(abc.ABC):
             one is raised.
     """
 
+    suffix: ClassVar[str]
+
     def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
         self._spec = spec
         self._problem = problem
@@ -38,9 +41,11 @@ class ArchiveSource(abc.ABC):
         """See `texgen.source.Source`."""
         return self._files.parallel
 
-    @abc.abstractmethod
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
+        spec = self._spec
+        archives = split_files(self._files, spec.location, self.suffix, spec.selected, spec.layout)
+        return self._listings(archives.splits, archives.notes)
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Any, TypeAlias
 
 from texgen.core.errors import ImageError, SourceChangedError, SourceError
-from texgen.source.archive.reading import changed, check_size
+from texgen.source.archive.read_errors import changed, check_size
 from texgen.source.base import NO_LABELS
 from texgen.source.locator import Locator
 from texgen.source.parquet.file import ImageFile, open_image_file

@@ -16,11 +16,11 @@ from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ImageError, SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
-from texgen.source.archive.discovery import open_archives, split_files
-from texgen.source.archive.reading import reading
+from texgen.source.archive.discovery import open_archives
+from texgen.source.archive.read_errors import reading
 from texgen.source.archive.source import ArchiveSource
 from texgen.source.archive.split import Archive, ArchiveSplit
-from texgen.source.base import MAX_FILE_BYTES, OnError, SplitListing
+from texgen.source.base import MAX_FILE_BYTES, OnError
 from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
 from texgen.source.locator import Locator
 from texgen.source.member_names import member_path, stem
@@ -49,12 +49,7 @@ class ParquetSource(ArchiveSource):
             one is raised.
     """
 
-    def splits(self) -> tuple[SplitListing, ...]:
-        """See `texgen.source.Source.splits`."""
-        files = split_files(
-            self._files, self._spec.location, ".parquet", self._spec.selected, self._spec.layout
-        )
-        return self._listings(files.splits, files.notes)
+    suffix = ".parquet"
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""

@@ -7,24 +7,19 @@ from collections.abc import Iterable, Iterator
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
-from texgen.core.types import ArrowTable, ImageEntry
+from texgen.core.types import ArrowTable
 from texgen.source.archive.discovery import open_archives
-from texgen.source.archive.reading import TarReader
-from texgen.source.archive.source import ArchiveSource
 from texgen.source.archive.split import ArchiveSplit, collect
 from texgen.source.base import (
-    OnError,
-    SourceSpec,
     SplitListing,
     check_selected,
-    displayable,
     is_image_name,
-    raise_error,
 )
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
 from texgen.source.member_names import member_path, stem
-from texgen.source.tar.index import INSIDE, SCHEMA, ignored, tar_index
+from texgen.source.tar.index import INSIDE, ignored, index_rows, tar_index
+from texgen.source.tar.reader import TarSource
 from texgen.storage.filesystem import list_folder
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -34,7 +29,7 @@ CLASS_TAR = re.compile(rb"n[0-9]{8}\.tar")
 _ROWS = 1 << 13
 
 
-class IlsvrcSource(ArchiveSource):
+class IlsvrcSource(TarSource):
     """``ILSVRC2012_img_train.tar``, a tar of a tar for each class, and the flat ``…_val.tar``.
 
     Labels of the latter are those of ``--labels``, or of the development kit beside it.
@@ -45,20 +40,12 @@ class IlsvrcSource(ArchiveSource):
             one is raised.
     """
 
-    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
-        super().__init__(spec, problem)
-        self._reader = TarReader(self._files, self._root)
-
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
         present, notes = self._present()
         check_selected(self._spec.selected, present)
         wanted = self._spec.selected or tuple(present)
         return self._listings({n: [tar] for n, tar in present.items() if n in wanted}, notes)
-
-    def read(self, entry: ImageEntry) -> bytes:
-        """See `texgen.source.Source.read`."""
-        return self._reader.read(entry)
 
     def _present(self) -> tuple[dict[str, str], list[str]]:
         """Split to tar, and notes on what else is there."""
@@ -100,9 +87,6 @@ class IlsvrcSource(ArchiveSource):
         )
         return split.with_notes(notes)
 
-    def _member(self, name: bytes, position: int) -> str:
-        return displayable(name.replace(INSIDE, b"!"))
-
     def _kit(self) -> str | None:
         """The development kit in SRC."""
         files, folders = list_folder(self._files, self._root)
@@ -114,15 +98,13 @@ def _class_of(tar: bytes) -> bytes:
 
 
 def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[ArchiveImage]:
-    for batch in index.to_batches(max_chunksize=_ROWS):
-        columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
-        for name, offset, size, check, _ in zip(*columns, strict=True):
-            outer, inside, inner = name.rpartition(INSIDE)
-            path = member_path(inner)
-            if path is None or not is_image_name(path) or nested != bool(inside):
-                continue
-            folder = _class_of(outer) + b"/" if inside else b""
-            yield ArchiveImage(0, name, folder + stem(path), None, offset, size, check)
+    for row in index_rows(index):
+        outer, inside, inner = row.name.rpartition(INSIDE)
+        path = member_path(inner)
+        if path is None or not is_image_name(path) or nested != bool(inside):
+            continue
+        folder = _class_of(outer) + b"/" if inside else b""
+        yield ArchiveImage(0, row.name, folder + stem(path), None, row.offset, row.size, row.check)
 
 
 def _names(index: ArrowTable) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,6 +46,7 @@ SCHEMA = pa.schema(
 _IGNORED = b"texgen.ignored"
 _JSON_LABEL = b"texgen.json-label"
 _ROWS = 1 << 16
+_ROWS_AT_ONCE = 1 << 13
 _AT_ONCE = 8
 """Tars whose headers are read side by side, if their storage does not ask for more."""
 
@@ -95,6 +96,23 @@ def ignored(indexes: Iterable[ArrowTable]) -> str:
     for index in indexes:
         kinds.update(json.loads((index.schema.metadata or {}).get(_IGNORED, b"{}")))
     return ", ".join(pluralize(number, kind) for kind, number in sorted(kinds.items()))
+
+
+class IndexRow(NamedTuple):
+    """A row of a tar's index; see `SCHEMA`."""
+
+    name: bytes
+    offset: int
+    size: int
+    check: int
+    label: bytes | None
+
+
+def index_rows(index: ArrowTable) -> Iterator[IndexRow]:
+    """The rows of a tar's index, in bounded memory."""
+    for batch in index.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
+        yield from map(IndexRow._make, zip(*columns, strict=True))
 
 
 def json_label(index: ArrowTable) -> str | None:

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow.compute as pc
 
 from texgen.core.errors import SourceError
-from texgen.core.types import ImageEntry
-from texgen.source.archive.discovery import open_archives, split_files
-from texgen.source.archive.reading import TarReader
-from texgen.source.archive.source import ArchiveSource
-from texgen.source.archive.split import ArchiveSplit
-from texgen.source.base import (
-    NO_LABELS,
-    OnError,
-    SourceSpec,
-    SplitListing,
-    displayable,
-    raise_error,
-)
-from texgen.source.labels.rules import ByNumber, ByText, Labelling
-from texgen.source.tar.index import tar_indexes
-from texgen.source.tar.samples import WebDatasetSamples
+from texgen.core.text import pluralize
+from texgen.core.types import ArrowTable
+from texgen.source.archive.discovery import open_archives
+from texgen.source.archive.split import Archive, ArchiveSplit
+from texgen.source.base import NO_LABELS, OnError, displayable, is_image_name
+from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
+from texgen.source.member_names import member_path
+from texgen.source.tar.index import IndexRow, ignored, index_rows, json_label, tar_indexes
+from texgen.source.tar.reader import TarSource
+from texgen.source.tar.sample_names import extension, sample_key
 
 _CLASH = (
     "rename one (a key ends at the first dot of a name), or, if they are in two archives, add "
     "--keys file for keys that begin with the archive's name"
 )
+_SHOWN = 4
+_BOM = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"[a-z_][a-z0-9_.-]*")
+"""An extension that may be meant as one, unlike what follows the dot of a number."""
+
+_NUMBER = re.compile(rb"(-?[0-9]{1,18})(?:\.0*)?")
+_LIKE_A_NUMBER = re.compile(rb"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf)", re.I)
 
 
-class WebDatasetSource(ArchiveSource):
+class WebDatasetSource(TarSource):
     """A folder of tars, a folder of split folders of tars, one tar, or a pattern of tars.
 
     Labels are those of the ``.cls`` files, numbers or class names. Where there are none, the
@@ -41,21 +46,6 @@ class WebDatasetSource(ArchiveSource):
         problem: Called with each thing that a build would end at; without it the first
             one is raised.
     """
-
-    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
-        super().__init__(spec, problem)
-        self._reader = TarReader(self._files, self._root)
-
-    def splits(self) -> tuple[SplitListing, ...]:
-        """See `texgen.source.Source.splits`."""
-        files = split_files(
-            self._files, self._spec.location, ".tar", self._spec.selected, self._spec.layout
-        )
-        return self._listings(files.splits, files.notes)
-
-    def read(self, entry: ImageEntry) -> bytes:
-        """See `texgen.source.Source.read`."""
-        return self._reader.read(entry)
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
         field = self._spec.label_field
@@ -87,5 +77,159 @@ class WebDatasetSource(ArchiveSource):
             )
             self._problem(SourceError(message))
 
-    def _member(self, name: bytes, position: int) -> str:
-        return displayable(name)
+
+@dataclass(slots=True)
+class WebDatasetSamples:
+    """The samples of a split's tars.
+
+    Args:
+        archives: The tars.
+        indexes: Those of the tars.
+        image_field: Extension of the images; None is any of images.
+    """
+
+    archives: Sequence[Archive]
+    indexes: Sequence[ArrowTable]
+    image_field: str | None = None
+    _without: int = field(default=0, init=False)
+    _others: Counter[bytes] = field(default_factory=Counter, init=False)
+    _hidden: int = field(default=0, init=False)
+    texts: TextLabels | None = field(default=None, init=False)
+
+    def labelled(self) -> bool:
+        """Whether any sample has a label, or what should be one; numbers or names."""
+        found = {data for i in self.indexes for data in pc.unique(i["label"]).to_pylist()}
+        written = {data for data in found if data is not None and _clean(data) != b"-1"}
+        # One that is a number makes all of them numbers.
+        if written and not any(_LIKE_A_NUMBER.fullmatch(_clean(data)) for data in written):
+            self.texts = TextLabels()
+        return bool(written)
+
+    def json_label(self) -> str | None:
+        """The key in the samples' JSON that seems to be their label."""
+        return next(filter(None, map(json_label, self.indexes)), None)
+
+    def pictures(self, problem: OnError) -> Iterator[ArchiveImage]:
+        """The image of every sample; a second one, or what is not a label, is a problem."""
+        self._without = self._hidden = 0
+        self._others.clear()
+        for number, index in enumerate(self.indexes):
+            for key, files in self._groups(index_rows(index)):
+                images = [file for file in files if self._is_image(file.name)]
+                if not images:
+                    self._without += 1
+                    self._others.update({extension(file.name) for file in files})
+                    continue
+                for other in images[1:]:
+                    problem(SourceError(self._two_images(number, key, images[0], other)))
+                try:
+                    label = self._label_of(files)
+                except ValueError as error:
+                    source = self._source(number, images[0])
+                    problem(SourceError(f"the label beside {source} {error}"))
+                    continue
+                name, offset, size, check, _ = images[0]
+                yield ArchiveImage(number, name, key, label, offset, size, check)
+
+    def notes(self, split: str) -> Iterator[str]:
+        """What was ignored, a sentence each."""
+        if self._without:
+            others = (f".{displayable(ext)}" for ext, _ in self._others.most_common(_SHOWN) if ext)
+            held = ", ".join(others) or "no extensions"
+            what = pluralize(self._without, "sample")
+            yield f"{what} of {split!r} without an image ignored (their files: {held})"
+        if self._hidden:
+            what = pluralize(self._hidden, "image")
+            yield f"{what} of {split!r} with a step of the path that begins with a dot ignored"
+        if members := ignored(self.indexes):
+            yield f"{members} in the tars of {split!r} ignored"
+
+    def _is_image(self, name: bytes) -> bool:
+        if self.image_field is None:
+            return is_image_name(b"." + extension(name))
+        wanted = self.image_field.lower().removeprefix(".")
+        return extension(name) == wanted.encode("utf-8", "surrogateescape")
+
+    def _groups(self, files: Iterable[IndexRow]) -> Iterator[tuple[bytes, list[IndexRow]]]:
+        """Key and files of each sample."""
+        last, group = None, list[IndexRow]()
+        for file in files:
+            path = member_path(file.name)
+            if path is None:
+                # macOS' own files beside the others say nothing of images.
+                is_its = file.name.rpartition(b"/")[2].startswith(b"._")
+                self._hidden += self._is_image(file.name) and not is_its
+                continue
+            key = sample_key(path)
+            if key != last and group:
+                yield last or b"", group
+                group = []
+            last = key
+            group.append(file)
+        if group:
+            yield last or b"", group
+
+    def _two_images(self, number: int, key: bytes, one: IndexRow, other: IndexRow) -> str:
+        first, second = self._source(number, one), self._source(number, other)
+        if one.name == other.name:
+            places = f"at bytes {one.offset} and {other.offset}"
+            return f"{first} is there twice ({places}); rename one, or take it out"
+        what = (
+            f"{first} and {second} are images of one sample, since a key ends at the first dot "
+            f"({displayable(key)}); rename them without dots before the extension"
+        )
+        fields = [extension(file.name) for file in (one, other)]
+        if not all(map(_FIELD.fullmatch, fields)):
+            return what
+        choice = " or ".join(map(displayable, fields))
+        return f"{what}, or, if the sample has two images, choose by --image-field {choice}"
+
+    def _label_of(self, files: Sequence[IndexRow]) -> int | None:
+        """A sample's label.
+
+        Raises:
+            ValueError: If what is written there is not one; says what is.
+        """
+        written = dict.fromkeys(_clean(file.label) for file in files if file.label is not None)
+        if len(written) > 1:
+            one, other, *_ = map(_quoted, written)
+            message = f"is {one} in one file and {other} in another; keep one of them"
+            raise ValueError(message)
+        for data in written:
+            return _number(data) if self.texts is None else self.texts.number(_text(data))
+        return None
+
+    def _source(self, number: int, file: IndexRow) -> str:
+        return f"{self.archives[number].text}!{displayable(file.name)}"
+
+
+def _clean(data: bytes) -> bytes:
+    return data.removeprefix(_BOM).strip()
+
+
+def _number(data: bytes) -> int | None:
+    """A label that is a number; None for -1, which stands for no label."""
+    match = _NUMBER.fullmatch(data)
+    number = int(match[1]) if match else -2
+    if number < -1:
+        message = f"is {_quoted(data)}; expected a number from 0 on, as others of the split"
+        raise ValueError(message)
+    return None if number == -1 else number
+
+
+def _text(data: bytes) -> bytes | None:
+    """A label that is a class name; None for -1."""
+    if data == b"-1":
+        return None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or not all(c.isprintable() for c in text):
+        message = f"is {_quoted(data)}; expected a number from 0 on, or a class name as text"
+        raise ValueError(message)
+    return data
+
+
+def _quoted(data: bytes) -> str:
+    return repr(data[:40])[1:]

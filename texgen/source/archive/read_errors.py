@@ -3,44 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import zlib
 from collections.abc import Iterator
 
-from texgen.core.errors import ImageError, SourceChangedError, SourceReadError
+from texgen.core.errors import SourceChangedError, SourceReadError
 from texgen.core.types import ImageEntry
-from texgen.source.base import MAX_FILE_BYTES
 from texgen.source.locator import Locator
-from texgen.source.tar.scan import BLOCK
-from texgen.storage.filesystem import FileSystem, OpenFiles
 from texgen.storage.ranges import ChangedFileError
-
-
-class TarReader:
-    """Reads members of tars; threads may share it.
-
-    Args:
-        files: Holds the archives.
-        root: Folder that the archives' paths are relative to.
-    """
-
-    def __init__(self, files: FileSystem, root: str) -> None:
-        self._files = OpenFiles(files, root)
-
-    def read(self, entry: ImageEntry) -> bytes:
-        """See `texgen.source.Source.read`."""
-        if entry.size > MAX_FILE_BYTES:
-            raise ImageError("image_file_too_large", f"{entry.size} bytes")
-        place = Locator.decode(entry.locator)
-        with reading(entry, place):
-            file = self._files.get(place.path)
-            # The header lies before the data, and tells another archive of the same size. Read
-            # first: of an object in a bucket the size then comes with it.
-            found = file.read_at(place.position - BLOCK, BLOCK + entry.size)
-            check_size(file.size(), place)
-        if len(found) < BLOCK + entry.size or zlib.crc32(found[:BLOCK]) != place.check:
-            raise changed(place)
-        return found[BLOCK:]
-
 
 _PUT_BACK = "put the archive back, or build into a new OUT"
 
