@@ -219,7 +219,7 @@ def test_a_parquet_file_that_changes_while_it_is_open_is_found_out(s3, tmp_path)
     (first, second) = next(iter(listed(source).values()))
     assert source.read(first) == b"1"
     s3.put("src/a.parquet", path.read_bytes().replace(b"2.jpg", b"3.jpg"))
-    with pytest.raises(SourceChangedError, match=r"a\.parquet was written anew since the build"):
+    with pytest.raises(SourceChangedError, match=r"a\.parquet was written again since the build"):
         source.read(second)
 
 

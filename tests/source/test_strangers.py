@@ -61,7 +61,7 @@ def test_files_of_a_sample_may_lie_apart(tmp_path):
 
 def test_one_name_twice_in_a_tar_is_a_problem_with_both_places(tmp_path):
     write_tar(tmp_path / "x.tar", [("a.jpg", b"1"), ("b.jpg", b"2"), ("a.jpg", b"3")])
-    with pytest.raises(SourceError, match=r"a\.jpg is there twice \(at bytes 512 and 2560\)"):
+    with pytest.raises(SourceError, match=r"a\.jpg is in the tar twice \(at bytes 512 and 2560\)"):
         rows(tmp_path)
 
 
@@ -232,7 +232,7 @@ def test_cifar_100_of_the_hub_has_its_fine_labels(tmp_path):
         "the labels of 'train' are those of fine_label; --label-field takes coarse_label",
     )
     assert opened(tmp_path, "parquet", label_field="coarse_label")[1].classes == ("p",)
-    with pytest.raises(SourceError, match="--label-field x: no such column; there are img,"):
+    with pytest.raises(SourceError, match="--label-field x: no such column; the columns are img,"):
         rows(tmp_path, "parquet", label_field="x")
 
 

@@ -19,7 +19,7 @@ from texgen.source import SourceSpec, open_source
 from texgen.source.archive.split import Archive
 from texgen.source.member_names import member_path
 from texgen.source.tar.index import tar_indexes
-from texgen.source.tar.sample_names import sample_key, side_by_side
+from texgen.source.tar.sample_names import group_samples, sample_key
 from texgen.storage.local_filesystem import LocalFiles
 from texgen.storage.ranges import RangeFile
 
@@ -80,7 +80,7 @@ def test_samples_are_put_together_by_the_rule_for_keys():
         index = pa.table({"name": pa.array(some, pa.large_binary())})
         keys = [sample_key(member_path(name) or name) for name in some]
         expected = sorted(some, key=lambda name: keys.index(sample_key(member_path(name) or name)))
-        assert side_by_side(index)["name"].to_pylist() == expected
+        assert group_samples(index)["name"].to_pylist() == expected
 
 
 class SlowForTheFirst(LocalFiles):

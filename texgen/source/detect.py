@@ -16,7 +16,7 @@ from texgen.source.folder.layout import snapshot_of
 from texgen.source.packed import packed, refuse_packed_tars
 from texgen.source.parquet.file import MAGIC
 from texgen.source.tar.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
-from texgen.source.tar.scan import BLOCK, TarScan
+from texgen.source.tar.scan import TAR_BLOCK, TarScan
 from texgen.storage.filesystem import FileSystem, files_at
 from texgen.storage.ranges import RangeFile
 
@@ -54,7 +54,7 @@ def find_format(location: str, endpoint: str | None = None) -> str:
 
 
 def _of_file(file: RangeFile, location: str) -> str:
-    head = file.read_at(0, BLOCK)
+    head = file.read_at(0, TAR_BLOCK)
     if head.startswith(MAGIC):
         return "parquet"
     if what := packed(head):

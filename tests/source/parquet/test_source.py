@@ -16,7 +16,7 @@ from texgen.core.errors import ImageError, SourceChangedError, SourceError
 from texgen.core.types import ImageEntry
 from texgen.source import SourceSpec, SplitListing, open_source
 from texgen.source.locator import Locator
-from texgen.source.parquet.file import ImageFile
+from texgen.source.parquet.file import ParquetImageFile
 from texgen.source.parquet.row_groups import RowGroups
 from texgen.storage.local_filesystem import LocalFiles
 
@@ -222,9 +222,11 @@ def test_a_row_group_is_read_once_and_few_are_kept(tmp_path, monkeypatch):
     _, entries = only(tmp_path)
     places = [Locator.decode(entry.locator) for entry in entries]
     read: list[int] = []
-    images_of = ImageFile.images
+    images_of = ParquetImageFile.images
     monkeypatch.setattr(
-        ImageFile, "images", lambda self, group: (read.append(group), images_of(self, group))[1]
+        ParquetImageFile,
+        "images",
+        lambda self, group: (read.append(group), images_of(self, group))[1],
     )
     groups = RowGroups(max_bytes=5000)
     for row in (0, 1, 2, 3, 0, 4, 5, 2, 3, 4):

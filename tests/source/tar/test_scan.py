@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.archives import write_tar
 from texgen.core.errors import SourceError
-from texgen.source.tar.scan import BLOCK, TarEntry, TarScan
+from texgen.source.tar.scan import TAR_BLOCK, TarEntry, TarScan
 from texgen.storage.local_filesystem import LocalFiles
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -49,7 +49,7 @@ def header(name: bytes = b"a.jpg", **changes: bytes) -> bytes:
     return bytes(block)
 
 
-END = bytes(2 * BLOCK)
+END = bytes(2 * TAR_BLOCK)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -90,9 +90,9 @@ def test_sparse_files_are_passed_over(tmp_path):
     map_block = bytes(504) + b"\1" + bytes(7)
     old = header(kind=b"S", size=b"%011o" % 5, extended=b"\1")
     pax = b"22 GNU.sparse.major=1\n"
-    body = [old, map_block, bytes(BLOCK), b"12345".ljust(BLOCK, b"\0")]
-    body += [header(kind=b"x", size=b"%011o" % len(pax)), pax.ljust(BLOCK, b"\0")]
-    body += [header(size=b"%011o" % 5), b"12345".ljust(BLOCK, b"\0"), header(b"b.jpg"), END]
+    body = [old, map_block, bytes(TAR_BLOCK), b"12345".ljust(TAR_BLOCK, b"\0")]
+    body += [header(kind=b"x", size=b"%011o" % len(pax)), pax.ljust(TAR_BLOCK, b"\0")]
+    body += [header(size=b"%011o" % 5), b"12345".ljust(TAR_BLOCK, b"\0"), header(b"b.jpg"), END]
     path = tmp_path / "x.tar"
     path.write_bytes(b"".join(body))
     assert [(m.name, m.kind) for m in scan(path)] == [
@@ -108,8 +108,8 @@ def test_large_numbers_and_signed_checksums_are_read(tmp_path):
     old[148:156] = b" " * 8
     old[148:156] = b"%06o\0 " % sum(b - 256 if b > 127 else b for b in old)
     path = tmp_path / "x.tar"
-    path.write_bytes(header(size=base_256) + b"abc".ljust(BLOCK, b"\0") + bytes(old) + END)
-    assert files(path) == [(b"a.jpg", BLOCK, 3), ("é.jpg".encode(), 3 * BLOCK, 0)]
+    path.write_bytes(header(size=base_256) + b"abc".ljust(TAR_BLOCK, b"\0") + bytes(old) + END)
+    assert files(path) == [(b"a.jpg", TAR_BLOCK, 3), ("é.jpg".encode(), 3 * TAR_BLOCK, 0)]
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,16 @@ def test_large_numbers_and_signed_checksums_are_read(tmp_path):
         (header(size=b"\xff" * 12) + END, "damaged at byte 0 .*no size"),
         (header(size=b"9") + END, "damaged at byte 0 .*no size"),
         (header(size=b"1_0") + END, "damaged at byte 0 .*no size"),
-        (header() + b"x" * BLOCK + END, "damaged at byte 512 .*no (header|checksum)"),
+        (header() + b"x" * TAR_BLOCK + END, "damaged at byte 512 .*no (header|checksum)"),
         (header(kind=b"x", size=b"7" * 11) + END, "damaged at byte 0 .*header of 8589934591"),
         (header(kind=b"L", size=b"%011o" % 2000) + END, "cut off at byte 0 .*header of 2000"),
-        (header(kind=b"x", size=b"%011o" % 3) + b"3 a".ljust(BLOCK, b"\0") + END, "damaged.*PAX"),
-        (header(kind=b"x", size=b"%011o" % 9) + b"0 path=\n\n".ljust(BLOCK, b"\0"), "damaged.*PAX"),
-        (header(kind=b"x", size=b"%011o" % 9) + b"9 size=-\n".ljust(BLOCK, b"\0") + header(),
+        (header(kind=b"x", size=b"%011o" % 3) + b"3 a".ljust(TAR_BLOCK, b"\0") + END,
+         "damaged.*PAX"),
+        (header(kind=b"x", size=b"%011o" % 9) + b"0 path=\n\n".ljust(TAR_BLOCK, b"\0"),
+         "damaged.*PAX"),
+        (header(kind=b"x", size=b"%011o" % 9) + b"9 size=-\n".ljust(TAR_BLOCK, b"\0") + header(),
          "damaged at byte 1024 .*no size"),
-        (header(kind=b"S", extended=b"\1") + b"\1" * BLOCK, "cut off at byte 1024"),
+        (header(kind=b"S", extended=b"\1") + b"\1" * TAR_BLOCK, "cut off at byte 1024"),
     ],
 )  # fmt: skip
 def test_a_damaged_tar_is_one_line_with_file_byte_and_mend(content, said, tmp_path):
@@ -145,7 +147,7 @@ def test_a_damaged_tar_is_one_line_with_file_byte_and_mend(content, said, tmp_pa
 
 def test_a_tar_that_was_cut_anywhere_is_noticed(tmp_path):
     whole = write_tar(tmp_path / "w.tar", [(f"{n}.jpg", b"x" * 600) for n in range(3)]).read_bytes()
-    content = 3 * 3 * BLOCK
+    content = 3 * 3 * TAR_BLOCK
     for length in [*range(0, content + 1, 128), content + 511]:
         path = tmp_path / "x.tar"
         path.write_bytes(whole[:length])
@@ -166,8 +168,8 @@ def test_whatever_the_bytes_are_there_is_an_end_and_no_other_error(data: st.Data
     repair = data.draw(st.booleans())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    for at in range(0, len(content), BLOCK) if repair else ():
-        block = content[at : at + BLOCK]
+    for at in range(0, len(content), TAR_BLOCK) if repair else ():
+        block = content[at : at + TAR_BLOCK]
         if block[257:262] == b"ustar":
             block[148:156] = b" " * 8
             content[at + 148 : at + 156] = b"%06o\0 " % sum(block)
@@ -187,7 +189,7 @@ def test_a_tar_inside_a_file_ends_where_it_ends(tmp_path):
     path.write_bytes(b"?" * 100 + inner + header(b"outside.jpg"))
     found = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + len(inner)).members()
     assert [m.name for m in found] == [b"i.jpg"]
-    cut = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + BLOCK).members()
+    cut = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + TAR_BLOCK).members()
     with pytest.raises(SourceError, match="cut off at byte 612"):
         list(cut)
 
@@ -208,24 +210,23 @@ def joined(folder: Path, *parts: bytes) -> Path:
 def test_what_cat_joins_is_read_to_its_end(tmp_path):
     one = write_tar(tmp_path / "1.tar", [("a.jpg", b"a" * 600)]).read_bytes()
     two = write_tar(tmp_path / "2.tar", [("b.jpg", b"b")], format=tarfile.PAX_FORMAT).read_bytes()
-    for between in (b"", bytes(BLOCK), bytes(1 << 20)):
+    for between in (b"", bytes(TAR_BLOCK), bytes(1 << 20)):
         path = joined(tmp_path, one, between, two, bytes(700))
         assert [name for name, _, _ in files(path)] == [b"a.jpg", b"b.jpg"]
     # A lone empty block ends a tar too.
-    path = joined(tmp_path, one[: 3 * BLOCK], bytes(BLOCK), two)
+    path = joined(tmp_path, one[: 3 * TAR_BLOCK], bytes(TAR_BLOCK), two)
     assert [name for name, _, _ in files(path)] == [b"a.jpg", b"b.jpg"]
     with pytest.raises(SourceError, match="cut off"):
-        scan(joined(tmp_path, one, two[: 2 * BLOCK]))
+        scan(joined(tmp_path, one, two[: 2 * TAR_BLOCK]))
 
 
 @pytest.mark.parametrize("behind", [b"signature", b"x" * 5000, header()[7:]])
 def test_what_is_not_a_tar_behind_the_end_is_named_with_both_bytes(behind, tmp_path):
     path = joined(tmp_path, header(), END, behind)
-    with pytest.raises(
-        SourceError, match=r"^x\.tar ends at byte 1536 and goes on at byte 1536 "
-    ) as e:
+    message = r"^x\.tar ends at byte 1536, and the data from byte 1536 on are not a tar; "
+    with pytest.raises(SourceError, match=message) as caught:
         scan(path)
-    assert str(e.value).endswith("truncate -s 1536")
+    assert str(caught.value).endswith("truncate -s 1536")
     path.write_bytes(path.read_bytes()[:1536])
     assert len(scan(path)) == 1
 

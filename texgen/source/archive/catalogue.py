@@ -1,4 +1,4 @@
-"""The photographs of a split found in archives, sorted by key in bounded memory."""
+"""The images of a split of archives, sorted by key in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ _SCHEMA = pa.schema(
         pa.field("label", pa.int32()),
     ]
 )
-_FLUSH = 1 << 16
-_READ = 1 << 12
+_ROWS_PER_BATCH = 1 << 16
+_ROWS_AT_ONCE = 1 << 12
+"""Rows that are Python objects at the same time while the catalogue is read."""
 
 
 class CatalogueEntry(NamedTuple):
-    """A photograph in an archive.
+    """An image in an archive.
 
     Attributes:
         key: See `ImageEntry`.
-        file: Number of the archive.
-        name: Of the member, as it is there.
-        position: What it is found by in the archive.
-        size: Bytes, -1 where they are not known before it is read.
-        check: What tells that the archive is another.
-        label: Of its class, before ``--classes``; None without one.
+        file: Number of the archive in its split.
+        name: Name of the member as bytes, unchanged.
+        position: Offset of its data in a tar, row in a Parquet file.
+        size: Bytes of the image, -1 where they are unknown until it is read.
+        check: Checksum that differs if the archive was replaced by another.
+        label: Label of its class, before ``--classes``; None without one.
     """
 
     key: str
@@ -50,53 +51,55 @@ class CatalogueEntry(NamedTuple):
 
 
 class Catalogue:
-    """Takes photographs in any order and gives them back in byte order of their keys.
+    """Takes images in any order and returns them in byte order of their keys.
 
-    A photograph takes the bytes of its names and some 40 more, not a Python object.
+    An image takes the bytes of its names and some 40 more, not a Python object.
     """
 
     def __init__(self) -> None:
         self._rows: list[CatalogueEntry] = []
         self._batches: list[Any] = []
 
-    def add(self, found: CatalogueEntry) -> None:
-        """Takes a photograph."""
-        self._rows.append(found)
-        if len(self._rows) == _FLUSH:
+    def add(self, row: CatalogueEntry) -> None:
+        """Adds an image."""
+        self._rows.append(row)
+        if len(self._rows) == _ROWS_PER_BATCH:
             self._flush()
 
     def entries(
-        self, entry: Callable[[CatalogueEntry], ImageEntry | None], problem: OnError, clash: str
+        self,
+        make_entry: Callable[[CatalogueEntry], ImageEntry | None],
+        on_error: OnError,
+        clash_hint: str,
     ) -> Iterator[ImageEntry]:
-        """The photographs in order; of two with one key the first, and a problem.
+        """The images in order; only the first of several with one key.
 
         Args:
-            entry: Makes a photograph's entry; None leaves it out.
-            problem: See `OnError`.
-            clash: What to do about two photographs of one key.
+            make_entry: Makes an image's entry; None leaves the image out.
+            on_error: Called for each further image of a key.
+            clash_hint: What to do about two images of one key.
         """
         last: ImageEntry | None = None
-        for found in self._sorted():
-            made = entry(found)
-            if made is None:
+        for row in self._sorted():
+            entry = make_entry(row)
+            if entry is None:
                 continue
-            if last is not None and last.key == made.key:
-                message = f"{last.source} and {made.source} give one key ({made.key}); {clash}"
-                problem(SourceError(message))
+            if last is not None and last.key == entry.key:
+                message = (
+                    f"{last.source} and {entry.source} give one key ({entry.key}); {clash_hint}"
+                )
+                on_error(SourceError(message))
                 continue
-            yield made
-            last = made
+            yield entry
+            last = entry
 
     def of_key(self, key: str) -> Iterator[CatalogueEntry]:
-        """The photographs of one key."""
-        for table in self._tables():
-            part = table.filter(pc.equal(table["key"], key))
-            yield from map(CatalogueEntry._make, (row.values() for row in part.to_pylist()))
-
-    def _tables(self) -> list[Any]:
+        """The images of one key."""
         if self._rows:
             self._flush()
-        return [pa.Table.from_batches([batch]) for batch in self._batches]
+        for batch in self._batches:
+            rows = batch.filter(pc.equal(batch["key"], key)).to_pylist()
+            yield from (CatalogueEntry(**row) for row in rows)
 
     def _flush(self) -> None:
         columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in _SCHEMA)
@@ -105,12 +108,12 @@ class Catalogue:
 
     def _sorted(self) -> Iterator[CatalogueEntry]:
         self._flush()
-        # One chunk: else every slice below would look for its rows in all of them.
+        # A table of several chunks would search all of them for the rows of each slice below.
         table = pa.Table.from_batches(self._batches).combine_chunks()
         self._batches = table.to_batches()
         order = [(name, "ascending") for name in ("key", "file", "position")]
         indices = pc.sort_indices(table, sort_keys=order)
-        for start in range(0, len(indices), _READ):
-            part = table.take(indices.slice(start, _READ))
+        for start in range(0, len(indices), _ROWS_AT_ONCE):
+            part = table.take(indices.slice(start, _ROWS_AT_ONCE))
             columns = (part[name].to_pylist() for name in _SCHEMA.names)
             yield from map(CatalogueEntry._make, zip(*columns, strict=True))

@@ -1,4 +1,4 @@
-"""The folders inside archives: which of them are classes, and which lie above classes."""
+"""The folders inside archives: which of them are classes, and which lie above the classes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _SHOWN = 4
 
 
 @dataclass(slots=True)
-class Folders:
-    """The folders that hold images.
+class MemberFolders:
+    """The folders inside the archives of a split that hold images.
 
     Attributes:
         images: Path of a folder to the number of images directly in it.
@@ -27,139 +27,144 @@ class Folders:
     images: Counter[bytes] = field(default_factory=Counter)
 
     def add(self, path: bytes) -> None:
-        """Takes an image's path."""
+        """Counts an image by its path."""
         self.images[path.rpartition(b"/")[0]] += 1
 
-    def watch(self, pictures: Iterable[ArchiveImage]) -> Iterator[ArchiveImage]:
-        """Takes images that pass by."""
-        for picture in pictures:
-            self.add(picture.path)
-            yield picture
+    def watch(self, images: Iterable[ArchiveImage]) -> Iterator[ArchiveImage]:
+        """Counts images while it passes them on."""
+        for image in images:
+            self.add(image.path)
+            yield image
 
     def children(self, folder: bytes) -> dict[bytes, bool]:
-        """Names of the folders in a folder, and whether there are folders in them."""
-        found: dict[bytes, bool] = {}
-        start = folder + b"/" if folder else b""
+        """Names of the folders in a folder to whether these hold folders themselves."""
+        children: dict[bytes, bool] = {}
+        prefix = folder + b"/" if folder else b""
         for path in self.images:
-            if path != folder and path.startswith(start):
-                name, slash, _ = path[len(start) :].partition(b"/")
-                found[name] = found.get(name, False) or bool(slash)
-        return found
+            if path != folder and path.startswith(prefix):
+                name, slash, _ = path[len(prefix) :].partition(b"/")
+                children[name] = children.get(name, False) or bool(slash)
+        return children
 
     def splits(self) -> list[bytes]:
-        """The folders called like splits, if these are several."""
-        found = {step for path in self.images for step in _split_steps(path)}
-        names = {path.rpartition(b"/")[2].lower() for path in found}
-        return sorted(found) if len(names) > 1 else []
+        """The folders with names of splits; none where they all have the same name."""
+        folders = {folder for path in self.images for folder in _split_steps(path)}
+        names = {path.rpartition(b"/")[2].lower() for path in folders}
+        return sorted(folders) if len(names) > 1 else []
 
 
 @dataclass(slots=True)
-class Inside:
-    """Where in the archives of a split its classes lie.
+class ClassRoot:
+    """The folder inside the archives of a split that holds its classes.
 
     Attributes:
-        above: The folder that holds them, which is not part of keys; empty without one.
+        path: Path of the folder, which is not part of keys; empty for the top of the archives.
     """
 
-    above: bytes = b""
+    path: bytes = b""
     _outside: int = field(default=0, init=False)
 
-    def pictures(self, pictures: Iterable[ArchiveImage]) -> Iterator[ArchiveImage]:
-        """Those in that folder, their paths below it."""
-        start = self.above + b"/" if self.above else b""
+    def images(self, images: Iterable[ArchiveImage]) -> Iterator[ArchiveImage]:
+        """The images in the folder, with their paths relative to it."""
+        prefix = self.path + b"/" if self.path else b""
         self._outside = 0
-        for picture in pictures:
-            if picture.path.startswith(start):
-                yield picture._replace(path=picture.path[len(start) :])
+        for image in images:
+            if image.path.startswith(prefix):
+                yield image._replace(path=image.path[len(prefix) :])
             else:
                 self._outside += 1
 
     def notes(self, split: str) -> Iterator[str]:
-        """What is not as it looks, a sentence each."""
-        if self.above:
-            above = displayable(self.above)
-            yield f"the images of {split!r} lie in {above}/, which is left out of keys"
+        """What was left out, a sentence each."""
+        if self.path:
+            path = displayable(self.path)
+            yield f"the images of {split!r} lie in {path}/, which is left out of keys"
         if self._outside:
             outside = pluralize(self._outside, "image")
-            yield f"{outside} outside of {displayable(self.above)}/ ignored"
+            yield f"{outside} outside of {displayable(self.path)}/ ignored"
 
 
-def look_inside(folders: Folders, split: str, spec: SourceSpec) -> Inside:
-    """Where the classes are that are told by folders.
+def find_class_root(folders: MemberFolders, split: str, spec: SourceSpec) -> ClassRoot:
+    """Finds the folder whose folders are the classes.
 
     Args:
-        folders: Those of the split's archives.
-        split: The split's name.
-        spec: Names the splits that are wanted, and may say that first folders are classes.
+        folders: Folders inside the split's archives.
+        split: Name of the split.
+        spec: Holds the selected splits and the layout.
 
     Raises:
-        SourceError: If that cannot be known; says which option decides.
+        SourceError: If there are several answers; names the option that decides.
     """
-    above = b""
+    root = b""
     while spec.layout not in ("classes", "flat"):
-        inside = folders.children(above)
-        if names := _split_folders(inside, spec.layout):
-            return Inside(_own_folder(above, names, inside, split, spec))
-        if len(inside) != 1 or not any(inside.values()):
+        children = folders.children(root)
+        if names := _split_folders(children, spec.layout):
+            return ClassRoot(_selected_folder(root, names, children, split, spec))
+        if len(children) != 1 or not any(children.values()):
             break
-        (name,) = inside
-        above = join_bytes(above, name)
-        direct = folders.images[above]
-        if direct and not _split_folders(folders.children(above), spec.layout):
+        (name,) = children
+        root = join_bytes(root, name)
+        direct = folders.images[root]
+        if direct and not _split_folders(folders.children(root), spec.layout):
             message = (
-                f"{pluralize(direct, 'image')} of {split!r} lie in {displayable(above)}/ itself "
+                f"{pluralize(direct, 'image')} of {split!r} lie in {displayable(root)}/ itself "
                 "and others in folders below it; pack the classes alone, or add --layout classes "
                 f"for the one class {displayable(name)!r}"
             )
             raise SourceError(message)
-    return Inside(above)
+    return ClassRoot(root)
 
 
-def _split_folders(inside: Mapping[bytes, bool], layout: str) -> list[bytes]:
-    """The folders that are splits.
+def _split_folders(children: Mapping[bytes, bool], layout: str) -> list[bytes]:
+    """Names of the folders that are splits.
 
     Args:
-        inside: Names of folders side by side, and whether there are folders in them.
+        children: Names of folders side by side to whether these hold folders.
         layout: See `SourceSpec`.
     """
-    names = sorted(name for name in inside if name.lower() in _SPLITS)
-    # Among others, one that holds images and no folders is a class of that name.
-    are_splits = len(names) == len(inside) or any(inside[name] for name in names)
+    names = sorted(name for name in children if name.lower() in _SPLITS)
+    # Beside other folders, one with the name of a split that holds no folders is a class.
+    are_splits = len(names) == len(children) or any(children[name] for name in names)
     are_splits |= layout == "splits"
     return names if are_splits else []
 
 
-def _own_folder(
-    above: bytes, names: Sequence[bytes], inside: Collection[bytes], split: str, spec: SourceSpec
+def _selected_folder(
+    root: bytes, names: Sequence[bytes], children: Collection[bytes], split: str, spec: SourceSpec
 ) -> bytes:
+    """Path of the split folder that has the split's name.
+
+    Raises:
+        SourceError: If there is none, or other folders are beside it and no split is selected.
+    """
     own = [name for name in names if name.lower() == split.encode()]
-    if len(own) == 1 and (len(inside) == 1 or spec.selected):
-        return join_bytes(above, own[0])
-    found = _listed(join_bytes(above, name) for name in names)
+    if len(own) == 1 and (len(children) == 1 or spec.selected):
+        return join_bytes(root, own[0])
+    folders = _listed(join_bytes(root, name) for name in names)
     message = (
-        f"the archives of {split!r} hold the split folders {found}; take one by --split "
+        f"the archives of {split!r} hold the split folders {folders}; take one by --split "
         f"{names[0].decode().lower()}, or unpack them and name the folder, or add --layout classes "
         "if these are classes"
     )
     raise SourceError(message)
 
 
-def refuse_mixed(folders: Folders, split: str, spec: SourceSpec) -> None:
-    """Refuses labelled images of several splits in one.
+def refuse_mixed(folders: MemberFolders, split: str, spec: SourceSpec) -> None:
+    """Refuses archives of one split whose images lie in folders of several splits.
 
     Raises:
-        SourceError: If their keys have the folders of several splits.
+        SourceError: If the keys have the folders of several splits.
     """
-    if spec.layout != "classes" and (found := folders.splits()):
+    if spec.layout != "classes" and (splits := folders.splits()):
         message = (
-            f"the keys of {split!r} have the folders of several splits ({_listed(found)}); pack "
+            f"the keys of {split!r} have the folders of several splits ({_listed(splits)}); pack "
             "each split into archives of its own, or add --layout classes to take all as one"
         )
         raise SourceError(message)
 
 
 def _split_steps(path: bytes) -> Iterator[bytes]:
-    """The path down to its first step that is called like a split."""
+    """The path down to its first step with the name of a split; nothing without such a step."""
     steps = path.split(b"/")
     for depth, step in enumerate(steps):
         if step.lower() in _SPLITS:

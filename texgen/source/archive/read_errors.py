@@ -1,4 +1,4 @@
-"""Reading photographs out of archives that may have changed."""
+"""Errors of reading archives, which may have changed since they were listed."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from texgen.storage.ranges import ChangedFileError
 _PUT_BACK = "put the archive back, or build into a new OUT"
 
 
-def changed(place: Locator) -> SourceChangedError:
-    """The error of an archive that has the same size and other content."""
-    message = f"{place.archive} was written anew since the build was planned; {_PUT_BACK}"
+def changed_archive_error(locator: Locator) -> SourceChangedError:
+    """The error for an archive that has the same size and other content."""
+    message = f"{locator.archive} was written again since the build was planned; {_PUT_BACK}"
     return SourceChangedError(message)
 
 
-def check_size(size: int, place: Locator) -> None:
+def check_archive_size(size: int, locator: Locator) -> None:
     """Checks that an archive has the size that it had when it was listed.
 
     Raises:
-        SourceChangedError: If not.
+        SourceChangedError: If its size differs.
     """
-    if size != place.archive_bytes:
+    if size != locator.archive_bytes:
         message = (
-            f"{place.archive} had {place.archive_bytes} bytes when the build was planned and now "
-            f"has {size}; {_PUT_BACK}"
+            f"{locator.archive} had {locator.archive_bytes} bytes when the build was planned and "
+            f"now has {size}; {_PUT_BACK}"
         )
         raise SourceChangedError(message)
 
 
 @contextlib.contextmanager
-def reading(entry: ImageEntry, place: Locator) -> Iterator[None]:
-    """Turns the system's errors while an archive is read into those of a source."""
+def translate_read_errors(entry: ImageEntry, locator: Locator) -> Iterator[None]:
+    """Turns an OSError while an archive is read into a SourceChangedError or SourceReadError."""
     try:
         yield
     except ChangedFileError as error:
-        raise changed(place) from error
+        raise changed_archive_error(locator) from error
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        message = f"{place.archive} is gone since the build was planned; put it back"
+        message = f"{locator.archive} is gone since the build was planned; put it back"
         raise SourceChangedError(message) from error
     except OSError as error:
-        why = error.strerror or error
-        message = f"cannot read {entry.source}: {why}; the same command tries again"
+        reason = error.strerror or error
+        message = f"cannot read {entry.source}: {reason}; run the same command again"
         raise SourceReadError(message) from error

@@ -48,9 +48,11 @@ def archives_below(
     looks = FolderCache(files, location)
     start, notes = snapshot_of(looks, location)
     holders = dict(_holders(looks, start, suffix))
-    places = sorted({place_of(folder) for folder in holders}, key=os.fsencode)
+    places = sorted({base_folder(folder) for folder in holders}, key=os.fsencode)
     if layout == "splits" and start in places:
-        holders = {folder: names for folder, names in holders.items() if place_of(folder) == start}
+        holders = {
+            folder: names for folder, names in holders.items() if base_folder(folder) == start
+        }
         places = [start]
     if len(places) > 1:
         beside = ", --layout splits takes only the first" if start in places else ""
@@ -79,10 +81,10 @@ def _holders(looks: FolderCache, start: str, suffix: str) -> Iterator[tuple[str,
             yield path, names
 
 
-def place_of(folder: str) -> str:
+def base_folder(folder: str) -> str:
     """The place that an archive's folder belongs to: without split folders and ``data``."""
     head, _, last = folder.rpartition("/")
-    return place_of(head) if last and (last == _DATA or split_in(last)) else folder
+    return base_folder(head) if last and (last == _DATA or split_in(last)) else folder
 
 
 def split_in(name: str) -> str:

@@ -10,7 +10,12 @@ from texgen.core.errors import SourceError
 from texgen.core.keys import image_key_of
 from texgen.core.types import ImageEntry
 from texgen.source.archive.discovery import missing_parts, root_of, split_files
-from texgen.source.archive.member_folders import Folders, Inside, look_inside, refuse_mixed
+from texgen.source.archive.member_folders import (
+    ClassRoot,
+    MemberFolders,
+    find_class_root,
+    refuse_mixed,
+)
 from texgen.source.archive.split import Archive, ArchiveSplit, collect
 from texgen.source.base import OnError, SourceSpec, SplitListing, raise_error
 from texgen.source.labels.files import read_labels
@@ -19,19 +24,21 @@ from texgen.storage.filesystem import files_at
 
 
 class ArchiveSource(abc.ABC):
-    """Splits of archives, found once and kept as tables.
+    """Splits of archives, listed once and kept as tables.
 
     Args:
-        spec: Of the source.
-        problem: Called with each thing that a build would end at; without it the first
-            one is raised.
+        spec: See `texgen.source.SourceSpec`.
+        on_error: Called with each error that would end a build; the default raises the first.
+
+    Attributes:
+        suffix: End of the archives' names.
     """
 
     suffix: ClassVar[str]
 
-    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
+    def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
         self._spec = spec
-        self._problem = problem
+        self._on_error = on_error
         self._files = files_at(spec.location, spec.endpoint)
         self._root = root_of(self._files, spec.location)
         self._splits: dict[str, ArchiveSplit] = {}
@@ -49,48 +56,60 @@ class ArchiveSource(abc.ABC):
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        return self._splits[split.name].entries(self._problem)
+        return self._splits[split.name].entries(self._on_error)
 
     def notes(self, split: SplitListing) -> Sequence[str]:
-        """See `texgen.source.Source.notes`: all is known before the first image."""
+        """Empty: an archive's notes are known with its `SplitListing`."""
         return ()
 
     def find(self, key: str, source: str) -> ImageEntry:
         """See `texgen.source.Source.find`."""
         if not self._splits:
             self.splits()
-        return _find(self._splits.values(), key, source)
+        # The key of a further texture begins with its image's key. Without the labels that gave
+        # a flat split its classes, that key lacks the class.
+        image_key = image_key_of(key)
+        keys = dict.fromkeys((image_key, image_key.partition("/")[2], image_key.rpartition("/")[2]))
+        for split in self._splits.values():
+            for entry in (entry for known in keys for entry in split.of_key(known)):
+                if entry.source == source:
+                    return entry
+        message = f"--src has no {source}; name the SRC of the build"
+        raise SourceError(message)
 
     def _listings(
-        self, found: Mapping[str, Sequence[str]], notes: Sequence[str]
+        self, paths_by_split: Mapping[str, Sequence[str]], notes: Sequence[str]
     ) -> tuple[SplitListing, ...]:
-        """Lists the splits whose archives were found; ``notes`` are on all of them."""
-        # Of a file or a pattern it is said which ones are wanted.
+        """Lists the splits of the given archives; every split gets ``notes``."""
+        # A file or a pattern names the wanted parts, so that the others are not missing.
         if self._root == self._spec.location:
-            for error in missing_parts(path for paths in found.values() for path in paths):
-                self._problem(error)
-        self._splits = {name: self._split(name, paths) for name, paths in found.items()}
+            for error in missing_parts(path for paths in paths_by_split.values() for path in paths):
+                self._on_error(error)
+        self._splits = {name: self._split(name, paths) for name, paths in paths_by_split.items()}
         return tuple(split.listing(notes) for split in self._splits.values())
 
     @abc.abstractmethod
-    def _member(self, name: bytes, position: int) -> str:
-        """Names a photograph within its archive; see `texgen.source.archive.split.MemberText`."""
+    def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
+        """Lists the images in the archives of a split."""
+
+    @abc.abstractmethod
+    def _member_text(self, name: bytes, position: int) -> str:
+        """Name of an image within its archive; see `texgen.source.archive.split.MemberText`."""
 
     def _labelled(
         self,
         name: str,
         archives: Sequence[Archive],
-        pictures: Iterable[ArchiveImage],
+        images: Iterable[ArchiveImage],
         labelling: Labelling,
     ) -> ArchiveSplit:
-        """A split of photographs that have labels of their own."""
-        folders = Folders()
-        watched = folders.watch(pictures)
-        split = collect(self._spec, name, archives, watched, labelling, self._member, self._problem)
+        """A split of images with labels in the archives."""
+        folders = MemberFolders()
+        split = self._collect(name, archives, folders.watch(images), labelling)
         try:
             refuse_mixed(folders, name, self._spec)
         except SourceError as error:
-            self._problem(error)
+            self._on_error(error)
         unused = f"--labels is not used for {name!r}, which has labels of its own"
         return split.with_notes([unused] if self._spec.labels else [])
 
@@ -98,54 +117,48 @@ class ArchiveSource(abc.ABC):
         self,
         name: str,
         archives: Sequence[Archive],
-        unseen: Iterable[ArchiveImage],
-        pictures: Iterable[ArchiveImage],
+        images: Iterable[ArchiveImage],
+        same_images: Iterable[ArchiveImage],
     ) -> ArchiveSplit:
-        """A split of photographs whose folders may be classes.
+        """A split of images whose folders may be classes.
 
         Args:
             name: Name of the split.
             archives: See `ArchiveSplit`.
-            unseen: The photographs, to be looked at first.
-            pictures: The same once more.
+            images: The images, whose folders are looked at first.
+            same_images: The same images once more.
         """
-        folders = Folders()
-        for picture in unseen:
-            folders.add(picture.path)
+        folders = MemberFolders()
+        for image in images:
+            folders.add(image.path)
         is_known = True
         try:
-            inside = look_inside(folders, name, self._spec)
+            root = find_class_root(folders, name, self._spec)
         except SourceError as error:
-            self._problem(error)
-            inside, is_known = Inside(), False
+            self._on_error(error)
+            root, is_known = ClassRoot(), False
         labels, notes = self._spec.labels, list[str]()
         labelling: Labelling = Unlabelled()
-        if folders.children(inside.above) and self._spec.layout != "flat":
+        if folders.children(root.path) and self._spec.layout != "flat":
             labelling = ByFolder()
             if labels:
                 notes.append(f"--labels is not used for {name!r}, which has folders as classes")
         elif labels:
             labelling = ByName(read_labels(labels, self._spec.endpoint))
-        inner = inside.pictures(pictures)
-        split = collect(self._spec, name, archives, inner, labelling, self._member, self._problem)
-        found = split.labels if is_known and not self._spec.taken else None
-        if found is not None and len(found.final) == 1:
-            notes.append(f"all images of {name!r} are of one class, {found.classes[0]!r}")
-        return split.with_notes([*notes, *inside.notes(name)])
+        split = self._collect(name, archives, root.images(same_images), labelling)
+        label_map = split.labels if is_known and not self._spec.taken else None
+        if label_map is not None and len(label_map.final) == 1:
+            notes.append(f"all images of {name!r} are of one class, {label_map.classes[0]!r}")
+        return split.with_notes([*notes, *root.notes(name)])
 
-    @abc.abstractmethod
-    def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        """Looks into the archives of a split."""
-
-
-def _find(splits: Iterable[ArchiveSplit], key: str, source: str) -> ImageEntry:
-    # Of a further texture it is the key of the first; and without the labels that gave a flat
-    # split its classes, the key has none of them.
-    image = image_key_of(key)
-    names = dict.fromkeys((image, image.partition("/")[2], image.rpartition("/")[2]))
-    for split in splits:
-        for entry in (entry for name in names for entry in split.of_key(name)):
-            if entry.source == source:
-                return entry
-    message = f"--src has no {source}; name the SRC of the build"
-    raise SourceError(message)
+    def _collect(
+        self,
+        name: str,
+        archives: Sequence[Archive],
+        images: Iterable[ArchiveImage],
+        labelling: Labelling,
+    ) -> ArchiveSplit:
+        """See `texgen.source.archive.split.collect`."""
+        return collect(
+            self._spec, name, archives, images, labelling, self._member_text, self._on_error
+        )

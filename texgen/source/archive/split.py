@@ -1,4 +1,4 @@
-"""A split found in archives: its photographs, classes and notes."""
+"""A split of archives: its images, classes and notes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from texgen.source.locator import Locator
 from texgen.source.member_names import stem
 
 MemberText = Callable[[bytes, int], str]
-"""Names a photograph within its archive, for people, by its name and position."""
+"""Makes the name of an image within its archive, for messages, of its name and position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Archive:
     """An archive of a split.
 
     Attributes:
-        path: Relative to SRC.
-        size: Its bytes.
+        path: Path relative to SRC.
+        size: Bytes of the archive.
     """
 
     path: str
@@ -34,100 +34,105 @@ class Archive:
 
     @property
     def text(self) -> str:
-        """Its path for people and Parquet."""
+        """The path as UTF-8, for messages and Parquet."""
         return displayable(os.fsencode(self.path))
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSplit:
-    """A split as found.
+    """A split of archives.
 
     Attributes:
         name: ``train``, ``val``, …
-        archives: `CatalogueEntry.file` numbers them.
-        catalogue: Its photographs.
-        member: Names a photograph within its archive.
-        labels: Their classes; None for a flat split.
-        notes: What was seen and ignored, a sentence each.
-        clash: What to do about two photographs of one key.
+        archives: The archives, which `CatalogueEntry.file` numbers.
+        catalogue: Its images.
+        member_text: Makes the name of an image within its archive.
+        labels: The labels of its images; None for a flat split.
+        notes: What was ignored, a sentence each.
+        clash_hint: What to do about two images of one key.
     """
 
     name: str
     archives: Sequence[Archive]
     catalogue: Catalogue
-    member: MemberText
+    member_text: MemberText
     labels: LabelMap | None
     notes: Sequence[str] = field(default=())
-    clash: str = "rename one"
+    clash_hint: str = "rename one"
 
     def listing(self, notes: Iterable[str] = ()) -> SplitListing:
-        """What the plan is told first, ``notes`` on all splits included."""
+        """The listing for the plan; ``notes`` of the whole source come first."""
         classes = self.labels.classes if self.labels else ()
         return SplitListing(self.name, classes, (*notes, *self.notes))
 
     def with_notes(self, notes: Iterable[str]) -> ArchiveSplit:
-        """The same, with more notes."""
+        """A copy with more notes."""
         return replace(self, notes=[*self.notes, *notes])
 
-    def entries(self, problem: OnError) -> Iterator[ImageEntry]:
+    def entries(self, on_error: OnError) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        return self.catalogue.entries(self._entry, problem, self.clash)
+        return self.catalogue.entries(self._entry, on_error, self.clash_hint)
 
     def of_key(self, key: str) -> Iterator[ImageEntry]:
-        """The photographs of one key; more than one where that is a problem."""
-        made = map(self._entry, self.catalogue.of_key(key))
-        return (entry for entry in made if entry is not None)
+        """The images of one key; several where keys clash."""
+        entries = map(self._entry, self.catalogue.of_key(key))
+        return (entry for entry in entries if entry is not None)
 
-    def _entry(self, found: CatalogueEntry) -> ImageEntry | None:
-        archive, label, name = self.archives[found.file], None, None
+    def _entry(self, row: CatalogueEntry) -> ImageEntry | None:
+        archive, label, class_name = self.archives[row.file], None, None
         if self.labels is not None:
-            label = self.labels.final.get(-1 if found.label is None else found.label)
+            label = self.labels.final.get(-1 if row.label is None else row.label)
             if label is None:
                 return None
-            name = self.labels.classes[label]
-        source = f"{archive.text}!{self.member(found.name, found.position)}"
-        place = Locator(found.position, archive.size, found.check, archive.path)
-        return ImageEntry(found.key, source, place.encode(), found.size, label, name)
+            class_name = self.labels.classes[label]
+        source = f"{archive.text}!{self.member_text(row.name, row.position)}"
+        locator = Locator(row.position, archive.size, row.check, archive.path)
+        return ImageEntry(row.key, source, locator.encode(), row.size, label, class_name)
 
 
 def collect(
     spec: SourceSpec,
     name: str,
     archives: Sequence[Archive],
-    pictures: Iterable[ArchiveImage],
+    images: Iterable[ArchiveImage],
     labelling: Labelling,
-    member: MemberText,
-    problem: OnError,
+    member_text: MemberText,
+    on_error: OnError,
 ) -> ArchiveSplit:
-    """A split of the given photographs.
+    """Makes a split of images.
 
     Args:
-        spec: Says what keys are made of, and which classes are taken.
+        spec: Tells what keys are made of, and which classes are taken.
         name: Name of the split.
         archives: See `ArchiveSplit`.
-        pictures: The photographs in any order.
-        labelling: Gives them keys and labels.
-        member: See `ArchiveSplit`.
-        problem: See `OnError`.
+        images: The images in any order.
+        labelling: Gives the images their keys and labels.
+        member_text: See `ArchiveSplit`.
+        on_error: Called for each image without a valid label.
     """
     catalogue = Catalogue()
     stems = [stem(os.fsencode(archive.path)) for archive in archives]
-    for picture in pictures:
+    for image in images:
         try:
-            placed = labelling.place(picture)
+            path_and_label = labelling.place(image)
         except SourceError as error:
-            where = f"{archives[picture.file].text}!{member(picture.name, picture.position)}"
-            problem(SourceError(f"{where} {error}"))
+            source = f"{archives[image.file].text}!{member_text(image.name, image.position)}"
+            on_error(SourceError(f"{source} {error}"))
             continue
-        if placed is not None:
-            position, size, check = picture[4:7]
-            path, label = placed
+        if path_and_label is not None:
+            path, label = path_and_label
             if spec.keys == "file":
-                path = stems[picture.file] + b"/" + (picture.place or picture.path)
-            found = CatalogueEntry(
-                escape(path), picture.file, picture.name, position, size, check, label
+                path = stems[image.file] + b"/" + (image.place or image.path)
+            row = CatalogueEntry(
+                escape(path),
+                image.file,
+                image.name,
+                image.position,
+                image.size,
+                image.check,
+                label,
             )
-            catalogue.add(found)
+            catalogue.add(row)
     labels = labelling.label_map(spec.taken)
     notes = [*labelling.notes(name), *classes_notes(spec.taken, labels, name)]
-    return ArchiveSplit(name, archives, catalogue, member, labels, notes)
+    return ArchiveSplit(name, archives, catalogue, member_text, labels, notes)

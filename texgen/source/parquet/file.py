@@ -1,4 +1,4 @@
-"""One Parquet file of photographs: its columns, and what tells that it is another."""
+"""One Parquet file of images: its columns, its rows and its checksum."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from texgen.core.errors import SourceError
 from texgen.core.text import format_bytes
 from texgen.source.parquet.columns import (
     Features,
-    image_column,
+    find_image_column,
+    find_label_column,
+    find_other_labels,
     is_text,
-    label_column,
     labels_of,
-    other_labels,
 )
 from texgen.storage.ranges import RangeFile, RangeStream
 
@@ -30,43 +30,43 @@ MAGIC = b"PAR1"
 _TAIL = 8
 _MAX_FOOTER = 1 << 28
 _MAX_GROUP = 1 << 30
-"""Bytes of photographs in a row group, since reading one photograph reads its group."""
+"""Bytes of images in a row group, at most: reading one image reads its whole group."""
 
-_ROWS = 1 << 13
+_ROWS_AT_ONCE = 1 << 13
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFile:
-    """A Parquet file of photographs.
+class ParquetImageFile:
+    """A Parquet file of images.
 
     Attributes:
         reader: A `pyarrow.parquet.ParquetFile`.
-        check: CRC-32 of the footer, which holds sizes and places of everything.
-        where: Its name, for people.
-        image: Name of the column of photographs.
-        in_structs: Whether it holds structs with the photographs' bytes, not the bytes alone.
-        has_paths: Whether it holds paths.
-        label: Name of the column of labels, None without one.
-        names: Names of the labels; None where the file does not name them.
-        others: Names of further columns of labels.
-        starts: First row of each row group, and the number of rows.
+        check: CRC-32 of the footer, which holds sizes and offsets of all data.
+        display_name: Name of the file in messages.
+        image_column: Name of the column of images.
+        in_structs: Whether this column holds structs with an image's bytes, not the bytes alone.
+        has_paths: Whether these structs hold paths.
+        label_column: Name of the column of labels, None without one.
+        class_names: Class name of each label; None where the file does not name them.
+        other_labels: Names of further columns of labels.
+        starts: First row of each row group, then the number of rows.
     """
 
     reader: Any
     check: int
-    where: str
-    image: str
+    display_name: str
+    image_column: str
     in_structs: bool
     has_paths: bool
-    label: str | None
-    names: tuple[str, ...] | None
-    others: tuple[str, ...]
+    label_column: str | None
+    class_names: tuple[str, ...] | None
+    other_labels: tuple[str, ...]
     starts: tuple[int, ...]
 
     @property
-    def data(self) -> str:
-        """Path of the photographs' bytes in Parquet's schema."""
-        return f"{self.image}.bytes" if self.in_structs else self.image
+    def data_path(self) -> str:
+        """Path of the images' bytes in Parquet's schema."""
+        return f"{self.image_column}.bytes" if self.in_structs else self.image_column
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -75,86 +75,91 @@ class ImageFile:
     @property
     def labels_are_text(self) -> bool:
         """Whether its labels are class names, not numbers."""
-        return self.label is not None and is_text(self.reader.schema_arrow.field(self.label).type)
+        column = self.label_column
+        return column is not None and is_text(self.reader.schema_arrow.field(column).type)
 
     def rows(self) -> Iterator[tuple[str | None, int | str | None]]:
-        """Path and label of every row; the photographs are not read.
+        """Path and label of every row; the images are not read.
 
         Raises:
-            SourceError: If a label cannot be one.
+            SourceError: If a label is not a whole number, or is too large.
         """
-        columns = [f"{self.image}.path"] if self.has_paths else []
-        columns += [self.label] if self.label else []
+        columns = [f"{self.image_column}.path"] if self.has_paths else []
+        columns += [self.label_column] if self.label_column else []
         if not columns:
             yield from itertools.repeat((None, None), self.starts[-1])
             return
-        for batch in self.reader.iter_batches(_ROWS, columns=columns, use_threads=False):
-            nothing = [None] * batch.num_rows
-            images = batch.column(self.image).to_pylist() if self.has_paths else nothing
-            labels = labels_of(batch.column(self.label), self.where) if self.label else nothing
-            for image, label in zip(images, labels, strict=True):
-                yield image and image["path"], label
+        for batch in self.reader.iter_batches(_ROWS_AT_ONCE, columns=columns, use_threads=False):
+            paths: list[str | None] = [None] * batch.num_rows
+            labels: list[int | str | None] = [None] * batch.num_rows
+            if self.has_paths:
+                paths = pc.struct_field(batch.column(self.image_column), "path").to_pylist()
+            if self.label_column:
+                labels = labels_of(batch.column(self.label_column), self.display_name)
+            yield from zip(paths, labels, strict=True)
 
     def group_of(self, row: int) -> int:
         """The row group that holds a row."""
         return bisect.bisect_right(self.starts, row) - 1
 
     def images(self, group: int) -> Any:  # noqa: ANN401 - pyarrow ships no types
-        """The photographs of a row group, the bytes of each."""
-        column = self.reader.read_row_group(group, [self.data], use_threads=False).column(0)
+        """Arrow array of the images of a row group, the bytes of each."""
+        column = self.reader.read_row_group(group, [self.data_path], use_threads=False).column(0)
         return pc.struct_field(column, "bytes") if self.in_structs else column
 
     def without_bytes(self) -> int:
-        """Rows that are known to hold no photograph."""
-        chunks = (c for _, c in _chunks(self.reader.metadata) if c.path_in_schema == self.data)
+        """Number of rows that hold no image, as far as the file's statistics tell."""
+        chunks = (c for _, c in _chunks(self.reader.metadata) if c.path_in_schema == self.data_path)
         return sum((c.statistics and c.statistics.null_count) or 0 for c in chunks)
 
 
-def open_image_file(
-    file: RangeFile, where: str, image_field: str | None = None, label_field: str | None = None
-) -> ImageFile:
+def open_parquet(
+    file: RangeFile,
+    display_name: str,
+    image_field: str | None = None,
+    label_field: str | None = None,
+) -> ParquetImageFile:
     """Opens a Parquet file and finds its columns.
 
     Args:
         file: The file.
-        where: Its name, for people.
+        display_name: Name of the file in messages.
         image_field: See `texgen.source.SourceSpec`.
-        label_field: Likewise.
+        label_field: See `texgen.source.SourceSpec`.
 
     Raises:
-        SourceError: If it is cut off, damaged, or holds no photographs.
-        OSError: If it cannot be read.
+        SourceError: If the file is cut off, damaged, or holds no images.
+        OSError: If the file cannot be read.
     """
-    check = _footer_check(file, where)
+    check = _footer_check(file, display_name)
     try:
         reader = pq.ParquetFile(pa.PythonFile(RangeStream(file), mode="r"))
         schema, metadata = reader.schema_arrow, reader.metadata
     except (pa.ArrowException, OSError, ValueError) as error:
         if getattr(error, "errno", None):
             raise
-        raise _damaged(where, file.size() - _TAIL, "no footer ends there") from error
+        raise _damaged(display_name, file.size() - _TAIL, "no footer ends there") from error
     if metadata.num_rows > file.size():
-        raise _damaged(where, file.size() - _TAIL, f"a footer of {metadata.num_rows} rows")
+        raise _damaged(display_name, file.size() - _TAIL, f"a footer of {metadata.num_rows} rows")
     features = _features(schema.metadata or {})
-    image = image_column(schema, features, where, image_field)
-    label = label_column(schema, features, where, label_field)
-    others = other_labels(schema, features, label) if label_field is None else []
+    image = find_image_column(schema, features, display_name, image_field)
+    label = find_label_column(schema, features, display_name, label_field)
+    others = find_other_labels(schema, features, label) if label_field is None else []
     kind = schema.field(image).type
     in_structs = pa.types.is_struct(kind)
     has_paths = in_structs and kind.get_field_index("path") >= 0
     starts = [0]
     for group in range(metadata.num_row_groups):
         starts.append(starts[-1] + metadata.row_group(group).num_rows)
-    names = _names(features.get(label or ""))
-    opened = ImageFile(
+    opened = ParquetImageFile(
         reader,
         check,
-        where,
+        display_name,
         image,
         in_structs,
         has_paths,
         label,
-        names,
+        _class_names(features.get(label or "")),
         tuple(others),
         tuple(starts),
     )
@@ -162,36 +167,38 @@ def open_image_file(
     return opened
 
 
-def _footer_check(file: RangeFile, where: str) -> int:
+def _footer_check(file: RangeFile, display_name: str) -> int:
     """CRC-32 of the footer."""
     size = file.size()
     tail = file.read_at(max(0, size - _TAIL), _TAIL)
     if file.read_at(0, len(MAGIC)) != MAGIC:
-        raise _damaged(where, 0, "no Parquet file begins so")
+        raise _damaged(display_name, 0, "a Parquet file begins with PAR1")
     if len(tail) < _TAIL or not tail.endswith(MAGIC):
-        message = f"{where} is cut off at byte {size} (its footer is not there); fetch it again"
+        message = (
+            f"{display_name} is cut off at byte {size} (its footer is missing); fetch it again"
+        )
         raise SourceError(message)
     length = int.from_bytes(tail[:4], "little")
     if not 0 < length <= min(_MAX_FOOTER, size - _TAIL - len(MAGIC)):
-        raise _damaged(where, size - _TAIL, f"a footer of {length} bytes")
+        raise _damaged(display_name, size - _TAIL, f"a footer of {length} bytes")
     return zlib.crc32(file.read_at(size - _TAIL - length, length))
 
 
-def _damaged(where: str, at: int, why: str) -> SourceError:
-    return SourceError(f"{where} is damaged at byte {at} ({why}); fetch the file again")
+def _damaged(display_name: str, at: int, reason: str) -> SourceError:
+    return SourceError(f"{display_name} is damaged at byte {at} ({reason}); fetch the file again")
 
 
 def _features(metadata: Mapping[bytes, bytes]) -> Features:
-    """What Hugging Face's library says of each column; nothing where others wrote the file."""
+    """See `Features`; empty where the file has none."""
     try:
-        found = json.loads(metadata[b"huggingface"])["info"]["features"]
-        return {name: about for name, about in found.items() if isinstance(about, dict)}
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return {name: about for name, about in features.items() if isinstance(about, dict)}
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return {}
 
 
-def _names(feature: Mapping[str, Any] | None) -> tuple[str, ...] | None:
-    """Class names of a label, if there are any and no two are the same."""
+def _class_names(feature: Mapping[str, Any] | None) -> tuple[str, ...] | None:
+    """Class names of a column of labels; None if there are none or two are the same."""
     names = (feature or {}).get("names")
     if isinstance(names, dict):
         names = [names.get(str(number)) for number in range(len(names))]
@@ -207,12 +214,12 @@ def _chunks(metadata: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - pyarr
             yield group, columns.column(column)
 
 
-def _check_groups(file: ImageFile) -> None:
+def _check_groups(file: ParquetImageFile) -> None:
     for group, chunk in _chunks(file.reader.metadata):
         size = chunk.total_uncompressed_size
-        if chunk.path_in_schema == file.data and size > _MAX_GROUP:
+        if chunk.path_in_schema == file.data_path and size > _MAX_GROUP:
             message = (
-                f"{file.where}: row group {group} holds {format_bytes(size)} of photographs, all "
-                "of which would be read for each; write the file anew with row_group_size=100"
+                f"{file.display_name}: row group {group} holds {format_bytes(size)} of images, and "
+                "reading one image reads them all; write the file again with row_group_size=100"
             )
             raise SourceError(message)

@@ -1,4 +1,4 @@
-"""Row groups of Parquet files, the last few of which a process keeps."""
+"""Row groups of Parquet files; a process keeps the last ones that it read."""
 
 from __future__ import annotations
 
@@ -7,98 +7,96 @@ from collections import OrderedDict
 from typing import Any, TypeAlias
 
 from texgen.core.errors import ImageError, SourceChangedError, SourceError
-from texgen.source.archive.read_errors import changed, check_size
+from texgen.source.archive.read_errors import changed_archive_error, check_archive_size
 from texgen.source.base import NO_LABELS
 from texgen.source.locator import Locator
-from texgen.source.parquet.file import ImageFile, open_image_file
+from texgen.source.parquet.file import ParquetImageFile, open_parquet
 from texgen.storage.filesystem import FileSystem
 from texgen.storage.ranges import RangeFile
 
 _MAX_FILES = 16
 _MAX_BYTES = 64 << 20
 
-
-_Key: TypeAlias = tuple[FileSystem, str, int, str | None]
-"""A file's storage, path and checksum, and its column of photographs where one is named."""
+_FileKey: TypeAlias = tuple[FileSystem, str, int, str | None]
+"""A file's storage, path and checksum, and ``--image-field``."""
 
 
 class RowGroups:
-    """Reads photographs by their rows.
+    """Reads images by their rows.
 
-    A photograph costs the reading of its row group, unless that is among the last ones
-    that were read.
+    Reading an image reads its row group, unless that is among the last ones that were read.
 
     Args:
-        max_bytes: Of photographs to keep; the last row group is kept in any case.
+        max_bytes: Bytes of images to keep; the last row group is kept in any case.
     """
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._files: OrderedDict[_Key, tuple[RangeFile, ImageFile]] = OrderedDict()
-        self._groups: OrderedDict[tuple[_Key, int], Any] = OrderedDict()
-        # Arrow's readers have one position for all.
+        self._files: OrderedDict[_FileKey, tuple[RangeFile, ParquetImageFile]] = OrderedDict()
+        self._groups: OrderedDict[tuple[_FileKey, int], Any] = OrderedDict()
+        # All threads share the position of one of Arrow's readers.
         self._lock = threading.Lock()
 
     def read(
         self,
         files: FileSystem,
         root: str,
-        place: Locator,
+        locator: Locator,
         source: str,
         image_field: str | None = None,
     ) -> bytes | None:
-        """A photograph's bytes; None where the row holds none.
+        """An image's bytes; None where the row holds none.
 
         Args:
             files: Holds the file.
-            root: Folder of the paths.
-            place: Where the photograph is.
-            source: Its name, for people.
-            image_field: Column of the photographs; None is the usual one.
+            root: Folder that the locator's path is relative to.
+            locator: File and row of the image.
+            source: Name of the image in messages.
+            image_field: Column of the images; None is the usual one.
 
         Raises:
-            ImageError: If its row group is damaged.
-            SourceChangedError: If the file is not what it was.
+            ImageError: If the image's row group is damaged.
+            SourceChangedError: If the file has changed since it was listed.
             OSError: If the file cannot be read.
         """
         with self._lock:
-            key = (files, f"{root}/{place.path}", place.check, image_field)
-            file = self._file(key, place)
-            group = file.group_of(place.position)
+            key = (files, f"{root}/{locator.path}", locator.check, image_field)
+            file = self._file(key, locator)
+            group = file.group_of(locator.position)
             images = self._images((key, group), file, source)
-            data: bytes | None = images[place.position - file.starts[group]].as_py()
+            data: bytes | None = images[locator.position - file.starts[group]].as_py()
         return data
 
-    def _file(self, key: _Key, place: Locator) -> ImageFile:
-        known = self._files.pop(key, None)
-        if known is None:
-            opened = key[0].open(key[1])
-            check_size(opened.size(), place)
+    def _file(self, key: _FileKey, locator: Locator) -> ParquetImageFile:
+        opened = self._files.pop(key, None)
+        if opened is None:
+            files, path, check, image_field = key
+            file = files.open(path)
+            check_archive_size(file.size(), locator)
             try:
-                # Labels are those of the plan.
-                file = open_image_file(opened, place.archive, key[3], NO_LABELS)
-                known = opened, file
+                # Labels are not read here: the plan holds them.
+                parquet = open_parquet(file, locator.archive, image_field, NO_LABELS)
             except SourceError as error:
                 raise SourceChangedError(str(error)) from error
-            if known[1].check != place.check:
-                raise changed(place)
-        check_size(known[0].size(), place)
-        self._files[key] = known
+            if parquet.check != check:
+                raise changed_archive_error(locator)
+            opened = file, parquet
+        file, parquet = opened
+        check_archive_size(file.size(), locator)
+        self._files[key] = opened
         if len(self._files) > _MAX_FILES:
             self._files.popitem(last=False)
-        return known[1]
+        return parquet
 
-    def _images(self, key: tuple[_Key, int], file: ImageFile, source: str) -> Any:  # noqa: ANN401
+    def _images(self, key: tuple[_FileKey, int], file: ParquetImageFile, source: str) -> Any:  # noqa: ANN401
         images = self._groups.pop(key, None)
         if images is None:
             try:
                 images = file.images(key[1])
-            except OSError as error:
-                if error.errno:
+            except (OSError, ValueError) as error:
+                if getattr(error, "errno", None):
                     raise
-                # Arrow's own, for pages that are damaged.
-                raise ImageError("image_corrupt", f"{source}: {error}") from error
-            except ValueError as error:
+                # Arrow's errors, which have no errno: pages are damaged.
                 raise ImageError("image_corrupt", f"{source}: {error}") from error
         self._groups[key] = images
         while len(self._groups) > 1 and self._bytes() > self._max_bytes:
@@ -110,4 +108,4 @@ class RowGroups:
 
 
 GROUPS = RowGroups()
-"""Of this process: a source is opened anew for each shard."""
+"""The row groups that this process keeps, although each shard opens its source again."""

@@ -1,4 +1,4 @@
-"""The cache of archives' indexes in the user's cache folder; losing it costs time only."""
+"""Cache of the indexes of archives in the user's cache folder; losing it costs time only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from texgen.storage.ranges import RangeFile
 _log = logging.getLogger(__name__)
 
 _VERSION = 2
-"""Changes with what is indexed and how."""
+"""Increased whenever the content or the rules of an index change."""
 
 _ARCHIVE = b"texgen.archive"
 _CHECKSUM = hashlib.sha256().digest_size
@@ -26,10 +26,10 @@ _BLOCK = 1 << 20
 
 
 def cache_folder() -> Path | None:
-    """Where indexes are kept; None where there is no such place."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
+    """The folder of the cached indexes; None without a home folder."""
+    cache_home = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        base = Path(named) if Path(named).is_absolute() else Path.home() / ".cache"
+        base = Path(cache_home) if Path(cache_home).is_absolute() else Path.home() / ".cache"
     except RuntimeError:
         return None
     return base / "texgen" / "archives"
@@ -39,26 +39,26 @@ class IndexCache:
     """The cached index of one archive.
 
     Args:
-        file: The archive; it is known by its name, size and time of change.
-        kind: How it is indexed.
+        file: The archive, which is identified by its name, size and stamp.
+        kind: How the archive is indexed: ``nested``, or ``flat`` and the label field.
     """
 
     def __init__(self, file: RangeFile, kind: str) -> None:
         folder = cache_folder()
-        place = os.fsencode(file.name)
-        name = hashlib.sha256(place + b"\0" + kind.encode()).hexdigest()[:32]
+        archive_name = os.fsencode(file.name)
+        name = hashlib.sha256(archive_name + b"\0" + kind.encode()).hexdigest()[:32]
         self._path = folder and folder / f"{name}.arrow"
-        about = (str(_VERSION), kind, str(file.size()), file.stamp())
-        self._archive = "\0".join(about).encode() + b"\0" + place
+        identity = (str(_VERSION), kind, str(file.size()), file.stamp())
+        self._archive = "\0".join(identity).encode() + b"\0" + archive_name
 
     def load(self, schema: Any) -> ArrowTable | None:  # noqa: ANN401 - pyarrow ships no types
-        """The index, if there is one of the archive as it is now."""
+        """The index, if the cache holds one of the archive's current content."""
         if self._path is None:
             return None
         try:
             mapped = pa.memory_map(str(self._path))
             data = mapped.read_buffer()
-            if not _is_whole(data):
+            if not _is_intact(data):
                 return None
             stream = data.slice(0, data.size - _CHECKSUM)
             table = pa.ipc.open_stream(stream).read_all()
@@ -69,13 +69,13 @@ class IndexCache:
         return table if fits else None
 
     def save(self, table: ArrowTable) -> None:
-        """Keeps an index, in place of the one that was there."""
+        """Stores an index and replaces an earlier one of the archive."""
         if self._path is None:
             return
         metadata = {**(table.schema.metadata or {}), _ARCHIVE: self._archive}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # Parts of a build and builds side by side each write a file of their own.
+            # Builds that run in parallel, and parts of one build, each write their own file first.
             part = tempfile.NamedTemporaryFile(dir=self._path.parent, delete=False)  # noqa: SIM115
             try:
                 with part:
@@ -86,7 +86,7 @@ class IndexCache:
                     Path(part.name).unlink()
                 raise
         except OSError as error:
-            _log.info("the index of an archive is not kept: %s", error)
+            _log.info("the index of an archive is not cached: %s", error)
 
 
 def _write(table: ArrowTable, file: IO[bytes]) -> None:
@@ -97,7 +97,7 @@ def _write(table: ArrowTable, file: IO[bytes]) -> None:
 
 
 class _Hashed:
-    """What Arrow writes to: a file, and the SHA-256 of what went there."""
+    """A file for Arrow to write to, which hashes the written bytes by SHA-256."""
 
     closed = False
 
@@ -113,11 +113,11 @@ class _Hashed:
         self._file.flush()
 
     def close(self) -> None:
-        """Whoever opened the file closes it."""
+        """Does nothing: the caller, who opened the file, closes it."""
 
 
-def _is_whole(data: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    """Whether the checksum fits: Arrow's streams have none of their own."""
+def _is_intact(data: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+    """Whether the checksum fits the data; Arrow's streams have no checksum."""
     view = memoryview(data)
     end = len(view) - _CHECKSUM
     if end < 0:

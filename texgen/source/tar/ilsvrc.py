@@ -9,12 +9,8 @@ from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.source.archive.discovery import open_archives
-from texgen.source.archive.split import ArchiveSplit, collect
-from texgen.source.base import (
-    SplitListing,
-    check_selected,
-    is_image_name,
-)
+from texgen.source.archive.split import ArchiveSplit
+from texgen.source.base import SplitListing, check_selected, is_image_name
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
 from texgen.source.member_names import member_path, stem
@@ -26,18 +22,17 @@ TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 _SPLITS = {"train": TRAIN, "val": VAL}
 KITS = ("ILSVRC2012_devkit_t12.tar.gz", "ILSVRC2012_devkit_t12.tar", "ILSVRC2012_devkit_t12")
 CLASS_TAR = re.compile(rb"n[0-9]{8}\.tar")
-_ROWS = 1 << 13
+_ROWS_AT_ONCE = 1 << 13
 
 
 class IlsvrcSource(TarSource):
     """``ILSVRC2012_img_train.tar``, a tar of a tar for each class, and the flat ``…_val.tar``.
 
-    Labels of the latter are those of ``--labels``, or of the development kit beside it.
+    The labels of ``…_val.tar`` come from ``--labels``, or from the development kit beside it.
 
     Args:
-        spec: Of the source; its location is the folder of the tars, or one of them.
-        problem: Called with each thing that a build would end at; without it the first
-            one is raised.
+        spec: See `texgen.source.SourceSpec`. Its location is the folder of the tars, or one tar.
+        on_error: See `texgen.source.archive.source.ArchiveSource`.
     """
 
     def splits(self) -> tuple[SplitListing, ...]:
@@ -48,30 +43,30 @@ class IlsvrcSource(TarSource):
         return self._listings({n: [tar] for n, tar in present.items() if n in wanted}, notes)
 
     def _present(self) -> tuple[dict[str, str], list[str]]:
-        """Split to tar, and notes on what else is there."""
-        place = self._spec.location
-        own = place.rpartition("/")[2]
-        if own in _SPLITS.values():
-            return {name: tar for name, tar in _SPLITS.items() if tar == own}, []
+        """Name of each split that SRC holds to its tar, and notes on ignored files."""
+        location = self._spec.location
+        file_name = location.rpartition("/")[2]
+        if file_name in _SPLITS.values():
+            return {name: tar for name, tar in _SPLITS.items() if tar == file_name}, []
         try:
             files, _ = list_folder(self._files, self._root)
         except OSError as error:
             message = f"cannot list {self._root}: {error.strerror}"
             raise SourceError(message) from error
-        found = {name: tar for name, tar in _SPLITS.items() if tar in files}
-        if not found or place != self._root:
-            message = f"--src {place}: expected {TRAIN} or {VAL}, or the folder that holds them"
+        present = {name: tar for name, tar in _SPLITS.items() if tar in files}
+        if not present or location != self._root:
+            message = f"--src {location}: expected {TRAIN} or {VAL}, or the folder that holds them"
             raise SourceError(message)
-        kits = {*found.values(), *KITS}
-        others = [name for name in files if name.endswith(".tar") and name not in kits]
-        return found, [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
+        known = {*present.values(), *KITS}
+        others = [name for name in files if name.endswith(".tar") and name not in known]
+        return present, [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
         (path,) = paths
-        archives = list(open_archives(self._files, self._root, [path], self._problem))
+        archives = list(open_archives(self._files, self._root, [path], self._on_error))
         nested = name == "train"
-        full = f"{self._root}/{path}"
-        index = tar_index(self._files, full, path, self._problem, nested=nested)
+        full_path = f"{self._root}/{path}"
+        index = tar_index(self._files, full_path, path, self._on_error, nested=nested)
         if nested:
             tars = (n for n in _names(index) if INSIDE not in n and n.endswith(b".tar"))
             labelling: Labelling = ByFolder(map(_class_of, tars))
@@ -81,14 +76,11 @@ class IlsvrcSource(TarSource):
         notes = list(_notes(index, name, nested=nested))
         if nested and self._spec.labels:
             notes.append(f"--labels is not used for {name!r}, which has classes of its own")
-        pictures = _pictures(index, nested=nested)
-        split = collect(
-            self._spec, name, archives, pictures, labelling, self._member, self._problem
-        )
+        split = self._collect(name, archives, _images(index, nested=nested), labelling)
         return split.with_notes(notes)
 
     def _kit(self) -> str | None:
-        """The development kit in SRC."""
+        """Path of the development kit in SRC."""
         files, folders = list_folder(self._files, self._root)
         return next((f"{self._root}/{kit}" for kit in KITS if kit in (*files, *folders)), None)
 
@@ -97,7 +89,7 @@ def _class_of(tar: bytes) -> bytes:
     return stem(tar.rpartition(b"/")[2])
 
 
-def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[ArchiveImage]:
+def _images(index: ArrowTable, *, nested: bool) -> Iterator[ArchiveImage]:
     for row in index_rows(index):
         outer, inside, inner = row.name.rpartition(INSIDE)
         path = member_path(inner)
@@ -108,7 +100,7 @@ def _pictures(index: ArrowTable, *, nested: bool) -> Iterator[ArchiveImage]:
 
 
 def _names(index: ArrowTable) -> Iterator[bytes]:
-    for batch in index.select(["name"]).to_batches(max_chunksize=_ROWS):
+    for batch in index.select(["name"]).to_batches(max_chunksize=_ROWS_AT_ONCE):
         yield from batch.column("name").to_pylist()
 
 
@@ -117,5 +109,5 @@ def _notes(index: ArrowTable, split: str, *, nested: bool) -> Iterator[str]:
         lone = sum(INSIDE not in name and not name.endswith(b".tar") for name in _names(index))
         if lone:
             yield f"{pluralize(lone, 'file')} beside the class tars of {split!r} ignored"
-    if others := ignored([index]):
-        yield f"{others} in the tar of {split!r} ignored"
+    if members := ignored([index]):
+        yield f"{members} in the tar of {split!r} ignored"

@@ -1,7 +1,7 @@
-"""What lies where in a tar, found out once and kept for the next run.
+"""Indexes of tars: which member lies where, found once and cached for the next run.
 
-Reading the headers of a large archive touches all of it: 1.3 million reads in
-ILSVRC-2012's 138 GB. An index is a small Arrow table, and a cache on this machine keeps it.
+Reading the headers of a large archive touches all of it: 1.3 million reads in ILSVRC-2012's
+138 GB. An index is a small Arrow table, which `IndexCache` keeps on this machine.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.source.archive.split import Archive
 from texgen.source.base import OnError, displayable
 from texgen.source.tar.cache import IndexCache
-from texgen.source.tar.sample_names import UNREADABLE, LabelFiles, label_key, side_by_side
+from texgen.source.tar.sample_names import UNREADABLE, LabelFiles, group_samples, label_key
 from texgen.source.tar.scan import TarEntry, TarScan
 from texgen.storage.filesystem import FileSystem
 from texgen.storage.ranges import RangeFile
@@ -30,9 +30,9 @@ from texgen.storage.ranges import RangeFile
 _log = logging.getLogger(__name__)
 
 INSIDE = b"\0"
-"""Between the name of a tar inside a tar and that of its member."""
+"""Separates the name of a tar inside a tar from that of its member."""
 
-SCHEMA = pa.schema(
+INDEX_SCHEMA = pa.schema(
     [
         pa.field("name", pa.large_binary()),
         pa.field("offset", pa.int64()),
@@ -41,65 +41,27 @@ SCHEMA = pa.schema(
         pa.field("label", pa.binary()),
     ]
 )
-"""Files of a tar, those of a sample side by side; ``label`` is what a file of labels says."""
+"""Files of a tar, those of a sample side by side; ``label`` is the content of a label file."""
 
 _IGNORED = b"texgen.ignored"
 _JSON_LABEL = b"texgen.json-label"
-_ROWS = 1 << 16
+_ROWS_PER_BATCH = 1 << 16
 _ROWS_AT_ONCE = 1 << 13
-_AT_ONCE = 8
-"""Tars whose headers are read side by side, if their storage does not ask for more."""
+"""Rows that are Python objects at the same time."""
 
-_NOTHING = ("folder", "label")
-"""Kinds of members that hold nothing which could be missed."""
+_MIN_PARALLEL = 8
+"""Tars whose headers are read in parallel; more where the storage asks for more."""
+
+_UNCOUNTED = ("folder", "label")
+"""Kinds of members that hold no data, so that ignoring them loses nothing."""
 
 _JSON_BYTES = 1 << 16
-_TRIED = 4
-"""Samples whose JSON is looked at for a label that nobody asked for."""
-
-
-def tar_index(
-    files: FileSystem,
-    path: str,
-    where: str,
-    problem: OnError,
-    *,
-    nested: bool = False,
-    label_field: str | None = None,
-) -> ArrowTable:
-    r"""The index of a tar; of what could be read of it, where the rest is a problem.
-
-    Args:
-        files: Holds the tar.
-        path: Of the tar.
-        where: Its name, for people.
-        problem: Called where the tar cannot be opened, is cut off or damaged.
-        nested: Whether it is a tar of tars: their members are listed as ``TAR\0MEMBER``,
-            behind a row for the tar itself.
-        label_field: See `LabelFiles`.
-    """
-    try:
-        file = files.open(path)
-        labels = LabelFiles(label_field)
-        cache = IndexCache(file, "nested" if nested else f"flat {labels.field}")
-        if (found := cache.load(SCHEMA)) is not None:
-            return found
-        return _make(file, where, problem, cache, labels, _at_once(files) if nested else None)
-    except OSError as error:
-        problem(SourceError(f"cannot read {where}: {error.strerror or error}"))
-        return SCHEMA.empty_table()
-
-
-def ignored(indexes: Iterable[ArrowTable]) -> str:
-    """What the tars hold beside files, none of which is in the tables: "2 symbolic links"."""
-    kinds: Counter[str] = Counter()
-    for index in indexes:
-        kinds.update(json.loads((index.schema.metadata or {}).get(_IGNORED, b"{}")))
-    return ", ".join(pluralize(number, kind) for kind, number in sorted(kinds.items()))
+_JSON_SAMPLES = 4
+"""Samples whose JSON is searched for a label, although ``--label-field`` does not name one."""
 
 
 class IndexRow(NamedTuple):
-    """A row of a tar's index; see `SCHEMA`."""
+    """A row of a tar's index; see `INDEX_SCHEMA`."""
 
     name: bytes
     offset: int
@@ -108,147 +70,172 @@ class IndexRow(NamedTuple):
     label: bytes | None
 
 
-def index_rows(index: ArrowTable) -> Iterator[IndexRow]:
-    """The rows of a tar's index, in bounded memory."""
-    for batch in index.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
-        yield from map(IndexRow._make, zip(*columns, strict=True))
+def tar_index(
+    files: FileSystem,
+    path: str,
+    display_name: str,
+    on_error: OnError,
+    *,
+    nested: bool = False,
+    label_field: str | None = None,
+) -> ArrowTable:
+    r"""Index of a tar; of a damaged tar, the index of its readable beginning.
 
-
-def json_label(index: ArrowTable) -> str | None:
-    """The key in the JSON of the first samples that seems to be their label."""
-    found: bytes | None = (index.schema.metadata or {}).get(_JSON_LABEL)
-    return found.decode() if found else None
+    Args:
+        files: Holds the tar.
+        path: Path of the tar.
+        display_name: Name of the tar in messages.
+        on_error: Called if the tar cannot be opened, is cut off or damaged.
+        nested: Whether it is a tar of tars. Their members are listed as ``TAR\0MEMBER``,
+            behind a row for the tar itself.
+        label_field: See `LabelFiles`.
+    """
+    try:
+        file = files.open(path)
+        labels = LabelFiles(label_field)
+        cache = IndexCache(file, "nested" if nested else f"flat {labels.field}")
+        if (cached := cache.load(INDEX_SCHEMA)) is not None:
+            return cached
+        _log.info("reading the headers of %s", display_name)
+        builder = _IndexBuilder()
+        if nested:
+            errors = _add_nested(builder, file, display_name, _parallel(files))
+        else:
+            errors = _add_flat(builder, file, display_name, labels)
+        is_complete = True
+        for error in errors:
+            is_complete = False
+            on_error(error)
+        table = builder.table() if nested else group_samples(builder.table())
+        if is_complete:
+            cache.save(table)
+    except OSError as error:
+        on_error(SourceError(f"cannot read {display_name}: {error.strerror or error}"))
+        return INDEX_SCHEMA.empty_table()
+    else:
+        return table
 
 
 def tar_indexes(
     files: FileSystem,
     root: str,
     tars: Sequence[Archive],
-    problem: OnError,
+    on_error: OnError,
     label_field: str | None = None,
 ) -> list[ArrowTable]:
-    """`tar_index` of several tars at once: the wait for storage is most of what it costs.
+    """`tar_index` of several tars in parallel: waiting for storage is most of the cost.
 
-    Problems come in the order of the tars.
+    Errors are reported in the order of the tars.
     """
 
     def index(tar: Archive) -> tuple[ArrowTable, list[SourceError]]:
-        path, found = f"{root}/{tar.path}", list[SourceError]()
-        table = tar_index(files, path, tar.text, found.append, label_field=label_field)
-        return table, found
+        path, errors = f"{root}/{tar.path}", list[SourceError]()
+        table = tar_index(files, path, tar.text, errors.append, label_field=label_field)
+        return table, errors
 
     tables = []
-    with ThreadPoolExecutor(_at_once(files)) as pool:
-        try:
-            for table, found in pool.map(index, tars):
-                tables.append(table)
-                for error in found:
-                    problem(error)
-        finally:
-            # Where a problem is raised, nobody needs the rest.
-            pool.shutdown(cancel_futures=True)
+    for table, errors in ordered_map(index, tars, _parallel(files)):
+        tables.append(table)
+        for error in errors:
+            on_error(error)
     return tables
 
 
-def _at_once(files: FileSystem) -> int:
-    return max(_AT_ONCE, files.parallel)
+def index_rows(index: ArrowTable) -> Iterator[IndexRow]:
+    """The rows of an index, in bounded memory."""
+    for batch in index.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        columns = (batch.column(name).to_pylist() for name in INDEX_SCHEMA.names)
+        yield from map(IndexRow._make, zip(*columns, strict=True))
 
 
-class _Rows:
-    """Takes members and makes a table of them, in batches that bound what is in memory."""
+def ignored(indexes: Iterable[ArrowTable]) -> str:
+    """Numbers of the members that are not files and so not in the indexes: "2 symbolic links"."""
+    kinds: Counter[str] = Counter()
+    for index in indexes:
+        kinds.update(json.loads((index.schema.metadata or {}).get(_IGNORED, b"{}")))
+    return ", ".join(pluralize(number, kind) for kind, number in sorted(kinds.items()))
+
+
+def json_label(index: ArrowTable) -> str | None:
+    """The key in the JSON of the first samples that seems to be their label."""
+    key: bytes | None = (index.schema.metadata or {}).get(_JSON_LABEL)
+    return key.decode() if key else None
+
+
+def _parallel(files: FileSystem) -> int:
+    return max(_MIN_PARALLEL, files.parallel)
+
+
+class _IndexBuilder:
+    """Makes a table of members, in batches that bound the number of Python objects."""
 
     def __init__(self) -> None:
         self._batches: list[Any] = []
         self._rows: list[tuple[Any, ...]] = []
         self._links: list[tuple[bytes, bytes]] = []
-        self._others: Counter[str] = Counter()
+        self._ignored: Counter[str] = Counter()
         self.json_label: str | None = None
 
     def add(self, member: TarEntry, label: bytes | None = None) -> None:
-        """Takes a member; what is neither a file nor a link to one is only counted."""
+        """Adds a file or a hard link to one; members of other kinds are only counted."""
         if member.kind == "file":
             self._rows.append((member.name, member.offset, member.size, member.check, label))
         elif member.kind == "hard link":
             self._links.append((member.name, member.link))
-        elif member.kind not in _NOTHING:
-            self._others[member.kind] += 1
-        if len(self._rows) == _ROWS:
+        elif member.kind not in _UNCOUNTED:
+            self._ignored[member.kind] += 1
+        if len(self._rows) == _ROWS_PER_BATCH:
             self._flush()
 
     def table(self) -> ArrowTable:
-        """All of them."""
+        """The index of all members that were added."""
         self._flush()
         if self._links:
             self._resolve_links()
-        about = {_IGNORED: json.dumps(self._others, sort_keys=True)}
+        metadata = {_IGNORED: json.dumps(self._ignored, sort_keys=True)}
         if self.json_label:
-            about[_JSON_LABEL] = self.json_label
-        return pa.Table.from_batches(self._batches).cast(SCHEMA.with_metadata(about))
+            metadata[_JSON_LABEL] = self.json_label
+        return pa.Table.from_batches(self._batches).cast(INDEX_SCHEMA.with_metadata(metadata))
 
     def _resolve_links(self) -> None:
-        """A hard link is one more name of a file that the tar has held before."""
+        """Adds hard links: a hard link is one more name of an earlier file of the tar."""
         targets = {target for _, target in self._links}
-        there: dict[bytes, tuple[Any, ...]] = {}
+        linked: dict[bytes, tuple[Any, ...]] = {}
         for batch in self._batches:
-            wanted = pc.is_in(batch["name"], pa.array(targets, pa.large_binary()))
-            rows = batch.filter(wanted).to_pylist()
-            there.update((row["name"], tuple(row.values())[1:]) for row in rows)
+            is_target = pc.is_in(batch["name"], pa.array(targets, pa.large_binary()))
+            rows = batch.filter(is_target).to_pylist()
+            linked.update((row["name"], tuple(row.values())[1:]) for row in rows)
         for name, target in self._links:
-            if target not in there:
-                self._others["dangling hard link"] += 1
+            if target not in linked:
+                self._ignored["dangling hard link"] += 1
                 continue
-            self._rows.append((name, *there[target]))
-            there[name] = there[target]
+            self._rows.append((name, *linked[target]))
+            linked[name] = linked[target]
         self._flush()
 
     def _flush(self) -> None:
-        columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in SCHEMA)
-        self._batches.append(pa.record_batch([list(c) for c in columns], schema=SCHEMA))
+        columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in INDEX_SCHEMA)
+        self._batches.append(pa.record_batch([list(c) for c in columns], schema=INDEX_SCHEMA))
         self._rows.clear()
 
 
-def _make(
-    file: RangeFile,
-    where: str,
-    problem: OnError,
-    cache: IndexCache,
-    labels: LabelFiles,
-    nested: int | None,
-) -> ArrowTable:
-    """Reads all headers, of tars inside it ``nested`` at once; None where it has none."""
-    _log.info("reading the headers of %s", where)
-    rows = _Rows()
-    whole = True
-    found = (
-        _add_nested(rows, file, where, nested) if nested else _add_flat(rows, file, where, labels)
-    )
-    for error in found:
-        whole = False
-        problem(error)
-    table = rows.table() if nested else side_by_side(rows.table())
-    if whole:
-        cache.save(table)
-    return table
-
-
 def _add_flat(
-    rows: _Rows, file: RangeFile, where: str, labels: LabelFiles
+    builder: _IndexBuilder, file: RangeFile, display_name: str, labels: LabelFiles
 ) -> Iterator[SourceError]:
-    """Adds the members of a tar; what is wrong with it comes out."""
-    scan = TarScan(file, where)
-    tried = 0
+    """Adds the members of a tar and yields the error at which its headers end, if any."""
+    scan = TarScan(file, display_name)
+    json_samples = 0
     try:
         for member in scan.members():
-            # Beside its photograph, and so read with the headers.
+            # A label file lies beside its image, so that it is read along with the headers.
             label = None
             if member.kind == "file" and labels.fits(member.name):
                 small = labels.is_small(member.size)
                 label = labels.label(scan.payload(member)) if small else UNREADABLE
-            elif tried < _TRIED and _is_small_json(member):
-                tried += 1
-                rows.json_label = rows.json_label or label_key(scan.payload(member))
-            rows.add(member, label)
+            elif json_samples < _JSON_SAMPLES and _is_small_json(member):
+                json_samples += 1
+                builder.json_label = builder.json_label or label_key(scan.payload(member))
+            builder.add(member, label)
     except SourceError as error:
         yield error
 
@@ -258,40 +245,35 @@ def _is_small_json(member: TarEntry) -> bool:
     return is_json and member.size <= _JSON_BYTES
 
 
-def _add_nested(rows: _Rows, file: RangeFile, where: str, at_once: int) -> Iterator[SourceError]:
-    """Adds the tars in a tar and their members; what is wrong with any comes out."""
+def _add_nested(
+    builder: _IndexBuilder, file: RangeFile, display_name: str, parallel: int
+) -> Iterator[SourceError]:
+    """Adds the tars in a tar and their members, and yields the errors of any of them."""
 
-    def scanned(tar: TarEntry) -> tuple[list[TarEntry], SourceError | None]:
-        inner = f"{where}!{displayable(tar.name)}"
-        return _members(TarScan(file, inner, tar.offset, tar.offset + tar.size))
+    def scan_inner(tar: TarEntry) -> tuple[TarEntry, list[TarEntry], SourceError | None]:
+        inner_name = f"{display_name}!{displayable(tar.name)}"
+        scan = TarScan(file, inner_name, tar.offset, tar.offset + tar.size)
+        return tar, *_members(scan)
 
-    outer, cut = _members(TarScan(file, where))
+    outer, outer_error = _members(TarScan(file, display_name))
     tars = [m for m in outer if m.kind == "file" and m.name.endswith(b".tar")]
     for member in outer:
-        rows.add(member)
-    with ThreadPoolExecutor(at_once) as pool:
-        for first in range(0, len(tars), at_once):
-            some = tars[first : first + at_once]
-            for tar, (members, error) in zip(some, pool.map(scanned, some), strict=True):
-                for inside in members:
-                    rows.add(_inside(tar.name, inside))
-                if error:
-                    yield error
-    if cut:
-        yield cut
-
-
-def _inside(tar: bytes, member: TarEntry) -> TarEntry:
-    """A member of a tar inside a tar."""
-    link = member.link and tar + INSIDE + member.link
-    return member._replace(name=tar + INSIDE + member.name, link=link)
+        builder.add(member)
+    for tar, members, error in ordered_map(scan_inner, tars, parallel):
+        for member in members:
+            link = member.link and tar.name + INSIDE + member.link
+            builder.add(member._replace(name=tar.name + INSIDE + member.name, link=link))
+        if error:
+            yield error
+    if outer_error:
+        yield outer_error
 
 
 def _members(scan: TarScan) -> tuple[list[TarEntry], SourceError | None]:
-    """The members of a tar up to where it is damaged, and what is wrong there."""
-    found: list[TarEntry] = []
+    """The members of a tar up to where it is damaged, and the error there."""
+    members: list[TarEntry] = []
     try:
-        found.extend(scan.members())
+        members.extend(scan.members())
     except SourceError as error:
-        return found, error
-    return found, None
+        return members, error
+    return members, None

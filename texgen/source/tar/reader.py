@@ -1,4 +1,4 @@
-"""What the sources of tars have in common: reading images by their offsets."""
+"""What the sources of tars have in common: images are read by their offsets."""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import zlib
 
 from texgen.core.errors import ImageError
 from texgen.core.types import ImageEntry
-from texgen.source.archive.read_errors import changed, check_size, reading
+from texgen.source.archive.read_errors import (
+    changed_archive_error,
+    check_archive_size,
+    translate_read_errors,
+)
 from texgen.source.archive.source import ArchiveSource
 from texgen.source.base import MAX_FILE_BYTES, OnError, SourceSpec, displayable, raise_error
 from texgen.source.locator import Locator
 from texgen.source.tar.index import INSIDE
-from texgen.source.tar.scan import BLOCK
+from texgen.source.tar.scan import TAR_BLOCK
 from texgen.storage.filesystem import OpenFiles
 
 
 class TarSource(ArchiveSource):
-    """A source of images in tars; threads may read from it side by side.
+    """A source of images in tars; threads may share it.
 
     Args:
         spec: See `texgen.source.SourceSpec`.
-        problem: See `ArchiveSource`.
+        on_error: See `ArchiveSource`.
     """
 
     suffix = ".tar"
 
-    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
-        super().__init__(spec, problem)
+    def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
+        super().__init__(spec, on_error)
         self._open_files = OpenFiles(self._files, self._root)
 
     def read(self, entry: ImageEntry) -> bytes:
@@ -34,16 +38,16 @@ class TarSource(ArchiveSource):
         if entry.size > MAX_FILE_BYTES:
             raise ImageError("image_file_too_large", f"{entry.size} bytes")
         locator = Locator.decode(entry.locator)
-        with reading(entry, locator):
+        with translate_read_errors(entry, locator):
             file = self._open_files.get(locator.path)
-            # The member's header lies before its data and differs in another archive of the same
-            # size. Data are read before the size: an object's size comes with its first read.
-            block_and_data = file.read_at(locator.position - BLOCK, BLOCK + entry.size)
-            check_size(file.size(), locator)
-        header, data = block_and_data[:BLOCK], block_and_data[BLOCK:]
-        if len(data) < entry.size or zlib.crc32(header) != locator.check:
-            raise changed(locator)
-        return data
+            # The member's header lies before its data, and differs in another archive of the same
+            # size. The read comes before the size: in a bucket it brings the size along.
+            found = file.read_at(locator.position - TAR_BLOCK, TAR_BLOCK + entry.size)
+            check_archive_size(file.size(), locator)
+        is_complete = len(found) == TAR_BLOCK + entry.size
+        if not is_complete or zlib.crc32(found[:TAR_BLOCK]) != locator.check:
+            raise changed_archive_error(locator)
+        return found[TAR_BLOCK:]
 
-    def _member(self, name: bytes, position: int) -> str:
+    def _member_text(self, name: bytes, position: int) -> str:
         return displayable(name.replace(INSIDE, b"!"))

@@ -1,4 +1,4 @@
-"""What the names of files in WebDataset shards say: which sample they are of, and what part."""
+"""Rules for file names in WebDataset shards: which sample a file belongs to, and as which part."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from texgen.source.member_names import member_path
 _ROWS = 1 << 13
 _EXTENSION = r"\.[^/]*\z"
 _EMPTY_STEP = r"(^|/)\.?/"
-"""In names whose paths are shorter. `member_path` takes them, but Arrow is faster by far."""
+"""Steps that `member_path` removes from a name; Arrow is far faster on names without them."""
 
 _LABEL_BYTES = 256
 _JSON_BYTES = 1 << 20
 _JSON = "json"
 _LABEL_KEYS = ("label", "cls", "class", "class_id", "class_name", "category", "target")
-"""Keys by which people write labels into JSON."""
+"""Common keys of labels in JSON."""
 
 UNREADABLE = b"\xff"
-"""Stands in the index for a label that no rule can read."""
+"""Marks a label in the index that no rule can read."""
 
 
 def sample_key(path: bytes) -> bytes:
@@ -34,14 +34,15 @@ def sample_key(path: bytes) -> bytes:
 
 
 def extension(name: bytes) -> bytes:
-    """What follows the first dot of a file's name, in lower case: WebDataset's other rule."""
+    """The part of a file's name behind its first dot, in lower case: WebDataset's other rule."""
     return name.rpartition(b"/")[2].partition(b".")[2].lower()
 
 
-def side_by_side(index: ArrowTable) -> ArrowTable:
-    """An index with the files of each sample next to each other, in the order of first files.
+def group_samples(index: ArrowTable) -> ArrowTable:
+    """Sorts an index so that the files of each sample lie side by side.
 
-    ``tar`` without ``--sort`` takes files as the folder gives them.
+    Samples come in the order of their first files. GNU tar without ``--sort=name`` stores files
+    in the order of the folder, which may be any.
     """
     if len(index) < 2:
         return index
@@ -60,7 +61,7 @@ def side_by_side(index: ArrowTable) -> ArrowTable:
 
 
 def _keys(names: Any) -> Any:  # noqa: ANN401 - pyarrow ships no types
-    """`sample_key` of each name's path; the name's own where it has none."""
+    """`sample_key` of each member's path, or of its name where `member_path` gives None."""
     if not pc.any(pc.match_substring_regex(names, _EMPTY_STEP)).as_py():
         return pc.replace_substring_regex(names, _EXTENSION, "")
     paths = (member_path(name) or name for name in names.to_pylist())
@@ -68,10 +69,11 @@ def _keys(names: Any) -> Any:  # noqa: ANN401 - pyarrow ships no types
 
 
 class LabelFiles:
-    """Finds the files of labels in tars, and what in them is the label.
+    """Finds the label files in tars and reads their labels.
 
     Args:
-        field: An extension; ``json.KEY`` for a key of the JSON; `NO_LABELS`; None is ``cls``.
+        field: Extension of label files; ``json.KEY`` for a key of JSON files; `NO_LABELS`; None
+            is ``cls``.
     """
 
     def __init__(self, field: str | None) -> None:
@@ -85,15 +87,15 @@ class LabelFiles:
         self._limit = _JSON_BYTES if self._key else _LABEL_BYTES
 
     def fits(self, name: bytes) -> bool:
-        """Whether a file is one of labels."""
+        """Whether a file name is that of a label file."""
         return not self._none and name.lower().endswith(self._suffix)
 
     def is_small(self, size: int) -> bool:
-        """Whether a file of so many bytes may be one."""
+        """Whether a file of ``size`` bytes is small enough for a label file."""
         return size <= self._limit
 
     def label(self, data: bytes) -> bytes | None:
-        """The label as text; None where the file holds none."""
+        """The label in a label file, as text; None without one."""
         if not self._key:
             return data
         try:
@@ -110,10 +112,10 @@ class LabelFiles:
 def label_key(data: bytes) -> str | None:
     """The key in a sample's JSON that seems to be its label."""
     try:
-        found = json.loads(data)
+        sample = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict):
+    if not isinstance(sample, dict):
         return None
-    fitting = (key for key in _LABEL_KEYS if isinstance(found.get(key), (int, str)))
-    return next(fitting, None)
+    keys = (key for key in _LABEL_KEYS if isinstance(sample.get(key), (int, str)))
+    return next(keys, None)

@@ -1,4 +1,4 @@
-"""Photographs in WebDataset shards."""
+"""Images in WebDataset shards."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from texgen.source.tar.index import IndexRow, ignored, index_rows, json_label, t
 from texgen.source.tar.reader import TarSource
 from texgen.source.tar.sample_names import extension, sample_key
 
-_CLASH = (
+_CLASH_HINT = (
     "rename one (a key ends at the first dot of a name), or, if they are in two archives, add "
     "--keys file for keys that begin with the archive's name"
 )
 _SHOWN = 4
 _BOM = b"\xef\xbb\xbf"
 _FIELD = re.compile(rb"[a-z_][a-z0-9_.-]*")
-"""An extension that may be meant as one, unlike what follows the dot of a number."""
+"""An extension that may name a part of a sample, unlike the digits behind a number's dot."""
 
 _NUMBER = re.compile(rb"(-?[0-9]{1,18})(?:\.0*)?")
 _LIKE_A_NUMBER = re.compile(rb"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?(?:nan|inf)", re.I)
@@ -37,20 +37,18 @@ _LIKE_A_NUMBER = re.compile(rb"[-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?|[-+]?(?:
 class WebDatasetSource(TarSource):
     """A folder of tars, a folder of split folders of tars, one tar, or a pattern of tars.
 
-    Labels are those of the ``.cls`` files, numbers or class names. Where there are none, the
-    folders in the keys are the classes, and where there are none of those either, ``--labels``
-    may name them.
+    Labels are the contents of the ``.cls`` files, numbers or class names. In a split without
+    them the folders in the keys are the classes; without these, ``--labels`` may name them.
 
     Args:
-        spec: Of the source.
-        problem: Called with each thing that a build would end at; without it the first
-            one is raised.
+        spec: See `texgen.source.SourceSpec`.
+        on_error: See `texgen.source.archive.source.ArchiveSource`.
     """
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        field = self._spec.label_field
-        archives = list(open_archives(self._files, self._root, paths, self._problem))
-        indexes = tar_indexes(self._files, self._root, archives, self._problem, field)
+        label_field = self._spec.label_field
+        archives = list(open_archives(self._files, self._root, paths, self._on_error))
+        indexes = tar_indexes(self._files, self._root, archives, self._on_error, label_field)
         samples = WebDatasetSamples(archives, indexes, self._spec.image_field)
         if samples.labelled():
             labelling: Labelling = (
@@ -58,89 +56,97 @@ class WebDatasetSource(TarSource):
                 if samples.texts
                 else ByNumber(None, prefix=False)
             )
-            split = self._labelled(name, archives, samples.pictures(self._problem), labelling)
+            split = self._labelled(name, archives, samples.images(self._on_error), labelling)
         else:
             self._check_unlabelled(name, samples)
-            unseen = samples.pictures(lambda _: None)
-            split = self._unlabelled(name, archives, unseen, samples.pictures(self._problem))
-        return replace(split.with_notes(samples.notes(name)), clash=_CLASH)
+            unread = samples.images(lambda _: None)
+            split = self._unlabelled(name, archives, unread, samples.images(self._on_error))
+        return replace(split.with_notes(samples.notes(name)), clash_hint=_CLASH_HINT)
 
     def _check_unlabelled(self, name: str, samples: WebDatasetSamples) -> None:
-        field = self._spec.label_field
-        if field not in (None, NO_LABELS):
-            message = f"--label-field {field}: no sample of {name!r} has a label there"
-            self._problem(SourceError(message))
-        elif field is None and not self._spec.labels and (key := samples.json_label()):
+        label_field = self._spec.label_field
+        if label_field not in (None, NO_LABELS):
+            message = f"--label-field {label_field}: no sample of {name!r} has a label there"
+            self._on_error(SourceError(message))
+        elif label_field is None and not self._spec.labels and (key := samples.json_label()):
             message = (
                 f"the .json files of {name!r} hold {key!r}, which is read only if it is asked for; "
                 f"add --label-field json.{key}, or --label-field {NO_LABELS}"
             )
-            self._problem(SourceError(message))
+            self._on_error(SourceError(message))
 
 
 @dataclass(slots=True)
 class WebDatasetSamples:
-    """The samples of a split's tars.
+    """The samples of a split's tars: the files of one key in one tar.
 
     Args:
         archives: The tars.
-        indexes: Those of the tars.
-        image_field: Extension of the images; None is any of images.
+        indexes: Indexes of the tars, in the same order.
+        image_field: Extension of the images; None takes every extension of images.
     """
 
     archives: Sequence[Archive]
     indexes: Sequence[ArrowTable]
     image_field: str | None = None
-    _without: int = field(default=0, init=False)
-    _others: Counter[bytes] = field(default_factory=Counter, init=False)
+    _imageless: int = field(default=0, init=False)
+    _imageless_extensions: Counter[bytes] = field(default_factory=Counter, init=False)
     _hidden: int = field(default=0, init=False)
     texts: TextLabels | None = field(default=None, init=False)
 
     def labelled(self) -> bool:
-        """Whether any sample has a label, or what should be one; numbers or names."""
-        found = {data for i in self.indexes for data in pc.unique(i["label"]).to_pylist()}
-        written = {data for data in found if data is not None and _clean(data) != b"-1"}
-        # One that is a number makes all of them numbers.
-        if written and not any(_LIKE_A_NUMBER.fullmatch(_clean(data)) for data in written):
+        """Whether any sample has a label or a malformed one.
+
+        Sets `texts` if the labels are class names.
+        """
+        contents = {data for i in self.indexes for data in pc.unique(i["label"]).to_pylist()}
+        labels = {_clean(data) for data in contents if data is not None} - {b"-1"}
+        # A single number makes all of them numbers.
+        if labels and not any(map(_LIKE_A_NUMBER.fullmatch, labels)):
             self.texts = TextLabels()
-        return bool(written)
+        return bool(labels)
 
     def json_label(self) -> str | None:
         """The key in the samples' JSON that seems to be their label."""
         return next(filter(None, map(json_label, self.indexes)), None)
 
-    def pictures(self, problem: OnError) -> Iterator[ArchiveImage]:
-        """The image of every sample; a second one, or what is not a label, is a problem."""
-        self._without = self._hidden = 0
-        self._others.clear()
+    def images(self, on_error: OnError) -> Iterator[ArchiveImage]:
+        """The image of every sample.
+
+        Args:
+            on_error: Called for each further image of a sample and each malformed label.
+        """
+        self._imageless = self._hidden = 0
+        self._imageless_extensions.clear()
         for number, index in enumerate(self.indexes):
-            for key, files in self._groups(index_rows(index)):
+            for key, files in self._samples(index_rows(index)):
                 images = [file for file in files if self._is_image(file.name)]
                 if not images:
-                    self._without += 1
-                    self._others.update({extension(file.name) for file in files})
+                    self._imageless += 1
+                    self._imageless_extensions.update({extension(file.name) for file in files})
                     continue
                 for other in images[1:]:
-                    problem(SourceError(self._two_images(number, key, images[0], other)))
+                    on_error(SourceError(self._two_images(number, key, images[0], other)))
                 try:
                     label = self._label_of(files)
                 except ValueError as error:
                     source = self._source(number, images[0])
-                    problem(SourceError(f"the label beside {source} {error}"))
+                    on_error(SourceError(f"the label beside {source} {error}"))
                     continue
                 name, offset, size, check, _ = images[0]
                 yield ArchiveImage(number, name, key, label, offset, size, check)
 
     def notes(self, split: str) -> Iterator[str]:
         """What was ignored, a sentence each."""
-        if self._without:
-            others = (f".{displayable(ext)}" for ext, _ in self._others.most_common(_SHOWN) if ext)
-            held = ", ".join(others) or "no extensions"
-            what = pluralize(self._without, "sample")
-            yield f"{what} of {split!r} without an image ignored (their files: {held})"
+        if self._imageless:
+            common = self._imageless_extensions.most_common(_SHOWN)
+            extensions = (f".{displayable(ext)}" for ext, _ in common if ext)
+            listed = ", ".join(extensions) or "no extensions"
+            samples = pluralize(self._imageless, "sample")
+            yield f"{samples} of {split!r} without an image ignored (their files: {listed})"
         if self._hidden:
-            what = pluralize(self._hidden, "image")
-            yield f"{what} of {split!r} with a step of the path that begins with a dot ignored"
+            images = pluralize(self._hidden, "image")
+            yield f"{images} of {split!r} with a step of the path that begins with a dot ignored"
         if members := ignored(self.indexes):
             yield f"{members} in the tars of {split!r} ignored"
 
@@ -150,52 +156,53 @@ class WebDatasetSamples:
         wanted = self.image_field.lower().removeprefix(".")
         return extension(name) == wanted.encode("utf-8", "surrogateescape")
 
-    def _groups(self, files: Iterable[IndexRow]) -> Iterator[tuple[bytes, list[IndexRow]]]:
+    def _samples(self, files: Iterable[IndexRow]) -> Iterator[tuple[bytes, list[IndexRow]]]:
         """Key and files of each sample."""
-        last, group = None, list[IndexRow]()
+        last_key, sample = b"", list[IndexRow]()
         for file in files:
             path = member_path(file.name)
             if path is None:
-                # macOS' own files beside the others say nothing of images.
-                is_its = file.name.rpartition(b"/")[2].startswith(b"._")
-                self._hidden += self._is_image(file.name) and not is_its
+                # macOS adds a file "._NAME" beside each file, which is not a lost image.
+                is_apple_double = file.name.rpartition(b"/")[2].startswith(b"._")
+                self._hidden += self._is_image(file.name) and not is_apple_double
                 continue
             key = sample_key(path)
-            if key != last and group:
-                yield last or b"", group
-                group = []
-            last = key
-            group.append(file)
-        if group:
-            yield last or b"", group
+            if key != last_key and sample:
+                yield last_key, sample
+                sample = []
+            last_key = key
+            sample.append(file)
+        if sample:
+            yield last_key, sample
 
     def _two_images(self, number: int, key: bytes, one: IndexRow, other: IndexRow) -> str:
         first, second = self._source(number, one), self._source(number, other)
         if one.name == other.name:
             places = f"at bytes {one.offset} and {other.offset}"
-            return f"{first} is there twice ({places}); rename one, or take it out"
-        what = (
+            return f"{first} is in the tar twice ({places}); rename one, or remove it"
+        message = (
             f"{first} and {second} are images of one sample, since a key ends at the first dot "
             f"({displayable(key)}); rename them without dots before the extension"
         )
         fields = [extension(file.name) for file in (one, other)]
         if not all(map(_FIELD.fullmatch, fields)):
-            return what
+            return message
         choice = " or ".join(map(displayable, fields))
-        return f"{what}, or, if the sample has two images, choose by --image-field {choice}"
+        return f"{message}, or, if the sample has two images, choose by --image-field {choice}"
 
     def _label_of(self, files: Sequence[IndexRow]) -> int | None:
-        """A sample's label.
+        """A sample's label; None without one.
 
         Raises:
-            ValueError: If what is written there is not one; says what is.
+            ValueError: If the content of a label file is not a label. The message is a predicate:
+                "is 'x'; expected ...".
         """
-        written = dict.fromkeys(_clean(file.label) for file in files if file.label is not None)
-        if len(written) > 1:
-            one, other, *_ = map(_quoted, written)
+        labels = dict.fromkeys(_clean(file.label) for file in files if file.label is not None)
+        if len(labels) > 1:
+            one, other, *_ = map(_quoted, labels)
             message = f"is {one} in one file and {other} in another; keep one of them"
             raise ValueError(message)
-        for data in written:
+        for data in labels:
             return _number(data) if self.texts is None else self.texts.number(_text(data))
         return None
 
