@@ -1,1 +1,1 @@
-"""What all archives of images have in common, whether they are tars or Parquet files."""
+"""What all archives of images have in common, tars and Parquet files alike."""

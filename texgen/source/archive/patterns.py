@@ -1,4 +1,4 @@
-"""Patterns of paths: ``train-{000000..000146}.tar``, ``{train,val}/*.tar``."""
+"""Patterns of paths such as ``train-{000000..000146}.tar`` and ``{train,val}/*.tar``."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ _MAX_PATHS = 1_000_000
 
 
 def is_pattern(path: str) -> bool:
-    """Whether a path names several."""
+    """Whether a path is a pattern of paths."""
     return bool(_GLOB.search(path) or any(_is_choice(m[1]) for m in _BRACES.finditer(path)))
 
 
 def fixed_folder(files: FileSystem, pattern: str) -> str:
-    """The last folder above everything that the pattern leaves open.
+    """The deepest folder that all paths of a pattern have in common.
 
-    A folder that is there is no pattern, whatever characters are in its name.
+    The name of an existing folder is not a pattern, whatever characters it has.
     """
-    fixed, *steps = pattern.split("/")
+    folder, *steps = pattern.split("/")
     for step in steps[:-1]:
-        deeper = f"{fixed}/{step}"
+        deeper = f"{folder}/{step}"
         if _OPEN.search(step) and _kind(files, deeper) != "folder":
             break
-        fixed = deeper
-    return fixed or "/"
+        folder = deeper
+    return folder or "/"
 
 
 def paths_of(files: FileSystem, pattern: str) -> list[str]:
-    """The paths that a pattern names, sorted by bytes; those of braces need not be there.
+    """The paths that a pattern names, sorted by bytes; braces also name files that do not exist.
 
     Raises:
-        SourceError: If there are too many, or a folder cannot be listed.
+        SourceError: If there are more than a million, or a folder cannot be listed.
     """
-    found = set()
+    paths = set()
     folder = fixed_folder(files, pattern).rstrip("/")
     for choice in _choices(pattern[len(folder) + 1 :]):
-        found.update(
+        paths.update(
             _matches(files, folder, choice) if _GLOB.search(choice) else [f"{folder}/{choice}"]
         )
-        if len(found) > _MAX_PATHS:
+        if len(paths) > _MAX_PATHS:
             message = f"--src {pattern}: it names more than {_MAX_PATHS} files"
             raise SourceError(message)
-    return sorted(found, key=os.fsencode)
+    return sorted(paths, key=os.fsencode)
 
 
 def _kind(files: FileSystem, path: str) -> str | None:
@@ -86,23 +86,24 @@ def _alternatives(inside: str) -> Iterator[str]:
 
 
 def _matches(files: FileSystem, folder: str, pattern: str) -> list[str]:
-    """The files in a folder that a pattern of ``*``, ``?`` and ``[…]`` fits, none of a ``/``."""
+    """The files that fit a pattern of ``*``, ``?`` and ``[…]``, none of which fits a ``/``."""
     steps = pattern.split("/")
-    found = [folder]
+    paths = [folder]
     for depth, step in enumerate(steps):
         last = depth == len(steps) - 1
-        found = [
-            f"{place}/{name}" for place in found for name in _fitting(files, place, step, last=last)
+        paths = [
+            f"{path}/{name}" for path in paths for name in _fitting(files, path, step, last=last)
         ]
-    return found
+    return paths
 
 
-def _fitting(files: FileSystem, place: str, step: str, *, last: bool) -> list[str]:
+def _fitting(files: FileSystem, folder: str, step: str, *, last: bool) -> list[str]:
+    """Names in a folder that fit a step of a pattern: of files for the last, else of folders."""
     try:
-        there = list_folder(files, place or "/")[0 if last else 1]
+        names = list_folder(files, folder or "/")[0 if last else 1]
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        message = f"cannot list {place}: {error.strerror}"
+        message = f"cannot list {folder}: {error.strerror}"
         raise SourceError(message) from error
-    return [name for name in there if fnmatch.fnmatchcase(name, step)]
+    return [name for name in names if fnmatch.fnmatchcase(name, step)]
