@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from texgen.core.errors import SourceError
-from texgen.core.keys import image_key_of
+from texgen.core.keys import escape, image_key_of
 from texgen.core.types import ImageEntry
+from texgen.source.archive.catalogue import Catalogue, CatalogueEntry
 from texgen.source.archive.discovery import missing_parts, root_of, split_files
 from texgen.source.archive.member_folders import (
     ClassRoot,
@@ -16,10 +18,12 @@ from texgen.source.archive.member_folders import (
     find_class_root,
     refuse_mixed,
 )
-from texgen.source.archive.split import Archive, ArchiveSplit, collect
+from texgen.source.archive.split import Archive, ArchiveSplit
 from texgen.source.base import OnError, SourceSpec, SplitListing, raise_error
+from texgen.source.labels.class_index import classes_notes
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
+from texgen.source.member_names import stem
 from texgen.storage.filesystem import files_at
 
 
@@ -158,7 +162,31 @@ class ArchiveSource(abc.ABC):
         images: Iterable[ArchiveImage],
         labelling: Labelling,
     ) -> ArchiveSplit:
-        """See `texgen.source.archive.split.collect`."""
-        return collect(
-            self._spec, name, archives, images, labelling, self._member_text, self._on_error
-        )
+        """Makes a split of images that come in any order."""
+        catalogue = Catalogue()
+        stems = [stem(os.fsencode(archive.path)) for archive in archives]
+        for image in images:
+            try:
+                path_and_label = labelling.place(image)
+            except SourceError as error:
+                member = self._member_text(image.name, image.position)
+                self._on_error(SourceError(f"{archives[image.file].text}!{member} {error}"))
+                continue
+            if path_and_label is not None:
+                path, label = path_and_label
+                if self._spec.keys == "file":
+                    path = stems[image.file] + b"/" + (image.place or image.path)
+                row = CatalogueEntry(
+                    escape(path),
+                    image.file,
+                    image.name,
+                    image.position,
+                    image.size,
+                    image.check,
+                    label,
+                )
+                catalogue.add(row)
+        taken = self._spec.taken
+        labels = labelling.label_map(taken)
+        notes = [*labelling.notes(name), *classes_notes(taken, labels, name)]
+        return ArchiveSplit(name, archives, catalogue, self._member_text, labels, notes)

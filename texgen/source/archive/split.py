@@ -6,15 +6,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from texgen.core.errors import SourceError
-from texgen.core.keys import escape
 from texgen.core.types import ImageEntry
 from texgen.source.archive.catalogue import Catalogue, CatalogueEntry
-from texgen.source.base import OnError, SourceSpec, SplitListing, displayable
-from texgen.source.labels.class_index import LabelMap, classes_notes
-from texgen.source.labels.rules import ArchiveImage, Labelling
+from texgen.source.base import OnError, SplitListing, displayable
+from texgen.source.labels.class_index import LabelMap
 from texgen.source.locator import Locator
-from texgen.source.member_names import stem
 
 MemberText = Callable[[bytes, int], str]
 """Makes the name of an image within its archive, for messages, of its name and position."""
@@ -88,51 +84,3 @@ class ArchiveSplit:
         source = f"{archive.text}!{self.member_text(row.name, row.position)}"
         locator = Locator(row.position, archive.size, row.check, archive.path)
         return ImageEntry(row.key, source, locator.encode(), row.size, label, class_name)
-
-
-def collect(
-    spec: SourceSpec,
-    name: str,
-    archives: Sequence[Archive],
-    images: Iterable[ArchiveImage],
-    labelling: Labelling,
-    member_text: MemberText,
-    on_error: OnError,
-) -> ArchiveSplit:
-    """Makes a split of images.
-
-    Args:
-        spec: Tells what keys are made of, and which classes are taken.
-        name: Name of the split.
-        archives: See `ArchiveSplit`.
-        images: The images in any order.
-        labelling: Gives the images their keys and labels.
-        member_text: See `ArchiveSplit`.
-        on_error: Called for each image without a valid label.
-    """
-    catalogue = Catalogue()
-    stems = [stem(os.fsencode(archive.path)) for archive in archives]
-    for image in images:
-        try:
-            path_and_label = labelling.place(image)
-        except SourceError as error:
-            source = f"{archives[image.file].text}!{member_text(image.name, image.position)}"
-            on_error(SourceError(f"{source} {error}"))
-            continue
-        if path_and_label is not None:
-            path, label = path_and_label
-            if spec.keys == "file":
-                path = stems[image.file] + b"/" + (image.place or image.path)
-            row = CatalogueEntry(
-                escape(path),
-                image.file,
-                image.name,
-                image.position,
-                image.size,
-                image.check,
-                label,
-            )
-            catalogue.add(row)
-    labels = labelling.label_map(spec.taken)
-    notes = [*labelling.notes(name), *classes_notes(spec.taken, labels, name)]
-    return ArchiveSplit(name, archives, catalogue, member_text, labels, notes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import types
 
 from texgen.core.errors import SourceError
 from texgen.source.base import NO_LABELS
@@ -164,13 +165,13 @@ def labels_of(column: Any, display_name: str) -> list[int | str | None]:  # noqa
         SourceError: If a label is not a whole number, or is too large.
     """
     kind = column.type
-    if pa.types.is_null(kind):
+    if types.is_null(kind):
         return [None] * len(column)
-    if pa.types.is_dictionary(kind):
+    if types.is_dictionary(kind):
         return labels_of(column.dictionary_decode(), display_name)
     if is_text(kind):
         return [None if text == "-1" else text for text in column.to_pylist()]
-    if pa.types.is_floating(kind):
+    if types.is_floating(kind):
         # pandas turns whole numbers with gaps into floats, and the gaps into NaN.
         column = pc.if_else(pc.is_nan(column.cast(pa.float64())), None, column.cast(pa.float64()))
     try:
@@ -188,32 +189,32 @@ def columns_text(schema: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
 
 
 def _in_structs(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    is_struct = pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
+    is_struct = types.is_struct(kind) and kind.get_field_index("bytes") >= 0
     return bool(is_struct and _is_binary(kind.field("bytes").type))
 
 
 def _is_binary(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    return _is_one_of(kind, ("is_binary", "is_large_binary", "is_binary_view"))
+    return _is_one_of(kind, types.is_binary, types.is_large_binary, types.is_binary_view)
 
 
 def is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
     """Whether an Arrow type is text, or a dictionary of texts."""
-    if pa.types.is_dictionary(kind):
+    if types.is_dictionary(kind):
         return is_text(kind.value_type)
-    return _is_one_of(kind, ("is_string", "is_large_string", "is_string_view"))
+    return _is_one_of(kind, types.is_string, types.is_large_string, types.is_string_view)
 
 
 def _is_list(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    return _is_one_of(kind, ("is_list", "is_large_list", "is_fixed_size_list", "is_list_view"))
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view)
+    return _is_one_of(kind, *lists)
 
 
 def _is_label(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    if pa.types.is_dictionary(kind):
+    if types.is_dictionary(kind):
         return _is_label(kind.value_type)
-    return is_text(kind) or _is_one_of(kind, ("is_integer", "is_floating", "is_boolean", "is_null"))
+    numbers = (types.is_integer, types.is_floating, types.is_boolean, types.is_null)
+    return is_text(kind) or _is_one_of(kind, *numbers)
 
 
-def _is_one_of(kind: Any, tests: Iterable[str]) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    # Older versions of Arrow lack some of these types.
-    known = (getattr(pa.types, test, None) for test in tests)
-    return any(test(kind) for test in known if test is not None)
+def _is_one_of(kind: Any, *tests: Callable[[Any], bool]) -> bool:  # noqa: ANN401
+    return any(test(kind) for test in tests)

@@ -148,9 +148,7 @@ def open_parquet(
     kind = schema.field(image).type
     in_structs = pa.types.is_struct(kind)
     has_paths = in_structs and kind.get_field_index("path") >= 0
-    starts = [0]
-    for group in range(metadata.num_row_groups):
-        starts.append(starts[-1] + metadata.row_group(group).num_rows)
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
     opened = ParquetImageFile(
         reader,
         check,
@@ -161,7 +159,7 @@ def open_parquet(
         label,
         _class_names(features.get(label or "")),
         tuple(others),
-        tuple(starts),
+        tuple(itertools.accumulate((group.num_rows for group in groups), initial=0)),
     )
     _check_groups(opened)
     return opened

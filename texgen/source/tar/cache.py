@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -22,7 +22,6 @@ _VERSION = 2
 
 _ARCHIVE = b"texgen.archive"
 _CHECKSUM = hashlib.sha256().digest_size
-_BLOCK = 1 << 20
 
 
 def cache_folder() -> Path | None:
@@ -56,9 +55,8 @@ class IndexCache:
         if self._path is None:
             return None
         try:
-            mapped = pa.memory_map(str(self._path))
-            data = mapped.read_buffer()
-            if not _is_intact(data):
+            data = pa.memory_map(str(self._path)).read_buffer()
+            if not _is_intact(memoryview(data)):
                 return None
             stream = data.slice(0, data.size - _CHECKSUM)
             table = pa.ipc.open_stream(stream).read_all()
@@ -76,53 +74,29 @@ class IndexCache:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Builds that run in parallel, and parts of one build, each write their own file first.
-            part = tempfile.NamedTemporaryFile(dir=self._path.parent, delete=False)  # noqa: SIM115
+            with tempfile.NamedTemporaryFile(dir=self._path.parent, delete=False) as part:
+                temporary = Path(part.name)
             try:
-                with part:
-                    _write(table.replace_schema_metadata(metadata), part)
-                Path(part.name).replace(self._path)
+                _write(table.replace_schema_metadata(metadata), temporary)
+                temporary.replace(self._path)
             except BaseException:
                 with contextlib.suppress(OSError):
-                    Path(part.name).unlink()
+                    temporary.unlink()
                 raise
         except OSError as error:
             _log.info("the index of an archive is not cached: %s", error)
 
 
-def _write(table: ArrowTable, file: IO[bytes]) -> None:
-    hashed = _Hashed(file)
-    with pa.ipc.new_stream(pa.PythonFile(hashed, mode="w"), table.schema) as writer:
+def _write(table: ArrowTable, path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
         writer.write_table(table)
-    file.write(hashed.digest.digest())
+    with pa.memory_map(str(path)) as file:
+        checksum = hashlib.sha256(file.read_buffer()).digest()
+    with path.open("ab") as end:
+        end.write(checksum)
 
 
-class _Hashed:
-    """A file for Arrow to write to, which hashes the written bytes by SHA-256."""
-
-    closed = False
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        return self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        """Does nothing: the caller, who opened the file, closes it."""
-
-
-def _is_intact(data: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
-    """Whether the checksum fits the data; Arrow's streams have no checksum."""
-    view = memoryview(data)
-    end = len(view) - _CHECKSUM
-    if end < 0:
-        return False
-    digest = hashlib.sha256()
-    for at in range(0, end, _BLOCK):
-        digest.update(view[at : min(at + _BLOCK, end)])
-    return digest.digest() == bytes(view[end:])
+def _is_intact(data: memoryview) -> bool:
+    """Whether the checksum at the end fits the data: Arrow's streams have none of their own."""
+    end = len(data) - _CHECKSUM
+    return end >= 0 and hashlib.sha256(data[:end]).digest() == bytes(data[end:])
