@@ -1,9 +1,9 @@
-"""Times the listing and reading of archives of ImageNet's size, source by source.
+"""Measures listing and reading archives of ImageNet's size, source by source.
 
-Creates as many small files as ImageNet has images, in 1,000 classes: ILSVRC's tar of class tars,
-and WebDataset shards and Parquet files in a random order. Then each source is listed twice, in
-processes of their own: without the index of its tars in the cache, and with it. Finally the
-benchmark reads images of 110 kB at random.
+The benchmark makes as many small files as ImageNet has images, in 1,000 classes: ILSVRC's tar of
+class tars, then WebDataset shards and Parquet files in a random order. It lists each source twice,
+in a new process each time: first without cached indexes of the tars, then with them. Finally it
+reads images of 110 kB at random.
 
     python benchmarks/archives.py [--images 1281000] [--folder F]
 """
@@ -41,7 +41,7 @@ def main() -> None:
     """Reads the command line and prints a line for each step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1_281_000)
-    parser.add_argument("--folder", type=Path, help="where all of it goes")
+    parser.add_argument("--folder", type=Path, help="folder for the temporary archives")
     parser.add_argument("--list", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.list:
@@ -62,23 +62,24 @@ def main() -> None:
         read_source(root / "read")
 
 
-def list_source(place: Path) -> None:
-    """Lists a source as a plan does."""
+def list_source(location: Path) -> None:
+    """Lists a source as ``texgen plan`` does, and prints what it took."""
     started = time.monotonic()
-    source = open_source(SourceSpec(str(place)))
+    source = open_source(SourceSpec(str(location)))
     count = sum(1 for split in source.splits() for _ in source.entries(split))
     wall_s = time.monotonic() - started
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     core_s = time.process_time()
     print(
-        f"{place.name}: {count} images, {wall_s:.1f} s, {core_s:.1f} core-s, peak {peak_mb:.0f} MB",
+        f"{location.name}: {count} images, {wall_s:.1f} s, {core_s:.1f} core-s, "
+        f"peak {peak_mb:.0f} MB",
         flush=True,
     )
 
 
-def read_source(place: Path) -> None:
+def read_source(location: Path) -> None:
     """Reads images at random from row groups of a hundred."""
-    source = open_source(SourceSpec(str(place)))
+    source = open_source(SourceSpec(str(location)))
     entries = [e for split in source.splits() for e in source.entries(split)]
     started, core_s = time.monotonic(), time.process_time()
     for entry in random.Random(1).sample(entries, READ):
@@ -93,11 +94,11 @@ def write_ilsvrc(folder: Path, each: int) -> None:
     folder.mkdir()
     with (folder / "ILSVRC2012_img_train.tar").open("wb") as file:
         for number in range(CLASSES):
-            held = io.BytesIO()
+            class_tar = io.BytesIO()
             for index in range(each):
-                add(held, f"{wnid(number)}_{index}.JPEG", CONTENT)
-            end(held)
-            add(file, f"{wnid(number)}.tar", held.getvalue())
+                add(class_tar, f"{wnid(number)}_{index}.JPEG", CONTENT)
+            end(class_tar)
+            add(file, f"{wnid(number)}.tar", class_tar.getvalue())
         end(file)
 
 
@@ -118,19 +119,19 @@ def write_parquet(folder: Path, names: list[tuple[int, int]], content: bytes) ->
     folder.mkdir()
     classes = [wnid(number) for number in range(CLASSES)]
     features = {"label": {"names": classes, "_type": "ClassLabel"}}
-    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     for shard, part in enumerate(parts(names)):
         images = [{"bytes": content, "path": f"{wnid(c)}_{i}.JPEG"} for c, i in part]
         labels = [number for number, _ in part]
         table = pa.table({"image": pa.array(images, kind), "label": labels})
         path = folder / f"train-{shard:05d}.parquet"
-        table = table.replace_schema_metadata(about)
+        table = table.replace_schema_metadata(metadata)
         pq.write_table(table, path, row_group_size=100, use_dictionary=False)
 
 
 def parts(names: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Yields the images of each shard."""
+    """Class and number of the images of each shard."""
     size = -(-len(names) // SHARDS)
     return (names[first : first + size] for first in range(0, len(names), size))
 
