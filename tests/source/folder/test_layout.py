@@ -353,9 +353,7 @@ def test_img2datasets_tars_are_taken_beside_their_parquet(tmp_path):
 def test_a_compressed_or_unfinished_tar_beside_tars_is_refused_by_name(name, tmp_path):
     write_tar(tmp_path / "a.tar", [("1.jpg", b"x")])
     write_folder(tmp_path, {name: b"x"})
-    with pytest.raises(
-        SourceError, match=r"1 compressed or unfinished file .*--src '\S+\*\.tar'"
-    ):
+    with pytest.raises(SourceError, match=r"1 compressed or unfinished file .*--src '\S+\*\.tar'"):
         opened(tmp_path)
     assert taken(tmp_path / "*.tar")["train"] == [("1", None)]
 

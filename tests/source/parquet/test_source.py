@@ -1,4 +1,4 @@
-"""Photographs in Parquet files."""
+"""Tests of images in Parquet files."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def only(location: Path, **more: object) -> tuple[SplitListing, list[ImageEntry]
 
 
 def write(path: Path, images: list[Any], labels: list[int | None] | None, **more: Any) -> Path:
-    """A file of the given rows."""
+    """Writes a file with the given rows."""
     columns = {"image": pa.array(images, more.get("kind", IMAGE))}
     if labels is not None:
         columns["label"] = pa.array(labels, more.get("label_type", pa.int64()))
     table = pa.table(columns)
     if names := more.get("names"):
         features = {"label": {"names": names, "_type": "ClassLabel"}}
-        about = json.dumps({"info": {"features": features}})
-        table = table.replace_schema_metadata({"huggingface": about})
+        metadata = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": metadata})
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, row_group_size=more.get("rows", 2))
     return path
@@ -78,8 +78,8 @@ def test_a_row_is_named_by_its_number_and_read(tmp_path):
     write(tmp_path / "data" / "train-00001-of-00002.parquet", images[3:], None)
     source = open_source(SourceSpec(str(tmp_path)))
     (split,) = source.splits()
-    found = {e.source: (e.key, source.read(e)) for e in source.entries(split)}
-    assert found == {
+    images = {e.source: (e.key, source.read(e)) for e in source.entries(split)}
+    assert images == {
         "data/train-00001-of-00002.parquet!1": ("0", b"0"),
         "data/train-00000-of-00002.parquet!1": ("1", b"1"),
         "data/train-00001-of-00002.parquet!0": ("2", b"2"),
@@ -119,14 +119,14 @@ def test_a_row_without_an_image_is_a_failed_row_and_noted(row, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("labels", "names", "said"),
+    ("labels", "names", "message"),
     [([0, 2], ["a", "b"], "t.parquet!1 has the label 2, which is no index of 2 classes"),
      ([0, None], None, "t.parquet!1 has no label"),
      ([0, 1 << 40], None, "t.parquet!1 .* no index")],
 )  # fmt: skip
-def test_a_label_that_is_none_is_a_problem_that_names_the_row(labels, names, said, tmp_path):
+def test_a_malformed_label_is_a_problem_that_names_the_row(labels, names, message, tmp_path):
     write(tmp_path / "t.parquet", [image(), image()], labels, names=names)
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=message):
         only(tmp_path)
 
 
@@ -153,7 +153,7 @@ def test_labels_of_a_flat_split_are_taken_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (lambda d: d[:-1], "is cut off at byte "), (lambda d: d[:10], "is cut off at byte 10"),
         (lambda d: b"", "is damaged at byte 0"), (lambda d: b"x" + d[1:], "is damaged at byte 0"),
@@ -162,23 +162,23 @@ def test_labels_of_a_flat_split_are_taken_by_name(tmp_path):
          "is damaged at byte "),
     ],
 )  # fmt: skip
-def test_a_damaged_file_is_a_problem_with_its_byte_and_others_are_listed(damage, said, tmp_path):
+def test_a_damaged_file_is_a_problem_with_its_byte_and_others_are_listed(damage, message, tmp_path):
     path = write(tmp_path / "t-a.parquet", [image("a.jpg")], None)
     write(tmp_path / "t-b.parquet", [image("b.jpg")], None)
     path.write_bytes(damage(path.read_bytes()))
-    found: list[SourceError] = []
-    source = open_source(SourceSpec(str(tmp_path), format="parquet"), found.append)
+    errors: list[SourceError] = []
+    source = open_source(SourceSpec(str(tmp_path), format="parquet"), errors.append)
     (split,) = source.splits()
     assert [e.key for e in source.entries(split)] == ["b"]
-    (error,) = map(str, found)
-    assert said.partition(".*")[0] in error
+    (error,) = map(str, errors)
+    assert message.partition(".*")[0] in error
     assert "t-a.parquet" in error
     assert error.count("\n") == 0
     assert "fetch" in error
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ({"picture": [b"x"]}, "has the columns picture: binary; expected one of images"),
         ({"image": [b"x"], "label": [[1, 2]]}, "label is of lists.*--label-field none"),
@@ -188,13 +188,13 @@ def test_a_damaged_file_is_a_problem_with_its_byte_and_others_are_listed(damage,
         ({"image": [{"bytes": b"x"}], "label": [0.5]}, "its labels are not whole numbers"),
     ],
 )
-def test_columns_that_do_not_fit_are_named(table, said, tmp_path):
+def test_columns_that_do_not_fit_are_named(table, message, tmp_path):
     pq.write_table(pa.table(table), tmp_path / "t.parquet")
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=message):
         only(tmp_path)
 
 
-def test_a_row_group_of_gigabytes_is_refused_with_the_mend(tmp_path, monkeypatch):
+def test_a_row_group_of_gigabytes_is_refused_with_a_hint(tmp_path, monkeypatch):
     monkeypatch.setattr("texgen.source.parquet.file._MAX_GROUP", 100)
     write(tmp_path / "t.parquet", [image(data=b"x" * 200)], None)
     with pytest.raises(SourceError, match=r"row group 0 holds .* row_group_size=100"):
@@ -257,7 +257,7 @@ def test_the_plan_says_that_sizes_are_not_known(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("there", "missing"),
+    ("present", "missing"),
     [
         (["train-00000-of-00002"], "train-00001-of-00002 is not there"),
         (["train-00003-of-00009-a1b2", "train-00000-of-00009-c3"],
@@ -266,8 +266,8 @@ def test_the_plan_says_that_sizes_are_not_known(tmp_path, capsys):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("suffix", [".parquet", ".tar"])
-def test_a_file_that_the_names_of_others_speak_of_is_missing(there, missing, suffix, tmp_path):
-    for number, name in enumerate(there):
+def test_a_part_that_the_names_of_others_imply_is_missing(present, missing, suffix, tmp_path):
+    for number, name in enumerate(present):
         path = tmp_path / "data" / f"{name}{suffix}"
         if suffix == ".tar":
             write_tar(path, [(f"{number}.jpg", b"x")])
@@ -275,13 +275,13 @@ def test_a_file_that_the_names_of_others_speak_of_is_missing(there, missing, suf
             write(path, [image(f"{number}.jpg")], None)
     with pytest.raises(SourceError, match=f"^data/{missing}; fetch what is missing, or name"):
         open_source(SourceSpec(str(tmp_path))).splits()
-    # Whoever names files knows which ones.
-    for taken in (f"{tmp_path}/data/*{suffix}", f"{tmp_path}/data/{there[0]}{suffix}"):
+    # A pattern or a file names the wanted parts, so that none is missing.
+    for taken in (f"{tmp_path}/data/*{suffix}", f"{tmp_path}/data/{present[0]}{suffix}"):
         (split,) = open_source(SourceSpec(taken)).splits()
         assert split.name in {"train", "data"}
 
 
-def test_files_of_which_none_is_missing_are_taken(tmp_path):
+def test_files_without_a_missing_part_are_taken(tmp_path):
     for number, name in enumerate(["train-1-of-2", "train-2-of-2", "train-00000-of-00001", "test"]):
         write(tmp_path / f"{name}.parquet", [image(f"{number}.jpg")], None)
     assert len(open_source(SourceSpec(str(tmp_path))).splits()) == 2

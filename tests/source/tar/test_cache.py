@@ -1,4 +1,4 @@
-"""The cache of archives' indexes."""
+"""Tests of the cache of tar indexes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_headers_are_read_once(cache, scans, archive, tmp_path):
     assert [path.suffix for path in cache.iterdir()] == [".arrow"]
 
 
-def test_another_archive_in_its_place_is_read_anew(cache, scans, archive):
+def test_another_archive_in_its_place_is_read_again(cache, scans, archive):
     names(archive)
     write_tar(archive, [("c.jpg", b"a"), ("c.cls", b"1"), ("d.jpg", b"bb")])
     os.utime(archive, ns=(1, 1))
@@ -74,7 +74,7 @@ def test_a_damaged_cache_costs_time_only(damage, cache, scans, archive):
 @pytest.mark.parametrize("place", ["", "relative", "/proc/nowhere"])
 def test_without_a_place_for_the_cache_nothing_is_kept(place, archive, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", place)
-    # A file, where the home folder should be.
+    # The home folder is a file, so that nothing can be written below it.
     (tmp_path / "home").write_text("")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert len(names(archive)) == 3
@@ -85,7 +85,7 @@ def test_what_was_cut_off_is_not_kept(cache, archive):
     whole = archive.read_bytes()
     archive.write_bytes(whole[:1536])
     problems: list[SourceError] = []
-    found = tar_index(LocalFiles(), str(archive), "x.tar", problems.append)
-    assert found["name"].to_pylist() == [b"a.jpg"]
+    index = tar_index(LocalFiles(), str(archive), "x.tar", problems.append)
+    assert index["name"].to_pylist() == [b"a.jpg"]
     assert len(problems) == 1
     assert not cache.exists()

@@ -1,4 +1,4 @@
-"""The official tars of ILSVRC-2012."""
+"""Tests of the official tars of ILSVRC-2012."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {"n01443537/n01443537_2.JPEG": b"gold", "n01440764/n01440764_10026.JPEG"
 
 @pytest.fixture
 def src(tmp_path: Path) -> Path:
-    """Both tars, as they are downloaded."""
+    """A folder with both tars, in the form of the official downloads."""
     write_ilsvrc_train(tmp_path / "src", FILES)
     val = [(f"{name}.JPEG", name.encode()) for name in NAMES]
     write_tar(tmp_path / "src" / "ILSVRC2012_img_val.tar", val)
@@ -101,12 +101,12 @@ def test_a_class_tar_that_is_cut_off_is_named_with_the_byte_in_the_whole(src):
     path = src / "ILSVRC2012_img_train.tar"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2 + 600])
-    found: list[SourceError] = []
-    source = open_source(SourceSpec(str(src)), found.append)
+    errors: list[SourceError] = []
+    source = open_source(SourceSpec(str(src)), errors.append)
     split = source.splits()[0]
     assert [e.key for e in source.entries(split)] == ["n01440764/n01440764_10026"]
-    assert str(found[0]).startswith("ILSVRC2012_img_train.tar is cut off at byte ")
-    # A class tar that ends too early inside a whole one.
+    assert str(errors[0]).startswith("ILSVRC2012_img_train.tar is cut off at byte ")
+    # The outer tar is complete, but a class tar in it is cut off.
     inner = write_tar(src.parent / "n.tar", [("a.JPEG", b"x" * 2000)]).read_bytes()[:1024]
     write_tar(path, [("n01440764.tar", inner)])
     with pytest.raises(SourceError, match=r"train\.tar!n01440764\.tar is cut off at byte 512 "):
@@ -121,7 +121,7 @@ def test_one_name_in_two_class_tars_of_a_class_is_a_problem(src):
         listed(src, selected=("train",))
 
 
-def test_a_folder_without_them_says_what_is_expected(tmp_path):
+def test_an_error_on_a_folder_without_the_tars_names_the_expected_ones(tmp_path):
     with pytest.raises(SourceError, match=r"expected ILSVRC2012_img_train\.tar or"):
         open_source(SourceSpec(str(tmp_path), format="ilsvrc")).splits()
 
@@ -130,18 +130,18 @@ def test_every_class_tar_that_is_damaged_is_named(src):
     good = write_tar(src.parent / "g.tar", [("a.JPEG", b"1"), ("b.JPEG", b"2")]).read_bytes()
     tars = [("n1.tar", good[:1500]), ("n2.tar", good), ("n3.tar", b"x" * 600)]
     write_tar(src / "ILSVRC2012_img_train.tar", tars)
-    found: list[SourceError] = []
-    source = open_source(SourceSpec(str(src), selected=("train",)), found.append)
+    errors: list[SourceError] = []
+    source = open_source(SourceSpec(str(src), selected=("train",)), errors.append)
     (split,) = source.splits()
     assert [e.key for e in source.entries(split)] == ["n1/a", "n2/a", "n2/b"]
-    assert [str(error).partition(" is ")[0] for error in found] == [
+    assert [str(error).partition(" is ")[0] for error in errors] == [
         "ILSVRC2012_img_train.tar!n1.tar", "ILSVRC2012_img_train.tar!n3.tar",
     ]  # fmt: skip
 
 
-def test_tars_that_were_packed_anew_with_other_paths_have_the_same_keys(src):
+def test_tars_that_were_packed_again_with_other_paths_have_the_same_keys(src):
     inner = write_tar(src.parent / "i.tar", [("./n01440764_1.JPEG", b"1")]).read_bytes()
     write_tar(src / "ILSVRC2012_img_train.tar", [("./train/n01440764.tar", inner)])
     write_tar(src / "ILSVRC2012_img_val.tar", [(f"./{NAMES[0]}.JPEG", b"1")])
-    found = {name: [e.key for e in entries] for name, entries in listed(src).items()}
-    assert found == {"train": ["n01440764/n01440764_1"], "val": [NAMES[0]]}
+    keys = {name: [e.key for e in entries] for name, entries in listed(src).items()}
+    assert keys == {"train": ["n01440764/n01440764_1"], "val": [NAMES[0]]}

@@ -1,4 +1,4 @@
-"""Headers of tars, as programs write them and as nobody should."""
+"""Tests of reading tar headers, of real tars and of damaged ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def expected(path: Path) -> list[tuple[bytes, int, int]]:
 
 
 def header(name: bytes = b"a.jpg", **changes: bytes) -> bytes:
-    """A ustar header with fields replaced, its checksum right all the same."""
+    """A ustar header with some fields replaced and a valid checksum."""
     info = tarfile.TarInfo(name.decode())
     block = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
     places = {"size": (124, 12), "kind": (156, 1), "magic": (257, 6), "extended": (482, 1)}
@@ -113,7 +113,7 @@ def test_large_numbers_and_signed_checksums_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "cut off at byte 0 "),
         (header(), "cut off at byte 512 .*the empty block"),
@@ -136,10 +136,10 @@ def test_large_numbers_and_signed_checksums_are_read(tmp_path):
         (header(kind=b"S", extended=b"\1") + b"\1" * TAR_BLOCK, "cut off at byte 1024"),
     ],
 )  # fmt: skip
-def test_a_damaged_tar_is_one_line_with_file_byte_and_mend(content, said, tmp_path):
+def test_a_damaged_tar_is_one_line_with_file_byte_and_hint(content, message, tmp_path):
     path = tmp_path / "x.tar"
     path.write_bytes(content)
-    with pytest.raises(SourceError, match=f"^x.tar is {said}") as caught:
+    with pytest.raises(SourceError, match=f"^x.tar is {message}") as caught:
         scan(path)
     assert str(caught.value).endswith("fetch the file again")
     assert "\n" not in str(caught.value)
@@ -157,7 +157,7 @@ def test_a_tar_that_was_cut_anywhere_is_noticed(tmp_path):
 
 @settings(max_examples=200)
 @given(st.data())
-def test_whatever_the_bytes_are_there_is_an_end_and_no_other_error(data: st.DataObject):
+def test_any_bytes_are_read_to_an_end_or_a_source_error(data: st.DataObject):
     held = io.BytesIO()
     with tarfile.open(fileobj=held, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name in ("a" * 150, "b"):
@@ -177,25 +177,25 @@ def test_whatever_the_bytes_are_there_is_an_end_and_no_other_error(data: st.Data
         file.write(content)
         file.flush()
         try:
-            found = scan(Path(file.name))
+            members = scan(Path(file.name))
         except SourceError:
             return
-        assert all(0 <= m.offset <= len(content) and m.size <= len(content) for m in found)
+        assert all(0 <= m.offset <= len(content) and m.size <= len(content) for m in members)
 
 
 def test_a_tar_inside_a_file_ends_where_it_ends(tmp_path):
     inner = header(b"i.jpg") + END
     path = tmp_path / "x.tar"
     path.write_bytes(b"?" * 100 + inner + header(b"outside.jpg"))
-    found = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + len(inner)).members()
-    assert [m.name for m in found] == [b"i.jpg"]
+    inside = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + len(inner)).members()
+    assert [m.name for m in inside] == [b"i.jpg"]
     cut = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + TAR_BLOCK).members()
     with pytest.raises(SourceError, match="cut off at byte 612"):
         list(cut)
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: os.mkfifo(path)])
-def test_what_is_no_file_is_not_opened(make: Callable[[Path], None], tmp_path):
+def test_a_folder_or_pipe_is_not_opened_as_a_tar(make: Callable[[Path], None], tmp_path):
     make(tmp_path / "x.tar")
     with pytest.raises(FileNotFoundError):
         LocalFiles().open(str(tmp_path / "x.tar"))
@@ -207,13 +207,13 @@ def joined(folder: Path, *parts: bytes) -> Path:
     return path
 
 
-def test_what_cat_joins_is_read_to_its_end(tmp_path):
+def test_tars_that_cat_joined_are_read_to_the_last_end(tmp_path):
     one = write_tar(tmp_path / "1.tar", [("a.jpg", b"a" * 600)]).read_bytes()
     two = write_tar(tmp_path / "2.tar", [("b.jpg", b"b")], format=tarfile.PAX_FORMAT).read_bytes()
     for between in (b"", bytes(TAR_BLOCK), bytes(1 << 20)):
         path = joined(tmp_path, one, between, two, bytes(700))
         assert [name for name, _, _ in files(path)] == [b"a.jpg", b"b.jpg"]
-    # A lone empty block ends a tar too.
+    # A single empty block ends a tar as well as two.
     path = joined(tmp_path, one[: 3 * TAR_BLOCK], bytes(TAR_BLOCK), two)
     assert [name for name, _, _ in files(path)] == [b"a.jpg", b"b.jpg"]
     with pytest.raises(SourceError, match="cut off"):
@@ -221,7 +221,7 @@ def test_what_cat_joins_is_read_to_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("behind", [b"signature", b"x" * 5000, header()[7:]])
-def test_what_is_not_a_tar_behind_the_end_is_named_with_both_bytes(behind, tmp_path):
+def test_data_behind_the_end_that_are_not_a_tar_are_named_with_both_bytes(behind, tmp_path):
     path = joined(tmp_path, header(), END, behind)
     message = r"^x\.tar ends at byte 1536, and the data from byte 1536 on are not a tar; "
     with pytest.raises(SourceError, match=message) as caught:

@@ -1,4 +1,4 @@
-"""Photographs in WebDataset shards."""
+"""Tests of images in WebDataset shards."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def only(location: Path, **more: object) -> tuple[SplitListing, list[ImageEntry]
 
 
 def problems(location: Path, **more: object) -> list[str]:
-    found: list[SourceError] = []
-    source = open_source(SourceSpec(str(location), format="webdataset", **more), found.append)
+    errors: list[SourceError] = []
+    source = open_source(SourceSpec(str(location), format="webdataset", **more), errors.append)
     for split in source.splits():
         list(source.entries(split))
-    return [str(error) for error in found]
+    return [str(error) for error in errors]
 
 
 def labelled(*samples: tuple[str, str]) -> list[tuple[str, bytes]]:
@@ -115,22 +115,22 @@ def test_a_flat_split_takes_labels_by_file_name(cls, tmp_path):
     ]
 
 
-def test_samples_without_an_image_and_what_is_no_file_are_counted(tmp_path):
+def test_samples_without_an_image_and_members_that_are_not_files_are_counted(tmp_path):
     path = write_tar(tmp_path / "a.tar", [("1.jpg", b""), ("2.txt", b""), ("3.cls", b"1")])
     with tarfile.open(path, "a") as tar:
         link = tarfile.TarInfo("4.jpg")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
     write_tar(tmp_path / "b.tar", [("../../up.jpg", b""), ("/.hid/x.jpg", b""), ("/r/1.jpg", b"")])
-    found: list[SourceError] = []
-    source = open_source(SourceSpec(str(tmp_path)), found.append)
+    errors: list[SourceError] = []
+    source = open_source(SourceSpec(str(tmp_path)), errors.append)
     (split,) = source.splits()
     assert "2 samples of 'train' without an image ignored (their files: .txt, .cls)" in split.notes
     assert "1 symbolic link in the tars of 'train' ignored" in split.notes
     hidden = "2 images of 'train' with a step of the path that begins with a dot ignored"
     assert hidden in split.notes
-    # Others of the split have a label.
-    assert [str(error).partition(" has no label")[0] for error in found] == [
+    # Another sample of the split has a label, so that these two lack theirs.
+    assert [str(error).partition(" has no label")[0] for error in errors] == [
         "a.tar!1.jpg", "b.tar!/r/1.jpg",
     ]  # fmt: skip
 
@@ -149,15 +149,15 @@ def test_two_images_of_a_sample_or_of_a_key_are_problems_that_name_both(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("label", "said"),
+    ("label", "message"),
     [("", "is ''; expected"), ("ant", "is 'ant'; expected"), ("-2", "is '-2'; expected"),
      ("1.5", "is '1.5'; expected"), ("2000000", "no index"), ("9" * 40, "expected a number"),
      ("x" * 300, "expected a number"), ("-1", "has no label")],
 )  # fmt: skip
-def test_what_is_no_label_is_a_problem_that_names_the_sample(label, said, tmp_path):
+def test_a_malformed_label_is_a_problem_that_names_the_sample(label, message, tmp_path):
     write_tar(tmp_path / "a.tar", labelled(("1", "0"), ("2", label)))
     (problem,) = problems(tmp_path)
-    assert said in problem
+    assert message in problem
     assert "a.tar!2.jpg" in problem
 
 
@@ -166,11 +166,11 @@ def test_every_tar_that_is_cut_off_is_a_problem_and_the_rest_is_listed(tmp_path)
         path = write_tar(tmp_path / f"{name}.tar", [(f"{name}1.jpg", b"x"), (f"{name}2.jpg", b"x")])
         if name != "b":
             path.write_bytes(path.read_bytes()[:1500])
-    found: list[SourceError] = []
-    source = open_source(SourceSpec(str(tmp_path)), found.append)
+    errors: list[SourceError] = []
+    source = open_source(SourceSpec(str(tmp_path)), errors.append)
     (split,) = source.splits()
     assert [e.key for e in source.entries(split)] == ["a1", "b1", "b2", "c1"]
-    assert [str(error)[:26] for error in found] == [
+    assert [str(error)[:26] for error in errors] == [
         "a.tar is cut off at byte 1", "c.tar is cut off at byte 1",
     ]  # fmt: skip
     with pytest.raises(SourceError, match=r"a\.tar is cut off"):
@@ -220,7 +220,7 @@ def test_names_that_are_not_utf_8_are_read_and_shown(tmp_path):
         ("~fe/~ff", r"train-\xff.tar!\xfe/\xff.jpg", b"x"),
     ]
     arguments = ["--src", str(tmp_path / "src"), "--engine", "stub", "--size", "16", "--no-ray"]
-    # Neither is a photograph.
+    # Neither image can be decoded, and the build records them as failed.
     assert run(["build", *arguments, "--out", str(tmp_path / "out"), "--quiet"]) == 1
     assert run(["verify", str(tmp_path / "out")]) == 0
 
