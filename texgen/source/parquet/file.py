@@ -138,7 +138,7 @@ def open_parquet(
     except (pa.ArrowException, OSError, ValueError) as error:
         if getattr(error, "errno", None):
             raise
-        raise _damaged(display_name, file.size() - _TAIL, "no footer ends there") from error
+        raise _damaged(display_name, file.size() - _TAIL, "no valid footer ends there") from error
     if metadata.num_rows > file.size():
         raise _damaged(display_name, file.size() - _TAIL, f"a footer of {metadata.num_rows} rows")
     features = _features(schema.metadata or {})
