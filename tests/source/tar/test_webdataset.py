@@ -135,6 +135,16 @@ def test_samples_without_an_image_and_members_that_are_not_files_are_counted(tmp
     ]  # fmt: skip
 
 
+def test_extensions_of_samples_without_an_image_are_noted_in_the_order_of_the_tar(tmp_path):
+    extensions = ("txt", "cls", "json", "npy")
+    members = [(f"{number}.{ext}", b"0") for number in range(3) for ext in extensions]
+    path = write_tar(tmp_path / "a.tar", [*members, ("9.jpg", b""), ("9.cls", b"0")])
+    split, _ = only(path)
+    assert split.notes == (
+        "3 samples of 'train' without an image ignored (their files: .txt, .cls, .json, .npy)",
+    )
+
+
 def test_two_images_of_a_sample_or_of_a_key_are_problems_that_name_both(tmp_path):
     write_tar(tmp_path / "a.tar", [("1.jpg", b""), ("1.png", b""), ("2.jpg", b""), ("1.cls", b"")])
     write_tar(tmp_path / "b.tar", [("2.webp", b"")])

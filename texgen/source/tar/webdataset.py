@@ -123,7 +123,10 @@ class WebDatasetSamples:
                 images = [file for file in files if self._is_image(file.name)]
                 if not images:
                     self._imageless += 1
-                    self._imageless_extensions.update({extension(file.name) for file in files})
+                    # Unlike a set's, the order of a dict is that of the tar: notes are part of OUT.
+                    self._imageless_extensions.update(
+                        dict.fromkeys((extension(file.name) for file in files), 1)
+                    )
                     continue
                 for other in images[1:]:
                     on_error(SourceError(self._two_images(number, key, images[0], other)))
