@@ -244,8 +244,9 @@ def test_an_object_that_changes_while_it_is_read_is_found_out(server):
         file.read_at(10, 10)
 
 
-def refused(done: subprocess.CompletedProcess[str], *said: str) -> None:
-    assert done.returncode in (1, 2)
+def refused(done: subprocess.CompletedProcess[str], code: int, *said: str) -> None:
+    """``code`` is 2 where the command refuses an option before any work, and 1 otherwise."""
+    assert done.returncode == code
     assert done.stderr.count("\n") == 1, done.stderr
     for words in said:
         assert words in done.stderr
@@ -256,17 +257,17 @@ def test_refusals_are_one_line_each(server, forty, texgen):
     wrong = server.environment((server.key[0], "wrong" * 8))
     # s3s-fs has codes for them, and no words.
     words = "(its words: Forbidden: " if isinstance(server, Garage) else "the store says "
-    refused(texgen(*build, OUT, *BUILD, env=wrong), words)
+    refused(texgen(*build, OUT, *BUILD, env=wrong), 2, words)
     unknown = server.environment(("GK" + "0" * 24, "wrong" * 8))
     done = texgen(*build, OUT, *BUILD, env=unknown)
-    refused(done, "s3://bucket/out", words)
+    refused(done, 2, "s3://bucket/out", words)
     assert "0" * 24 not in done.stderr
     assert isinstance(server, Garage) or "name a key that this store knows" in done.stderr
-    refused(texgen(*build, OUT, *BUILD, env=server.environment(("", ""))), "no credentials")
-    refused(texgen(*build, "s3://nobucket/out", *BUILD), "there is no such bucket")
-    refused(texgen("status", "s3://nobucket/out"), "there is no such bucket")
-    refused(texgen("verify", OUT), "")
-    refused(texgen("plan", "--src", "s3://nobucket/src"), "there is no such bucket")
+    refused(texgen(*build, OUT, *BUILD, env=server.environment(("", ""))), 2, "no credentials")
+    refused(texgen(*build, "s3://nobucket/out", *BUILD), 2, "there is no such bucket")
+    refused(texgen("status", "s3://nobucket/out"), 1, "there is no such bucket")
+    refused(texgen("verify", OUT), 1, f"cannot read {OUT}/index.json: it is not there")
+    refused(texgen("plan", "--src", "s3://nobucket/src"), 2, "there is no such bucket")
 
 
 def test_garages_own_words_stand_beside_ours(garage, forty, undisturbed, texgen, tmp_path):
@@ -276,6 +277,7 @@ def test_garages_own_words_stand_beside_ours(garage, forty, undisturbed, texgen,
     build = ("build", "--src", forty, "--out", OUT, *BUILD)
     refused(
         texgen(*build, env=reader),
+        2,
         "AccessDenied; give these credentials the permissions that docs/s3.md lists",
         "(its words: Forbidden: Operation is not allowed for this key)",
     )
@@ -287,6 +289,7 @@ def test_garages_own_words_stand_beside_ours(garage, forty, undisturbed, texgen,
     garage.admin("bucket", "set-quotas", "bucket", "--max-size", "100KiB")
     refused(
         texgen(*build),
+        2,
         "the store says AccessDenied; make room there, or raise the quota",
         "(its words: Forbidden: Bucket size quota is reached, maximum total size",
     )
@@ -300,7 +303,7 @@ def test_a_data_set_is_downloaded_from_garages_web_site(garage, undisturbed, tex
     # A site's host is its bucket's name.
     garage.admin("bucket", "alias", "bucket", "localhost")
     url = f"http://localhost:{garage.web}/a set/index.json"
-    refused(texgen("download", url, "--out", tmp_path / "down"), "the server answers 404")
+    refused(texgen("download", url, "--out", tmp_path / "down"), 1, "the server answers 404")
     garage.admin("bucket", "website", "--allow", "localhost")
     anonymous = garage.environment(("", ""))
     ok(texgen("download", url, "--out", tmp_path / "down", env=anonymous))

@@ -44,9 +44,21 @@ def test_columns_of_numbers_stand_right_with_their_heads():
     assert classes == [[None, "number", None]] * 3
 
 
-def test_a_table_without_rows_is_whole():
-    xml(table("T", ("a", "b"), []))
-    xml(details("s", figures([])))
+def test_a_table_without_rows_has_its_caption_and_heads():
+    root = xml(table("T", ("a", "b"), []))
+    assert [element.text for element in root.iter("caption")] == ["T"]
+    (heads,) = ([cell.text for cell in row] for row in root.iter("tr"))
+    assert heads == ["a", "b"]
+
+
+def test_details_without_figures_have_their_summary_alone():
+    root = xml(details("s", figures([])))
+    assert root.tag == "details"
+    assert [(element.tag, element.text or "") for element in root] == [
+        ("summary", "s"),
+        ("div", ""),
+    ]
+    assert len(root[1]) == 0
 
 
 def parsed(svg: str) -> ET.Element:
