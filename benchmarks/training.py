@@ -59,7 +59,7 @@ def step(pairs: int, size: int, batch: int) -> None:
     """Compares a step with lightly's."""
     first, second = torch.randn(2, batch, 3, size, size)
     ns = torch.randn(batch, 2, 1, 3, size, size)
-    ours = SimCLR(resnet("resnet18", "imagenet", head), temperature=0.2)
+    ours = SimCLR(resnet("resnet18", "imagenet", head), temperature=0.2, alpha=1.0)
     ours = ours.to(memory_format=torch.channels_last)
     theirs = Theirs().to(memory_format=torch.channels_last)
     optimizers = [torch.optim.SGD(m.parameters(), 0.1, momentum=0.9) for m in (ours, theirs)]

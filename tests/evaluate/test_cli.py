@@ -167,7 +167,10 @@ WRONG = {
     "no dogs": (["analyze", "fine-coarse", "{run}", "--knn", "--k", "3"], "by --mapping"),
     "no splits": (["eval", "knn", "{run}", "--src", "{more}"], "has no train and val in it"),
     "one split": (["eval", "linear", "{run}", "--val-split", "train"], "are both train: name two"),
-    "large patches": (["analyze", "similarity", "{run}", "--patch-range", "16", "72"], "end at"),
+    "large patches": (
+        ["analyze", "similarity", "{run}", "--patch-range", "16", "72"],
+        "px at most",
+    ),
     "no results": (["analyze", "sweep", "{tmp}"], "no JSON of texgen eval"),
     "not a result": (["analyze", "sweep", "{run}/config.json"], "no result of texgen"),
     "no textures": (

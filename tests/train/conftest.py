@@ -1,4 +1,4 @@
-"""Fixtures of the trainer's tests; torch is an extra."""
+"""Fixtures of the tests of texgen/train, which need the extra ``train``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ORACLE = Path(__file__).parents[3] / "shared" / "oracles" / "moco_eq1.npz"
 
 @pytest.fixture(scope="session")
 def oracle() -> dict[str, np.ndarray]:
-    """Six steps of the paper's authors' own MoCo model; not part of the project."""
+    """Six steps of the authors' MoCo model; the file is not part of the project."""
     if not ORACLE.is_file():
         pytest.skip("the numbers of the authors' model are not here")
     with np.load(ORACLE) as file:
@@ -25,26 +25,26 @@ def oracle() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty photographs in two classes, 40 px."""
-    root = tmp_path_factory.mktemp("photographs")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 20 images in two classes, 40 px."""
+    root = tmp_path_factory.mktemp("images")
     make_source(root / "train", {"ant": 12, "bee": 8}, (40, 40))
     return root
 
 
 @pytest.fixture(scope="session")
-def textures(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two textures of each, 32 px."""
+def textures(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two textures of each image, 32 px."""
     out = tmp_path_factory.mktemp("textures") / "shards"
     sizes = ["--size", "32", "--patch-size", "16", "--small-patch-size", "16"]
     more = ["--textures-per-image", "2", "--samples-per-shard", "10", "--no-ray", "--quiet"]
-    assert run(["build", "--src", str(photographs), "--out", str(out), *sizes, *more]) == 0
+    assert run(["build", "--src", str(image_folder), "--out", str(out), *sizes, *more]) == 0
     return out
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Sums in one order, and no fight for the processors with other tests."""
+    """Adds in one order, and leaves the other processors to other tests."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -52,7 +52,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def picture(width: int, height: int) -> Image.Image:
-    """Each pixel's red is its column and green its row."""
+def coordinate_image(width: int, height: int) -> Image.Image:
+    """Returns an image in which red is the column of a pixel, and green its row."""
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     return Image.fromarray(np.stack([columns, rows, columns * 0], -1).astype(np.uint8))

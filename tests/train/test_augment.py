@@ -1,4 +1,4 @@
-"""Views: parameters drawn once, for images of any size, distributed as torchvision's."""
+"""Views: parameters are drawn once for images of any size, and distributed as torchvision's."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from scipy import stats
 from torchvision.transforms import RandomResizedCrop
 
 from tests.conftest import photograph
-from tests.train.conftest import picture
+from tests.train.conftest import coordinate_image
 from texgen.train.augment import MEAN, STD, Augmentation, centre_view, normalised
 
 sides = st.integers(1, 400)
@@ -36,7 +37,7 @@ def test_a_crop_lies_within_its_image_whatever_its_size(width, height, seed):
 def test_images_of_one_shape_get_the_same_crop_whatever_their_scale(side, factor, seed):
     view = Augmentation().draw(random.Random(seed))
     sides = [math.sqrt(part * r) for part, ratio in view.shapes for r in (ratio, 1 / ratio)]
-    # Rounded to pixels, one that just fits may fit the one image alone.
+    # A shape that just fits may fit one image only, because sides are rounded to pixels.
     assume(all(abs(one - 1) > 1 / side for one in sides))
     small, large = view.crop(side, side), view.crop(side * factor, side * factor)
     assert all(abs(a - b / factor) <= 2 for a, b in zip(small, large, strict=True))
@@ -44,9 +45,9 @@ def test_images_of_one_shape_get_the_same_crop_whatever_their_scale(side, factor
 
 @pytest.mark.parametrize("size", [(500, 375), (60, 300)])
 def test_crops_are_distributed_as_torchvisions(size):
-    """Two-sample Kolmogorov-Smirnov on each of the four numbers."""
+    """Two-sample Kolmogorov-Smirnov test on each of the four numbers."""
     width, height = size
-    image = picture(min(width, 255), min(height, 255)).resize(size)
+    image = coordinate_image(min(width, 255), min(height, 255)).resize(size)
     torch.manual_seed(0)
     theirs = [RandomResizedCrop.get_params(image, [0.2, 1.0], [3 / 4, 4 / 3]) for _ in range(3000)]
     rng = random.Random(1)
@@ -56,13 +57,13 @@ def test_crops_are_distributed_as_torchvisions(size):
         assert stats.ks_2samp(a, b).pvalue > 1e-4, column
 
 
-def test_photograph_and_texture_are_flipped_greyed_and_blurred_alike():
+def test_image_and_texture_are_flipped_greyed_and_blurred_alike():
     for seed in range(40):
         view = Augmentation(32, jitter=None).draw(random.Random(seed))
-        image = picture(200, 200)
+        image = coordinate_image(200, 200)
         same_shape = image.resize((96, 96))
         one, other = view(image), view(same_shape)
-        # Red is the column: it falls from left to right where the view is flipped.
+        # Red is the column, so that it falls from left to right if the view is flipped.
         falls = [(v[0, 16, 0] > v[0, 16, -1]).item() for v in (one, other)]
         assert falls == [view.flipped] * 2
         colourless = [bool((undone(v)[0] - undone(v)[2]).abs().max() < 1.5) for v in (one, other)]
@@ -75,10 +76,15 @@ def undone(view: torch.Tensor) -> torch.Tensor:
 
 
 def test_colours_of_two_images_change_by_the_same_factors():
-    image = photograph(0)
+    """Images of one colour, but of different sizes, get the same colour."""
+    sizes = [(40, 40), (64, 48), (33, 100)]
+    images = [Image.new("RGB", size, (180, 90, 30)) for size in sizes]
     for seed in range(20):
         view = Augmentation(32, (0.99, 1.0), grey=0.0, blur=0.0).draw(random.Random(seed))
-        assert torch.equal(view(image), view(image.copy()))
+        first, *others = (undone(view(image)) for image in images)
+        assert all(torch.allclose(first, other, atol=1e-3) for other in others)
+        unchanged = torch.tensor([180.0, 90, 30])[:, None, None].expand_as(first)
+        assert torch.allclose(first, unchanged, atol=0.01) == (view.jitter is None)
         if view.jitter is not None:
             assert sorted(which for which, _ in view.jitter) == [0, 1, 2, 3]
             assert all(0.6 <= factor <= 1.4 for which, factor in view.jitter if which < 3)
@@ -109,8 +115,8 @@ def test_pixels_are_normalised_by_imagenets_mean_and_deviation():
     assert np.abs(normalised(image).numpy() - expected).max() < 1e-5
 
 
-def test_what_is_evaluated_is_the_middle():
-    view = undone(centre_view(picture(200, 100), 56))
+def test_the_centre_is_evaluated():
+    view = undone(centre_view(coordinate_image(200, 100), 56))
     assert view.shape == (3, 56, 56)
     assert float(view[0].mean()) == pytest.approx(99.5, abs=1.5)
     assert float(view[1].mean()) == pytest.approx(49.5, abs=1.5)

@@ -1,4 +1,4 @@
-"""Training where the machine has less than it needs: paths, shared memory, files, other ranks."""
+"""Training on a machine with too short paths, or too little shared memory, files or ranks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import torch
 
 from tests.conftest import command
 from tests.train.test_loop import arguments
+from texgen.core import temporary
 from texgen.core.errors import ConfigError
 from texgen.train import loader
 from texgen.train.checkpoint import save_checkpoint
 from texgen.train.loader import LoaderSpec
 from texgen.train.loader_errors import LoaderError, loader_error, loader_failures
 from texgen.train.metrics import read_metrics
-from texgen.train.rank_environment import device_of, ranks_of
+from texgen.train.rank_environment import local_cuda_device, ranks_from_environment
 
 MEETING = {"RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
 
@@ -43,11 +44,11 @@ def free_port() -> int:
 
 
 @pytest.mark.integration
-def test_loader_processes_work_where_the_temporary_folder_has_a_long_path(photographs, tmp_path):
-    """As a Slurm job's has: a socket in it would have more than the 107 bytes of a path."""
+def test_loader_processes_work_where_the_temporary_folder_has_a_long_path(image_folder, tmp_path):
+    """Slurm jobs have such a folder: the path of a socket in it would exceed 107 bytes."""
     long = tmp_path / ("d" * 100) / ("e" * 60)
     long.mkdir(parents=True)
-    line = arguments(photographs, tmp_path / "run", "--max-steps", "1", "--workers", "1")
+    line = arguments(image_folder, tmp_path / "run", "--max-steps", "1", "--workers", "1")
     process = started(line, TMPDIR=str(long))
     try:
         _, said = process.communicate(timeout=100)
@@ -58,8 +59,8 @@ def test_loader_processes_work_where_the_temporary_folder_has_a_long_path(photog
 
 def test_a_long_temporary_folder_without_another_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(loader.tempfile, "tempdir", str(tmp_path / ("d" * 100)))
-    monkeypatch.setattr(loader, "_SHORT_FOLDERS", (str(tmp_path / "none"),))
-    with pytest.raises(ConfigError, match=r"^TMPDIR=.*d: its path has .* take --workers 0$"):
+    monkeypatch.setattr(temporary, "short_folder_candidates", lambda: [str(tmp_path / "none")])
+    with pytest.raises(ConfigError, match=r"^TMPDIR=.*d has a path of .* use --workers 0$"):
         loader.socket_folder()
 
 
@@ -71,14 +72,14 @@ def test_processes_make_as_much_ahead_as_shared_memory_holds(megabytes, ahead, m
     assert spec.ahead() == ahead
 
 
-def test_too_little_shared_memory_is_told_before_a_run_begins(
-    photographs, tmp_path, capsys, monkeypatch
+def test_too_little_shared_memory_is_reported_before_a_run_begins(
+    image_folder, tmp_path, capsys, monkeypatch
 ):
-    """Docker gives 64 MB."""
+    """Docker gives 64 MB of shared memory."""
     from texgen.cli.main import run
 
     monkeypatch.setattr(loader, "free_shared_memory", lambda: 100_000)
-    line = arguments(photographs, tmp_path / "run", "--workers", "2")
+    line = arguments(image_folder, tmp_path / "run", "--workers", "2")
     assert run(line) == 2
     error = capsys.readouterr().err
     assert error.startswith("texgen: /dev/shm is too small: 2 loader processes need ")
@@ -93,10 +94,10 @@ def test_too_little_shared_memory_is_told_before_a_run_begins(
 )
 @pytest.mark.faults
 def test_shared_memory_that_others_fill_in_the_middle_ends_the_run_with_a_line(
-    photographs, tmp_path
+    image_folder, tmp_path
 ):
     out = tmp_path / "run"
-    train = command(*arguments(photographs, out, "--workers", "1", "--epochs", "100000"))
+    train = command(*arguments(image_folder, out, "--workers", "1", "--epochs", "100000"))
     script = 'mount -t tmpfs -o size=2m tmpfs /dev/shm && (while ! [ -s "$0" ]; do sleep 0.2; done; while sleep 0.05; do head -c 2000000 /dev/zero >>/dev/shm/filled; done) 2>/dev/null & filler=$!; sleep 0.5; "$@"; code=$?; kill $filler; exit $code'  # noqa: E501
     metrics = str(out / "metrics.csv")
     process = subprocess.run(
@@ -112,9 +113,9 @@ def test_shared_memory_that_others_fill_in_the_middle_ends_the_run_with_a_line(
 
 @pytest.mark.integration
 @pytest.mark.faults
-def test_a_loader_process_that_the_system_kills_is_told(photographs, tmp_path):
+def test_a_loader_process_that_the_system_kills_is_told(image_folder, tmp_path):
     out = tmp_path / "run"
-    process = started(arguments(photographs, out, "--workers", "1", "--epochs", "100000"))
+    process = started(arguments(image_folder, out, "--workers", "1", "--epochs", "100000"))
     try:
         while len(read_metrics(out)) < 2:
             assert process.poll() is None, process.communicate()
@@ -125,10 +126,13 @@ def test_a_loader_process_that_the_system_kills_is_told(photographs, tmp_path):
     finally:
         process.kill()
     assert process.returncode == 1
-    assert said.startswith("texgen: a loader process ")
-    assert "the system" in said
-    assert "(signal 9) where memory ran out" in said
-    assert said.count("\n") == 1
+    # On a busy machine torch does not learn of the signal.
+    unknown = "a loader process ended without a reason, as it does if the system kills it"
+    hint = "give the job or container more memory, or lower --workers or --batch-size"
+    assert said in {
+        f"texgen: {what} (signal 9) because memory ran out: {hint}\n"
+        for what in ("the system killed a loader process", unknown)
+    }
 
 
 def test_a_loader_process_that_dies_while_a_checkpoint_is_saved_is_no_full_disk(
@@ -140,7 +144,10 @@ def test_a_loader_process_that_dies_while_a_checkpoint_is_saved_is_no_full_disk(
     monkeypatch.setattr("texgen.train.checkpoint.torch.save", save)
     before = signal.signal(signal.SIGCHLD, lambda *about: None)
     try:
-        with pytest.raises(LoaderError, match="a loader process was killed"), loader_failures():
+        with (
+            pytest.raises(LoaderError, match="killed a loader process"),
+            loader_failures(),
+        ):
             save_checkpoint(tmp_path, 5, {}, 2)
         assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
     finally:
@@ -154,13 +161,21 @@ def test_a_loader_process_that_dies_while_a_checkpoint_is_saved_is_no_full_disk(
         (RuntimeError("can't start new thread"), "ulimit -u"),
         (BlockingIOError(11, "Resource temporarily unavailable"), "ulimit -u"),
         (RuntimeError("received 0 items of ancdata"), "ulimit -n"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+            "memory of the GPU is used up",
+        ),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "(signal 9)"),
         (MemoryError(), "memory is used up"),
-        (ConnectionResetError(104, "Connection reset by peer"), "a loader process was killed"),
+        (
+            ConnectionResetError(104, "Connection reset by peer"),
+            "the system killed a loader process",
+        ),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error."), "--shm-size"),
         (RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), "(signal 9)"),
     ],
 )
-def test_limits_that_torch_tells_by_texts_are_named(error, said):
+def test_limits_that_torch_reports_as_texts_are_named(error, said):
     assert said in str(loader_error(error))
 
 
@@ -182,8 +197,8 @@ def test_other_errors_stay_as_they_are():
         ({"WORLD_SIZE": "4"}, "WORLD_SIZE=4 is set and RANK is not"),
     ],
 )
-def test_variables_of_ranks_that_cannot_be_are_named(
-    environment, said, photographs, tmp_path, capsys, monkeypatch
+def test_invalid_variables_of_ranks_are_named(
+    environment, said, image_folder, tmp_path, capsys, monkeypatch
 ):
     from texgen.cli.main import run
 
@@ -191,31 +206,31 @@ def test_variables_of_ranks_that_cannot_be_are_named(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert run(arguments(photographs, tmp_path / "run")) == 2
+    assert run(arguments(image_folder, tmp_path / "run")) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"texgen: {said}")
     assert error.count("\n") == 1
 
 
 def test_a_process_alone_has_no_ranks():
-    assert ranks_of({}) is None
-    assert ranks_of({"WORLD_SIZE": "1"}) is None
+    assert ranks_from_environment({}) is None
+    assert ranks_from_environment({"WORLD_SIZE": "1"}) is None
 
 
 def test_a_rank_beyond_the_devices_is_told():
-    assert device_of({"RANK": "0", "LOCAL_RANK": "1"}, 2) == 1
+    assert local_cuda_device({"RANK": "0", "LOCAL_RANK": "1"}, 2) == 1
     with pytest.raises(ConfigError, match="LOCAL_RANK=2: torch finds 2 CUDA devices here"):
-        device_of({"RANK": "2", "LOCAL_RANK": "2"}, 2)
+        local_cuda_device({"RANK": "2", "LOCAL_RANK": "2"}, 2)
 
 
-def test_a_port_that_is_taken_is_told(photographs, tmp_path, capsys, monkeypatch):
+def test_a_port_that_is_taken_is_told(image_folder, tmp_path, capsys, monkeypatch):
     from texgen.cli.main import run
 
     with socket.create_server(("", 0)) as server:
         port = str(server.getsockname()[1])
         for name, value in {**MEETING, "MASTER_PORT": port}.items():
             monkeypatch.setenv(name, value)
-        assert run(arguments(photographs, tmp_path / "run")) == 2
+        assert run(arguments(image_folder, tmp_path / "run")) == 2
     assert f"MASTER_PORT={port}: rank 0 cannot listen there (Address already" in (
         capsys.readouterr().err
     )
@@ -227,12 +242,12 @@ def test_a_port_that_is_taken_is_told(photographs, tmp_path, capsys, monkeypatch
     [("127.0.0.1", signal.SIGINT, 130), ("nohost.invalid", signal.SIGTERM, 143)],
 )
 def test_a_rank_that_waits_says_for_whom_and_can_be_stopped(
-    host, number, code, photographs, tmp_path
+    host, number, code, image_folder, tmp_path
 ):
     port = str(free_port())
     rank = "0" if host == "127.0.0.1" else "1"
     variables = {**MEETING, "RANK": rank, "MASTER_ADDR": host, "MASTER_PORT": port}
-    process = started(arguments(photographs, tmp_path / "run"), **variables)
+    process = started(arguments(image_folder, tmp_path / "run"), **variables)
     try:
         line = process.stderr.readline()
         process.send_signal(number)
@@ -245,12 +260,12 @@ def test_a_rank_that_waits_says_for_whom_and_can_be_stopped(
     assert (process.returncode, rest) == (code, "texgen: stopped\n")
 
 
-def test_a_rank_that_does_not_come_ends_the_wait(photographs, tmp_path, capsys, monkeypatch):
+def test_a_rank_that_does_not_come_ends_the_wait(image_folder, tmp_path, capsys, monkeypatch):
     from texgen.cli.main import run
 
     for name, value in {**MEETING, "MASTER_PORT": str(free_port())}.items():
         monkeypatch.setenv(name, value)
-    assert run(arguments(photographs, tmp_path / "run", "--rank-timeout", "0.5")) == 1
+    assert run(arguments(image_folder, tmp_path / "run", "--rank-timeout", "0.5")) == 1
     assert "gave up waiting for 1 of 2 ranks at 127.0.0.1:" in capsys.readouterr().err
     assert not torch.distributed.is_initialized()
 
@@ -258,9 +273,9 @@ def test_a_rank_that_does_not_come_ends_the_wait(photographs, tmp_path, capsys, 
 @pytest.mark.integration
 @pytest.mark.faults
 @pytest.mark.slow
-def test_a_rank_that_is_killed_or_hangs_is_told_by_the_other(photographs, tmp_path):
+def test_a_rank_that_is_killed_or_hangs_is_told_by_the_other(image_folder, tmp_path):
     out = tmp_path / "run"
-    line = arguments(photographs, out, "--epochs", "100000")
+    line = arguments(image_folder, out, "--epochs", "100000")
     for lost in (signal.SIGKILL, signal.SIGSTOP):
         variables = {**MEETING, "MASTER_PORT": str(free_port())}
         ranks = [started(line, **{**variables, "RANK": rank}) for rank in ("0", "1")]
@@ -271,7 +286,7 @@ def test_a_rank_that_is_killed_or_hangs_is_told_by_the_other(photographs, tmp_pa
                 time.sleep(0.1)
             ranks[1].send_signal(lost)
             if lost == signal.SIGSTOP:
-                # In a wait that no handler of Python interrupts, a second signal ends it.
+                # A second signal ends a wait that Python's signal handlers do not interrupt.
                 for pause in (3, 0):
                     ranks[0].send_signal(signal.SIGINT)
                     time.sleep(pause)

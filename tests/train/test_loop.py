@@ -1,4 +1,4 @@
-"""Whole training runs, tiny: resumed exactly, stopped, on several processes, gone wrong."""
+"""Small training runs: resumed exactly, stopped, with several processes, with errors."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ TINY = [
 ]
 
 
-def arguments(photographs: Path, out: Path, *more: str) -> list[str]:
-    return ["train", "--src", str(photographs), "--out", str(out), *TINY, *more]
+def arguments(image_folder: Path, out: Path, *more: str) -> list[str]:
+    return ["train", "--src", str(image_folder), "--out", str(out), *TINY, *more]
 
 
 def losses(out: Path) -> list[float]:
@@ -43,36 +43,36 @@ def losses(out: Path) -> list[float]:
 @pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
 @pytest.mark.parametrize("negatives", ["texture", "patch"])
 def test_a_run_that_is_killed_and_resumed_equals_an_undisturbed_one(
-    method, negatives, photographs, textures, tmp_path
+    method, negatives, image_folder, textures, tmp_path
 ):
     options = ["--method", method, "--negatives", negatives, "--textures", str(textures)]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert run(arguments(photographs, whole, *options)) == 0
-    # Ends in the middle of an epoch, as a kill with a checkpoint of that step would.
-    assert run(arguments(photographs, cut, *options, "--max-steps", "7")) == 0
+    assert run(arguments(image_folder, whole, *options)) == 0
+    # Ends in the middle of an epoch, like a run that is killed after the checkpoint of that step.
+    assert run(arguments(image_folder, cut, *options, "--max-steps", "7")) == 0
     assert losses(cut) == losses(whole)[:7]
-    # And what comes after the checkpoint was lost.
+    # The rows after the checkpoint are lost.
     with (cut / "metrics.jsonl").open("a") as file:
         file.write(json.dumps({"step": 8, "epoch": 1.6, "loss": 99.0}) + '\n{"step": 9, "lo')
-    assert run(arguments(photographs, cut, *options)) == 0
+    assert run(arguments(image_folder, cut, *options)) == 0
     assert losses(cut) == losses(whole)
     assert [row["step"] for row in read_metrics(cut)] == list(range(1, 16))
     states = [load_checkpoint(checkpoints(out)[-1])["method"] for out in (whole, cut)]
     assert all(torch.equal(v, states[1][k]) for k, v in states[0].items())
 
 
-def test_a_finished_run_is_left_as_it_is(photographs, tmp_path, capsys):
+def test_a_finished_run_is_left_as_it_is(image_folder, tmp_path, capsys):
     for _ in range(2):
-        assert run(arguments(photographs, tmp_path / "run", "--max-steps", "2", "--json")) == 0
+        assert run(arguments(image_folder, tmp_path / "run", "--max-steps", "2", "--json")) == 0
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert first == second
     assert first["steps"] == 2
 
 
-def test_metrics_are_in_lines_and_a_table(photographs, textures, tmp_path):
+def test_metrics_are_in_lines_and_a_table(image_folder, textures, tmp_path):
     out = tmp_path / "run"
     options = ["--negatives", "texture", "--textures", str(textures), "--max-steps", "3"]
-    assert run(arguments(photographs, out, *options)) == 0
+    assert run(arguments(image_folder, out, *options)) == 0
     rows = read_metrics(out)
     assert len(rows) == 3
     for row in rows:
@@ -85,57 +85,57 @@ def test_metrics_are_in_lines_and_a_table(photographs, textures, tmp_path):
     assert [float(row["loss"]) for row in table] == [row["loss"] for row in rows]
 
 
-def test_only_the_last_checkpoints_are_kept(photographs, tmp_path):
-    assert run(arguments(photographs, tmp_path / "run", "--keep", "2")) == 0
+def test_only_the_last_checkpoints_are_kept(image_folder, tmp_path):
+    assert run(arguments(image_folder, tmp_path / "run", "--keep", "2")) == 0
     names = [path.name for path in checkpoints(tmp_path / "run")]
     assert names == ["step-00000010.pt", "step-00000015.pt"]
     assert sorted(p.name for p in (tmp_path / "run" / "checkpoints").iterdir()) == names
 
 
 def test_accumulated_parts_have_the_gradient_and_the_loss_of_one_batch(
-    photographs, tmp_path, monkeypatch
+    image_folder, tmp_path, monkeypatch
 ):
-    """Of BYOL without batch statistics, whose images do not see each other."""
+    """BYOL without batch statistics, so that images do not depend on each other."""
     monkeypatch.setattr("texgen.train.networks.norm_of", lambda splits: lambda _: Unnormed())
     monkeypatch.setattr("texgen.train.networks.nn.BatchNorm1d", lambda _: torch.nn.Identity())
     more = ["--method", "byol", "--max-steps", "1", "--lr", "0.05"]
     weights, told = [], []
     for parts in ("1", "2"):
         out = tmp_path / parts
-        assert run(arguments(photographs, out, *more, "--accumulate", parts)) == 0
+        assert run(arguments(image_folder, out, *more, "--accumulate", parts)) == 0
         weights.append(load_checkpoint(checkpoints(out)[-1])["method"]["predictor.3.weight"])
         told.append(losses(out)[0])
     assert torch.allclose(*weights, atol=1e-6)
     assert told[1] == pytest.approx(told[0], abs=1e-5)
 
 
-def test_a_step_in_bfloat16_is_another_step_with_nearly_the_same_loss(photographs, tmp_path):
-    plain, fast = first_losses(photographs, tmp_path, "--amp", run)
+def test_a_step_in_bfloat16_is_another_step_with_nearly_the_same_loss(image_folder, tmp_path):
+    plain, fast = first_losses(image_folder, tmp_path, "--amp", run)
     assert fast == pytest.approx(plain, abs=0.05)
     assert fast != plain
 
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
-def test_a_compiled_step_has_the_loss_of_the_plain_one(photographs, tmp_path):
-    # Not in this process: torch's compiler leaves it threads, and a higher limit of recursion.
+def test_a_compiled_step_has_the_loss_of_the_plain_one(image_folder, tmp_path):
+    # In another process, because torch's compiler starts threads and raises the recursion limit.
     plain, fast = first_losses(
-        photographs, tmp_path, "--compile", lambda given: subprocess.call(command(*given))
+        image_folder, tmp_path, "--compile", lambda given: subprocess.call(command(*given))
     )
     assert fast == pytest.approx(plain, abs=1e-4)
 
 
 def first_losses(
-    photographs: Path, folder: Path, flag: str, call: Callable[[list[str]], int]
+    image_folder: Path, folder: Path, flag: str, call: Callable[[list[str]], int]
 ) -> list[float]:
-    """Of the first step, without the flag and with it."""
+    """Returns the losses of the first step, without the flag and with it."""
     options = ["--negatives", "patch", "--max-steps", "1"]
     for name, more in (("plain", []), ("fast", [flag])):
-        assert call(arguments(photographs, folder / name, *options, *more)) == 0
+        assert call(arguments(image_folder, folder / name, *options, *more)) == 0
     return [losses(folder / name)[0] for name in ("plain", "fast")]
 
 
 class Unnormed(torch.nn.Identity):
-    """What torchvision sets the weights of."""
+    """An identity with the parameters that torchvision initialises."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,67 +144,67 @@ class Unnormed(torch.nn.Identity):
 
 
 @pytest.mark.parametrize("method", ["moco", "simclr"])
-def test_each_query_meets_the_negatives_of_its_own_view(method, photographs, tmp_path):
-    """One patch as large as the image is the query itself, at a cosine of 1."""
+def test_each_query_meets_the_negatives_of_its_own_view(method, image_folder, tmp_path):
+    """A patch as large as the image is the query itself, so that their cosine is 1."""
     options = ["--method", method, "--negatives", "patch", "--patch-range", "32", "32"]
     more = ["--momentum", "0", "--num-negatives", "2", "--max-steps", "3", "--alpha", "0.5"]
-    assert run(arguments(photographs, tmp_path / "run", *options, *more)) == 0
+    assert run(arguments(image_folder, tmp_path / "run", *options, *more)) == 0
     for row in read_metrics(tmp_path / "run"):
         assert row["nonsemantic"] == pytest.approx(1.0, abs=1e-4)
         assert row["positive"] < 0.999
 
 
-def test_another_option_than_the_checkpoints_is_named(photographs, tmp_path, capsys):
+def test_another_option_than_the_checkpoints_is_named(image_folder, tmp_path, capsys):
     out = tmp_path / "run"
-    assert run(arguments(photographs, out, "--max-steps", "1")) == 0
+    assert run(arguments(image_folder, out, "--max-steps", "1")) == 0
     capsys.readouterr()
-    assert run(arguments(photographs, out, "--lr", "0.5", "--workers", "1")) == 2
+    assert run(arguments(image_folder, out, "--lr", "0.5", "--workers", "1")) == 2
     said = capsys.readouterr().err
     assert "--lr was 0.03 and is 0.5; name another --out" in said
     assert "workers" not in said
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(
-    photographs, tmp_path, capsys
+def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_checkpoint(
+    image_folder, tmp_path, capsys
 ):
     out = tmp_path / "run"
-    assert run(arguments(photographs, out, "--max-steps", "5")) == 0
+    assert run(arguments(image_folder, out, "--max-steps", "5")) == 0
     state = load_checkpoint(checkpoints(out)[-1])
     state["method"]["encoder.fc.0.weight"].fill_(float("nan"))
     torch.save(state, checkpoints(out)[-1])
     capsys.readouterr()
-    assert run(arguments(photographs, out)) == 1
+    assert run(arguments(image_folder, out)) == 1
     assert "the loss is nan at step 6" in capsys.readouterr().err
     assert [path.name for path in checkpoints(out)] == ["step-00000005.pt"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 no archive", b"\x80\x04N."])
-def test_a_damaged_checkpoint_is_one_line(content, photographs, tmp_path, capsys):
+def test_a_damaged_checkpoint_is_one_line(content, image_folder, tmp_path, capsys):
     place = tmp_path / "run" / "checkpoints" / "step-00000001.pt"
     place.parent.mkdir(parents=True)
     place.write_bytes(content)
-    assert run(arguments(photographs, tmp_path / "run")) == 2
+    assert run(arguments(image_folder, tmp_path / "run")) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert str(place) in said
 
 
-def test_a_checkpoint_that_would_run_code_is_not_loaded(photographs, tmp_path, capsys):
+def test_a_checkpoint_that_would_run_code_is_not_loaded(image_folder, tmp_path, capsys):
     place = tmp_path / "run" / "checkpoints" / "step-00000001.pt"
     place.parent.mkdir(parents=True)
     torch.save({"config": "{}", "method": Evil(), "step": 1}, place)
-    assert run(arguments(photographs, tmp_path / "run")) == 2
-    assert "no checkpoint of texgen train" in capsys.readouterr().err
+    assert run(arguments(image_folder, tmp_path / "run")) == 2
+    assert "not a checkpoint of texgen train" in capsys.readouterr().err
 
 
-def test_a_damaged_checkpoint_says_which_one_is_taken_without_it(photographs, tmp_path, capsys):
-    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "10")) == 0
+def test_a_damaged_checkpoint_names_the_one_before_it(image_folder, tmp_path, capsys):
+    assert run(arguments(image_folder, tmp_path / "run", "--max-steps", "10")) == 0
     first, last = checkpoints(tmp_path / "run")
     last.write_bytes(last.read_bytes()[:1000])
     capsys.readouterr()
-    assert run(arguments(photographs, tmp_path / "run")) == 2
-    assert f"{last}: damaged" in (said := capsys.readouterr().err)
-    assert f"remove it, and {first.name} is taken" in said
+    assert run(arguments(image_folder, tmp_path / "run")) == 2
+    assert f"{last} is damaged" in (said := capsys.readouterr().err)
+    assert f"remove it to resume from {first.name}" in said
 
 
 class Evil:
@@ -220,52 +220,55 @@ class Evil:
         (["--batch-size", "5", "--accumulate", "2"], "is not a multiple of 1 rank x 2"),
         (
             ["--batch-size", "64", "--queue-size", "64"],
-            "20 photographs cannot fill a batch of 64; lower --batch-size",
+            "20 images cannot fill a batch of 64; lower --batch-size",
         ),
         (["--arch", "vgg16"], "no such ResNet"),
-        (["--negatives", "patch", "--patch-range", "16", "72"], "patches end at --size 32 px"),
-        (["--negatives", "patch", "--patch-range", "16", "8"], "--patch-range 16 8: the least"),
+        (
+            ["--negatives", "patch", "--patch-range", "16", "72"],
+            "patches have --size 32 px at most",
+        ),
+        (["--negatives", "patch", "--patch-range", "16", "8"], "--patch-range 16 8: the smaller"),
         (["--split", "val"], "has only train"),
         (["--stream", "--negatives", "patch"], "--stream"),
         (["--bn-splits", "3"], "--bn-splits 3 does not divide"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_2(options, said, photographs, tmp_path, capsys):
-    assert run(arguments(photographs, tmp_path / "run", *options)) == 2
+def test_an_invalid_option_is_one_line_and_2(options, said, image_folder, tmp_path, capsys):
+    assert run(arguments(image_folder, tmp_path / "run", *options)) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
 
 
-def test_a_source_without_images_is_told_what_is_expected(tmp_path, capsys):
+def test_a_source_without_images_names_what_is_expected(tmp_path, capsys):
     (tmp_path / "empty" / "train").mkdir(parents=True)
     assert run(arguments(tmp_path / "empty", tmp_path / "run")) == 2
     assert "empty: no images in train; expected class folders" in capsys.readouterr().err
 
 
-def test_ranks_with_one_image_each_are_refused(photographs, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("texgen.train.data.world", lambda: (0, 4))
-    assert run(arguments(photographs, tmp_path / "run", "--batch-size", "4")) == 2
-    assert "take 8 or more" in capsys.readouterr().err
+def test_ranks_with_one_image_each_are_refused(image_folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("texgen.train.data.rank_and_world_size", lambda: (0, 4))
+    assert run(arguments(image_folder, tmp_path / "run", "--batch-size", "4")) == 2
+    assert "use 8 or more" in capsys.readouterr().err
 
 
-def test_without_torch_the_extra_is_named(photographs, tmp_path, capsys, monkeypatch):
+def test_without_torch_the_extra_is_named(image_folder, tmp_path, capsys, monkeypatch):
     found = __import__("importlib.util").util.find_spec
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name, *a: None if name == "torch" else found(name, *a)
     )
-    assert run(arguments(photographs, tmp_path / "run")) == 2
+    assert run(arguments(image_folder, tmp_path / "run")) == 2
     assert "texgen train needs torch: in a checkout run pip install '.[train]'" in (
         capsys.readouterr().err
     )
 
 
-def started(photographs: Path, out: Path, *more: str, ranks: int = 1) -> subprocess.Popen[str]:
+def started(image_folder: Path, out: Path, *more: str, ranks: int = 1) -> subprocess.Popen[str]:
     starter = [sys.executable, "-m"]
     if ranks > 1:
         starter += ["torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}", "-m"]
     return subprocess.Popen(
-        [*starter, "texgen", *arguments(photographs, out, *more)],
+        [*starter, "texgen", *arguments(image_folder, out, *more)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -276,39 +279,39 @@ def started(photographs: Path, out: Path, *more: str, ranks: int = 1) -> subproc
 
 @pytest.mark.integration
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_says_where_it_goes_on(number, code, photographs, tmp_path):
+def test_a_stopped_run_says_after_which_step(number, code, image_folder, tmp_path):
     out = tmp_path / "run"
-    process = started(photographs, out, "--epochs", "4000")
+    process = started(image_folder, out, "--epochs", "4000")
     until(lambda: len(read_metrics(out)) > 2, process)
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code
     rows = read_metrics(out)
     step = rows[-1]["step"]
-    assert said == f"texgen: stopped after step {step}; the same command goes on from there\n"
+    assert said == f"texgen: stopped after step {step}; run the same command again to resume\n"
     assert checkpoints(out)[-1].name == f"step-{step:08d}.pt"
 
 
 @pytest.mark.integration
 @pytest.mark.faults
-def test_a_run_killed_at_any_moment_goes_on_from_its_last_checkpoint(photographs, tmp_path):
+def test_a_run_killed_at_any_moment_is_resumed_from_its_last_checkpoint(image_folder, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     options = ["--method", "simclr", "--negatives", "patch", "--epochs", "4"]
-    assert run(arguments(photographs, whole, *options)) == 0
+    assert run(arguments(image_folder, whole, *options)) == 0
     for steps in (6, 13):
-        process = started(photographs, cut, *options)
+        process = started(image_folder, cut, *options)
         until(lambda steps=steps: len(read_metrics(cut)) >= steps, process)
         process.kill()
         process.communicate()
-    assert run(arguments(photographs, cut, *options)) == 0
+    assert run(arguments(image_folder, cut, *options)) == 0
     assert losses(cut) == losses(whole)
 
 
 @pytest.mark.integration
-def test_the_same_command_runs_under_torchrun(photographs, textures, tmp_path):
+def test_the_same_command_runs_under_torchrun(image_folder, textures, tmp_path):
     out = tmp_path / "run"
     options = ["--negatives", "texture", "--textures", str(textures), "--epochs", "2"]
-    process = started(photographs, out, *options, "--json", ranks=2)
+    process = started(image_folder, out, *options, "--json", ranks=2)
     answer, said = process.communicate(timeout=240)
     assert process.returncode == 0, said
     assert json.loads(answer)["steps"] == 10
@@ -325,10 +328,12 @@ def until(happened, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("value", ["[16]", "[8, 16, 24]", "16", '["a", "b"]'])
-def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(value, photographs, tmp_path, capsys):
+def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(
+    value, image_folder, tmp_path, capsys
+):
     config = tmp_path / "run.toml"
     config.write_text(f"patch-range = {value}\n")
-    given = ["train", "--src", str(photographs), "--out", str(tmp_path / "run")]
+    given = ["train", "--src", str(image_folder), "--out", str(tmp_path / "run")]
     assert run([*given, "--config", str(config)]) == 2
     assert "patch-range" in capsys.readouterr().err
     config.write_text("patch-range = [8, 16]\nsize = 32\nmax-steps = 1\nbatch-size = 4\n")
@@ -340,11 +345,11 @@ def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(value, photographs
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--alpha", "nan"], "--alpha nan: take a finite number"),
-        (["--alpha", "-1"], "--alpha -1: would draw NS near"),
-        (["--lr", "inf"], "--lr inf: take a finite number"),
-        (["--crop-scale", "1", "0.2"], "--crop-scale 1 0.2: the least comes first"),
-        (["--method", "simclr", "--bn-splits", "2"], "--bn-splits 2: is MoCo's"),
+        (["--alpha", "nan"], "--alpha nan: expected a finite number"),
+        (["--alpha", "-1"], "--alpha -1 would attract the NS: use 0 or more"),
+        (["--lr", "inf"], "--lr inf: expected a finite number"),
+        (["--crop-scale", "1", "0.2"], "--crop-scale 1 0.2: the smaller number comes first"),
+        (["--method", "simclr", "--bn-splits", "2"], "--bn-splits 2 works only with MoCo"),
         (["--textures", "t"], "--textures: name --negatives texture to use them, or none or patch"),
         (["--batch-size", "4", "--accumulate", "4"], "leaves parts of 1 of a batch of 4"),
         (["--negatives", "patch", "--non-overlapping", "--patch-range", "5", "7"], "divides 32 px"),
@@ -353,46 +358,46 @@ def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(value, photographs
                 *("--negatives", "texture", "--textures", "t", "--missing-texture", "patch"),
                 *("--patch-range", "16", "72"),
             ],
-            "patches end at --size 32 px; the paper's 16 to 72 of 224 px are 2 10 here",
+            "px at most; the paper's 16 to 72 of 224 px correspond to --patch-range 2 10",
         ),
     ],
 )
-def test_numbers_that_cannot_be_are_told_before_anything_is_made(
-    options, said, photographs, tmp_path, capsys
+def test_invalid_numbers_are_reported_before_anything_is_made(
+    options, said, image_folder, tmp_path, capsys
 ):
     out = tmp_path / "run"
-    assert run(arguments(photographs, out, *options)) == 2
+    assert run(arguments(image_folder, out, *options)) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
     assert not out.exists()
 
 
-def test_byol_has_weights_of_its_own(photographs, tmp_path):
+def test_byol_has_weights_of_its_own(image_folder, tmp_path):
     options = ["--method", "byol", "--negatives", "patch", "--patch-range", "3", "10"]
-    assert run(arguments(photographs, tmp_path / "run", *options, "--max-steps", "1")) == 0
+    assert run(arguments(image_folder, tmp_path / "run", *options, "--max-steps", "1")) == 0
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["alpha"], config["momentum"]) == (0.05, 0.99)
 
 
-def test_a_folder_of_something_else_is_left_alone(photographs, tmp_path, capsys):
+def test_a_folder_of_something_else_is_left_alone(image_folder, tmp_path, capsys):
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / "config.json").write_text('{"mine": 1}')
     (tmp_path / "file").touch()
     places = {
-        tmp_path / "project": "holds config.json, which is no run's",
+        tmp_path / "project": "holds config.json, which is not part of a run",
         tmp_path / "file": "name a folder that can be written",
-        photographs / "run": "lies in --src",
+        image_folder / "run": "is inside --src",
     }
     for out, said in places.items():
-        assert run(arguments(photographs, out)) == 2
+        assert run(arguments(image_folder, out)) == 2
         assert said in capsys.readouterr().err
     assert (tmp_path / "project" / "config.json").read_text() == '{"mine": 1}'
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "metrics.jsonl"])
-def test_what_stands_in_a_runs_way_is_told_before_the_first_step(
-    name, photographs, tmp_path, capsys
+def test_other_files_in_out_are_reported_before_the_first_step(
+    name, image_folder, tmp_path, capsys
 ):
     place = tmp_path / "run" / name
     place.parent.mkdir()
@@ -400,41 +405,41 @@ def test_what_stands_in_a_runs_way_is_told_before_the_first_step(
         place.touch()
     else:
         place.mkdir()
-    assert run(arguments(photographs, tmp_path / "run")) == 2
-    assert f"holds {name}, which is no run's" in capsys.readouterr().err
+    assert run(arguments(image_folder, tmp_path / "run")) == 2
+    assert f"holds {name}, which is not part of a run" in capsys.readouterr().err
 
 
-def test_a_damaged_config_is_written_anew_once_it_is_deleted(photographs, tmp_path, capsys):
-    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "5")) == 0
+def test_a_damaged_config_is_written_anew_once_it_is_deleted(image_folder, tmp_path, capsys):
+    assert run(arguments(image_folder, tmp_path / "run", "--max-steps", "5")) == 0
     config = tmp_path / "run" / "config.json"
     whole = json.loads(config.read_text())
     config.write_text("{")
     capsys.readouterr()
-    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "6")) == 2
+    assert run(arguments(image_folder, tmp_path / "run", "--max-steps", "6")) == 2
     assert "config.json is damaged; delete it" in capsys.readouterr().err
     config.unlink()
-    assert run(arguments(photographs, tmp_path / "run", "--lr", "9")) == 2
+    assert run(arguments(image_folder, tmp_path / "run", "--lr", "9")) == 2
     assert not config.exists()
-    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "6")) == 0
+    assert run(arguments(image_folder, tmp_path / "run", "--max-steps", "6")) == 0
     assert json.loads(config.read_text()) == whole | {"max_steps": 6}
 
 
-def test_a_run_that_was_refused_leaves_no_folder(photographs, tmp_path):
-    assert run(arguments(photographs, tmp_path / "run", "--split", "x")) == 2
+def test_a_run_that_was_refused_leaves_no_folder(image_folder, tmp_path):
+    assert run(arguments(image_folder, tmp_path / "run", "--split", "x")) == 2
     assert not (tmp_path / "run").exists()
     (tmp_path / "own").mkdir()
-    assert run(arguments(photographs, tmp_path / "own", "--split", "x")) == 2
+    assert run(arguments(image_folder, tmp_path / "own", "--split", "x")) == 2
     assert (tmp_path / "own").is_dir()
 
 
 @pytest.mark.parametrize("wrong", ["no textures", "no such split", "of others"])
 def test_textures_that_do_not_belong_are_one_line_and_2(
-    wrong, photographs, textures, tmp_path, capsys
+    wrong, image_folder, textures, tmp_path, capsys
 ):
     options = ["--negatives", "texture", "--batch-size", "2"]
     options += ["--textures-split", "x"] if wrong == "no such split" else []
     place = tmp_path if wrong == "no textures" else textures
-    source = photographs
+    source = image_folder
     if wrong == "of others":
         source = tmp_path / "others"
         make_source(source / "train", {"emu": 4}, (40, 40))
@@ -444,41 +449,41 @@ def test_textures_that_do_not_belong_are_one_line_and_2(
     assert error.count("\n") == 1
 
 
-def test_two_trainers_do_not_write_to_one_folder(photographs, tmp_path, capsys):
+def test_two_trainers_do_not_write_to_one_folder(image_folder, tmp_path, capsys):
     out = tmp_path / "run"
     out.mkdir()
     with (out / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert run(arguments(photographs, out)) == 2
-    assert "another texgen train is at work in it" in capsys.readouterr().err
+        assert run(arguments(image_folder, out)) == 2
+    assert "another texgen train is working in it" in capsys.readouterr().err
 
 
-def test_a_run_goes_on_with_its_own_photographs_only(photographs, tmp_path, capsys):
+def test_a_run_is_resumed_with_the_same_images_only(image_folder, tmp_path, capsys):
     source = tmp_path / "source"
-    shutil.copytree(photographs, source)
+    shutil.copytree(image_folder, source)
     assert run(arguments(source, tmp_path / "run", "--max-steps", "1")) == 0
     capsys.readouterr()
     next(source.rglob("*.JPEG")).unlink()
     assert run(arguments(source, tmp_path / "run", "--max-steps", "2")) == 2
-    assert "was trained on other photographs" in capsys.readouterr().err
-    assert run(arguments(photographs, tmp_path / "run", "--max-steps", "2")) == 0
+    assert "was trained on other images" in capsys.readouterr().err
+    assert run(arguments(image_folder, tmp_path / "run", "--max-steps", "2")) == 0
 
 
-def test_a_stop_is_heeded_at_the_next_step(photographs, tmp_path):
-    """Whatever is logged, and however far the next checkpoint is."""
+def test_a_run_stops_at_the_next_step(image_folder, tmp_path):
+    """A run stops then even if it logs rarely and its next checkpoint is far away."""
     options = ["--log-every", "1000", "--checkpoint-every", "1000", "--epochs", "1000"]
-    line = arguments(photographs, tmp_path / "run", *options)
+    line = arguments(image_folder, tmp_path / "run", *options)
     process = subprocess.Popen(command(*line), stderr=subprocess.PIPE, text=True)
     begun = tmp_path / "run" / "metrics.jsonl"
     while not begun.exists():
         assert process.poll() is None
         time.sleep(0.05)
-    # Signals are taken right after that.
+    # The run catches signals right after that.
     time.sleep(2)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "the same command goes on from there" in errors
+    assert "run the same command again to resume" in errors
     assert list((tmp_path / "run" / "checkpoints").iterdir())
 
 
@@ -493,21 +498,21 @@ def test_a_narrow_resnext_keeps_its_groups():
     assert len(counts) == 3
 
 
-def test_a_damaged_shard_of_a_stream_is_one_line(photographs, textures, tmp_path, capsys):
+def test_a_damaged_shard_of_a_stream_is_one_line(image_folder, textures, tmp_path, capsys):
     damaged = tmp_path / "textures"
     shutil.copytree(textures, damaged)
     for shard in damaged.glob("train/*.tar"):
         shard.chmod(0o644)
         os.truncate(shard, shard.stat().st_size // 2 + 100)
     options = ["--negatives", "texture", "--textures", str(damaged), "--stream"]
-    assert run(arguments(photographs, tmp_path / "run", *options)) == 1
+    assert run(arguments(image_folder, tmp_path / "run", *options)) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "is damaged" in error or "cut off" in error
 
 
 @pytest.mark.parametrize("stream", [[], ["--stream"]])
-def test_a_damaged_texture_is_named(stream, photographs, textures, tmp_path, capsys):
+def test_a_damaged_texture_is_named(stream, image_folder, textures, tmp_path, capsys):
     damaged = tmp_path / "textures"
     shutil.copytree(textures, damaged)
     for shard in damaged.glob("train/*.tar"):
@@ -518,13 +523,15 @@ def test_a_damaged_texture_is_named(stream, photographs, textures, tmp_path, cap
                     file.seek(member.offset_data + 40)
                     file.write(bytes(200))
     options = ["--negatives", "texture", "--textures", str(damaged), *stream]
-    assert run(arguments(photographs, tmp_path / "run", *options)) == 1
+    assert run(arguments(image_folder, tmp_path / "run", *options)) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert re.search(r"textures: the texture of (ant|bee)/\S+ is damaged; `texgen verify`", error)
 
 
-def test_a_sample_of_a_stream_that_lost_its_image_is_named(photographs, textures, tmp_path, capsys):
+def test_a_sample_of_a_stream_that_lost_its_image_is_named(
+    image_folder, textures, tmp_path, capsys
+):
     damaged = tmp_path / "textures"
     shutil.copytree(textures, damaged)
     for shard in damaged.glob("train/*.tar"):
@@ -535,5 +542,5 @@ def test_a_sample_of_a_stream_that_lost_its_image_is_named(photographs, textures
             for member, data in kept:
                 tar.addfile(member, io.BytesIO(data))
     options = ["--negatives", "texture", "--textures", str(damaged), "--stream"]
-    assert run(arguments(photographs, tmp_path / "run", *options)) == 1
+    assert run(arguments(image_folder, tmp_path / "run", *options)) == 1
     assert "is damaged; `texgen verify`" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The losses beside the equations as slow loops, and beside libraries that nobody here wrote."""
+"""The losses compared with slow loops of the equations, and with other libraries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def unit(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def eq1(query, positive, negatives, nonsemantic, temperature, alpha) -> float:
-    """Equation 1 for one image, written out."""
+    """Equation 1 for one image, as a loop."""
     top = math.exp(float(query @ positive) / temperature)
     bottom = top
     for one in negatives:
@@ -127,13 +127,29 @@ def test_share_of_ns_is_their_part_of_the_denominator():
 
 
 def test_equal_share_takes_the_alpha_that_the_number_of_negatives_says():
-    t, s, few, many = 0.2, 0.3, 126, 16384
-    alpha = 2 + t / s * math.log(few / many)
-    share = [
-        math.exp(a * s / t) / (n * math.exp(0.0) + math.exp(a * s / t))
-        for a, n in ((2, many), (alpha, few))
+    """The formula in the docstring of `nonsemantic_share`, for negatives with a cosine of 0."""
+    temperature, cosine, few, many = 0.2, 0.3, 126, 16384
+    query, _, orthogonal = torch.eye(3, dtype=torch.float64)
+    ns = torch.tensor([[[cosine, 0.0, math.sqrt(1 - cosine**2)]]], dtype=torch.float64)
+    # The positive is one more negative to the formula.
+    equal_alpha = 2 + temperature / cosine * math.log((few + 1) / (many + 1))
+    shares = [
+        nonsemantic_share(
+            contrastive_logits(
+                query[None],
+                orthogonal[None],
+                orthogonal.expand(negatives, 3),
+                ns,
+                temperature=temperature,
+                alpha=alpha,
+            ),
+            1,
+        )
+        for negatives, alpha in ((many, 2.0), (few, equal_alpha))
     ]
-    assert share[0] == pytest.approx(share[1])
+    top = math.exp(2 * cosine / temperature)
+    assert float(shares[0]) == pytest.approx(top / (many + 1 + top), abs=1e-12)
+    assert float(shares[1]) == pytest.approx(float(shares[0]), abs=1e-12)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])

@@ -1,4 +1,4 @@
-"""Steps of the methods: the authors' numbers, batch statistics, and several processes."""
+"""Steps of the methods: the authors' numbers, batch statistics, several processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from texgen.train.networks import SplitBatchNorm2d, without_bn_tracking
 
 
 class Small(nn.Module):
-    """Two convolutions and a head, as the authors' model of the oracle has them."""
+    """Two convolutions and a head, like the authors' model of the oracle."""
 
     def __init__(self, norm: Any = nn.BatchNorm2d) -> None:
         super().__init__()
@@ -43,9 +43,11 @@ def unnormed(_: int) -> nn.Module:
 
 
 METHODS = {
-    "moco": lambda encoder: MoCo(encoder, dim=16, queue_size=32, alpha=2.0),
-    "simclr": lambda encoder: SimCLR(encoder, alpha=2.0),
-    "byol": lambda encoder: BYOL(encoder, dim=16, hidden=32, alpha=0.05),
+    "moco": lambda encoder, size=32: MoCo(
+        encoder, dim=16, queue_size=size, momentum=0.999, temperature=0.2, alpha=2.0
+    ),
+    "simclr": lambda encoder: SimCLR(encoder, temperature=0.2, alpha=2.0),
+    "byol": lambda encoder: BYOL(encoder, dim=16, hidden=32, momentum=0.99, alpha=0.05),
 }
 
 
@@ -66,7 +68,7 @@ def test_moco_gives_the_numbers_of_the_authors_model_over_six_steps(oracle):
 
 
 def replay(oracle) -> dict[str, float]:
-    """The greatest difference of each kind of number."""
+    """Returns the greatest difference of each kind of number."""
     cfg = ast.literal_eval(str(oracle["cfg"]))
     method = MoCo(
         Small(), dim=cfg["dim"], queue_size=cfg["K"], momentum=cfg["m"], temperature=cfg["T"],
@@ -110,7 +112,7 @@ def replay(oracle) -> dict[str, float]:
 
 
 def kept_by(logits: list[torch.Tensor]) -> Any:
-    """`contrastive_loss`, which also keeps what it was called with."""
+    """Returns a `contrastive_loss` that also keeps the logits that it is called with."""
 
     def loss(found: torch.Tensor) -> torch.Tensor:
         logits.append(found.detach())
@@ -144,8 +146,8 @@ def test_ns_change_the_gradient_but_no_statistics_that_evaluation_uses(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_training_on_ns_moves_photographs_away_from_them(name):
-    """Equal views, so that all there is to learn is the distance to NS."""
+def test_training_on_ns_moves_images_away_from_them(name):
+    """Both views are equal, so that the distance to NS is all that can be learned."""
     method = METHODS[name](Small())
     if name == "byol":
         method.alpha = 0.5
@@ -162,13 +164,44 @@ def test_training_on_ns_moves_photographs_away_from_them(name):
     assert seen[-1] < seen[0]
 
 
+def mean_cosine(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float(torch.cosine_similarity(one, other, dim=-1).mean())
+
+
 @pytest.mark.parametrize("name", METHODS)
-def test_looks_are_the_mean_cosines(name):
+def test_metrics_are_the_mean_cosines(name):
+    """Without batch statistics, so that embeddings do not depend on the rest of their batch."""
+    method = METHODS[name](Small(unnormed)).eval()
+    first, second, ns = batch(views=method.ns_views)
+    with torch.no_grad():
+        queue = method.queue.clone() if name == "moco" else None
+        result = method(first, second, ns)
+        query, other = method.encoder(first), method.encoder(second)
+        of_ns = method.encoder(ns.flatten(0, 2)).view(*ns.shape[:3], -1)
+        if name == "byol":
+            query = method.predictor(query)
+    assert float(result["positive"]) == pytest.approx(mean_cosine(query, other), abs=1e-5)
+    # BYOL reports the cosines of its first view.
+    views = [query] if method.ns_views == 1 or name == "byol" else [query, other]
+    cosines = [mean_cosine(view[:, None], of_ns[:, v]) for v, view in enumerate(views)]
+    assert float(result["nonsemantic"]) == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+    if name == "moco":
+        expected = mean_cosine(query[:, None], queue[None])
+        assert float(result["negative"]) == pytest.approx(expected, abs=1e-5)
+    if name == "simclr":
+        both = torch.cat([query, other])
+        pairs = [(i, j) for i in range(16) for j in range(16) if (i - j) % 8]
+        expected = sum(mean_cosine(both[i], both[j]) for i, j in pairs) / len(pairs)
+        assert float(result["negative"]) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_metrics_have_no_gradient_and_the_share_is_one(name):
     method = METHODS[name](Small())
     first, second, ns = batch(views=method.ns_views)
     result = method(first, second, ns)
-    assert -1 <= float(result["nonsemantic"]) <= float(result["positive"]) + 1 <= 2
     assert not any(v.requires_grad for k, v in result.items() if k != "loss")
+    assert ("ns_share" in result) == (name != "byol")
     if name != "byol":
         assert 0 < float(result["ns_share"]) < 1
 
@@ -185,9 +218,9 @@ def test_only_keys_enter_the_queue_and_it_wraps_around():
 
 
 def test_a_queue_that_the_batch_does_not_divide_is_refused_with_one_that_it_does():
-    method = MoCo(Small(), dim=16, queue_size=30)
+    method = METHODS["moco"](Small(), 30)
     first, second, _ = batch()
-    with pytest.raises(ConfigError, match=r"30 is not a multiple .* take 24"):
+    with pytest.raises(ConfigError, match=r"30 is not a multiple .* use 24"):
         method(first, second, None)
 
 
@@ -251,7 +284,7 @@ def both_ranks(rank: int, name: str, place: str, queue: Any) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize("name", ["moco", "simclr"])
 def test_two_processes_equal_one(name, tmp_path):
-    """Without batch statistics, which are each process's own. BYOL's predictor has some."""
+    """Without batch statistics, which differ by process; BYOL's predictor cannot do without."""
     context = mp.get_context("spawn")
     answers = context.Queue()
     ranks = [

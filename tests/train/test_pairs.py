@@ -1,4 +1,4 @@
-"""Training samples: pairing by key, missing textures, orders, and other forms of photographs."""
+"""Training samples: pairs by key, missing textures, orders, and the sources of images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from texgen.core.errors import ConfigError
 from texgen.core.keys import image_key
 from texgen.train.augment import Augmentation, ViewParameters
 from texgen.train.config import TrainConfig
-from texgen.train.data import Data
+from texgen.train.data import TrainingData
 from texgen.train.images import Stl10, open_images
 from texgen.train.negatives import PatchNegatives, TextureNegatives, check_textures
 from texgen.train.pairs import ContrastiveDataset, EpochSampler
@@ -30,21 +30,23 @@ def store(textures: Path) -> texgen.TextureStore:
     return texgen.TextureStore(textures)
 
 
-def pairs(photographs: Path, negatives, views: int = 2, seed: int = 0) -> ContrastiveDataset:
-    return ContrastiveDataset(open_images(str(photographs), "train"), PLAIN, negatives, views, seed)
+def pairs(image_folder: Path, negatives, views: int = 2, seed: int = 0) -> ContrastiveDataset:
+    return ContrastiveDataset(
+        open_images(str(image_folder), "train"), PLAIN, negatives, views, seed
+    )
 
 
-def test_photographs_have_the_keys_and_labels_of_a_build(photographs, store):
-    found = open_images(str(photographs), "train")
+def test_images_have_the_keys_and_labels_of_a_build(image_folder, store):
+    opened = open_images(str(image_folder), "train")
     images = [key for key in list(store.keys()) if "+" not in key]
-    assert found.keys.to_pylist() == images
-    assert found.labels.tolist() == [0] * 12 + [1] * 8
-    assert found.classes == ("ant", "bee")
+    assert opened.keys.to_pylist() == images
+    assert opened.labels.tolist() == [0] * 12 + [1] * 8
+    assert opened.classes == ("ant", "bee")
 
 
-def test_a_texture_is_of_its_photograph_and_seen_as_the_query(photographs, store):
+def test_a_texture_belongs_to_its_image_and_gets_the_view_of_the_query(image_folder, store):
     seen: list[ViewParameters] = []
-    listed = open_images(str(photographs), "train")
+    listed = open_images(str(image_folder), "train")
     made = TextureNegatives(2, listed, store)
 
     def watched(position, view, image, rng):
@@ -53,7 +55,7 @@ def test_a_texture_is_of_its_photograph_and_seen_as_the_query(photographs, store
 
     for position in range(len(listed.keys)):
         seen.clear()
-        sample = pairs(photographs, watched)[0, position]
+        sample = pairs(image_folder, watched)[0, position]
         assert sample["nonsemantic"].shape == (2, 2, 3, 32, 32)
         key = listed.keys[position].as_py()
         own = [store.image(one) for one in store.positions(key)]
@@ -69,8 +71,8 @@ def test_a_texture_is_of_its_photograph_and_seen_as_the_query(photographs, store
             )
 
 
-def test_patches_are_cut_from_the_augmented_query(photographs):
-    sample = pairs(photographs, PatchNegatives(3, (8, 16)))[0, 5]
+def test_patches_are_cut_from_the_augmented_query(image_folder):
+    sample = pairs(image_folder, PatchNegatives(3, (8, 16)))[0, 5]
     for image, negatives in zip(
         (sample["first"], sample["second"]), sample["nonsemantic"], strict=True
     ):
@@ -82,20 +84,20 @@ def test_patches_are_cut_from_the_augmented_query(photographs):
         assert not torch.equal(negatives[0], negatives[1])
 
 
-def test_a_sample_depends_on_seed_epoch_and_position_alone(photographs):
-    one = pairs(photographs, PatchNegatives(1, (8, 16)))
+def test_a_sample_depends_on_seed_epoch_and_position_alone(image_folder):
+    one = pairs(image_folder, PatchNegatives(1, (8, 16)))
     again = pickle.loads(pickle.dumps(one))  # noqa: S301 - its own
     for draw in [(0, 3), (1, 3), (0, 4)]:
         again[2, 7]
         assert all(torch.equal(v, again[draw][k]) for k, v in one[draw].items())
     assert not torch.equal(one[0, 3]["first"], one[1, 3]["first"])
-    other = pairs(photographs, None, seed=1)
+    other = pairs(image_folder, None, seed=1)
     assert not torch.equal(one[0, 3]["first"], other[0, 3]["first"])
 
 
-def test_ranks_share_an_epoch_and_a_resumed_one_goes_on_where_it_stopped(monkeypatch):
+def test_ranks_share_an_epoch_and_a_resumed_one_continues_where_it_stopped(monkeypatch):
     def order(rank: int, epoch: int, steps: int = 0) -> list[int]:
-        monkeypatch.setattr("texgen.train.pairs.world", lambda: (rank, 2))
+        monkeypatch.setattr("texgen.train.pairs.rank_and_world_size", lambda: (rank, 2))
         draws = EpochSampler(np.arange(50), 8, seed=3)
         draws.begin(epoch, steps)
         found = list(draws)
@@ -111,22 +113,22 @@ def test_ranks_share_an_epoch_and_a_resumed_one_goes_on_where_it_stopped(monkeyp
     assert order(0, 0) == order(0, 0)
 
 
-def test_fewer_photographs_than_a_batch_are_refused():
-    with pytest.raises(ConfigError, match="5 photographs cannot fill a batch of 8"):
+def test_fewer_images_than_a_batch_are_refused():
+    with pytest.raises(ConfigError, match="5 images cannot fill a batch of 8"):
         EpochSampler(np.arange(5), 8, seed=0)
 
 
 @pytest.fixture
-def more(photographs: Path, tmp_path: Path) -> Path:
-    """The photographs and one without a texture, in the middle."""
-    shutil.copytree(photographs, tmp_path / "more")
+def more(image_folder: Path, tmp_path: Path) -> Path:
+    """The folder of images, with one in the middle that has no texture."""
+    shutil.copytree(image_folder, tmp_path / "more")
     Image.new("RGB", (40, 40)).save(tmp_path / "more" / "train" / "ant" / "zz.png")
     return tmp_path / "more"
 
 
-def test_a_photograph_without_a_texture_is_an_error_unless_told_otherwise(more, store):
+def test_an_image_without_a_texture_is_an_error_unless_an_option_allows_it(more, store):
     listed = open_images(str(more), "train")
-    with pytest.raises(ConfigError, match=r"1 photograph without .* first is ant/zz; .*skip or"):
+    with pytest.raises(ConfigError, match=r"1 image without .* first is ant/zz; .*skip or"):
         check_textures(listed, store, "error")
     assert check_textures(listed, store, "patch")[0].tolist() == list(range(21))
     assert check_textures(listed, store, "skip")[0].tolist() == [*range(12), *range(13, 21)]
@@ -137,53 +139,53 @@ def test_patches_stand_in_for_a_missing_texture(more, textures):
         src=str(more), out="", textures=str(textures), negatives="texture", patch_range=(8, 16),
         missing_texture="patch", size=32, batch_size=7, queue_size=7, workers=0,
     )  # fmt: skip
-    data = Data(config, 1)
+    data = TrainingData(config, 1)
     assert data.without_texture == 1
     batches = list(data.epoch(0, 0))
     assert [len(batch["nonsemantic"]) for batch in batches] == [7, 7, 7]
 
 
-def test_textures_of_other_photographs_are_refused(textures, store, tmp_path):
+def test_textures_of_other_images_are_refused(textures, store, tmp_path):
     (tmp_path / "x").mkdir()
     Image.new("RGB", (40, 40)).save(tmp_path / "x" / "cat.png")
-    with pytest.raises(ConfigError, match="none of 1 photograph has a texture"):
+    with pytest.raises(ConfigError, match="none of 1 image has a texture"):
         check_textures(open_images(str(tmp_path), "train"), store, "skip")
 
 
-def test_a_photograph_that_cannot_be_read_is_named_by_whichever_process(photographs, tmp_path):
-    shutil.copytree(photographs, tmp_path / "some")
+def test_an_image_that_cannot_be_read_is_named_by_any_process(image_folder, tmp_path):
+    shutil.copytree(image_folder, tmp_path / "some")
     bad = next((tmp_path / "some" / "train" / "ant").iterdir())
     bad.write_bytes(bad.read_bytes()[:100])
     config = TrainConfig(src=str(tmp_path / "some"), out="", size=32, batch_size=20, queue_size=20)
     for workers in (0, 2):
-        data = Data(TrainConfig.from_dict({**config.to_dict(), "workers": workers}), 1)
-        with pytest.raises(ConfigError, match=rf"^train/ant/{bad.name}: .*; take it out of SRC"):
+        data = TrainingData(TrainConfig.from_dict({**config.to_dict(), "workers": workers}), 1)
+        with pytest.raises(ConfigError, match=rf"^train/ant/{bad.name}: .*; remove it from SRC"):
             list(data.epoch(0, 0))
 
 
-def test_streamed_textures_find_their_photographs(photographs, textures):
+def test_streamed_textures_find_their_images(image_folder, textures):
     config = TrainConfig(
-        src=str(photographs), out="", textures=str(textures), negatives="texture", stream=True,
+        src=str(image_folder), out="", textures=str(textures), negatives="texture", stream=True,
         size=32, batch_size=10, queue_size=10, workers=2,
     )  # fmt: skip
-    data = Data(config, 1)
+    data = TrainingData(config, 1)
     batches = data.epoch(0, 0)
     shapes = [next(batches)["nonsemantic"].shape for _ in range(5)]
     assert shapes == [(10, 1, 1, 3, 32, 32)] * 5
 
 
-def test_fewer_shards_than_readers_are_refused_when_streaming(photographs, textures):
+def test_fewer_shards_than_readers_are_refused_when_streaming(image_folder, textures):
     config = TrainConfig(
-        src=str(photographs), out="", textures=str(textures), negatives="texture", stream=True,
+        src=str(image_folder), out="", textures=str(textures), negatives="texture", stream=True,
         size=32, batch_size=4, workers=5,
     )  # fmt: skip
     with pytest.raises(ConfigError, match=r"^4 shards for 5 readers"):
-        next(Data(config, 1).epoch(0, 0))
+        next(TrainingData(config, 1).epoch(0, 0))
 
 
 @pytest.fixture
 def stl10(tmp_path: Path) -> Path:
-    """Files as STL-10 has them: three photographs with labels and two without."""
+    """Files in the form of STL-10: three images with labels and two without."""
     for part, count in (("train", 3), ("unlabeled", 2), ("test", 1)):
         pixels = np.random.default_rng(count).integers(0, 256, (count, 3, 96, 96), np.uint8)
         (tmp_path / f"{part}_X.bin").write_bytes(pixels.tobytes())
@@ -209,22 +211,22 @@ def test_damaged_files_of_stl10_are_refused(stl10):
     with pytest.raises(ConfigError, match="1 labels for 3 images"):
         open_images(str(stl10), "train")
     (stl10 / "train_X.bin").write_bytes(b"\1" * 100)
-    with pytest.raises(ConfigError, match="no whole number of 96 px images"):
+    with pytest.raises(ConfigError, match="not a whole number of 96 px images"):
         open_images(str(stl10), "train")
     (stl10 / "unlabeled_X.bin").unlink()
     with pytest.raises(ConfigError, match="STL-10's binary files"):
         open_images(str(stl10), "train")
 
 
-def test_keys_are_those_of_texgen(photographs):
-    listed = open_images(str(photographs), "train")
-    files = (photographs / "train").rglob("*.*")
-    names = {image_key(str(f.relative_to(photographs / "train")).encode()) for f in files}
+def test_keys_are_those_of_texgen(image_folder):
+    listed = open_images(str(image_folder), "train")
+    files = (image_folder / "train").rglob("*.*")
+    names = {image_key(str(f.relative_to(image_folder / "train")).encode()) for f in files}
     assert set(listed.keys.to_pylist()) == names
 
 
-def test_photographs_have_the_pixels_of_a_build(tmp_path):
-    """Of 16-bit grey the high byte, where Pillow clips."""
+def test_images_have_the_pixels_of_a_build(tmp_path):
+    """16-bit grey is reduced to its high byte; Pillow would clip it."""
     (tmp_path / "train" / "x").mkdir(parents=True)
     grey = np.linspace(0, 65535, 1024, dtype=np.uint16).reshape(32, 32)
     Image.fromarray(grey).save(tmp_path / "train" / "x" / "grey.png")

@@ -1,4 +1,4 @@
-"""Negatives made of an image's own patches."""
+"""Negatives made of patches of the image."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import texgen
-from tests.train.conftest import picture
+from tests.train.conftest import coordinate_image
 from texgen.train.patch_negative import PatchNegative
 
 
 def coordinates(width: int, height: int) -> torch.Tensor:
-    """(2, H, W): each pixel's column and row."""
+    """Returns the column and the row of each pixel, (2, H, W)."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([columns, rows])
 
@@ -66,12 +66,12 @@ def test_both_ends_of_the_range_are_drawn_and_evenly():
     drawn = [side_of(make(image)) for _ in range(800)]
     counts = [drawn.count(d) for d in range(3, 7)]
     assert sum(counts) == 800
-    # Four equal parts of 800: within five deviations of 200.
+    # Four equal parts of 800, each within five standard deviations of 200.
     assert all(abs(count - 200) < 62 for count in counts), counts
 
 
 def side_of(made: torch.Tensor) -> int:
-    """Where the first row leaves its first patch; chance joins are rare on 60 px."""
+    """Returns the column at which the first patch ends; patches rarely join by chance on 60 px."""
     first = made[:, 0]
     whole = (first[0] == first[0, 0] + torch.arange(60)) & (first[1] == first[1, 0])
     return int((~whole).nonzero()[0])
@@ -91,17 +91,17 @@ def test_it_works_in_a_torchvision_pipeline():
     from torchvision.transforms import v2
 
     steps = v2.Compose([v2.PILToTensor(), texgen.PatchNegative((16, 72))])
-    made = copy.deepcopy(steps)(picture(224, 224))
+    made = copy.deepcopy(steps)(coordinate_image(224, 224))
     assert made.shape == (3, 224, 224)
     assert made.dtype == torch.uint8
 
 
 @pytest.mark.parametrize("size_range", [(0, 5), (9, 8), (-3, -1)])
-def test_a_range_that_is_none_is_refused(size_range):
+def test_an_invalid_range_is_refused(size_range):
     with pytest.raises(ValueError, match="size_range"):
         PatchNegative(size_range)
 
 
-def test_what_is_no_single_image_is_refused():
+def test_a_batch_of_images_is_refused():
     with pytest.raises(ValueError, match=r"\(C, H, W\)"):
         PatchNegative()(torch.zeros(2, 3, 224, 224))

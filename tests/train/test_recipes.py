@@ -1,4 +1,4 @@
-"""Every recipe is run for two steps on made data, and says what the paper says."""
+"""Every recipe runs for two steps on synthetic data, and has the paper's figures."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def test_there_is_one_for_every_row_of_the_papers_tables_and_for_pacs():
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_a_recipe_runs(path, photographs, textures, tmp_path):
+def test_a_recipe_runs(path, image_folder, textures, tmp_path):
     settings = tomllib.loads(path.read_text())
-    source = stl10(tmp_path / "src") if "stl10" in path.stem else photographs
+    source = stl10(tmp_path / "src") if "stl10" in path.stem else image_folder
     more = ["--textures", str(textures)] if settings.get("negatives") == "texture" else []
     if settings.get("negatives") == "patch":
         more += ["--patch-range", "8", "16"]
@@ -74,7 +74,7 @@ def test_a_recipes_commands_name_itself(path):
 
 @pytest.mark.integration
 @pytest.mark.slow
-def test_the_pacs_pipeline_runs_from_photographs_to_a_page_and_goes_on(tmp_path):
+def test_the_pacs_pipeline_runs_from_images_to_a_page_and_resumes(tmp_path):
     for seed, place in enumerate(["photo/train", "photo/val", "ood/art_painting"]):
         make_source(tmp_path / "pacs" / place, {"dog": 33 if seed == 0 else 2, "cat": 32}, (50, 48))
     for name in ("cartoon", "sketch"):

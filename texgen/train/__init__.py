@@ -1,5 +1,5 @@
 """The companion trainer: contrastive learning with textures and patches as negatives.
 
-Read it in this order: `losses` (the paper's two equations), `methods` (a step of MoCo-v2,
-SimCLR and BYOL), `augment`, `patchnegative`, `negatives` and `pairs` (what they get), `loop`.
+Read the modules in this order: `losses` (the paper's two equations), `methods` (a step of MoCo-v2,
+SimCLR and BYOL), `augment`, `patch_negative`, `negatives` and `pairs` (their input), `loop`.
 """

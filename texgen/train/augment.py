@@ -1,8 +1,9 @@
 """MoCo-v2's augmentation, with parameters that are drawn once and applied to several images.
 
-A texture is cropped and coloured as the photograph that it is the negative of. Seeding a generator
-anew before each of the two does not do it: how many numbers a random crop draws depends on
-the image's size. Here all are drawn first; an image's size only decides which it uses.
+A texture gets the crop and the colours of the image whose negative it is. Seeding a generator a
+second time before the texture does not achieve this, because the number of random numbers that a
+crop draws depends on the size of the image. This module draws all numbers first; the size of an
+image only decides which of them are used.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ from torchvision.transforms import functional as F
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-"""ImageNet's, of RGB from 0 to 1."""
+"""Mean and standard deviation of ImageNet's RGB values, which range from 0 to 1."""
 
 _TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What views are made by; probabilities and ranges are those of MoCo-v2's ``aug+``.
+    """Distribution of random views; probabilities and ranges are those of MoCo-v2's ``aug+``.
 
     Attributes:
         size: Side of a view, px.
-        scale: Least and greatest part of an image's area that a crop covers.
-        jitter: Strength of brightness, contrast, saturation and hue; None leaves colours alone.
-        grey: Probability of a view without colour.
-        blur: Probability of a Gaussian blur, with a radius of 0.1 to 2 px.
+        scale: Smallest and largest fraction of the image's area that a crop covers.
+        jitter: Strength of brightness, contrast, saturation and hue; None keeps the colours.
+        grey: Probability of a view without colour, 0 to 1.
+        blur: Probability of a Gaussian blur with a radius of 0.1 to 2 px, 0 to 1.
     """
 
     size: int = 224
@@ -44,7 +45,7 @@ class Augmentation:
     blur: float = 0.5
 
     def draw(self, rng: random.Random) -> ViewParameters:
-        """The parameters of one view."""
+        """Draws the parameters of one view."""
         shapes = [
             (rng.uniform(*self.scale), math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3))))
             for _ in range(_TRIES)
@@ -54,8 +55,9 @@ class Augmentation:
         jitter = None
         if self.jitter is not None and rng.random() < 0.8:
             *factors, hue = self.jitter
-            drawn = [rng.uniform(max(0.0, 1 - one), 1 + one) for one in factors]
+            drawn = [rng.uniform(max(0.0, 1 - strength), 1 + strength) for strength in factors]
             order = rng.sample(range(4), 4)
+            # Draws a number for the hue in each turn: changing that would change all views.
             jitter = tuple((which, (*drawn, rng.uniform(-hue, hue))[which]) for which in order)
         grey = rng.random() < self.grey
         radius = rng.uniform(0.1, 2.0) if rng.random() < self.blur else 0.0
@@ -64,17 +66,17 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class ViewParameters:
-    """The parameters of a view, for any number of images.
+    """Parameters of a view, which can be applied to any number of images.
 
     Attributes:
         size: Side of the view, px.
-        shapes: Part of the area and aspect ratio of crops; the first that fits an image is its.
-        place: Where the crop is within what room there is, 0 to 1, down and to the right.
+        shapes: Fraction of the area and aspect ratio of crops; an image gets the first that fits.
+        place: Position of the crop in the free space, 0 to 1, from the top and from the left.
         flipped: Whether left and right are swapped.
-        jitter: What is done to colours in which order: 0 brightness, 1 contrast, 2 saturation,
+        jitter: Changes of the colours in their order: 0 brightness, 1 contrast, 2 saturation,
             3 hue, each with its factor.
-        grey: Whether colours are taken away.
-        radius: Of the blur, px.
+        grey: Whether the view has no colours.
+        radius: Radius of the blur, px; 0 does not blur.
     """
 
     size: int
@@ -86,7 +88,7 @@ class ViewParameters:
     radius: float
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """An RGB image to its view, (3, size, size) float32, normalised."""
+        """Returns the view of an RGB image, (3, size, size) float32, normalised."""
         top, left, height, width = self.crop(image.width, image.height)
         size = [self.size, self.size]
         image = F.resized_crop(image, top, left, height, width, size, antialias=True)
@@ -101,14 +103,14 @@ class ViewParameters:
         return normalised(image)
 
     def crop(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """Top, left, height and width of the crop of an image, as RandomResizedCrop has them."""
+        """Returns top, left, height and width of the crop, px, in RandomResizedCrop's order."""
         for part, ratio in self.shapes:
             w = round(math.sqrt(width * height * part * ratio))
             h = round(math.sqrt(width * height * part / ratio))
             if 0 < w <= width and 0 < h <= height:
                 down, right = self.place
                 return int(down * (height - h + 1)), int(right * (width - w + 1)), h, w
-        # None fits: the largest crop in the middle with a ratio that is allowed.
+        # No shape fits: use the largest central crop with a ratio from 3/4 to 4/3.
         w, h = min(width, round(height * 4 / 3)), min(height, round(width * 4 / 3))
         return (height - h) // 2, (width - w) // 2, h, w
 
@@ -122,7 +124,7 @@ _ADJUST: tuple[Callable[[Image.Image, float], Image.Image], ...] = (
 
 
 def normalised(image: Image.Image) -> Tensor:
-    """An RGB image as (3, H, W) float32, by ImageNet's mean and deviation of each channel."""
+    """Returns an RGB image as (3, H, W) float32, normalised by ImageNet's mean and deviation."""
     pixels = np.asarray(image, dtype=np.float32)
     return torch.from_numpy((pixels * _FACTOR - _SHIFT).transpose(2, 0, 1).copy())
 
@@ -132,12 +134,12 @@ _SHIFT = np.asarray([m / s for m, s in zip(MEAN, STD, strict=True)], dtype=np.fl
 
 
 def centre_view(image: Image.Image, size: int) -> Tensor:
-    """What is evaluated: the `centre` of the image as (3, size, size) float32, normalised."""
+    """Returns the `centre` of an image for evaluation, (3, size, size) float32, normalised."""
     return normalised(centre(image, size))
 
 
 def centre(image: Image.Image, size: int) -> Image.Image:
-    """The middle of the image, whose shorter side is made 8/7 of ``size`` px first."""
+    """Resizes the shorter side to 8/7 ``size`` px and returns the central square of ``size`` px."""
     short = round(size * 256 / 224)
     cut: Image.Image = F.center_crop(F.resize(image, short, antialias=True), [size, size])
     return cut

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read as data and never as code."""
+"""Checkpoints: written completely or not at all, read as data and never as code."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import torch
 from texgen.core.errors import ConfigError, StorageError
 from texgen.train.loader_errors import is_loader_death
 
-FOLDER = "checkpoints"
+CHECKPOINT_FOLDER = "checkpoints"
 _NAME = re.compile(r"step-([0-9]{8})\.pt")
 
 
 def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> Path:
-    """Writes ``checkpoints/step-00000600.pt`` and removes all but the last ``keep``.
+    """Writes ``checkpoints/step-00000600.pt`` and removes all but the last ``keep`` checkpoints.
 
     Raises:
-        StorageError: If it cannot be written; those before it are kept.
+        StorageError: If it cannot be written; earlier checkpoints are kept.
     """
-    path = run / FOLDER / f"step-{step:08d}.pt"
+    path = run / CHECKPOINT_FOLDER / f"step-{step:08d}.pt"
     part = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,70 +42,69 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> P
         if is_loader_death(error):
             raise
         reason = error.strerror if isinstance(error, OSError) else "its file system is full"
-        message = f"{path}: cannot be written ({reason}); make room and run the same command again"
+        message = f"{path} cannot be written ({reason}); make room and run the same command again"
         raise StorageError(message) from error
     return path
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """Those of a run in order of their steps."""
-    folder = run / FOLDER
+    """Returns the checkpoints of a run in the order of their steps."""
+    folder = run / CHECKPOINT_FOLDER
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What `save_checkpoint` wrote, on the CPU.
+    """Returns what `save_checkpoint` wrote, on the CPU.
 
     Raises:
-        ConfigError: If it is none, or damaged.
+        ConfigError: If the file is not a checkpoint, or is damaged.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        message = f"{path}: damaged, or no checkpoint of texgen train; {_instead(path)}"
+        message = f"{path} is damaged, or not a checkpoint of texgen train; {_hint(path)}"
         raise ConfigError(message) from error
     if not isinstance(state, dict) or not {"config", "method", "step"} <= state.keys():
-        message = f"{path}: no checkpoint of texgen train; name one, or a run"
+        message = f"{path} is not a checkpoint of texgen train; name one, or the folder of a run"
         raise ConfigError(message)
     return state
 
 
-def _instead(path: Path) -> str:
-    """What goes on without a checkpoint."""
-    before = [one for one in checkpoints(path.parent.parent) if one.name < path.name]
-    if not before:
+def _hint(path: Path) -> str:
+    earlier = [one for one in checkpoints(path.parent.parent) if one.name < path.name]
+    if not earlier:
         return "name another, or remove it"
-    return f"remove it, and {before[-1].name} is taken"
+    return f"remove it to resume from {earlier[-1].name}"
 
 
 @contextlib.contextmanager
-def whole_checkpoint(path: Path) -> Iterator[None]:
-    """Says of a checkpoint that can be read, and does not hold what it must, that it is damaged.
+def checked_checkpoint(path: Path) -> Iterator[None]:
+    """Explains errors of code that reads the content of a checkpoint.
 
     Raises:
-        ConfigError: If so.
+        ConfigError: If the content is not what this texgen writes.
     """
     try:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [""])[0]
-        message = f"{path}: damaged, or of another texgen ({reason}); {_instead(path)}"
+        message = f"{path} is damaged, or of another version ({reason}); {_hint(path)}"
         raise ConfigError(message) from error
 
 
 def find_checkpoint(place: str) -> Path:
-    """A checkpoint by its own path, or the last one of a run's folder.
+    """Returns a checkpoint by its own path, or the last checkpoint of the folder of a run.
 
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If there is no checkpoint.
     """
     path = Path(place)
     if path.is_file():
         return path
-    found = checkpoints(path)
-    if not found:
-        message = f"{place}: neither a checkpoint nor a run of texgen train that has one"
+    of_run = checkpoints(path)
+    if not of_run:
+        message = f"{place} is neither a checkpoint nor a run of texgen train that has one"
         raise ConfigError(message)
-    return found[-1]
+    return of_run[-1]

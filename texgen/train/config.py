@@ -1,103 +1,170 @@
-"""What a training run is made of; saved with every checkpoint."""
+"""Options of a training run: fields, defaults, help texts and checks; saved in every checkpoint."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import math
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from texgen.core.errors import ConfigError
+from texgen.core.options import option, option_metadata
 from texgen.source import KEYS, LAYOUTS, SOURCE_OPTIONS
-from texgen.train.checks import check_config
 
 METHODS = ("moco", "simclr", "byol")
 NEGATIVES = ("none", "texture", "patch")
 MISSING = ("error", "skip", "patch")
 STEMS = ("imagenet", "small", "cifar")
-"""ResNet's own (each side / 4); one 3x3 convolution of stride 2 (/ 2); the same of stride 1."""
+"""The ResNet's own stem (side / 4), one 3x3 convolution of stride 2 (/ 2), and one of stride 1."""
 OPTIMIZERS = ("sgd", "lars")
+
+_METHOD_DEFAULTS = {"byol": {"alpha": 0.05, "momentum": 0.99}}
+_OTHER_DEFAULTS = {"alpha": 2.0, "momentum": 0.999}
+"""Values of options whose default is None in the field, because it depends on the method."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """Options of `texgen train`; see there for what they mean.
+    """Options of `texgen train`; the metadata of a field holds its help text, range and choices.
 
-    Those in `FREE` may change when a run is resumed; the others decide what comes out.
+    The options in `FREE` may change when a run is resumed; all others decide its result. Fields
+    without metadata are options of every command that reads SRC.
     """
 
-    src: str
-    out: str
-    split: str = "train"
-    src_format: str | None = None
+    src: str = field(
+        metadata=option_metadata("Images to train on, in any form that texgen build reads.")
+    )
+    out: str = field(metadata=option_metadata("Folder of the run. A run in it is resumed."))
+    split: str = option("train", "Split of SRC to train on.")
+    src_format: str | None = option(
+        None, "Format of SRC, as for texgen build.  [default: detected from its content]"
+    )
     layout: str = LAYOUTS[0]
     keys: str = KEYS[0]
     image_field: str | None = None
     label_field: str | None = None
-    textures: str | None = None
-    textures_split: str | None = None
-    stream: bool = False
-    missing_texture: str = "error"
+    textures: str | None = option(
+        None, "OUT of a finished texgen build of the same images: a folder or URL."
+    )
+    textures_split: str | None = option(
+        None, "Split of --textures, if its name differs.  [default: --split]"
+    )
+    stream: bool = option(
+        False, "Read textures in the order of their shards, which suits remote shards."
+    )
+    missing_texture: str = option(
+        "error",
+        "Action for an image without a texture: end with an error, skip the image, or use its "
+        "patches.",
+        choices=MISSING,
+    )
 
-    method: str = "moco"
-    negatives: str = "none"
-    num_negatives: int = 1
-    alpha: float = 2.0
-    patch_range: tuple[int, int] = (16, 72)
-    non_overlapping: bool = False
-    temperature: float = 0.2
-    queue_size: int = 65536
-    momentum: float = 0.999
-    bn_splits: int = 1
+    method: str = option("moco", "Method of contrastive learning.", choices=METHODS)
+    negatives: str = option("none", "Kind of the non-semantic negatives (NS).", choices=NEGATIVES)
+    num_negatives: int = option(1, "Number of NS per image.", min=1)
+    alpha: float = option(None, "Weight (alpha) of the NS, 0 or more.  [default: 2; byol: 0.05]")
+    patch_range: tuple[int, int] = option(
+        (16, 72), "Smallest and largest side of a patch for --negatives patch, px.", min=1
+    )
+    non_overlapping: bool = option(False, "Cut patches along a grid, so that none overlap.")
+    temperature: float = option(
+        0.2, "Temperature of the loss (moco, simclr), above 0.", min=0, min_open=True
+    )
+    queue_size: int = option(65536, "Number of keys in MoCo's queue.", min=1)
+    momentum: float = option(
+        None,
+        "Momentum of the momentum encoder, 0 to 1.  [default: moco: 0.999; byol: 0.99]",
+        min=0,
+        max=1,
+    )
+    bn_splits: int = option(
+        1,
+        "Number of parts of a batch that are normalized separately, as on several devices (moco).",
+        min=1,
+    )
 
-    arch: str = "resnet50"
-    stem: str | None = None
-    width: float = 1.0
-    dim: int | None = None
-    size: int = 224
-    crop_scale: tuple[float, float] = (0.2, 1.0)
-    colour_jitter: bool = True
+    arch: str = option("resnet50", "Architecture, the name of a torchvision ResNet.")
+    stem: str | None = option(
+        None, "First layers of the network.  [default: what suits --size]", choices=STEMS
+    )
+    width: float = option(
+        1.0, "Factor on the number of channels of the four stages.", min=0, min_open=True
+    )
+    dim: int | None = option(
+        None, "Number of dimensions of an embedding.  [default: 128; byol: 256]", min=1
+    )
+    size: int = option(224, "Side of a view, px.", min=8)
+    crop_scale: tuple[float, float] = option(
+        (0.2, 1.0),
+        "Smallest and largest fraction of an image's area that a view covers.",
+        min=0,
+        max=1,
+        min_open=True,
+    )
+    colour_jitter: bool = option(True, "Change brightness, contrast, saturation and hue of views.")
 
-    batch_size: int = 256
-    accumulate: int = 1
-    epochs: int = 200
-    lr: float = 0.03
-    warmup_epochs: int = 0
-    optimizer: str = "sgd"
-    weight_decay: float = 1e-4
-    seed: int = 0
-    max_steps: int | None = None
-    amp: bool = False
-    compile: bool = False
+    batch_size: int = option(
+        256, "Number of images in a step, over all ranks and accumulated parts.", min=2
+    )
+    accumulate: int = option(
+        1, "Number of parts of a batch, over which gradients are accumulated.", min=1
+    )
+    epochs: int = option(200, "Number of epochs.", min=1)
+    lr: float = option(
+        0.03, "Highest learning rate; it falls along a cosine.", min=0, min_open=True
+    )
+    warmup_epochs: int = option(0, "Epochs over which the learning rate rises.", min=0)
+    optimizer: str = option("sgd", "Optimizer of the encoder.", choices=OPTIMIZERS)
+    weight_decay: float = option(1e-4, "Weight decay, a factor on the weight.", min=0)
+    seed: int = option(0, "Seed of all random numbers.", min=0)
+    max_steps: int | None = option(
+        None, "Number of steps after which the run ends; the schedule is that of --epochs.", min=1
+    )
+    amp: bool = option(False, "Run networks in bfloat16; losses stay in 32 bits.")
+    compile: bool = option(False, "Compile the encoder with torch.compile.")
 
-    workers: int = 4
-    log_every: int = 10
-    checkpoint_every: int = 1
-    keep: int = 2
-    device: str | None = None
-    rank_timeout: float = 1800.0
+    workers: int = option(4, "Number of processes of each rank that load images.", min=0)
+    log_every: int = option(10, "Number of steps between two rows of metrics.", min=1)
+    checkpoint_every: int = option(1, "Number of epochs between two checkpoints.", min=1)
+    keep: int = option(2, "Number of checkpoints to keep.", min=1)
+    device: str | None = option(
+        None, "Device to train on.  [default: cuda if there is one]", choices=("cpu", "cuda")
+    )
+    rank_timeout: float = option(
+        1800.0,
+        "Time that a rank waits for others, at the start and in each step, seconds.",
+        min=0,
+        min_open=True,
+    )
 
     def __post_init__(self) -> None:
-        check_config(self)
+        defaults = _METHOD_DEFAULTS.get(self.method, _OTHER_DEFAULTS)
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        _check_numbers(self)
+        _check_negatives(self)
+        _check_batch(self)
 
     @property
     def how_read(self) -> dict[str, Any]:
-        """How ``src`` is read, as `texgen.source.SourceSpec` names it."""
+        """How ``src`` is read: arguments of `texgen.source.SourceSpec`."""
         return {"format": self.src_format, **{name: getattr(self, name) for name in SOURCE_OPTIONS}}
 
     @property
     def embedding(self) -> int:
-        """C of the embeddings: the methods' own unless given."""
+        """Dimensions of an embedding: ``dim``, or the default of the method."""
         return self.dim or (256 if self.method == "byol" else 128)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Returns the options by name, as values that JSON can hold."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
     @staticmethod
-    def from_dict(given: dict[str, Any]) -> TrainConfig:
-        """The config that `to_dict` gave; what this version does not know is left out."""
+    def from_dict(saved: dict[str, Any]) -> TrainConfig:
+        """Returns the config that `to_dict` saved, without options that this version lacks."""
         known = {one.name for one in fields(TrainConfig)}
         values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in given.items() if k in known
+            k: tuple(v) if isinstance(v, list) else v for k, v in saved.items() if k in known
         }
         return TrainConfig(**values)
 
@@ -106,11 +173,101 @@ FREE = frozenset(
     {"src", "src_format", "out", "textures", "workers", "log_every", "checkpoint_every", "keep"}
     | {"device", "compile", "max_steps", "rank_timeout", *SOURCE_OPTIONS}
 )
-"""May differ from a checkpoint's: they decide where and how fast, not what comes out."""
+"""Options that may differ from a checkpoint's: they decide where and how fast a run trains."""
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _check_numbers(config: TrainConfig) -> None:
+    for name, value in config.to_dict().items():
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                message = f"{_flag(name)} {number}: expected a finite number"
+                raise ConfigError(message)
+    if config.alpha < 0:
+        message = f"--alpha {config.alpha:g} would attract the NS: use 0 or more"
+        raise ConfigError(message)
+    least, most = config.crop_scale
+    if least > most:
+        message = f"--crop-scale {least:g} {most:g}: the smaller number comes first"
+        raise ConfigError(message)
+
+
+def _check_negatives(config: TrainConfig) -> None:
+    if config.negatives == "texture" and config.textures is None:
+        raise ConfigError("--negatives texture: add --textures OUT, a finished texgen build")
+    if config.stream and (config.negatives != "texture" or config.num_negatives != 1):
+        raise ConfigError("--stream needs --negatives texture and --num-negatives 1")
+    if config.negatives == "patch" or (
+        config.negatives == "texture" and config.missing_texture == "patch"
+    ):
+        check_patches(config.patch_range, config.size, non_overlapping=config.non_overlapping)
+
+
+def check_patches(
+    patch_range: tuple[int, int], size: int, *, non_overlapping: bool = False
+) -> None:
+    """Checks that patches fit into an image.
+
+    Args:
+        patch_range: Smallest and largest side of a patch, px.
+        size: Side of the image, px.
+        non_overlapping: Whether the sides of the image must be a multiple of the patch's.
+
+    Raises:
+        ConfigError: If they do not fit.
+    """
+    least, most = patch_range
+    given = f"--patch-range {least} {most}"
+    if least > most:
+        message = f"{given}: the smaller number comes first"
+        raise ConfigError(message)
+    if most > size:
+        # Such a patch would be the image itself, which is no negative.
+        message = (
+            f"{given}: patches have --size {size} px at most; the paper's 16 to 72 of 224 px "
+            f"correspond to --patch-range {max(1, round(size / 14))} "
+            f"{max(1, round(size * 72 / 224))}"
+        )
+        raise ConfigError(message)
+    if non_overlapping and not any(size % side == 0 for side in range(least, most + 1)):
+        message = f"{given} with --non-overlapping: no side in this range divides {size} px"
+        raise ConfigError(message)
+
+
+def _check_batch(config: TrainConfig) -> None:
+    part = config.batch_size // config.accumulate
+    if config.method != "moco" and config.bn_splits != 1:
+        message = f"--bn-splits {config.bn_splits} works only with MoCo: leave it out"
+        raise ConfigError(message)
+    if part < 2:
+        message = (
+            f"--accumulate {config.accumulate} leaves parts of {part} of a batch of "
+            f"{config.batch_size}, and batch statistics need 2: lower it, or raise --batch-size"
+        )
+        raise ConfigError(message)
+    if config.method == "moco" and config.queue_size % part:
+        batch = "a batch part" if config.accumulate > 1 else "a batch"
+        raise queue_size_error(config.queue_size, part, batch)
+
+
+def queue_size_error(queue_size: int, keys: int, batch: str) -> ConfigError:
+    """Returns the error for a queue whose size is not a multiple of the keys of ``batch``."""
+    fitting = max(1, queue_size // keys) * keys
+    return ConfigError(
+        f"--queue-size {queue_size} is not a multiple of the {keys} keys of {batch}; use {fitting}"
+    )
 
 
 def check_same(saved: dict[str, Any], config: TrainConfig, where: str) -> None:
-    """Checks that a checkpoint is of this run.
+    """Checks that a checkpoint belongs to this run.
+
+    Args:
+        saved: Options of the checkpoint, by name.
+        config: Options of this run.
+        where: Path of the checkpoint.
 
     Raises:
         ConfigError: Names every option that differs.
@@ -118,9 +275,8 @@ def check_same(saved: dict[str, Any], config: TrainConfig, where: str) -> None:
     now = config.to_dict()
     differ = [name for name in now if name not in FREE and saved.get(name) != now[name]]
     if differ:
-        what = ", ".join(
-            f"--{name.replace('_', '-')} was {saved.get(name)} and is {now[name]}"
-            for name in differ
+        changes = ", ".join(
+            f"{_flag(name)} was {saved.get(name)} and is {now[name]}" for name in differ
         )
-        message = f"{where} is a checkpoint of another run: {what}; name another --out"
+        message = f"{where} is a checkpoint of another run: {changes}; name another --out"
         raise ConfigError(message)

@@ -1,15 +1,15 @@
-"""What a run reads: photographs, their negatives, and the loader of both."""
+"""The data of a run: images, their negatives, and the loader of both."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -19,7 +19,7 @@ from texgen.core.types import ArrowTable
 from texgen.train.augment import Augmentation
 from texgen.train.config import TrainConfig
 from texgen.train.distributed import rank_and_world_size
-from texgen.train.images import open_images
+from texgen.train.images import ImageSet, open_images
 from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
 from texgen.train.negatives import (
     Negatives,
@@ -28,99 +28,111 @@ from texgen.train.negatives import (
     check_textures,
     open_textures,
 )
-from texgen.train.pairs import ContrastiveDataset, EpochSampler, Sample, StreamedPairs
+from texgen.train.pairs import ContrastiveDataset, EpochSampler, Sample, StreamedContrastiveDataset
 
 
-class Data:
-    """Photographs, their negatives, and the loader of both.
+class TrainingData:
+    """Images, their negatives, and the loader of both.
 
     Args:
-        config: Of the run.
-        ns_views: Views of a photograph that get NS.
+        config: Options of the run.
+        ns_views: Number of views of an image that get separate NS.
 
     Attributes:
-        draws: The order of photographs.
-        without_texture: Photographs that have none.
-        photographs_sha256: Of the keys of those that are trained on, hex.
+        steps_per_epoch: Number of complete batches in an epoch.
+        without_texture: Number of images without a texture; 0 if the run uses no textures.
+        keys_sha256: SHA-256 of the keys of the images that are trained on, hex.
 
     Raises:
-        ConfigError: If photographs or textures are not there, do not belong together, or do not
-            fit the batch.
+        ConfigError: If images or textures are missing, do not belong together, or do not fill a
+            batch; or if the machine has no room for the loader processes.
     """
 
     def __init__(self, config: TrainConfig, ns_views: int) -> None:
         self._config = config
-        photographs = open_images(config.src, config.split, config.how_read)
-        positions = np.arange(len(photographs.keys))
-        self.without_texture = 0
-        negatives: Negatives | None = None
-        if config.negatives != "none":
-            negatives = PatchNegatives(
-                config.num_negatives, config.patch_range, non_overlapping=config.non_overlapping
-            )
-        if config.negatives == "texture":
-            store = open_textures(str(config.textures), config.textures_split or config.split)
-            patches = negatives if config.missing_texture == "patch" else None
-            negatives = TextureNegatives(config.num_negatives, photographs, store, patches)
-            positions, self.without_texture = check_textures(
-                photographs, store, config.missing_texture
-            )
-        self._photographs = photographs
-        self.photographs_sha256 = _sha256(photographs.keys.take(pa.array(positions)))
-        _, ranks = rank_and_world_size()
-        if config.batch_size % (ranks * config.accumulate):
-            message = (
-                f"--batch-size {config.batch_size} is not a multiple of "
-                f"{pluralize(ranks, 'rank')} x {pluralize(config.accumulate, 'accumulated part')}"
-            )
-            raise ConfigError(message)
-        if config.batch_size // (ranks * config.accumulate) < 2:
-            message = (
-                f"--batch-size {config.batch_size}: leaves 1 image for each of "
-                f"{pluralize(ranks, 'rank')}, and batch statistics need 2; take "
-                f"{2 * ranks * config.accumulate} or more"
-            )
-            raise ConfigError(message)
-        self.draws = EpochSampler(positions, config.batch_size, config.seed)
+        images = open_images(config.src, config.split, config.how_read)
+        negatives, positions, self.without_texture = _make_negatives(config, images)
+        self.keys_sha256 = _sha256(images.keys.take(pa.array(positions)))
+        per_rank = _images_per_rank(config)
+        self._sampler = EpochSampler(positions, config.batch_size, config.seed)
+        self.steps_per_epoch = self._sampler.steps
         augmentation = augmentation_of(config)
-        self._pairs = ContrastiveDataset(
-            photographs, augmentation, negatives, ns_views, config.seed
-        )
-        self._spec = _loader_spec(config, ns_views)
-        # Before the run has begun, and not at its first batch.
+        self._images = images
+        self._dataset = ContrastiveDataset(images, augmentation, negatives, ns_views, config.seed)
+        self._spec = _loader_spec(config, ns_views, per_rank)
+        # Raises its error now, instead of at the first batch.
         self._spec.ahead()
         self._loader: DataLoader[Sample] | None = None
 
     def epoch(self, epoch: int, steps: int) -> Iterator[dict[str, Tensor]]:
-        """The batches of an epoch after so many of its steps."""
-        self.draws.begin(epoch, steps)
+        """Yields the batches of an epoch, of which ``steps`` are done already."""
+        self._sampler.begin(epoch, steps)
         if self._loader is None:
-            self._loader = self._make_loader(epoch * self.draws.steps + steps)
+            self._loader = self._make_loader(epoch * self.steps_per_epoch + steps)
         yield from raise_sample_errors(self._loader)
 
-    def _make_loader(self, begin: int) -> DataLoader[Sample]:
+    def _make_loader(self, steps_done: int) -> DataLoader[Sample]:
         config = self._config
-        data: Any = self._pairs
-        if config.stream:
-            split = config.textures_split or config.split
-            data = StreamedPairs(
-                str(config.textures), split, self._photographs, self._pairs, config.seed, begin
-            )
-        order = None if config.stream else self.draws
-        return make_loader(data, self._spec, order, again=True)
+        if not config.stream:
+            return make_loader(self._dataset, self._spec, self._sampler, again=True)
+        split = config.textures_split or config.split
+        data = StreamedContrastiveDataset(
+            str(config.textures), split, self._images, self._dataset, config.seed, steps_done
+        )
+        return make_loader(data, self._spec, again=True)
 
 
-def _loader_spec(config: TrainConfig, ns_views: int) -> LoaderSpec:
+def _make_negatives(
+    config: TrainConfig, images: ImageSet
+) -> tuple[Negatives | None, NDArray[np.int64], int]:
+    """Returns the NS, the positions of the images to train on, and how many have no texture."""
+    everything = np.arange(len(images.keys))
+    if config.negatives == "none":
+        return None, everything, 0
+    patches = PatchNegatives(
+        config.num_negatives, config.patch_range, non_overlapping=config.non_overlapping
+    )
+    if config.negatives == "patch":
+        return patches, everything, 0
+    store = open_textures(str(config.textures), config.textures_split or config.split)
+    fallback = patches if config.missing_texture == "patch" else None
+    negatives = TextureNegatives(config.num_negatives, images, store, fallback)
+    return negatives, *check_textures(images, store, config.missing_texture)
+
+
+def _images_per_rank(config: TrainConfig) -> int:
+    """Returns the number of images in one part of a batch on one rank.
+
+    Raises:
+        ConfigError: If the batch cannot be divided so, or parts have fewer than 2 images.
+    """
+    _, ranks = rank_and_world_size()
+    parts = ranks * config.accumulate
+    if config.batch_size % parts:
+        message = (
+            f"--batch-size {config.batch_size} is not a multiple of {pluralize(ranks, 'rank')} x "
+            f"{pluralize(config.accumulate, 'accumulated part')}"
+        )
+        raise ConfigError(message)
+    if config.batch_size // parts < 2:
+        message = (
+            f"--batch-size {config.batch_size} leaves 1 image for each of "
+            f"{pluralize(ranks, 'rank')}, and batch statistics need 2; use {2 * parts} or more"
+        )
+        raise ConfigError(message)
+    return config.batch_size // parts
+
+
+def _loader_spec(config: TrainConfig, ns_views: int, batch: int) -> LoaderSpec:
     views = 2 + (ns_views * config.num_negatives if config.negatives != "none" else 0)
-    rank, ranks = rank_and_world_size()
     return LoaderSpec(
         config.workers,
-        config.batch_size // (ranks * config.accumulate),
+        batch,
         views * 3 * config.size**2,
-        # Those of a step that is made, and of the next one as they come.
+        # The batches of the current step, and of the next one as they arrive.
         held=2 * config.accumulate,
         seed=config.seed,
-        rank=rank,
+        rank=rank_and_world_size()[0],
         pin=torch.cuda.is_available(),
     )
 
@@ -133,6 +145,6 @@ def _sha256(keys: ArrowTable) -> str:
 
 
 def augmentation_of(config: TrainConfig) -> Augmentation:
-    """What the views of a run are made by."""
+    """Returns the distribution of the views of a run."""
     augmentation = Augmentation(config.size, config.crop_scale)
     return augmentation if config.colour_jitter else replace(augmentation, jitter=None)

@@ -1,4 +1,4 @@
-"""What several processes of one training run do together; with one process, nothing."""
+"""Collective operations of the ranks of a run; a single process computes the same without them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 
 
 def rank_and_world_size() -> tuple[int, int]:
-    """This process's rank, and the number of ranks."""
+    """Returns the rank of this process, and the number of ranks."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
-def gather(tensor: Tensor) -> Tensor:
-    """All ranks' rows in order of rank, without gradient.
+def all_gather(tensor: Tensor) -> Tensor:
+    """Returns the rows of all ranks in the order of ranks, without gradient.
 
     Args:
-        tensor: (N, …), of the same shape on every rank.
+        tensor: (N, …), with the same shape on every rank.
 
     Returns:
-        (ranks N, …).
+        (R N, …) for R ranks.
     """
     _, ranks = rank_and_world_size()
     if ranks == 1:
@@ -33,21 +33,21 @@ def gather(tensor: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-def gather_with_gradient(tensor: Tensor) -> Tensor:
-    """As `gather`; gradients go back to the rank that each row is of."""
+def all_gather_with_gradient(tensor: Tensor) -> Tensor:
+    """Returns what `all_gather` does; the gradient of a row goes back to the rank of the row."""
     _, ranks = rank_and_world_size()
     if ranks == 1:
         return tensor
-    gathered: Tensor = _Gather.apply(tensor)
+    gathered: Tensor = _AllGather.apply(tensor)
     return gathered
 
 
-class _Gather(torch.autograd.Function):
-    """Each rank's loss depends on all rows, so that a row's gradient is the sum of all ranks'."""
+class _AllGather(torch.autograd.Function):
+    """Sums a row's gradients over the ranks, because the loss of each rank depends on all rows."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:  # noqa: ANN401 - torch's signature
-        return gather(tensor)
+        return all_gather(tensor)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401 - torch's signature
@@ -58,7 +58,7 @@ class _Gather(torch.autograd.Function):
 
 
 def mean_over_ranks(tensor: Tensor) -> Tensor:
-    """The mean of all ranks' values, without gradient."""
+    """Returns the mean of the values of all ranks, without gradient."""
     _, ranks = rank_and_world_size()
     tensor = tensor.detach().clone()
     if ranks > 1:
@@ -67,14 +67,14 @@ def mean_over_ranks(tensor: Tensor) -> Tensor:
 
 
 class Shuffle:
-    """A random order of all ranks' images, for shuffle-BN (He et al. 2020, section 3.3).
+    """Random order of the images of all ranks, for shuffle-BN (He et al. 2020, section 3.3).
 
-    Batch statistics are of what one process (or one split of it) sees together. Keys that are
-    embedded together with other images than their queries cannot be told by them.
+    The images that one process (or one part of a split batch) embeds together share statistics.
+    If keys share them with other images than their queries do, they do not reveal their queries.
 
     Args:
-        count: Images on each rank.
-        device: Where they are.
+        count: Number of images on each rank.
+        device: Device of the images.
     """
 
     def __init__(self, count: int, device: torch.device) -> None:
@@ -85,12 +85,12 @@ class Shuffle:
             dist.broadcast(self._order, src=0)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """This rank's part of all images in the random order; (N, …) to (N, …)."""
-        return gather(images)[self._mine(self._order)]
+        """Returns this rank's part of all images in the random order; (N, …) to (N, …)."""
+        return all_gather(images)[self._part_of_rank(self._order)]
 
     def undo(self, embeddings: Tensor) -> Tensor:
-        """Embeddings of the shuffled images to those of this rank's own; (N, C) to (N, C)."""
-        return gather(embeddings)[self._mine(self._order.argsort())]
+        """Returns this rank's embeddings from those of shuffled images; (N, C) to (N, C)."""
+        return all_gather(embeddings)[self._part_of_rank(self._order.argsort())]
 
-    def _mine(self, order: Tensor) -> Tensor:
+    def _part_of_rank(self, order: Tensor) -> Tensor:
         return order[self._rank * self._count :][: self._count]

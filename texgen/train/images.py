@@ -1,4 +1,4 @@
-"""The photographs of a split, by position: from all that `texgen build` reads, and STL-10."""
+"""Images of a split by position: from every source that `texgen build` reads, and from STL-10."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from texgen.core.types import ArrowTable, ImageEntry
 from texgen.source import EXPECTED, SourceSpec, open_source
 from texgen.source.decode import decode
 
-_AS_USUAL: Mapping[str, Any] = MappingProxyType({})
+_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 STL10_SIDE = 96
 STL10_PARTS = {"train": ("unlabeled", "train"), "val": ("test",), "test": ("test",)}
-"""Files of each split; pretraining takes photographs with labels as well as those without."""
+"""Files of each split; the training split has the images with and without labels."""
 
 
 class ImageSet(Protocol):
-    """Photographs by position, in key order.
+    """Images by position, in key order.
 
     Attributes:
-        keys: Arrow array of n texts: keys as `texgen build` gives them.
-        labels: (n,) int32; -1 where there is none.
-        classes: Names of the classes in label order.
+        keys: Arrow array of n texts, the keys that `texgen build` gives the images.
+        labels: (n,) int32; -1 for an image without a label.
+        classes: Names of the classes, in the order of their labels.
     """
 
     keys: ArrowTable
@@ -39,30 +39,30 @@ class ImageSet(Protocol):
     classes: tuple[str, ...]
 
     def image(self, position: int) -> Image.Image:
-        """The photograph, RGB.
+        """Returns the image, RGB.
 
         Raises:
-            ConfigError: If it cannot be read; names it and the mend.
+            ConfigError: If it cannot be read; names the image and what to do.
         """
         ...
 
 
-class SourcePhotographs:
-    """Those of a folder, ILSVRC's tars, WebDataset or Parquet; read in place.
+class SourceImages:
+    """Images of a folder, ILSVRC's tars, WebDataset or Parquet, read in place.
 
     Args:
-        spec: Of the source.
-        split: Its name; where SRC names no splits, all is of this one.
+        spec: Location of the source, and how it is read.
+        split: Name of the split; a source without splits has all its images in it.
 
     Raises:
-        SourceError: If there is nothing, or no such split.
+        ConfigError: If the source cannot be read, or has no such split or no images.
     """
 
     def __init__(self, spec: SourceSpec, split: str) -> None:
         self._source = open_source(spec)
         listing = next((one for one in self._source.splits() if one.name == split), None)
         if listing is None:
-            message = f"--src {spec.location}: there is no split {split!r}"
+            message = f"--src {spec.location} has no split {split!r}"
             raise ConfigError(message)
         self.classes = listing.classes
         table = _as_table(self._source.entries(listing))
@@ -89,7 +89,7 @@ class SourcePhotographs:
         try:
             image = Image.fromarray(decode(self._source.read(entry)))
         except (ImageError, SourceReadError) as error:
-            message = f"{source}: {error}; take it out of SRC, or put a whole one there"
+            message = f"{source}: {error}; remove it from SRC, or replace it"
             raise ConfigError(message) from error
         return image
 
@@ -106,7 +106,7 @@ _SCHEMA = pa.schema(
 
 
 def _as_table(entries: Iterable[ImageEntry]) -> ArrowTable:
-    """In columns: a million entries as objects would be half a gigabyte in each worker."""
+    """Returns entries as columns: a million objects would take half a gigabyte in each worker."""
     rows = (
         (e.key, e.source, e.locator, e.size, -1 if e.label is None else e.label) for e in entries
     )
@@ -121,14 +121,14 @@ def _as_table(entries: Iterable[ImageEntry]) -> ArrowTable:
 
 
 class Stl10:
-    """STL-10's own binary files, 96 px (Coates et al. 2011).
+    """Images of STL-10's binary files, 96 px (Coates et al. 2011).
 
     Args:
-        folder: Holds ``unlabeled_X.bin``, ``train_X.bin``, ``train_y.bin``, ….
-        parts: Names of the files to take, see `STL10_PARTS`.
+        folder: Folder that holds ``unlabeled_X.bin``, ``train_X.bin``, ``train_y.bin``, ….
+        parts: Names of the files to read, see `STL10_PARTS`.
 
     Raises:
-        ConfigError: If a file is missing or of another size.
+        ConfigError: If a file is missing or has a wrong size.
     """
 
     def __init__(self, folder: Path, parts: Sequence[str]) -> None:
@@ -146,14 +146,14 @@ class Stl10:
                 for part, pixels in zip(parts, self._pixels, strict=True)
             ]
         )
-        listed = folder / "class_names.txt"
-        self.classes = tuple(listed.read_text().split()) if listed.is_file() else ()
+        class_names = folder / "class_names.txt"
+        self.classes = tuple(class_names.read_text().split()) if class_names.is_file() else ()
 
     def image(self, position: int) -> Image.Image:
         """See `ImageSet.image`."""
         part = int(np.searchsorted(self._ends, position, side="right"))
         first = int(self._ends[part - 1]) if part else 0
-        # Channels first, and each channel by columns.
+        # The files store (channel, column, row).
         pixels = self._pixels[part][position - first].transpose(2, 1, 0)
         return Image.fromarray(np.ascontiguousarray(pixels))
 
@@ -163,11 +163,13 @@ def _stl10_pixels(path: Path) -> NDArray[np.uint8]:
     try:
         size = path.stat().st_size
         if size == 0 or size % bytes_each:
-            message = f"{path}: {size} bytes are no whole number of 96 px images; fetch it again"
+            message = (
+                f"{path}: {size} bytes are not a whole number of 96 px images; download it again"
+            )
             raise ConfigError(message)
         return np.memmap(path, np.uint8, "r", shape=(size // bytes_each, 3, STL10_SIDE, STL10_SIDE))
     except OSError as error:
-        message = f"{path}: {error.strerror}; --src takes the folder of STL-10's binary files"
+        message = f"{path}: {error.strerror}; set --src to the folder of STL-10's binary files"
         raise ConfigError(message) from error
 
 
@@ -176,38 +178,41 @@ def _stl10_labels(path: Path, count: int) -> NDArray[np.int32]:
         return np.full(count, -1, dtype=np.int32)
     labels = np.fromfile(path, np.uint8).astype(np.int32) - 1
     if len(labels) != count:
-        message = f"{path}: {len(labels)} labels for {count} images; fetch it again"
+        message = f"{path}: {len(labels)} labels for {count} images; download it again"
         raise ConfigError(message)
     return labels
 
 
-def has_splits(location: str, how: Mapping[str, Any] = _AS_USUAL) -> bool:
-    """Whether SRC tells splits apart; one that does not answers to every name.
+def _is_stl10(location: str, how: Mapping[str, Any]) -> bool:
+    return how.get("format") is None and (Path(location) / "train_X.bin").is_file()
+
+
+def has_splits(location: str, how: Mapping[str, Any] = _DEFAULTS) -> bool:
+    """Whether SRC has several splits; with one split, `open_images` accepts any name for it.
 
     Args:
-        location: SRC.
+        location: Path or URL of SRC.
         how: See `texgen.train.config.TrainConfig.how_read`.
 
     Raises:
-        ConfigError: If there is nothing that can be read.
+        ConfigError: If SRC cannot be read.
     """
-    if how.get("format") is None and (Path(location) / "train_X.bin").is_file():
+    if _is_stl10(location, how):
         return True
     return len(open_source(SourceSpec(location, (), **how)).splits()) > 1
 
 
-def open_images(location: str, split: str, how: Mapping[str, Any] = _AS_USUAL) -> ImageSet:
-    """The photographs of a split of SRC.
+def open_images(location: str, split: str, how: Mapping[str, Any] = _DEFAULTS) -> ImageSet:
+    """Opens the images of a split of SRC.
 
     Args:
-        location: SRC.
+        location: Path or URL of SRC.
         split: Name of the split.
         how: See `texgen.train.config.TrainConfig.how_read`.
 
     Raises:
-        ConfigError: If there is nothing that can be read.
+        ConfigError: If SRC cannot be read, or has no such split or no images.
     """
-    folder = Path(location)
-    if how.get("format") is None and (folder / "train_X.bin").is_file():
-        return Stl10(folder, STL10_PARTS.get(split, (split,)))
-    return SourcePhotographs(SourceSpec(location, (split,), **how), split)
+    if _is_stl10(location, how):
+        return Stl10(Path(location), STL10_PARTS.get(split, (split,)))
+    return SourceImages(SourceSpec(location, (split,), **how), split)

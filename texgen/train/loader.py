@@ -1,4 +1,4 @@
-"""The loader: its processes, what they need of the machine, and how they hand batches on."""
+"""The loader: its processes, what they need of the machine, and how batches reach the trainer."""
 
 from __future__ import annotations
 
@@ -22,42 +22,41 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from texgen.core import signals
 from texgen.core.errors import ConfigError, TexgenError
+from texgen.core.temporary import find_short_folder
 from texgen.core.text import format_bytes, pluralize
 from texgen.train.loader_errors import (
     ENLARGE,
     SHARED_MEMORY,
+    end_loader_process,
     free_shared_memory,
-    give_up,
     loader_error,
-    reports,
+    reason_pipe,
 )
 from texgen.train.pairs import EpochPosition, Sample
 
 _AHEAD = 2
-"""Batches that a process makes ahead, where shared memory has room: torch's own number."""
+"""Batches that each process loads ahead if shared memory has room: torch's own number."""
 
 _PAGE = 4096
 _FLOAT = 4
 _SOCKET_PATH = 103
-"""Bytes that the path of a socket may have: 107 on Linux, 103 on others."""
+"""Longest path of a socket in bytes: 107 on Linux, 103 on other systems."""
 
 _SOCKET_NAME = len("/pymp-xxxxxxxx/listener-xxxxxxxx")
-"""Below the folder for temporary files, by `multiprocessing`."""
-
-_SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/run/shm")  # noqa: S108 - TMPDIR comes first
+"""Bytes that `multiprocessing` adds to the path of the folder for temporary files."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoaderSpec:
-    """Who loads, and how much at once.
+    """How many processes load, and how much they load at once.
 
     Attributes:
-        workers: Processes; with 0 the calling one loads.
+        workers: Number of loader processes; 0 loads in the calling process.
         batch: Samples in a batch.
-        pixels: Numbers in a sample, float32.
-        held: Batches that are in use while others are made.
-        seed: Of transforms that draw for themselves.
-        rank: This process's among those that train.
+        pixels: Numbers in a sample, each a float32.
+        held: Batches that are in use while others are loaded.
+        seed: Seed of transforms that draw their own random numbers.
+        rank: Rank of this process.
         pin: Whether batches go to a CUDA device.
     """
 
@@ -70,17 +69,17 @@ class LoaderSpec:
     pin: bool = False
 
     def ahead(self) -> int | None:
-        """Batches that each process makes ahead, as many as shared memory holds; None without.
+        """Batches that each process can load ahead in shared memory; None without processes.
 
         Raises:
-            ConfigError: If /dev/shm has no room for one of each.
+            ConfigError: If /dev/shm has no room for one batch of each process.
         """
         if self.workers == 0:
             return None
         free = free_shared_memory()
         if free is None:
             return _AHEAD
-        # Some pages more: a batch has up to three parts, each a file of whole pages.
+        # Three pages more: a batch has up to three tensors, each a file of whole pages.
         batch = self.batch * self.pixels * _FLOAT + 3 * _PAGE
         ranks = _ranks_here()
         for ahead in range(_AHEAD, 0, -1):
@@ -104,27 +103,27 @@ def make_loader(
     *,
     again: bool = False,
 ) -> DataLoader[Sample]:
-    """Loads samples in batches.
+    """Returns a loader of batches.
 
     Args:
-        data: Gives samples, or in the place of one a `TexgenError`.
-        spec: Who loads.
-        order: Of the samples; None is the data's own.
-        again: Whether it is gone through several times, whole batches alone.
+        data: Dataset that gives samples, or a `TexgenError` in place of a sample.
+        spec: Number of processes, and what they load.
+        order: Order of the samples; None keeps the order of the dataset.
+        again: Whether the loader is iterated over several times, and leaves out a partial batch.
 
     Raises:
-        ConfigError: If the machine has no room for the loader's processes.
+        ConfigError: If the machine has no room for the loader processes.
     """
     processes: dict[str, Any] = {}
-    # At each start of them; the command line says it once.
+    # torch warns at each start of the processes; the command line warns once.
     warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
     if spec.workers:
-        reports()
+        reason_pipe()
         processes = {
             "prefetch_factor": spec.ahead(),
-            "worker_init_fn": LoaderProcess(spec.seed, spec.rank, socket_folder()),
-            # From Python 3.14 on another process starts them, which imports from the current
-            # folder. Elsewhere than on Linux a fork is not safe.
+            "worker_init_fn": _LoaderSetup(spec.seed, spec.rank, socket_folder()),
+            # From Python 3.14 on the default is a server process, which imports from the current
+            # folder. On systems other than Linux a fork is not safe.
             "multiprocessing_context": "fork" if sys.platform == "linux" else None,
         }
     return DataLoader(
@@ -133,7 +132,7 @@ def make_loader(
         sampler=order,
         num_workers=spec.workers,
         collate_fn=collate,
-        # Its own, so that starting an epoch leaves torch's random numbers alone.
+        # Without its own generator, the start of an epoch would use torch's random numbers.
         generator=torch.Generator(),
         persistent_workers=again and spec.workers > 0,
         pin_memory=spec.pin,
@@ -143,10 +142,10 @@ def make_loader(
 
 
 def raise_sample_errors(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]:
-    """The batches of a loader.
+    """Yields the batches of a loader.
 
     Raises:
-        TexgenError: The first that stands in the place of a sample.
+        TexgenError: The first error that takes the place of a sample.
     """
     for batch in loader:
         if isinstance(batch, TexgenError):
@@ -155,89 +154,87 @@ def raise_sample_errors(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]
 
 
 def collate(samples: list[Sample]) -> Sample:
-    """A batch, or the first error among its samples."""
-    raise_sample_errors = [sample for sample in samples if not isinstance(sample, TexgenError)]
-    if len(raise_sample_errors) < len(samples):
-        return next(sample for sample in samples if isinstance(sample, TexgenError))
+    """Returns a batch, or the first error among its samples."""
+    tensors: list[dict[str, Tensor]] = []
+    for sample in samples:
+        if isinstance(sample, TexgenError):
+            return sample
+        tensors.append(sample)
     try:
-        batch: dict[str, Tensor] = default_collate(raise_sample_errors)
+        batch: dict[str, Tensor] = default_collate(tensors)
     except (RuntimeError, OSError, MemoryError) as error:
-        # In a loader process batches are made in shared memory.
-        if (found := loader_error(error)) is None:
+        # In a loader process batches are created in shared memory.
+        if (explained := loader_error(error)) is None:
             raise
-        return found
+        return explained
     return batch
 
 
 def socket_folder() -> str:
-    """A folder in which the path of a loader process's socket is not too long.
+    """Returns a writable folder with a path short enough for the socket of a loader process.
 
     Raises:
-        ConfigError: If there is none that can be written.
+        ConfigError: If there is no such folder.
     """
-    place = tempfile.gettempdir()
-    if _has_room(place):
-        return place
-    for other in _SHORT_FOLDERS:
-        if os.path.isdir(other) and os.access(other, os.W_OK | os.X_OK):  # noqa: PTH112
-            return other
-    message = (
-        f"TMPDIR={place}: its path has {len(os.fsencode(place))} bytes, sockets take "
-        f"{_SOCKET_PATH - _SOCKET_NAME}, and {_SHORT_FOLDERS[0]} cannot be written; name a "
-        "shorter one, or take --workers 0"
-    )
-    raise ConfigError(message)
-
-
-def _has_room(place: str) -> bool:
-    return len(os.fsencode(place)) + _SOCKET_NAME <= _SOCKET_PATH
+    longest = _SOCKET_PATH - _SOCKET_NAME
+    folder = find_short_folder(longest)
+    if folder is None:
+        temporary = tempfile.gettempdir()
+        message = (
+            f"TMPDIR={temporary} has a path of {len(os.fsencode(temporary))} bytes, and loader "
+            f"processes need one of {longest} at most for their sockets: set TMPDIR to a shorter "
+            "one, or use --workers 0"
+        )
+        raise ConfigError(message)
+    return str(folder)
 
 
 def _ranks_here() -> int:
-    """Ranks that share this machine, as torchrun says."""
+    """Ranks on this machine, from torchrun's LOCAL_WORLD_SIZE."""
     try:
         return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     except ValueError:
         return 1
 
 
-_LATER_S = 120
+_END_AFTER_S = 120
 
 
 def _end_later(number: int, frame: object) -> None:
-    """Where a whole group is told to stop, its parent still makes the step that it is at.
+    """Ends the process after a while.
 
-    It also sends SIGTERM at its own end, and then waits.
+    If a signal goes to the whole process group, the parent still finishes its step. The parent also
+    sends SIGTERM when it ends, and then waits.
     """
-    signal.alarm(_LATER_S)
+    signal.alarm(_END_AFTER_S)
 
 
-class LoaderProcess:
-    """Prepares a loader's process: signals, sockets, random numbers by (seed, rank, worker).
+class _LoaderSetup:
+    """Prepares a loader process: signals, sockets, random numbers by (seed, rank, worker).
 
     Args:
-        seed: Of transforms that draw for themselves.
-        rank: Of the process that it loads for.
-        folder: For its socket.
+        seed: Seed of transforms that draw their own random numbers.
+        rank: Rank of the process that it loads for.
+        folder: Folder for its socket.
     """
 
     def __init__(self, seed: int, rank: int, folder: str) -> None:
         self._seed, self._rank, self._folder = seed, rank, folder
 
     def __call__(self, worker: int) -> None:
-        """Called in the process, with its number."""
+        """Runs in the process; ``worker`` is its number."""
         signal.set_wakeup_fd(-1)
         for number in signals.SIGNALS:
             signal.signal(number, _end_later)
         torch.set_num_threads(1)
         tempfile.tempdir = self._folder
-        # What fails in the thread that sends would otherwise be waited for without an end.
+        # Otherwise the trainer waits forever for a batch that the sending thread failed to send.
         hook = "_on_queue_feeder_error"
-        setattr(queues.Queue, hook, staticmethod(lambda error, item: give_up(error)))
+        setattr(queues.Queue, hook, staticmethod(lambda error, item: end_loader_process(error)))
         try:
             _try_to_send()
         except (OSError, RuntimeError) as error:
-            give_up(error)
+            end_loader_process(error)
         text = f"{self._seed}/{self._rank}/{worker}"
         random.seed(text)
         torch.manual_seed(random.getrandbits(63))
@@ -245,7 +242,7 @@ class LoaderProcess:
 
 
 def _try_to_send() -> None:
-    """Does once what sending a batch takes: shared memory, a socket, a thread for each."""
+    """Tries what sending a batch needs: shared memory, a socket and a thread."""
     shared: Any = torch.zeros(1)
     ForkingPickler.dumps(shared.share_memory_())
     threading.Thread(target=int).start()

@@ -1,8 +1,8 @@
 """The paper's two losses as pure functions (Ge et al. 2021, arXiv 2110.14189).
 
-N images, C dimensions of an embedding, K negatives, M non-semantic negatives (NS) an image.
-All embeddings are of unit length, so that dot products are cosines. Logits are computed in
-32 bits at least, whatever the embeddings came in.
+Shapes: N images, C dimensions of an embedding, K negatives, M non-semantic negatives (NS) per
+image. All embeddings have unit length, so that dot products are cosines. Logits are computed in
+32 bits or more, whatever the type of the embeddings.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ def contrastive_logits(
     temperature: float,
     alpha: float = 1.0,
 ) -> Tensor:
-    """Eq. 1's exponents: positive, negatives, and alpha times NS, over the temperature.
+    """Returns the exponents of Eq. 1: positive, negatives and alpha times NS, over the temperature.
 
     Args:
-        query: (N, C), z_i.
-        positive: (N, C), z_p.
-        negatives: (K, C), z_n, the same for all queries.
-        nonsemantic: (N, M, C), z_ns of each query's own image. None leaves the term out, which
-            is not what alpha = 0 does: that adds M to the denominator.
+        query: (N, C) float, z_i.
+        positive: (N, C) float, z_p.
+        negatives: (K, C) float, z_n, the same for all queries.
+        nonsemantic: (N, M, C) float, z_ns of each query's image. None leaves the term out, unlike
+            alpha = 0, which adds M to the denominator.
         temperature: tau > 0.
-        alpha: Multiplies the NS cosines, before the temperature.
+        alpha: Factor on the NS cosines, before the temperature.
 
     Returns:
-        (N, 1 + K + M), the positive first, NS last.
+        (N, 1 + K + M) float, the positive first, NS last.
 
     Raises:
-        ValueError: If the temperature is not positive, or shapes do not fit.
+        ValueError: If the temperature is not positive, or shapes do not match.
     """
     query, positive, negatives = map(upcast, (query, positive, negatives))
     with _no_autocast(query):
         columns = [(query * positive).sum(1, keepdim=True), query @ negatives.T]
         if nonsemantic is not None:
             columns.append(alpha * per_sample_cosines(query, nonsemantic))
-        return torch.cat(columns, 1) / _checked(temperature)
+        return torch.cat(columns, 1) / _check_temperature(temperature)
 
 
 def contrastive_loss(logits: Tensor) -> Tensor:
-    """Eq. 1, the batch's mean: -log of the positive's share of the sum of all exponentials.
+    """Returns Eq. 1 as the mean of a batch: -log of the positive's share of all exponentials.
 
     Args:
-        logits: (N, 1 + …), of `contrastive_logits` or `pair_logits`, the positive first.
+        logits: (N, 1 + …) float, from `contrastive_logits` or `pair_logits`, the positive first.
     """
     return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.long))
 
@@ -65,38 +65,38 @@ def pair_logits(
     others: tuple[Tensor, Tensor] | None = None,
     offset: int = 0,
 ) -> Tensor:
-    """Eq. 1's exponents for SimCLR: each view's negatives are both views of all other images.
+    """Returns the exponents of Eq. 1 for SimCLR: negatives are both views of all other images.
 
     Args:
-        first: (N, C), the images' first views.
-        second: (N, C), their second views.
-        nonsemantic: (N, 2, M, C), of first and second views; None leaves the term out.
+        first: (N, C) float, first views of the images.
+        second: (N, C) float, second views of the images.
+        nonsemantic: (N, 2, M, C) float, NS of first and second views; None leaves the term out.
         temperature: See `contrastive_logits`.
         alpha: See `contrastive_logits`.
-        others: Both views of the images of all processes, (G, C) each, these N among them; by
-            default there are no others.
-        offset: Where among them these N begin.
+        others: Both views of the images of all ranks, (G, C) float each, including these N; None
+            if there are no other ranks.
+        offset: Position in ``others`` of the first of these N.
 
     Returns:
-        (2 N, 1 + (2 G - 2) + M), the positive first, NS last.
+        (2 N, 1 + (2 G - 2) + M) float, the positive first, NS last.
 
     Raises:
-        ValueError: If the temperature is not positive, or shapes do not fit.
+        ValueError: If the temperature is not positive, or shapes do not match.
     """
     queries, positives = upcast(torch.cat([first, second])), upcast(torch.cat([second, first]))
-    everything = upcast(torch.cat(others or (first, second)))
-    count, total = len(first), len(everything) // 2
+    all_views = upcast(torch.cat(others or (first, second)))
+    count, total = len(first), len(all_views) // 2
     image = torch.arange(count, device=queries.device).repeat(2) + offset
-    own = torch.arange(2 * total, device=queries.device) % total == image[:, None]
+    same_image = torch.arange(2 * total, device=queries.device) % total == image[:, None]
     with _no_autocast(queries):
-        cosines = queries @ everything.T
+        cosines = queries @ all_views.T
         columns = [
             (queries * positives).sum(1, keepdim=True),
-            cosines[~own].view(2 * count, 2 * total - 2),
+            cosines[~same_image].view(2 * count, 2 * total - 2),
         ]
         if nonsemantic is not None:
             columns.append(alpha * per_sample_cosines(queries, torch.cat(nonsemantic.unbind(1))))
-        return torch.cat(columns, 1) / _checked(temperature)
+        return torch.cat(columns, 1) / _check_temperature(temperature)
 
 
 def byol_loss(
@@ -106,15 +106,15 @@ def byol_loss(
     *,
     alpha: float = 1.0,
 ) -> Tensor:
-    """Eq. 2, the batch's mean: |z_i - z_p|^2 - alpha |z_i - z_ns|^2, the mean over M NS.
+    """Returns Eq. 2 as the mean of a batch: |z_i - z_p|^2 - alpha |z_i - z_ns|^2, mean over M NS.
 
-    The paper's text prints it without the squares; BYOL's own loss has them. While z_ns is
-    near z_p the gradient is (1 - alpha) times BYOL's, so that alpha >= 1 stops learning.
+    The paper prints it without the squares; BYOL's loss has them. While z_ns is near z_p the
+    gradient is (1 - alpha) times BYOL's, so that alpha >= 1 stops learning.
 
     Args:
-        prediction: (N, C), of the online predictor, z_i.
-        positive: (N, C), of the target projector, z_p.
-        nonsemantic: (N, M, C), of the target projector, z_ns; None gives BYOL's loss.
+        prediction: (N, C) float, z_i, output of the online predictor.
+        positive: (N, C) float, z_p, output of the target projector.
+        nonsemantic: (N, M, C) float, z_ns, output of the target projector; None gives BYOL's loss.
         alpha: Weight of the NS term.
     """
     prediction = upcast(prediction)
@@ -126,14 +126,14 @@ def byol_loss(
 
 
 def nonsemantic_share(logits: Tensor, number: int) -> Tensor:
-    """The part of Eq. 1's denominator that is the NS term, the batch's mean, 0 to 1.
+    """Returns the share of the NS term in the denominator of Eq. 1, mean of a batch, 0 to 1.
 
-    An equal share with N' negatives instead of N takes alpha + (tau / s) ln(N' / N) at an NS
-    cosine of s: what alpha means depends on the number of negatives.
+    With N' negatives instead of N the share stays equal, at an NS cosine of s, if alpha becomes
+    alpha + (tau / s) ln(N' / N): the effect of alpha depends on the number of negatives.
 
     Args:
-        logits: (N, …), NS last.
-        number: M, of NS an image.
+        logits: (N, …) float, NS last.
+        number: M, number of NS per image.
     """
     if number == 0:
         return logits.new_zeros(())
@@ -141,15 +141,19 @@ def nonsemantic_share(logits: Tensor, number: int) -> Tensor:
 
 
 def upcast(embeddings: Tensor) -> Tensor:
-    """The same numbers in 32 bits at least."""
+    """Returns 16-bit embeddings as 32-bit floats, and others as they are."""
     narrow = embeddings.dtype in (torch.float16, torch.bfloat16)
     return embeddings.float() if narrow else embeddings
 
 
 def per_sample_cosines(queries: Tensor, nonsemantic: Tensor) -> Tensor:
-    """(N, C) and (N, M, C) to (N, M)."""
+    """Returns the dot products of each query with the NS of its image: (N, C), (N, M, C) to (N, M).
+
+    Raises:
+        ValueError: If shapes do not match.
+    """
     if nonsemantic.ndim != 3 or len(nonsemantic) != len(queries):
-        # Einsum would take one image's NS for all.
+        # Einsum would broadcast the NS of one image to all queries.
         message = f"NS of shape {tuple(nonsemantic.shape)} for {len(queries)} queries"
         raise ValueError(message)
     return torch.einsum("nc,nmc->nm", queries, upcast(nonsemantic))
@@ -159,7 +163,7 @@ def _no_autocast(tensor: Tensor) -> torch.autocast:
     return torch.autocast(tensor.device.type, enabled=False)
 
 
-def _checked(temperature: float) -> float:
+def _check_temperature(temperature: float) -> float:
     if temperature <= 0:
         message = f"temperature {temperature}: expected a number above 0"
         raise ValueError(message)

@@ -1,8 +1,8 @@
 """MoCo-v2, SimCLR and BYOL with non-semantic negatives (NS), each a module whose call is a step.
 
-All take the same batch: two views of N photographs, and for each view that asks (``ns_views``)
-M negatives a photograph. NS are embedded without gradient, each set of N a batch of its own, and
-never touch the batch statistics that evaluation uses.
+All take the same batch: two views of N images, and M negatives per image for each view that is a
+query (``ns_views``). NS are embedded without gradient, each set of N as a separate batch, and
+never change the batch statistics that evaluation uses.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from texgen.core.errors import ConfigError
-from texgen.train.distributed import Shuffle, gather, gather_with_gradient, rank_and_world_size
+from texgen.train.config import queue_size_error
+from texgen.train.distributed import (
+    Shuffle,
+    all_gather,
+    all_gather_with_gradient,
+    rank_and_world_size,
+)
 from texgen.train.losses import (
     byol_loss,
     contrastive_logits,
@@ -32,47 +37,48 @@ Embed = Callable[[Tensor], Tensor]
 
 
 class Method(nn.Module):
-    """A method of contrastive learning.
+    """Base class of the methods of contrastive learning.
 
     Attributes:
-        encoder: What is trained by gradients and evaluated: backbone and head.
-        ns_views: Number of views that are queries, which get NS of their own.
+        encoder: Backbone and head; trained by gradients, and evaluated.
+        ns_views: Number of views that are queries; each query has separate NS.
     """
 
     encoder: nn.Module
     ns_views: int
 
     def begin_step(self, progress: float) -> None:
-        """Called before each step of the optimizer, with the part of the training that is done."""
+        """Runs before each step of the optimizer; ``progress`` goes from 0 to 1 in the training."""
 
     def forward(
         self, first: Tensor, second: Tensor, nonsemantic: Tensor | None
     ) -> dict[str, Tensor]:
-        """A step's loss, and what is worth a look.
+        """Returns the loss of a step, and metrics.
 
         Args:
             first: (N, 3, H, W) float, normalised: first views, the queries.
-            second: (N, 3, H, W): second views.
-            nonsemantic: (N, ns_views, M, 3, H, W), or None.
+            second: (N, 3, H, W) float, normalised: second views.
+            nonsemantic: (N, ns_views, M, 3, H, W) float, normalised; None without NS.
 
         Returns:
-            ``loss``, with a gradient; without: mean cosines ``positive``, ``negative`` (not
-            BYOL) and ``nonsemantic``, and ``ns_share`` of the denominator (not BYOL).
+            ``loss`` with a gradient, and without one the mean cosines ``positive``, ``negative``
+            (not BYOL) and ``nonsemantic``, and the share of NS in the denominator, ``ns_share``
+            (not BYOL).
         """
         raise NotImplementedError
 
 
 class MoCo(Method):
-    """MoCo-v2 (Chen et al. 2020) with Eq. 1, as the authors do it.
+    """MoCo-v2 (Chen et al. 2020) with Eq. 1, as in the authors' code.
 
-    Keys and NS are of the momentum encoder, in training mode with shuffle-BN; only keys enter
-    the queue. NS do count in the momentum encoder's running statistics, which nothing uses.
+    The momentum encoder embeds keys and NS, in training mode with shuffle-BN; only keys enter the
+    queue. NS change the momentum encoder's running statistics, which nothing uses.
 
     Args:
-        encoder: (N, 3, H, W) to (N, dim), not yet of unit length.
-        dim: C of the embeddings.
-        queue_size: K, keys that are negatives; a multiple of the batch of all ranks.
-        momentum: Of the key encoder.
+        encoder: Maps (N, 3, H, W) to (N, dim), of any length.
+        dim: C, dimensions of an embedding.
+        queue_size: K, number of keys that are negatives; a multiple of the batch of all ranks.
+        momentum: Momentum of the key encoder, 0 to 1.
         temperature: See `contrastive_logits`.
         alpha: See `contrastive_logits`.
     """
@@ -85,11 +91,11 @@ class MoCo(Method):
         self,
         encoder: nn.Module,
         *,
-        dim: int = 128,
-        queue_size: int = 65536,
-        momentum: float = 0.999,
-        temperature: float = 0.2,
-        alpha: float = 1.0,
+        dim: int,
+        queue_size: int,
+        momentum: float,
+        temperature: float,
+        alpha: float,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -99,7 +105,7 @@ class MoCo(Method):
         self.register_buffer("position", torch.zeros((), dtype=torch.long))
 
     def begin_step(self, progress: float) -> None:
-        """The key encoder follows; it is the same throughout a step."""
+        """Updates the key encoder, which stays the same throughout a step."""
         ema_update(self.key_encoder, self.encoder, self.momentum)
 
     def forward(
@@ -113,7 +119,7 @@ class MoCo(Method):
         logits = contrastive_logits(
             query, key, self.queue.clone(), ns, temperature=self.temperature, alpha=self.alpha
         )
-        self._enqueue(gather(key))
+        self._enqueue(all_gather(key))
         return {
             "loss": contrastive_loss(logits),
             **logit_metrics(logits, ns, self.temperature, self.alpha),
@@ -127,11 +133,7 @@ class MoCo(Method):
     def _enqueue(self, keys: Tensor) -> None:
         size, start = len(self.queue), int(self.position)
         if size % len(keys):
-            message = (
-                f"--queue-size {size} is not a multiple of the batch of all ranks, {len(keys)}; "
-                f"take {max(1, size // len(keys)) * len(keys)}"
-            )
-            raise ConfigError(message)
+            raise queue_size_error(size, len(keys), "all ranks' batches")
         self.queue[start : start + len(keys)] = keys
         self.position.fill_((start + len(keys)) % size)
 
@@ -140,14 +142,14 @@ class SimCLR(Method):
     """SimCLR (Chen et al. 2020) with Eq. 1: both views of all other images are negatives.
 
     Args:
-        encoder: (N, 3, H, W) to (N, C), not yet of unit length.
+        encoder: Maps (N, 3, H, W) to (N, C), of any length.
         temperature: See `pair_logits`.
         alpha: See `pair_logits`.
     """
 
     ns_views = 2
 
-    def __init__(self, encoder: nn.Module, *, temperature: float = 0.2, alpha: float = 1.0) -> None:
+    def __init__(self, encoder: nn.Module, *, temperature: float, alpha: float) -> None:
         super().__init__()
         self.encoder = encoder
         self.temperature, self.alpha = temperature, alpha
@@ -165,7 +167,7 @@ class SimCLR(Method):
             ns,
             temperature=self.temperature,
             alpha=self.alpha,
-            others=(gather_with_gradient(z_first), gather_with_gradient(z_second)),
+            others=(all_gather_with_gradient(z_first), all_gather_with_gradient(z_second)),
             offset=rank * len(first),
         )
         return {
@@ -178,10 +180,10 @@ class BYOL(Method):
     """BYOL (Grill et al. 2020) with Eq. 2, symmetric over the views.
 
     Args:
-        encoder: (N, 3, H, W) to (N, C): backbone and projector.
-        dim: C.
-        hidden: Units of the predictor.
-        momentum: Of the target at the beginning; it rises to 1 along a cosine.
+        encoder: Backbone and projector; maps (N, 3, H, W) to (N, C).
+        dim: C, dimensions of an embedding.
+        hidden: Hidden units of the predictor.
+        momentum: Momentum of the target at the start; it rises to 1 along a cosine.
         alpha: See `byol_loss`.
     """
 
@@ -191,10 +193,10 @@ class BYOL(Method):
         self,
         encoder: nn.Module,
         *,
-        dim: int = 256,
-        hidden: int = 4096,
-        momentum: float = 0.99,
-        alpha: float = 0.05,
+        dim: int,
+        hidden: int,
+        momentum: float,
+        alpha: float,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -203,7 +205,7 @@ class BYOL(Method):
         self.momentum, self.alpha = momentum, alpha
 
     def begin_step(self, progress: float) -> None:
-        """The target follows."""
+        """Updates the target."""
         momentum = 1 - (1 - self.momentum) * (math.cos(math.pi * progress) + 1) / 2
         ema_update(self.target, self.encoder, momentum)
 
@@ -220,33 +222,33 @@ class BYOL(Method):
         ns = embed_views(self.target, nonsemantic)
         sets = (None, None) if ns is None else ns.unbind(1)
         losses = [
-            byol_loss(prediction, target, own, alpha=self.alpha)
-            for prediction, target, own in zip(predictions, targets, sets, strict=True)
+            byol_loss(prediction, target, ns_of_view, alpha=self.alpha)
+            for prediction, target, ns_of_view in zip(predictions, targets, sets, strict=True)
         ]
-        seen = {"positive": (predictions[0] * targets[0]).sum(1).mean().detach()}
+        metrics = {"positive": (predictions[0] * targets[0]).sum(1).mean().detach()}
         if ns is not None:
-            seen["nonsemantic"] = per_sample_cosines(predictions[0], ns[:, 0]).mean().detach()
-        return {"loss": losses[0] + losses[1], **seen}
+            metrics["nonsemantic"] = per_sample_cosines(predictions[0], ns[:, 0]).mean().detach()
+        return {"loss": losses[0] + losses[1], **metrics}
 
 
 def frozen_copy(encoder: nn.Module) -> nn.Module:
-    """A copy that no gradient reaches."""
+    """Returns a copy without gradients."""
     return copy.deepcopy(encoder).requires_grad_(requires_grad=False)
 
 
 def embed(encoder: nn.Module, images: Tensor) -> Tensor:
-    """(N, 3, H, W) to (N, C) of unit length, in 32 bits at least."""
+    """Maps (N, 3, H, W) to (N, C) of unit length, in 32 bits or more."""
     return F.normalize(upcast(encoder(images)), dim=1)
 
 
 def embed_sets(embed_batch: Embed, images: Tensor) -> Tensor:
-    """NS, each set a batch of its own: (N, M, 3, H, W) to (N, M, C)."""
+    """Embeds NS, each of the M sets as a separate batch: (N, M, 3, H, W) to (N, M, C)."""
     return torch.stack([embed_batch(images[:, m]) for m in range(images.shape[1])], 1)
 
 
 @torch.no_grad()
 def embed_views(encoder: nn.Module, images: Tensor | None) -> Tensor | None:
-    """NS of several views, with running statistics left alone: (N, V, M, …) to (N, V, M, C)."""
+    """Embeds NS of V views and keeps running statistics: (N, V, M, 3, H, W) to (N, V, M, C)."""
     if images is None:
         return None
     with without_bn_tracking(encoder):
@@ -258,22 +260,22 @@ def embed_views(encoder: nn.Module, images: Tensor | None) -> Tensor | None:
 def logit_metrics(
     logits: Tensor, ns: Tensor | None, temperature: float, alpha: float
 ) -> dict[str, Tensor]:
-    """Mean cosines, and the share of NS in the denominator, of Eq. 1's logits.
+    """Returns mean cosines, and the share of NS in the denominator, from the logits of Eq. 1.
 
     Args:
         logits: (N, 1 + K + M), the positive first, NS last.
-        ns: (N, …, M, C), the embeddings that the last M columns are of; None for none.
-        temperature: Of the logits.
-        alpha: Of the logits.
+        ns: (N, …, M, C), the embeddings of the last M columns; None without NS.
+        temperature: Temperature of the logits.
+        alpha: Weight of the NS in the logits.
     """
     logits = logits.detach()
     number = 0 if ns is None else ns.shape[-2]
-    seen = {
+    metrics = {
         "positive": logits[:, 0].mean() * temperature,
         "negative": logits[:, 1 : logits.shape[1] - number].mean() * temperature,
     }
     if number:
-        seen["ns_share"] = nonsemantic_share(logits, number)
+        metrics["ns_share"] = nonsemantic_share(logits, number)
         if alpha:
-            seen["nonsemantic"] = logits[:, -number:].mean() * temperature / alpha
-    return seen
+            metrics["nonsemantic"] = logits[:, -number:].mean() * temperature / alpha
+    return metrics

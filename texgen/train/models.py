@@ -1,4 +1,4 @@
-"""From a run's options to its method, with random weights or with a checkpoint's."""
+"""Makes the method of a run from its options, with random weights or those of a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import json
 from torch import nn
 
 from texgen.core.errors import ConfigError
-from texgen.train.checkpoint import find_checkpoint, load_checkpoint, whole_checkpoint
+from texgen.train.checkpoint import checked_checkpoint, find_checkpoint, load_checkpoint
 from texgen.train.config import METHODS, TrainConfig
 from texgen.train.methods import BYOL, Method, MoCo, SimCLR
 from texgen.train.networks import mlp, resnet, stem_for
 
 BYOL_HIDDEN = 4096
+"""Hidden units of BYOL's projector and predictor (Grill et al. 2020)."""
 
 
 def make_method(config: TrainConfig) -> Method:
-    """The method with random weights.
+    """Returns the method with random weights.
 
     Raises:
-        ConfigError: If there is no such method or network.
+        ConfigError: If the method or the network is unknown.
     """
     dim = config.embedding
 
@@ -50,14 +51,20 @@ def make_method(config: TrainConfig) -> Method:
 
 
 def load_method(place: str) -> tuple[Method, TrainConfig, int]:
-    """A run's last method, or that of a checkpoint: with its config and the steps it had done.
+    """Loads the method of a checkpoint.
+
+    Args:
+        place: Path of a checkpoint, or of a run, whose last checkpoint is loaded.
+
+    Returns:
+        The method in evaluation mode on the CPU, its config and the number of its steps.
 
     Raises:
         ConfigError: If there is no checkpoint, or it is damaged.
     """
     path = find_checkpoint(place)
     state = load_checkpoint(path)
-    with whole_checkpoint(path):
+    with checked_checkpoint(path):
         config = TrainConfig.from_dict(json.loads(state["config"]))
         method = make_method(config)
         method.load_state_dict(state["method"])

@@ -1,4 +1,4 @@
-"""Makers of non-semantic negatives (NS) for a query: its own patches, and textures."""
+"""Non-semantic negatives (NS) of a query: made of its patches, or textures of its image."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class Negatives(Protocol):
     def __call__(
         self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
     ) -> Tensor:
-        """(M, 3, S, S) float32, normalised.
+        """Returns the NS of a query, (M, 3, S, S) float32, normalised.
 
         Args:
-            position: Of the photograph.
-            view: What the query was made by.
+            position: Position of the image in its `ImageSet`.
+            view: Parameters of the query.
             image: The query, (3, S, S) float32, normalised.
-            rng: Of this sample.
+            rng: Random numbers of this sample.
         """
         ...
 
 
 class PatchNegatives:
-    """NS made of the query's own patches.
+    """NS made of patches of the query.
 
     Args:
-        number: M.
+        number: M, number of NS per query.
         size_range: See `PatchNegative`.
         non_overlapping: See `PatchNegative`.
     """
@@ -61,55 +61,57 @@ class PatchNegatives:
         return torch.stack([self._make(image) for _ in range(self._number)])
 
     def __getstate__(self) -> dict[str, Any]:
-        # A generator does not pickle, and is seeded before each use.
-        made = self._make
-        return {"number": self._number, "size": made.size_range, "whole": made.non_overlapping}
+        # A generator cannot be pickled, and is seeded before each use.
+        make = self._make
+        return {"number": self._number, "size": make.size_range, "grid": make.non_overlapping}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(  # type: ignore[misc]
-            state["number"], state["size"], non_overlapping=state["whole"]
+            state["number"], state["size"], non_overlapping=state["grid"]
         )
 
 
 class TextureNegatives:
-    """NS that are textures of the same photograph, cropped and coloured as the query.
+    """NS that are textures of the image, with the crop and the colours of the query.
 
     Args:
-        number: M; where a photograph has fewer textures, some are taken twice.
-        photographs: Those that are trained on.
-        store: Their textures.
-        without: What stands in where there is none, None where that does not happen.
+        number: M, number of NS per query; an image with fewer textures gets some of them twice.
+        images: Images to train on.
+        store: Textures of the images.
+        fallback: NS of an image without a texture; None if every image has a texture.
     """
 
     def __init__(
         self,
         number: int,
-        photographs: ImageSet,
+        images: ImageSet,
         store: TextureStore,
-        without: Negatives | None = None,
+        fallback: Negatives | None = None,
     ) -> None:
         self._number = number
-        self._keys = photographs.keys
+        self._keys = images.keys
         self._store = store
-        self._without = without
+        self._fallback = fallback
 
     def __call__(
         self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
     ) -> Tensor:
         """See `Negatives`."""
-        found = self._store.positions(self._keys[position].as_py())
-        if not found and self._without is not None:
-            return self._without(position, view, image, rng)
-        enough = len(found) >= self._number
-        chosen = rng.sample(found, self._number) if enough else rng.choices(found, k=self._number)
-        return torch.stack([view(self._store.image(one)) for one in chosen])
+        textures = self._store.positions(self._keys[position].as_py())
+        if not textures and self._fallback is not None:
+            return self._fallback(position, view, image, rng)
+        if len(textures) >= self._number:
+            chosen = rng.sample(textures, self._number)
+        else:
+            chosen = rng.choices(textures, k=self._number)
+        return torch.stack([view(self._store.image(texture)) for texture in chosen])
 
 
 def open_textures(location: str, split: str) -> TextureStore:
-    """The textures that ``--textures`` names.
+    """Opens the textures of ``--textures``.
 
     Raises:
-        ConfigError: If they are not there.
+        ConfigError: If there is no finished data set with that split.
     """
     try:
         return TextureStore(location, split)
@@ -119,34 +121,36 @@ def open_textures(location: str, split: str) -> TextureStore:
 
 
 def check_textures(
-    photographs: ImageSet, store: TextureStore, missing: str
+    images: ImageSet, store: TextureStore, missing: str
 ) -> tuple[NDArray[np.int64], int]:
-    """The positions of the photographs to train on, and how many of all have no texture.
+    """Returns the positions of the images to train on, and the number of images without a texture.
 
     Args:
-        photographs: Those there are.
-        store: Textures.
-        missing: What to do about a photograph without a texture: ``error``, ``skip``, ``patch``.
+        images: All images of the split.
+        store: Textures of the images.
+        missing: Action for an image without a texture: ``error``, ``skip`` or ``patch``.
 
     Returns:
-        (n,) int64, all of them unless some are skipped; and the number without a texture.
+        Positions, (n,) int64, of all images or, with ``skip``, of those with a texture; and the
+        number of images without a texture.
 
     Raises:
-        ConfigError: If no photograph has a texture, or one has none and that is an error.
+        ConfigError: If no image has a texture, or one has none and ``missing`` is ``error``.
     """
-    there = store.textured(photographs.keys)
-    if not there.any():
+    textured = store.textured(images.keys)
+    count = int((~textured).sum())
+    if not textured.any():
         message = (
-            f"--textures {store.location}: none of {pluralize(len(there), 'photograph')} has a "
-            "texture there; name the SRC that it was built from"
+            f"--textures {store.location}: none of {pluralize(len(textured), 'image')} has a "
+            "texture there; set --src to the SRC of that build"
         )
         raise ConfigError(message)
-    if missing == "error" and not there.all():
-        first = photographs.keys[int(np.argmin(there))].as_py()
+    if missing == "error" and count:
+        first = images.keys[int(np.argmin(textured))].as_py()
         message = (
-            f"--textures {store.location}: {pluralize(int((~there).sum()), 'photograph')} without "
-            f"a texture there, the first is {first}; --missing-texture skip or patch goes on"
+            f"--textures {store.location}: {pluralize(count, 'image')} without a texture there, "
+            f"the first is {first}; build it, or set --missing-texture to skip or patch"
         )
         raise ConfigError(message)
-    positions = np.flatnonzero(there) if missing == "skip" else np.arange(len(there))
-    return positions, int((~there).sum())
+    positions = np.flatnonzero(textured) if missing == "skip" else np.arange(len(textured))
+    return positions, count

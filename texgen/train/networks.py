@@ -1,4 +1,4 @@
-"""Encoders: a torchvision ResNet with a head, and what batch normalisation must do in them."""
+"""Encoders: a torchvision ResNet with a head, and its batch normalisation."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ def resnet(
     width: float = 1.0,
     splits: int = 1,
 ) -> nn.Module:
-    """A torchvision ResNet with a head for its classifier.
+    """Returns a torchvision ResNet with a head instead of its classifier.
 
     Args:
-        arch: Its name there, such as ``resnet50``.
-        stem: One of `texgen.train.config.STEMS`; the small ones leave something of small images.
-        head: Makes what stands for ``fc``, given the number of features.
+        arch: Name of the network in torchvision, such as ``resnet50``.
+        stem: One of `texgen.train.config.STEMS`; small images need one of the small ones.
+        head: Makes the module for ``fc``, given the number of features.
         width: Factor on the channels of the four stages, for small experiments.
-        splits: Parts of a batch that are normalised apart, see `SplitBatchNorm2d`.
+        splits: Number of parts of a batch that are normalised separately, see `SplitBatchNorm2d`.
 
     Returns:
-        (N, 3, H, W) normalised pixels to (N, C). Names of its parameters are torchvision's.
+        A module that maps (N, 3, H, W) normalised pixels to (N, C). Its parameters have
+        torchvision's names.
 
     Raises:
         ConfigError: If torchvision has no such ResNet.
     """
     build = getattr(torchvision.models, arch, None)
     if not callable(build) or not arch.startswith(("resnet", "resnext", "wide_resnet")):
-        message = f"--arch {arch}: torchvision has no such ResNet; take resnet18 or resnet50"
+        message = f"--arch {arch}: torchvision has no such ResNet; use resnet18 or resnet50"
         raise ConfigError(message)
     network = build(weights=None, norm_layer=norm_of(splits))
     if width != 1.0:
@@ -51,21 +52,21 @@ def resnet(
         network.conv1 = nn.Conv2d(3, channels, 3, stride, padding=1, bias=False)
         nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
         network.maxpool = nn.Identity()
-    # What the last stage has left there: the number of its channels.
+    # The constructor leaves the number of channels of the last stage in inplanes.
     network.fc = head(network.inplanes)
     result: nn.Module = network
     return result
 
 
 def norm_of(splits: int) -> Callable[[int], nn.Module]:
-    """Makes a layer of batch normalisation, given the number of channels."""
+    """Returns a function that makes a layer of batch normalisation for a number of channels."""
     if splits == 1:
         return nn.BatchNorm2d
     return lambda channels: SplitBatchNorm2d(channels, splits)
 
 
 def stem_for(size: int) -> str:
-    """The usual stem for images with a side of ``size`` px."""
+    """Returns the usual stem for images with a side of ``size`` px."""
     return "cifar" if size < 48 else "small" if size < 96 else "imagenet"
 
 
@@ -85,7 +86,7 @@ def _narrow(network: Any, width: float, norm: Callable[[int], nn.Module]) -> Any
 
 
 def mlp(features: int, hidden: int, dim: int, *, batch_norm: bool) -> nn.Module:
-    """Two layers, (N, features) to (N, dim); MoCo-v2's head has no normalisation between them."""
+    """Returns two layers that map (N, features) to (N, dim); MoCo-v2's have no ``batch_norm``."""
     middle = [nn.BatchNorm1d(hidden)] if batch_norm else []
     return nn.Sequential(
         nn.Linear(features, hidden, bias=not batch_norm), *middle, nn.ReLU(), nn.Linear(hidden, dim)
@@ -93,14 +94,14 @@ def mlp(features: int, hidden: int, dim: int, *, batch_norm: bool) -> nn.Module:
 
 
 class SplitBatchNorm2d(nn.BatchNorm2d):
-    """Normalises each of several parts of a batch by its own statistics, as several GPUs would.
+    """Normalises each part of a batch by its own statistics, as several GPUs would.
 
-    MoCo needs it on one device: with shared statistics a key tells its query by them. Image n
-    is of part n mod ``splits``; running statistics are the mean of the parts'.
+    MoCo needs it on one device: with shared statistics a key reveals its query by them. Image n
+    belongs to part n mod ``splits``; running statistics are the mean of the parts' statistics.
 
     Args:
         channels: C of (N, C, H, W).
-        splits: Number of parts, which divides N.
+        splits: Number of parts; N must be a multiple of it.
     """
 
     def __init__(self, channels: int, splits: int) -> None:
@@ -108,12 +109,16 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
         self.splits = splits
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) to the same."""
+        """Normalises (N, C, H, W).
+
+        Raises:
+            ConfigError: If ``splits`` does not divide N.
+        """
         if not self.training:
             return super().forward(images)
         count, channels, height, width = images.shape
         if count % self.splits:
-            message = f"--bn-splits {self.splits} does not divide a batch of {count}"
+            message = f"--bn-splits {self.splits} does not divide a batch of {count} images"
             raise ConfigError(message)
         running = (self.running_mean, self.running_var) if self.track_running_stats else ()
         tracked = [r.repeat(self.splits) for r in running if r is not None]
@@ -129,18 +134,18 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             eps=self.eps,
         )
         with torch.no_grad():
-            for own, parts in zip(running, tracked, strict=True):
-                if own is not None:
-                    own.copy_(parts.view(self.splits, channels).mean(0))
+            for statistics, parts in zip(running, tracked, strict=True):
+                if statistics is not None:
+                    statistics.copy_(parts.view(self.splits, channels).mean(0))
         return out.reshape(count, channels, height, width)
 
 
 @contextlib.contextmanager
 def without_bn_tracking(encoder: nn.Module) -> Iterator[None]:
-    """Batch normalisation by the batch's statistics that leaves the running ones alone.
+    """Normalises by the statistics of a batch, and leaves the running statistics unchanged.
 
-    With NS in the statistics of evaluation, patches were measured at a cosine of -.009 instead of
-    .275 and accuracy fell by 2.5 points: an artefact that looks like the effect one hopes for.
+    With NS in the running statistics, patches were measured at a cosine of -.009 instead of .275
+    and accuracy fell by 2.5 points: an artefact that looks like the expected effect.
     """
     layers = [layer for layer in encoder.modules() if isinstance(layer, _BatchNorm)]
     before = [layer.track_running_stats for layer in layers]
@@ -155,7 +160,7 @@ def without_bn_tracking(encoder: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def ema_update(target: nn.Module, online: nn.Module, momentum: float) -> None:
-    """Moves ``target``'s parameters p to momentum p + (1 - momentum) ``online``'s."""
-    mine = [parameter.data for parameter in target.parameters()]
-    torch._foreach_mul_(mine, momentum)
-    torch._foreach_add_(mine, [p.data for p in online.parameters()], alpha=1 - momentum)
+    """Sets each parameter p of ``target`` to momentum p + (1 - momentum) ``online``'s parameter."""
+    parameters = [parameter.data for parameter in target.parameters()]
+    torch._foreach_mul_(parameters, momentum)
+    torch._foreach_add_(parameters, [p.data for p in online.parameters()], alpha=1 - momentum)

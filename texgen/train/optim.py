@@ -1,4 +1,4 @@
-"""Optimizers and their learning rate."""
+"""Optimizers and the schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from texgen.train.config import OPTIMIZERS
 
 
 class Lars(torch.optim.Optimizer):
-    """LARS (You et al. 2017): SGD whose rate is trust |w| / |gradient|, each tensor its own.
+    """LARS (You et al. 2017): SGD with a rate of trust |w| / |gradient| for each tensor.
 
-    No rate is above ``lr``: clipped, as solo-learn's configurations for BYOL have it.
+    Rates are clipped at ``lr``, as in solo-learn's configurations for BYOL.
 
     Args:
-        groups: Parameter groups; of one with ``plain`` the step is SGD's.
+        groups: Parameter groups; a group with ``plain`` gets steps of SGD.
         lr: Learning rate.
-        momentum: Of the steps.
-        weight_decay: Added to the gradient.
+        momentum: Momentum of the steps, 0 to 1.
+        weight_decay: Factor on the weights, which is added to the gradient.
         trust: Factor on the ratio of norms.
     """
 
@@ -39,7 +39,7 @@ class Lars(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One step down the gradients."""
+        """Takes one step; ``closure`` is not used."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 self._update(parameter, group)
@@ -50,10 +50,10 @@ class Lars(torch.optim.Optimizer):
             return
         step = gradient.add(parameter, alpha=group["weight_decay"])
         if not group["plain"]:
-            weight, length = parameter.norm(), step.norm()
-            # Up to 0 / 0, of a tensor that is not trained yet: then the rate is lr.
-            rate = (group["trust"] * weight / (length * group["lr"])).nan_to_num(1.0)
-            step = step * torch.where(weight > 0, rate, 1.0).clamp(max=1.0)
+            weight_norm, step_norm = parameter.norm(), step.norm()
+            # 0 / 0 for a tensor that is not trained yet: the rate is then lr.
+            rate = (group["trust"] * weight_norm / (step_norm * group["lr"])).nan_to_num(1.0)
+            step = step * torch.where(weight_norm > 0, rate, 1.0).clamp(max=1.0)
         state = self.state[parameter]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
@@ -64,10 +64,16 @@ class Lars(torch.optim.Optimizer):
 def make_optimizer(
     module: nn.Module, name: str, lr: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """SGD with a momentum of 0.9 over all parameters, or LARS, which spares biases and norms.
+    """Returns SGD with a momentum of 0.9, or LARS, which treats biases and norms as SGD does.
+
+    Args:
+        module: Module whose parameters with gradients are trained.
+        name: One of `texgen.train.config.OPTIMIZERS`.
+        lr: Learning rate.
+        weight_decay: Weight decay; LARS does not apply it to biases and norms.
 
     Raises:
-        ConfigError: If there is no such optimizer.
+        ConfigError: If the optimizer is unknown.
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if name == "sgd":
@@ -85,7 +91,13 @@ def make_optimizer(
 
 
 def cosine(step: int, steps: int, warmup: int) -> float:
-    """Factor on the learning rate: up along a line for ``warmup`` steps, then down a cosine."""
+    """Returns the factor on the learning rate: it rises linearly, then falls along a cosine to 0.
+
+    Args:
+        step: Steps that are done.
+        steps: Steps of the whole training.
+        warmup: Steps of the linear rise.
+    """
     if step < warmup:
         return (step + 1) / warmup
     return (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2

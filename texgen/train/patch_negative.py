@@ -1,4 +1,4 @@
-"""Negatives made of an image's own patches (Ge et al. 2021, section 2.3)."""
+"""Negatives made of patches of the image (Ge et al. 2021, section 2.3)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 
 class PatchNegative(nn.Module):
-    """Tiles an image with square patches of itself, cut at random places.
+    """Tiles an image with square patches of itself, cut at random positions.
 
-    The side d of all patches is drawn once an image, ceil(size / d)^2 of them are cut fully inside
-    it, tiled and cropped to the image's size. What is left has the image's colours and textures
-    up to d px and nothing larger. The authors cut from the augmented, normalised view.
+    The side d of the patches is drawn once per image. ceil(size / d)^2 patches are cut inside the
+    image, tiled and cropped to the size of the image. The result keeps the colours of the image,
+    and its textures up to d px. The authors cut patches from the augmented, normalised view.
 
     Args:
-        size_range: Least and greatest d, px, both included.
-        non_overlapping: Whether no pixel may be in two patches. They then are the cells of a grid
-            in a random order, and d is one of those that divide the sides: with any other
-            there is no room for enough (224 px and d = 48 need 25, and 16 fit).
-        generator: Of the random numbers; torch's own by default.
+        size_range: Smallest and largest d, px, both included.
+        non_overlapping: Whether each pixel is in one patch only. The patches are then the cells
+            of a grid in random order, and d divides both sides, because otherwise too few patches
+            fit (224 px and d = 48 need 25 patches, and 16 fit).
+        generator: Generator of the random numbers; None uses torch's global one.
 
     Raises:
         ValueError: If the range is empty or begins below 1.
@@ -37,17 +37,17 @@ class PatchNegative(nn.Module):
         super().__init__()
         least, most = size_range
         if not 1 <= least <= most:
-            message = f"size_range {least}, {most}: expected 1 <= least <= greatest, px"
+            message = f"size_range {least}, {most}: expected 1 <= smallest <= largest, px"
             raise ValueError(message)
         self.size_range = (int(least), int(most))
         self.non_overlapping = non_overlapping
         self.generator = generator
 
     def forward(self, image: Tensor) -> Tensor:
-        """(C, H, W) of any type to the same, as an image of patches.
+        """Maps an image (C, H, W) of any type to an image of its patches, of equal shape and type.
 
         Raises:
-            ValueError: If it is no such image, or nothing in the range divides its sides.
+            ValueError: If the shape is not (C, H, W), or no side in the range divides H and W.
         """
         if image.ndim != 3:
             message = f"expected an image of (C, H, W), got {tuple(image.shape)}"
@@ -55,7 +55,7 @@ class PatchNegative(nn.Module):
         channels, height, width = image.shape
         side = self._side(height, width)
         rows, columns = math.ceil(height / side), math.ceil(width / side)
-        tops, lefts = self._places(rows * columns, side, height, width)
+        tops, lefts = self._corners(rows * columns, side, height, width)
         windows = image.unfold(1, side, 1).unfold(2, side, 1)
         patches = windows[:, tops, lefts].reshape(channels, rows, columns, side, side)
         tiled = patches.permute(0, 1, 3, 2, 4).reshape(channels, rows * side, columns * side)
@@ -66,13 +66,13 @@ class PatchNegative(nn.Module):
         if not self.non_overlapping:
             drawn = torch.randint(least, most + 1, (), generator=self.generator)
             return min(int(drawn), height, width)
-        whole = [d for d in range(least, most + 1) if height % d == width % d == 0]
-        if not whole:
+        divisors = [d for d in range(least, most + 1) if height % d == width % d == 0]
+        if not divisors:
             message = f"size_range {least}, {most}: no side divides {height} x {width} px"
             raise ValueError(message)
-        return whole[int(torch.randint(len(whole), (), generator=self.generator))]
+        return divisors[int(torch.randint(len(divisors), (), generator=self.generator))]
 
-    def _places(self, count: int, side: int, height: int, width: int) -> tuple[Tensor, Tensor]:
+    def _corners(self, count: int, side: int, height: int, width: int) -> tuple[Tensor, Tensor]:
         if self.non_overlapping:
             cells = torch.randperm(count, generator=self.generator)
             return cells // (width // side) * side, cells % (width // side) * side

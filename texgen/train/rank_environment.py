@@ -1,4 +1,4 @@
-"""Who this process is among ranks, by the variables that torchrun or a scheduler sets."""
+"""Rank, number of ranks and address, from variables that torchrun or a scheduler sets."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 
-_ALL = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-_WITHOUT = "torchrun sets all four; without RANK and WORLD_SIZE one process trains alone"
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_HINT = "torchrun sets all four; without RANK and WORLD_SIZE one process trains alone"
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Where this process stands among others.
+    """Rank of this process, and the address where all ranks meet.
 
     Attributes:
-        rank: Its number.
-        count: Of all.
-        host: Of rank 0, or of torchrun's agent.
-        port: Likewise.
+        rank: Rank of this process, from 0.
+        count: Number of ranks.
+        host: Host of rank 0, or of torchrun's agent.
+        port: Port on ``host``.
         served: Whether torchrun's agent listens there; otherwise rank 0 does.
     """
 
@@ -32,25 +32,25 @@ class Ranks:
 
     @property
     def listens(self) -> bool:
-        """Whether others come to this process."""
+        """Whether this process listens at ``port``."""
         return self.rank == 0 and not self.served
 
 
-def ranks_of(environment: Mapping[str, str]) -> Ranks | None:
-    """The ranks that variables tell of, as torchrun sets them; None for a process alone.
+def ranks_from_environment(environment: Mapping[str, str]) -> Ranks | None:
+    """Returns the ranks that torchrun's variables describe; None for a single process.
 
     Raises:
-        ConfigError: Names the variable that is missing or cannot be, and its value.
+        ConfigError: Names a variable that is missing or not valid, and its value.
     """
     if "RANK" not in environment:
         size = environment.get("WORLD_SIZE", "1")
         if size.isdigit() and int(size) > 1:
-            message = f"WORLD_SIZE={size} is set and RANK is not: {_WITHOUT}"
+            message = f"WORLD_SIZE={size} is set and RANK is not: {_HINT}"
             raise ConfigError(message)
         return None
-    for name in _ALL:
+    for name in _VARIABLES:
         if not environment.get(name):
-            message = f"RANK={environment['RANK']} is set and {name} is not: {_WITHOUT}"
+            message = f"RANK={environment['RANK']} is set and {name} is not: {_HINT}"
             raise ConfigError(message)
     count = _number(environment, "WORLD_SIZE", 1, None)
     rank = _number(environment, "RANK", 0, None)
@@ -66,23 +66,27 @@ def ranks_of(environment: Mapping[str, str]) -> Ranks | None:
     )
 
 
-def device_of(environment: Mapping[str, str], devices: int) -> int:
-    """The number of this rank's CUDA device.
+def local_cuda_device(environment: Mapping[str, str], devices: int) -> int:
+    """Returns the number of this rank's CUDA device, from LOCAL_RANK.
+
+    Args:
+        environment: Variables of the process.
+        devices: Number of CUDA devices of this machine.
 
     Raises:
-        ConfigError: If there is no such device.
+        ConfigError: If LOCAL_RANK is missing, or there is no such device.
     """
     if "LOCAL_RANK" not in environment:
         message = (
-            f"RANK={environment.get('RANK')} is set and LOCAL_RANK is not, which says which CUDA "
-            "device is this rank's: torchrun sets both"
+            f"RANK={environment.get('RANK')} is set and LOCAL_RANK is not, which is the number of "
+            "the rank's CUDA device: torchrun sets both"
         )
         raise ConfigError(message)
     number = _number(environment, "LOCAL_RANK", 0, None)
     if number >= devices:
         message = (
             f"LOCAL_RANK={number}: torch finds {pluralize(devices, 'CUDA device')} here; start as "
-            "many ranks (--nproc-per-node), or take --device cpu"
+            "many ranks (--nproc-per-node), or use --device cpu"
         )
         raise ConfigError(message)
     return number

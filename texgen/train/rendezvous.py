@@ -1,7 +1,8 @@
-"""How ranks meet, and what is said where one does not come or is lost.
+"""How ranks meet, and the errors if one does not come or is lost.
 
-torch's own meeting waits in native code, which no signal reaches, and says nothing. So it happens
-in a thread, in steps that each know whom they wait for, while the calling thread hears signals.
+torch's rendezvous waits in native code, which no signal interrupts, and prints nothing. Therefore
+it runs in a thread, in steps that each know what they wait for, while the calling thread receives
+signals.
 """
 
 from __future__ import annotations
@@ -21,42 +22,62 @@ import torch.distributed as dist
 
 from texgen.core.errors import ConfigError, TexgenError
 from texgen.core.text import format_duration
-from texgen.train.rank_environment import Ranks
+from texgen.train.rank_environment import Ranks, local_cuda_device
+from texgen.train.runtime import Notify, choose_device
 
-Say = Callable[[str], None]
-"""Tells a person a line."""
-
-_LOOK_EVERY_S = 0.05
-_ASK_EVERY_S = 0.3
-_TELL_AFTER_S, _TELL_EVERY_S = 5.0, 60.0
-_CONNECT_S = 5.0
+_CHECK_EVERY_S = 0.05
+_RETRY_EVERY_S = 0.3
+_NOTIFY_AFTER_S, _NOTIFY_EVERY_S = 5.0, 60.0
+_CONNECT_TIMEOUT_S = 5.0
 _GLOO_FILE = re.compile(r"^\[\S+:[0-9]+\] ")
 
 
 class RankError(TexgenError):
-    """Another rank did not come, went away or does not answer."""
+    """Another rank did not come, ended or does not answer."""
 
 
-def join(ranks: Ranks, device: torch.device, timeout_s: float, say: Say) -> None:
-    """Waits for all ranks, and has torch connect them.
+@contextlib.contextmanager
+def joined_ranks(
+    ranks: Ranks | None, wanted: str | None, timeout_s: float, notify: Notify
+) -> Iterator[torch.device]:
+    """Joins the other ranks, and leaves them at the end; a single process joins nothing.
 
     Args:
-        ranks: See `texgen.train.rank_environment.ranks_of`.
-        device: Where this one computes.
-        timeout_s: Of the wait, and later of each answer.
-        say: Told after some seconds for whom it waits.
+        ranks: See `texgen.train.rank_environment.ranks_from_environment`.
+        wanted: See `texgen.train.runtime.choose_device`.
+        timeout_s: Longest wait for another rank, at the start and for each later answer, seconds.
+        notify: Called with a line that says which ranks this one waits for.
+
+    Yields:
+        The device of this process.
 
     Raises:
-        ConfigError: If this process cannot listen, or torch has no ranks.
-        RankError: If some rank does not come in time.
+        ConfigError: If there is no such device, or this process cannot join.
+        RankError: If another rank does not come in time.
     """
+    device = choose_device(wanted)
+    if ranks is None:
+        yield device
+        return
+    if device.type == "cuda":
+        device = torch.device("cuda", local_cuda_device(os.environ, torch.cuda.device_count()))
+        torch.cuda.set_device(device)
+    _join(ranks, device, timeout_s, notify)
+    try:
+        yield device
+    finally:
+        dist.destroy_process_group()
+
+
+def _join(ranks: Ranks, device: torch.device, timeout_s: float, notify: Notify) -> None:
     if not dist.is_available():
         message = f"RANK={ranks.rank}: this torch was built without torch.distributed"
         raise ConfigError(message)
     meeting = _Meeting(ranks, device, timeout_s)
     threading.Thread(target=meeting.run, name="texgen-ranks", daemon=True).start()
-    begin = told = time.monotonic()
-    while not meeting.over.wait(_LOOK_EVERY_S):
+    begin = time.monotonic()
+    next_notice = begin + _NOTIFY_AFTER_S
+    while not meeting.over.wait(_CHECK_EVERY_S):
         now = time.monotonic()
         if now - begin > timeout_s:
             message = (
@@ -65,9 +86,9 @@ def join(ranks: Ranks, device: torch.device, timeout_s: float, say: Say) -> None
                 "WORLD_SIZE, and start them together"
             )
             raise RankError(message)
-        if now - told > (_TELL_AFTER_S if told == begin else _TELL_EVERY_S):
-            told = now
-            say(
+        if now > next_notice:
+            next_notice = now + _NOTIFY_EVERY_S
+            notify(
                 f"rank {ranks.rank}: {meeting.waits}, {format_duration(timeout_s)} at most "
                 "(--rank-timeout)"
             )
@@ -76,21 +97,21 @@ def join(ranks: Ranks, device: torch.device, timeout_s: float, say: Say) -> None
 
 
 class _Meeting:
-    """The thread in which ranks meet.
+    """Thread in which ranks meet.
 
     Attributes:
-        over: Set when they have met, or cannot.
-        error: Why they cannot.
-        waits: For whom this rank waits.
+        over: Event that is set once the ranks have met, or cannot meet.
+        error: Error because of which they cannot meet; None without one.
+        waits: Text that says which ranks this one waits for.
     """
 
     def __init__(self, ranks: Ranks, device: torch.device, timeout_s: float) -> None:
         self._ranks, self._device = ranks, device
         self._limit = timedelta(seconds=timeout_s)
-        self._place = f"{ranks.host}:{ranks.port}"
+        self._address = f"{ranks.host}:{ranks.port}"
         self.over = threading.Event()
         self.error: BaseException | None = None
-        self.waits = f"waiting to meet {ranks.count} ranks at {self._place}"
+        self.waits = f"waiting to meet {ranks.count} ranks at {self._address}"
 
     def run(self) -> None:
         try:
@@ -113,12 +134,12 @@ class _Meeting:
             timeout=self._limit,
             wait_for_workers=False,
         )
-        # Ranks that torchrun has started again meet anew.
+        # Ranks that torchrun has restarted meet under another prefix.
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         store = torch_dist.PrefixStore(f"texgen/{attempt}", tcp)
-        self._gather(store)
+        self._wait_for_all(store)
         if self._device.type == "cuda":
-            # A thread has a device of its own.
+            # Each thread has its own current device.
             torch.cuda.set_device(self._device)
         dist.init_process_group(
             "nccl" if self._device.type == "cuda" else "gloo",
@@ -129,45 +150,48 @@ class _Meeting:
         )
 
     def _reach(self) -> None:
-        """Until the address is known, and somebody listens there."""
+        """Waits until the address is known and a process listens there."""
         ranks = self._ranks
         while (reason := _unreachable(ranks)) is not None:
-            whom = "its own name" if ranks.listens else f"rank 0 of {ranks.count}"
+            missing = "its own name" if ranks.listens else f"rank 0 of {ranks.count}"
             self.waits = (
-                f"waiting for {whom} at {self._place} (MASTER_ADDR and MASTER_PORT: {reason})"
+                f"waiting for {missing} at {self._address} (MASTER_ADDR and MASTER_PORT: {reason})"
             )
-            time.sleep(_ASK_EVERY_S)
+            time.sleep(_RETRY_EVERY_S)
         self.waits = (
-            f"waiting for an answer of rank 0 at {self._place} (another program may listen there)"
+            f"waiting for an answer of rank 0 at {self._address} (another program may listen there)"
         )
 
-    def _gather(self, store: Any) -> None:  # noqa: ANN401 - torch's stores have no type where it lacks them
-        """Until every rank has come."""
+    def _wait_for_all(self, store: Any) -> None:  # noqa: ANN401 - not every torch has their type
+        """Waits until every rank has come."""
         ranks = self._ranks
         store.set(str(ranks.rank), "here")
         while missing := [r for r in range(ranks.count) if not store.check([str(r)])]:
             named = ", ".join(map(str, missing[:3])) + (", …" if len(missing) > 3 else "")
-            self.waits = (
-                f"waiting for {len(missing)} of {ranks.count} ranks at {self._place} (rank {named})"
-            )
-            time.sleep(_ASK_EVERY_S)
+            number = f"{len(missing)} of {ranks.count} ranks"
+            self.waits = f"waiting for {number} at {self._address} (rank {named})"
+            time.sleep(_RETRY_EVERY_S)
         self.waits = f"waiting until all {ranks.count} ranks are connected"
 
 
 def _unreachable(ranks: Ranks) -> str | None:
-    """Why the place where ranks meet cannot be reached, or None."""
+    """Returns the reason why the address of rank 0 cannot be reached; None if it can be."""
     try:
         if ranks.listens:
             socket.getaddrinfo(ranks.host, ranks.port, type=socket.SOCK_STREAM)
         else:
-            socket.create_connection((ranks.host, ranks.port), _CONNECT_S).close()
+            socket.create_connection((ranks.host, ranks.port), _CONNECT_TIMEOUT_S).close()
     except (OSError, UnicodeError) as error:
         return _reason(error)
     return None
 
 
 def _check_port(port: int) -> None:
-    """Raises `OSError` where this process cannot listen."""
+    """Checks that this process can listen on ``port``.
+
+    Raises:
+        OSError: If it cannot.
+    """
     socket.create_server(("", port)).close()
 
 
@@ -178,7 +202,7 @@ def _explained(ranks: Ranks, error: BaseException) -> TexgenError:
     if isinstance(error, OSError) and ranks.listens:
         return ConfigError(
             f"MASTER_PORT={ranks.port}: rank 0 cannot listen there ({reason}); set it to a free "
-            "one for all ranks"
+            "port for all ranks"
         )
     return RankError(
         f"rank {ranks.rank} of {ranks.count} cannot join the others at MASTER_ADDR={ranks.host}, "
@@ -187,32 +211,32 @@ def _explained(ranks: Ranks, error: BaseException) -> TexgenError:
 
 
 @contextlib.contextmanager
-def lost_ranks(after: Callable[[], str]) -> Iterator[None]:
-    """Says that another rank is lost where torch's communication fails.
+def lost_ranks(hint: Callable[[], str]) -> Iterator[None]:
+    """Explains errors of torch's communication: another rank is lost.
 
     Args:
-        after: How to go on.
+        hint: Returns what the user can do.
 
     Raises:
-        RankError: Instead of what torch raises.
+        RankError: If torch's communication fails.
     """
     try:
         yield
     except RuntimeError as error:
-        # Gloo's errors have no type of their own, and name its source file.
-        ours = dist.is_available() and dist.is_initialized()
-        if not ours or not (isinstance(error, _dist_error()) or "gloo" in str(error)):
+        # Gloo raises plain RuntimeErrors, whose texts name its source file.
+        joined = dist.is_available() and dist.is_initialized()
+        if not joined or not (isinstance(error, _dist_error()) or "gloo" in str(error)):
             raise
         message = (
             f"rank {dist.get_rank()} lost another of {dist.get_world_size()} ranks: it ended, or "
-            f"did not answer within --rank-timeout ({_first_line(error)}); {after()}"
+            f"did not answer within --rank-timeout ({_first_line(error)}); {hint()}"
         )
         raise RankError(message) from error
 
 
 def _dist_error() -> type[Exception]:
-    found: type[Exception] = getattr(dist, "DistError", RankError)
-    return found
+    kind: type[Exception] = getattr(dist, "DistError", RankError)
+    return kind
 
 
 def _reason(error: BaseException) -> str:
@@ -224,5 +248,5 @@ def _reason(error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    # Gloo's source file in front, and its advice behind.
+    # Gloo puts its source file before the reason, and advice after it.
     return _GLOO_FILE.sub("", line).partition(" This is typically")[0].rstrip(".")

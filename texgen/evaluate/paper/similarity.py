@@ -19,7 +19,7 @@ from texgen.core.errors import ConfigError
 from texgen.dataset.random_access import TextureStore
 from texgen.evaluate.run import TrainedRun, check_unchanged
 from texgen.train.augment import ViewParameters
-from texgen.train.checks import check_patches
+from texgen.train.config import check_patches
 from texgen.train.data import augmentation_of
 from texgen.train.images import ImageSet
 from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
