@@ -77,12 +77,20 @@ def results(trained, linear, photographs, textures, tmp_path_factory) -> Path:
     return out
 
 
-NAMES = ["knn", "ood", "similarity", "shape", "textures", "fine", "sweep"]
+KINDS = {
+    "knn": "knn",
+    "ood": "ood",
+    "similarity": "similarity",
+    "shape": "shape-bias",
+    "textures": "texture-accuracy",
+    "fine": "fine-coarse",
+    "sweep": "sweep",
+}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_each_command_writes_a_result_and_a_plot(name, results):
-    assert read(results / f"{name}.json")["kind"]
+    assert read(results / f"{name}.json")["kind"] == KINDS[name]
     assert plotted(results / f"{name}.json")
 
 

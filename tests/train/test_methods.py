@@ -15,7 +15,7 @@ from torch import nn
 from texgen.core.errors import ConfigError
 from texgen.train import methods
 from texgen.train.config import TrainConfig
-from texgen.train.losses import contrastive_loss
+from texgen.train.losses import byol_loss, contrastive_loss
 from texgen.train.methods import BYOL, Method, MoCo, SimCLR
 from texgen.train.models import make_method
 from texgen.train.networks import SplitBatchNorm2d, without_bn_tracking
@@ -193,6 +193,30 @@ def test_metrics_are_the_mean_cosines(name):
         pairs = [(i, j) for i in range(16) for j in range(16) if (i - j) % 8]
         expected = sum(mean_cosine(both[i], both[j]) for i, j in pairs) / len(pairs)
         assert float(result["negative"]) == pytest.approx(expected, abs=1e-5)
+
+
+def test_byol_adds_the_losses_of_both_views_each_with_its_negatives():
+    method = METHODS["byol"](Small(unnormed)).eval()
+    views = batch()[:2]
+    # The sets differ so much that an exchange shows.
+    ns = batch()[2] * torch.tensor([1.0, -9.0]).view(2, 1, 1, 1, 1)
+    with torch.no_grad():
+        loss = method(*views, ns)["loss"]
+        predictions = [unit(method.predictor(method.encoder(view))) for view in views]
+        targets = [unit(method.target(view)) for view in views]
+        of_ns = unit(method.target(ns.flatten(0, 2))).view(*ns.shape[:3], -1)
+        expected = sum(
+            byol_loss(predictions[v], targets[1 - v], of_ns[:, v], alpha=0.05) for v in range(2)
+        )
+        swapped = sum(
+            byol_loss(predictions[v], targets[1 - v], of_ns[:, 1 - v], alpha=0.05) for v in range(2)
+        )
+    assert float(loss) == pytest.approx(float(expected), abs=1e-6)
+    assert abs(float(swapped - expected)) > 1e-5
+
+
+def unit(embeddings: torch.Tensor) -> torch.Tensor:
+    return nn.functional.normalize(embeddings, dim=-1)
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -31,7 +31,9 @@ class TrainConfig:
     """
 
     src: str = field(
-        metadata=option_metadata("Images to train on, in any form that texgen build reads.")
+        metadata=option_metadata(
+            "Images to train on, in any form that texgen build reads, or STL-10's binary files."
+        )
     )
     out: str = field(metadata=option_metadata("Folder of the run. A run in it is resumed."))
     split: str = option("train", "Split of SRC to train on.")
@@ -63,7 +65,7 @@ class TrainConfig:
     num_negatives: int = option(1, "Number of NS per image.", min=1)
     alpha: float = option(None, "Weight (alpha) of the NS, 0 or more.  [default: 2; byol: 0.05]")
     patch_range: tuple[int, int] = option(
-        (16, 72), "Smallest and largest side of a patch for --negatives patch, px.", min=1
+        (16, 72), "Smallest and largest side of a patch, px.", min=1
     )
     non_overlapping: bool = option(False, "Cut patches along a grid, so that none overlap.")
     temperature: float = option(
@@ -78,7 +80,7 @@ class TrainConfig:
     )
     bn_splits: int = option(
         1,
-        "Number of parts of a batch that are normalized separately, as on several devices (moco).",
+        "Number of parts of a batch that are normalised separately, as on several devices (moco).",
         min=1,
     )
 
