@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from texgen.core.errors import ScratchError, StorageError
-from texgen.core.temporary import temporary_root
+from texgen.core.temporary import find_short_folder, short_folder_candidates, temporary_root
 from texgen.storage.errors import storage_errors
 
 
@@ -42,3 +42,29 @@ def test_what_the_system_says_of_out_is_not_lost_where_there_is_none(tmp_path: P
         storage_errors("write to", tmp_path / "out"),
     ):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+@pytest.fixture
+def two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A long TMPDIR and a short XDG_RUNTIME_DIR."""
+    long, short = tmp_path / ("d" * 50), tmp_path / "s"
+    long.mkdir()
+    short.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short))
+    return long, short
+
+
+def test_a_short_folder_is_the_first_that_fits(two_folders: tuple[Path, Path]) -> None:
+    long, short = two_folders
+    assert list(short_folder_candidates())[:3] == [str(long), str(short), "/tmp"]
+    assert find_short_folder(len(str(long))) == long
+    assert find_short_folder(len(str(long)) - 1) == short
+    assert find_short_folder(0) is None
+
+
+def test_a_folder_that_is_missing_or_full_is_not_taken(two_folders: tuple[Path, Path]) -> None:
+    long, short = two_folders
+    long.rmdir()
+    assert find_short_folder(len(str(long))) == short
+    assert find_short_folder(200, free_bytes=1 << 62) is None
