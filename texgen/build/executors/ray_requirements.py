@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from texgen.core.errors import ConfigError
+from texgen.core.temporary import find_short_folder, short_folder_candidates
 
 _LONGEST = 40
 """Longest path of Ray's folder, in bytes.
@@ -17,7 +19,8 @@ Linux allows 107 bytes for the path of a socket (other systems 103). Ray makes i
 session's name of up to 42 bytes and ``/sockets/plasma_store``.
 """
 
-
+_PREFIX = "texgen-ray-"
+_NAME_BYTES = len(f"/{_PREFIX}xxxxxxxx")
 _ROOM = 64 << 20
 """Free bytes that the folder needs: Ray's logs take some hundred kilobytes."""
 
@@ -59,20 +62,15 @@ def private_folder() -> Path | None:
     usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - as Ray has it
     if _fits(Path(usual, "ray")) and _writable(Path(usual), "ray"):
         return None
-    tried = []
-    for place in _places():
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="texgen-ray-", dir=place))
-        except OSError:
-            tried.append(place)
-            continue
-        if _fits(folder) and _has_room(folder):
-            return folder
-        folder.rmdir()
-        tried.append(place)
+    parent = find_short_folder(_LONGEST - _NAME_BYTES, _ROOM)
+    if parent is not None:
+        # A quota, say, may still forbid it.
+        with contextlib.suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    tried = dict.fromkeys(short_folder_candidates())
     message = (
         f"Ray needs a folder with a short path for its sockets and {_ROOM >> 20} MiB of room: "
-        f"neither {usual} nor {', '.join(dict.fromkeys(tried))} can be used; set RAY_TMPDIR to a "
+        f"neither {usual} nor {', '.join(tried)} can be used; set RAY_TMPDIR to a "
         f"writable folder whose path has at most {_LONGEST - len('/ray')} bytes, or use --no-ray"
     )
     raise ConfigError(message)
@@ -81,11 +79,6 @@ def private_folder() -> Path | None:
 def remove(folder: Path) -> None:
     """Deletes a folder of `private_folder`, as far as that is possible."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _places() -> list[str]:
-    named = [os.environ.get("TMPDIR"), os.environ.get("XDG_RUNTIME_DIR")]
-    return [place for place in (*named, "/tmp", "/var/tmp", "/dev/shm") if place]  # noqa: S108 - made private in there
 
 
 def _fits(folder: Path) -> bool:
