@@ -185,7 +185,7 @@ def test_a_float_tiff_whose_zero_is_white_is_a_failed_row():
 def test_a_codec_that_pillow_lacks_is_no_fault_of_the_image(monkeypatch):
     # Else the manifest would depend on the machine.
     for kind, feature in (("avif", "avif"), ("jpeg 2000", "jpg_2000"), ("webp", "webp")):
-        monkeypatch.setattr(module, "FORMATS", ("PNG",))
+        monkeypatch.setattr(module, "PILLOW_FORMATS", ("PNG",))
         monkeypatch.setattr(module.features, "check", lambda name, lacking=feature: name != lacking)
         with pytest.raises(MissingCodecError, match=r"Pillow .* was built without"):
             decode(LIKE_PILLOW[kind])

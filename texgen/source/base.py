@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from texgen.core.errors import SourceError
 from texgen.core.types import ImageEntry
+from texgen.source.paths import displayable
 
 SPLIT_NAMES = ("train", "val", "validation", "test")
-EXTENSIONS = (
+IMAGE_EXTENSIONS = (
     b".jpg", b".jpeg", b".png", b".ppm", b".bmp", b".pgm", b".tif", b".tiff", b".webp",
     b".jpe", b".jfif", b".gif", b".dib", b".pbm", b".pnm", b".jp2", b".avif", b".tga",
 )  # fmt: skip
@@ -29,7 +29,7 @@ SYSTEM_FOLDERS = frozenset(
 
 SRC_FORMATS = ("folder", "ilsvrc", "webdataset", "parquet")
 
-ARCHIVES = {".tar": "webdataset", ".parquet": "parquet"}
+ARCHIVE_FORMATS = {".tar": "webdataset", ".parquet": "parquet"}
 """Suffix to what holds images under it, as ``--src-format`` names it."""
 
 LAYOUTS = ("auto", "splits", "classes", "flat")
@@ -46,8 +46,6 @@ NO_LABELS = "none"
 
 MAX_FILE_BYTES = 1 << 30
 """A larger photograph is a failed row: read whole, it could take a task's memory with it."""
-
-_LIKE_A_BYTE = re.compile(rb"\\(?=x[0-9a-f]{2})")
 
 OnError = Callable[[SourceError], None]
 """Called with each thing in a listing that a build would end at."""
@@ -195,7 +193,7 @@ class Source(Protocol):
         ...
 
 
-def sole_split(own: str, selected: tuple[str, ...]) -> str:
+def single_split_name(own: str, selected: tuple[str, ...]) -> str:
     """Name of the only split of a place that names none inside.
 
     Args:
@@ -205,7 +203,7 @@ def sole_split(own: str, selected: tuple[str, ...]) -> str:
     Raises:
         SourceError: If the place is not what was selected.
     """
-    if (name := split_called(own)) is not None:
+    if (name := as_split_name(own)) is not None:
         if selected and selected != (name,):
             message = f"--split {selected[0]}: SRC is the split {own!r} itself"
             raise SourceError(message)
@@ -216,7 +214,7 @@ def sole_split(own: str, selected: tuple[str, ...]) -> str:
     return selected[0] if selected else "train"
 
 
-def split_called(folder: str) -> str | None:
+def as_split_name(folder: str) -> str | None:
     """Name of the split whose name a folder has, in any case; None where it has none."""
     return name if (name := folder.lower()) in SPLIT_NAMES else None
 
@@ -241,15 +239,4 @@ def in_label_order(names: Iterable[bytes]) -> list[str]:
 
 def is_image_name(name: bytes) -> bool:
     """Whether a file's name ends as those of images do."""
-    return name.lower().endswith(EXTENSIONS)
-
-
-def displayable(path: bytes) -> str:
-    r"""For people and Parquet, which hold UTF-8 only; `ImageEntry.locator` keeps the bytes.
-
-    Bytes that are not UTF-8 become ``\xNN``, and so does the backslash of a name that
-    holds such characters itself: two names never give one text.
-    """
-    if b"\\" in path:
-        path = _LIKE_A_BYTE.sub(rb"\\x5c", path)
-    return path.decode("utf-8", "backslashreplace")
+    return name.lower().endswith(IMAGE_EXTENSIONS)

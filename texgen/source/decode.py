@@ -22,7 +22,7 @@ MAX_PIXELS = 178_956_970
 DECODE_RULE = "pillow-rgb-v1"
 """Names the rule of `decode` in a data set's fingerprint."""
 
-FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
 """What a photograph may be, whatever its extension says, besides TGA; formats that would
 start another program (EPS) are left out. JPEG includes MPO."""
 
@@ -81,7 +81,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
 
 def _decode(data: bytes, max_pixels: int) -> Pixels:
     try:
-        formats = ("TGA",) if _is_tga(data) else FORMATS
+        formats = ("TGA",) if _is_tga(data) else PILLOW_FORMATS
         with Image.open(io.BytesIO(data), formats=formats) as image:
             _check_size(image, max_pixels)
             try:

@@ -10,11 +10,12 @@ from pathlib import Path
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.source.archive.patterns import is_pattern
-from texgen.source.base import ARCHIVES, is_image_name
-from texgen.source.folder.contents import FolderCache, by_extension, join
+from texgen.source.base import ARCHIVE_FORMATS, is_image_name
+from texgen.source.folder.contents import FolderCache
 from texgen.source.folder.layout import snapshot_of
-from texgen.source.packed import packed, refuse_packed_tars
+from texgen.source.packed import describe_packed, refuse_packed_tars
 from texgen.source.parquet.file import MAGIC
+from texgen.source.paths import format_extension_counts, join_path
 from texgen.source.tar.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
 from texgen.source.tar.scan import TAR_BLOCK, TarScan
 from texgen.storage.filesystem import FileSystem, files_at
@@ -57,7 +58,7 @@ def _of_file(file: RangeFile, location: str) -> str:
     head = file.read_at(0, TAR_BLOCK)
     if head.startswith(MAGIC):
         return "parquet"
-    if what := packed(head):
+    if what := describe_packed(head):
         message = f"--src {location}: {what}"
         raise SourceError(message)
     if is_image_name(os.fsencode(location)):
@@ -81,7 +82,7 @@ def _of_folder(files: FileSystem, location: str) -> str:
     looks = FolderCache(files, location)
     start, _ = snapshot_of(looks, location)
     top = looks.look(start, whole=True)
-    splits = [join(start, name) for names in top.splits().values() for name in names]
+    splits = [join_path(start, name) for names in top.splits().values() for name in names]
     # People keep the tars beside what they unpacked of them.
     if any(looks.holds_images(place, 1) for place in splits or [start]):
         return "folder"
@@ -89,7 +90,7 @@ def _of_folder(files: FileSystem, location: str) -> str:
         return "ilsvrc"
     near = [
         *top.files,
-        *(n for place in (*splits, join(start, "data")) for n in looks.look(place).files),
+        *(n for place in (*splits, join_path(start, "data")) for n in looks.look(place).files),
     ]
     _refuse_class_tars(location, near)
     kinds = _kinds(looks, start)
@@ -107,7 +108,7 @@ def _of_folder(files: FileSystem, location: str) -> str:
         # An empty folder, or class folders without an image: what is wrong is said there.
         return "folder"
     found_files = Counter(Path(name).suffix or "extensionless" for name in top.files)
-    most = by_extension(found_files, 3)
+    most = format_extension_counts(found_files, 3)
     message = (
         f"--src {location}: {pluralize(len(top.files), 'file')} ({most}) and no image; {EXPECTED}"
     )
@@ -117,16 +118,16 @@ def _of_folder(files: FileSystem, location: str) -> str:
 def _kinds(looks: FolderCache, start: str) -> set[str]:
     """What archives below SRC are; tars with Parquet files of their names are img2dataset's."""
     names = [
-        join(path, name)
+        join_path(path, name)
         for path, look in looks.below(start)
         for name in look.files
-        if Path(name).suffix in ARCHIVES
+        if Path(name).suffix in ARCHIVE_FORMATS
     ]
     tars = {name.removesuffix(".tar") for name in names if name.endswith(".tar")}
     parquet = {name.removesuffix(".parquet") for name in names if name.endswith(".parquet")}
     if tars and parquet <= tars:
         return {"webdataset"}
-    return {ARCHIVES[Path(name).suffix] for name in names}
+    return {ARCHIVE_FORMATS[Path(name).suffix] for name in names}
 
 
 def _refuse_class_tars(location: str, names: list[str]) -> None:

@@ -7,7 +7,7 @@ import re
 import struct
 from typing import NamedTuple
 
-from texgen.source.base import displayable
+from texgen.source.paths import displayable
 
 _BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _FIXED = struct.Struct("<QQI")

@@ -18,7 +18,7 @@ _MAGIC = {
 PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
-def packed(head: bytes) -> str | None:
+def describe_packed(head: bytes) -> str | None:
     """What a file with these first bytes is, and the mend; None where it is no such file."""
     return next((what for magic, what in _MAGIC.items() if head.startswith(magic)), None)
 

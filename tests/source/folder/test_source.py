@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from texgen.core.errors import ConfigError, ImageError, SourceChangedError, SourceError
 from texgen.core.types import ImageEntry
 from texgen.source import FolderSource, SourceSpec, open_source
-from texgen.source.base import displayable as shown_as
+from texgen.source.paths import displayable as shown_as
 
 
 def fill(root: Path, *names: str | bytes) -> FolderSource:

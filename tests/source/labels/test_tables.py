@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.source.labels.tables import read_table
+from texgen.source.labels.tables import parse_label_table
 
 ONE, TWO = "ILSVRC2012_val_00000001.JPEG", "ILSVRC2012_val_00000002.JPEG"
 FORMS = {
@@ -32,17 +32,19 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_table_is_read_as_it_comes(form):
-    found = [(row.file, row.class_name) for row in read_table(FORMS[form])]
+    found = [(row.file, row.class_name) for row in parse_label_table(FORMS[form])]
     assert found == [(ONE, "n02"), (TWO, "n01")]
 
 
 def test_a_number_is_the_name_of_a_class():
-    (row,) = read_table('{"file_name": "a.png", "label": 7}\n')
+    (row,) = parse_label_table('{"file_name": "a.png", "label": 7}\n')
     assert row == (1, "a.png", "7")
 
 
 def test_names_with_separators_and_spaces_are_kept():
-    rows = list(read_table('file,class\n"a, b.jpg","tench, Tinca tinca"\n c.jpg , /a/abbey \n'))
+    rows = list(
+        parse_label_table('file,class\n"a, b.jpg","tench, Tinca tinca"\n c.jpg , /a/abbey \n')
+    )
     assert rows == [(2, "a, b.jpg", "tench, Tinca tinca"), (3, "c.jpg", "/a/abbey")]
 
 
@@ -72,7 +74,7 @@ def test_names_with_separators_and_spaces_are_kept():
 )
 def test_a_wrong_line_is_named(text, says):
     with pytest.raises(ValueError, match=says):
-        list(read_table(text))
+        list(parse_label_table(text))
 
 
 TOKENS = [
@@ -99,4 +101,4 @@ def test_whatever_a_table_holds_nothing_but_a_wrong_line_is_said(form, tokens):
     middle = len(form) // 2
     for text in ("".join(tokens) + form, form[:middle] + "".join(tokens) + form[middle:]):
         with contextlib.suppress(ValueError):
-            assert all(row.file and row.class_name for row in read_table(text))
+            assert all(row.file and row.class_name for row in parse_label_table(text))

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.source.base import SPLIT_NAMES
-from texgen.source.folder.contents import FolderCache, FolderContents, as_src, join, listed, named
+from texgen.source.folder.contents import FolderCache, FolderContents
+from texgen.source.paths import join_path, quote_path, quote_paths, src_option
 
 FEW = 16
 """Folders of which each is looked into; of more, as many are looked at as a sample."""
@@ -59,7 +60,7 @@ def is_flat(
     holders = looks.holders(folder)
     if _are_like_splits(holders):
         message = (
-            f"--src {location}: {listed(holders)} in {_place(folder)} are called like splits; "
+            f"--src {location}: {quote_paths(holders)} in {_place(folder)} are called like splits; "
             f"rename them to {', '.join(SPLIT_NAMES[:2])}, name one as SRC, or --layout "
             f"{keeps} takes them as classes"
         )
@@ -77,23 +78,23 @@ def _is_sole_flat(
     looks: FolderCache, folder: str, name: str, location: str, keeps: str
 ) -> tuple[bool, list[str]]:
     """`is_flat` of a split whose images all lie in one folder."""
-    sole = join(folder, name)
+    sole = join_path(folder, name)
     look = looks.look(sole)
     if look.images:
         if name.lower() not in _IMAGE_FOLDERS or looks.look(folder).images:
             return False, []
-        note = f"folder {named(sole)} is no class; --layout {keeps} takes it as one"
+        note = f"folder {quote_path(sole)} is no class; --layout {keeps} takes it as one"
         return True, [note]
     holders = looks.holders(sole)
-    while len(holders) == 1 and not looks.look(join(sole, holders[0])).images:
-        name, sole = join(name, holders[0]), join(sole, holders[0])
+    while len(holders) == 1 and not looks.look(join_path(sole, holders[0])).images:
+        name, sole = join_path(name, holders[0]), join_path(sole, holders[0])
         holders = looks.holders(sole)
     if len(holders) < 2:
         return False, []
-    rename = as_src(location, sole) if not folder else f"move them up into {_place(folder)}"
+    rename = src_option(location, sole) if not folder else f"move them up into {_place(folder)}"
     message = (
-        f"--src {location}: {_place(folder)} holds one folder, {named(name)}, whose folders "
-        f"{listed(holders)} hold the images; to take those as classes, {rename}; --layout "
+        f"--src {location}: {_place(folder)} holds one folder, {quote_path(name)}, whose folders "
+        f"{quote_paths(holders)} hold the images; to take those as classes, {rename}; --layout "
         f"{keeps} makes one class of all"
     )
     raise SourceError(message)
@@ -117,9 +118,9 @@ def _refuse_images_and_more(folder: str, holders: list[str], location: str, keep
     if found:
         others = [name for name in holders if name not in found]
         message = (
-            f"--src {location}: {named(found[0])} in {_place(folder)} is called like the folder of "
-            f"all images, but other folders hold images too ({listed(others or found[1:])}); name "
-            f"one as SRC ({as_src(location, join(folder, found[0]))}), or --layout {keeps} "
+            f"--src {location}: {quote_path(found[0])} in {_place(folder)} is called like the folder of "
+            f"all images, but other folders hold images too ({quote_paths(others or found[1:])}); name "
+            f"one as SRC ({src_option(location, join_path(folder, found[0]))}), or --layout {keeps} "
             "takes each as a class"
         )
         raise SourceError(message)
@@ -131,36 +132,36 @@ def _refuse_domains(looks: FolderCache, folder: str, holders: list[str], locatio
     So come Office-Home's domains and ImageNet-C's severities. Where the folders are more than
     those that all of them hold, they are classes in parts.
     """
-    inside = [looks.look(join(folder, name)) for name in holders]
+    inside = [looks.look(join_path(folder, name)) for name in holders]
     if not holders or any(look.images for look in inside):
         return
     same = set.intersection(*(set(look.folders) for look in inside))
     if len(same) >= len(holders):
         message = (
-            f"--src {location}: {listed(holders)} hold folders of the same names "
-            f"({listed(sorted(same))}), so that either may be the classes; name one as SRC "
-            f"({as_src(location, join(folder, holders[0]))}), or --layout classes takes "
-            f"{listed(holders)} as classes"
+            f"--src {location}: {quote_paths(holders)} hold folders of the same names "
+            f"({quote_paths(sorted(same))}), so that either may be the classes; name one as SRC "
+            f"({src_option(location, join_path(folder, holders[0]))}), or --layout classes takes "
+            f"{quote_paths(holders)} as classes"
         )
         raise SourceError(message)
 
 
 def _deeper(looks: FolderCache, folder: str, holders: list[str]) -> Iterator[str]:
     """Says of classes whose images all lie in folders below: those may be the classes meant."""
-    inside = ((name, looks.look(join(folder, name))) for name in holders)
+    inside = ((name, looks.look(join_path(folder, name))) for name in holders)
     below = [
-        join(name, look.folders[0])
+        join_path(name, look.folders[0])
         for name, look in inside
         if look.folders and not look.images and not _IMAGE_FOLDERS.issuperset(look.folders)
     ]
     if below:
         what = pluralize(len(below), "class")
         place = _place(folder)
-        yield f"images of {what} in {place} lie in folders below, such as {named(below[0])}"
+        yield f"images of {what} in {place} lie in folders below, such as {quote_path(below[0])}"
 
 
 def _place(folder: str) -> str:
-    return named(folder) if folder else "SRC"
+    return quote_path(folder) if folder else "SRC"
 
 
 def _are_parts(look: FolderContents) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from shlex import quote
 
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
-from texgen.core.text import pluralize
-from texgen.source.base import SYSTEM_FOLDERS, displayable, is_image_name, split_called
+from texgen.source.base import SYSTEM_FOLDERS, as_split_name, is_image_name
+from texgen.source.paths import join_path, quote_paths
 from texgen.storage.filesystem import FileSystem
 
 _NAMES = 100
@@ -51,7 +50,7 @@ class FolderContents:
         """Name of a split to the folders that are called so: two may differ in case."""
         found: dict[str, list[str]] = {}
         for folder in self.folders:
-            if (name := split_called(folder)) is not None:
+            if (name := as_split_name(folder)) is not None:
                 found.setdefault(name, []).append(folder)
         return found
 
@@ -120,7 +119,7 @@ class FolderCache:
             deeper = list[str]()
             for at, look in self.many(level[:left], whole=whole):
                 yield at, look
-                deeper += [join(at, name) for name in look.folders] if enters(at, look) else []
+                deeper += [join_path(at, name) for name in look.folders] if enters(at, look) else []
             left -= len(level)
             level = deeper if left > 0 else []
 
@@ -135,19 +134,19 @@ class FolderCache:
 
     def holders(self, folder: str) -> list[str]:
         """Names of the folders in a folder that hold images."""
-        return [n for n in self.look(folder).folders if self.holds_images(join(folder, n))]
+        return [n for n in self.look(folder).folders if self.holds_images(join_path(folder, n))]
 
     def text(self, path: str) -> str | None:
         """What a small text file holds, without the line's end; None where there is none."""
         try:
-            return self._files.open(join(self._root, path)).read_at(0, 256).decode().strip()
+            return self._files.open(join_path(self._root, path)).read_at(0, 256).decode().strip()
         except (OSError, UnicodeDecodeError):
             return None
 
     def _list(self, path: str, *, whole: bool) -> FolderContents:
         images = 0
         folders, systems, files, lost = list[bytes](), list[bytes](), set[bytes](), list[bytes]()
-        for number, item in enumerate(self._files.scan(join(self._root, path))):
+        for number, item in enumerate(self._files.scan(join_path(self._root, path))):
             if is_image_name(item.name):
                 # A folder may be called so too, but nothing is settled by the first 100 names then.
                 images += not item.is_folder()
@@ -176,41 +175,10 @@ def refuse_lost(location: str, place: str, names: Iterable[str], what: str) -> N
     Raises:
         SourceError: If there are any.
     """
-    if paths := [join(place, name) for name in names]:
+    if paths := [join_path(place, name) for name in names]:
         links = "is a link" if len(paths) == 1 else "are links"
         message = (
-            f"--src {location}: {listed(paths)} {links} to nothing, where there may be {what}; "
+            f"--src {location}: {quote_paths(paths)} {links} to nothing, where there may be {what}; "
             "put back what it names, or remove the link"
         )
         raise SourceError(message)
-
-
-def join(folder: str, name: str) -> str:
-    """A path below a folder; either may be empty."""
-    return f"{folder}/{name}" if folder and name else folder or name
-
-
-def as_src(location: str, path: str) -> str:
-    """The option that names a folder below SRC, as a shell takes it."""
-    return f"--src {quote(join(location, path))}"
-
-
-def named(path: str) -> str:
-    """A path in quotes, for people."""
-    return repr(displayable(os.fsencode(path)))
-
-
-def listed(paths: Iterable[str], most: int = 3) -> str:
-    """Some paths for people: ``'a', 'b', 'c' and 5 more``."""
-    all_of_them = list(paths)
-    text = ", ".join(map(named, all_of_them[:most]))
-    more = len(all_of_them) - most
-    return f"{text} and {more} more" if more > 0 else text
-
-
-def by_extension(counts: Mapping[str, int], most: int = 4) -> str:
-    """Numbers of files for people, the most first: ``3 .heic, 1 .svg and 2 others``."""
-    order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    text = ", ".join(f"{number} {extension}" for extension, number in order[:most])
-    rest = sum(number for _, number in order[most:])
-    return f"{text} and {pluralize(rest, 'other')}" if rest else text

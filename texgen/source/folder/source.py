@@ -18,19 +18,18 @@ from texgen.source.base import (
     SourceSpec,
     SplitListing,
     check_selected,
-    displayable,
     in_label_order,
     raise_error,
-    sole_split,
+    single_split_name,
 )
 from texgen.source.folder.class_folders import is_flat
-from texgen.source.folder.contents import FolderCache, FolderContents, join, listed, refuse_lost
+from texgen.source.folder.contents import FolderCache, FolderContents, refuse_lost
 from texgen.source.folder.layout import FolderLayout, find_layout
 from texgen.source.folder.walk import FolderWalk, LeftOut, not_listed
 from texgen.source.labels.class_index import missing_note
 from texgen.source.labels.files import Labels, read_labels
 from texgen.source.locator import locator_of
-from texgen.source.member_names import join_bytes
+from texgen.source.paths import displayable, join_bytes, join_path, quote_paths
 from texgen.storage.filesystem import files_at
 
 _TINY_IMAGENET = "val_annotations.txt"
@@ -109,7 +108,7 @@ class FolderSource:
         selected = self._spec.selected
         if not layout.splits:
             own = layout.place or os.path.normpath(self._spec.location)
-            yield sole_split(own.rpartition("/")[2], selected), layout.place
+            yield single_split_name(own.rpartition("/")[2], selected), layout.place
             return
         check_selected(selected, layout.splits)
         for name, folder in layout.splits.items():
@@ -147,7 +146,7 @@ class FolderSource:
         path, folder = self._spec.labels, os.fsdecode(split.folder)
         if path is None and _TINY_IMAGENET in look.files:
             path = f"{self._walk.place(split.folder)}/{_TINY_IMAGENET}"
-            notes.append(f"the labels of {name!r} are those of {join(folder, _TINY_IMAGENET)}")
+            notes.append(f"the labels of {name!r} are those of {join_path(folder, _TINY_IMAGENET)}")
         if path is None:
             if self._spec.classes is not None:
                 message = f"--classes: the split {name!r} has no class folders; add --labels"
@@ -165,7 +164,7 @@ class FolderSource:
         while folder and name != "test":
             folder = folder.rpartition("/")[0]
             if _KAGGLE in looks.look(folder).files:
-                path = join(folder, _KAGGLE)
+                path = join_path(folder, _KAGGLE)
                 yield f"{name!r} has no labels; --labels SRC/{path} gives it those of ImageNet"
                 return
 
@@ -211,7 +210,7 @@ class FolderSource:
         # Where there is no image at all, that is said instead.
         if 0 < len(found.empty) < len(split.classes):
             what = pluralize(len(found.empty), "class")
-            names = listed(sorted(found.empty))
+            names = quote_paths(sorted(found.empty))
             notes.append(f"{what} of {split.name!r} without an image keeps its label: {names}")
         return notes
 

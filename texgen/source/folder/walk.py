@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
-from texgen.source.base import SYSTEM_FOLDERS, OnError, displayable, is_image_name
-from texgen.source.folder.contents import by_extension
-from texgen.source.member_names import join_bytes
+from texgen.source.base import SYSTEM_FOLDERS, OnError, is_image_name
+from texgen.source.paths import displayable, format_extension_counts, join_bytes
 from texgen.storage.filesystem import FileSystem, Item
 
 _log = logging.getLogger(__name__)
@@ -42,7 +41,7 @@ class LeftOut:
         """What was passed over in a split, a sentence each."""
         if self.files:
             what = pluralize(self.files.total(), "file")
-            kinds = by_extension(self.files)
+            kinds = format_extension_counts(self.files)
             yield f"{what} of {split!r} ignored: no images by their names ({kinds})"
         if self.systems:
             yield f"{pluralize(self.systems, 'folder')} of systems in {split!r} ignored"

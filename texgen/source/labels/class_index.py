@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from texgen.core.errors import SourceError
-from texgen.source.base import displayable, in_label_order
+from texgen.source.base import in_label_order
+from texgen.source.paths import displayable
 
 MAX_LABEL = (1 << 20) - 1
 """A larger label is no index of a class."""
@@ -50,7 +51,7 @@ def label_map(names: Sequence[str], taken: frozenset[str] | None) -> LabelMap:
     return LabelMap(tuple(names[label] for label in kept), final)
 
 
-class ClassNames:
+class ClassNumbering:
     """Numbers class names in the order in which they are met."""
 
     def __init__(self) -> None:
@@ -72,7 +73,7 @@ class ClassNames:
         return LabelMap(found.classes, final)
 
 
-class FolderNames:
+class FoldersByLabel:
     """Finds out whether the folders in keys are the names of labels."""
 
     def __init__(self) -> None:

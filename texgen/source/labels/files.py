@@ -13,7 +13,7 @@ from typing import IO
 
 from texgen.core.errors import ConfigError
 from texgen.core.text import decode_text
-from texgen.source.labels.tables import read_table
+from texgen.source.labels.tables import parse_label_table
 from texgen.storage.filesystem import FileSystem, files_at, list_folder
 from texgen.storage.ranges import RangeStream
 
@@ -127,7 +127,7 @@ def read_labels(path: str, endpoint: str | None = None) -> Labels:
 
 
 def _from_table(text: str, path: str) -> Labels:
-    return _labels(((row.file, row.class_name) for row in read_table(text)), path)
+    return _labels(((row.file, row.class_name) for row in parse_label_table(text)), path)
 
 
 def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:

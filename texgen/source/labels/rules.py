@@ -7,15 +7,15 @@ from typing import NamedTuple, Protocol
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
-from texgen.source.base import displayable
 from texgen.source.labels.class_index import (
     MAX_LABEL,
-    ClassNames,
-    FolderNames,
+    ClassNumbering,
+    FoldersByLabel,
     LabelMap,
     label_map,
 )
 from texgen.source.labels.files import Labels
+from texgen.source.paths import displayable
 
 _NO_LABEL = "has no label, unlike others of its split; give it one, or take it out"
 
@@ -90,7 +90,7 @@ class ByName:
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self._names = ClassNames()
+        self._names = ClassNumbering()
 
     def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
         """See `Labelling.place`."""
@@ -118,7 +118,7 @@ class ByFolder:
     """
 
     def __init__(self, names: Iterable[bytes] = ()) -> None:
-        self._names = ClassNames()
+        self._names = ClassNumbering()
         self._beside = 0
         for name in names:
             self._names.number(name)
@@ -152,7 +152,7 @@ class ByNumber:
 
     def __init__(self, names: Sequence[str] | None, *, prefix: bool) -> None:
         self._names = names
-        self._folders = FolderNames()
+        self._folders = FoldersByLabel()
         self._prefix = prefix
 
     def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
@@ -183,7 +183,7 @@ class TextLabels:
     """Numbers labels that are class names, in the order in which they are met."""
 
     def __init__(self) -> None:
-        self.classes = ClassNames()
+        self.classes = ClassNumbering()
         self._order: list[bytes] = []
 
     def number(self, name: bytes | None) -> int | None:

@@ -38,7 +38,7 @@ _KNOWN = (
 )
 
 
-class Labelled(NamedTuple):
+class LabelRow(NamedTuple):
     """A file's class.
 
     Attributes:
@@ -52,7 +52,7 @@ class Labelled(NamedTuple):
     class_name: str
 
 
-def read_table(text: str) -> Iterator[Labelled]:
+def parse_label_table(text: str) -> Iterator[LabelRow]:
     """The rows of a table of files and classes.
 
     It may be CSV with commas, semicolons or tabs and a header that names the columns, in any
@@ -73,7 +73,7 @@ def read_table(text: str) -> Iterator[Labelled]:
         yield row
 
 
-def _rows(text: str) -> Iterator[Labelled]:
+def _rows(text: str) -> Iterator[LabelRow]:
     first = next(filter(str.strip, text.split("\n")), "")
     for delimiter in _DELIMITERS:
         cells = _cells(first, delimiter)
@@ -102,12 +102,12 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in row or [line]]
 
 
-def _spaced(text: str) -> Iterator[Labelled]:
+def _spaced(text: str) -> Iterator[LabelRow]:
     """Lines of a file, a space and its class, as Caffe's lists have them."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             file, _, class_name = line.strip().rpartition(" ")
-            yield Labelled(number, file.strip(), class_name)
+            yield LabelRow(number, file.strip(), class_name)
 
 
 def _is_row(others: Sequence[str]) -> bool:
@@ -137,7 +137,7 @@ def _columns(header: Sequence[str]) -> tuple[int, int] | None:
 
 def _below_header(
     text: str, delimiter: str, columns: tuple[int, int], header: Sequence[str]
-) -> Iterator[Labelled]:
+) -> Iterator[LabelRow]:
     for line, row in itertools.islice(_csv(text, delimiter), 1, None):
         found = _picked(line, row, columns, len(header))
         if header[columns[1]] == _PREDICTION:
@@ -146,7 +146,7 @@ def _below_header(
         yield found
 
 
-def _picked(line: int, row: Sequence[str], columns: tuple[int, int], width: int) -> Labelled:
+def _picked(line: int, row: Sequence[str], columns: tuple[int, int], width: int) -> LabelRow:
     cells = [cell.strip() for cell in row]
     if len(cells) <= max(columns):
         what = _open_quote(line) if any("\n" in cell for cell in cells) else (
@@ -159,7 +159,7 @@ def _picked(line: int, row: Sequence[str], columns: tuple[int, int], width: int)
             "put names that hold the separator in quotes"
         )
         raise ValueError(message)
-    return Labelled(line, cells[columns[0]], cells[columns[1]])
+    return LabelRow(line, cells[columns[0]], cells[columns[1]])
 
 
 def _csv(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -183,7 +183,7 @@ def _open_quote(line: int) -> str:
     return f'line {line}: a quote (") is opened there and not closed in that line'
 
 
-def _json_rows(text: str) -> Iterator[Labelled]:
+def _json_rows(text: str) -> Iterator[LabelRow]:
     for line, row in enumerate(text.split("\n"), 1):
         if not row.strip():
             continue
@@ -201,4 +201,4 @@ def _json_rows(text: str) -> Iterator[Labelled]:
         if isinstance(class_name, bool) or not isinstance(class_name, (str, int)):
             message = f"line {line}: its {names[columns[1]]} is no name and no number"
             raise ValueError(message)  # noqa: TRY004 - the file is wrong, not a caller
-        yield Labelled(line, str(file).strip(), str(class_name).strip())
+        yield LabelRow(line, str(file).strip(), str(class_name).strip())
