@@ -105,7 +105,7 @@ def test_every_name_clash_is_a_problem_and_not_only_the_first(source, capsys):
     assert plan(source) == 1
     problems = [line for line in capsys.readouterr().out.splitlines() if "problem: " in line]
     assert len(problems) == 2
-    assert all("give one key" in problem and "rename one" in problem for problem in problems)
+    assert all("have the same key" in problem and "rename one" in problem for problem in problems)
 
 
 def cut_parquet(place: Path, jpeg: bytes) -> None:

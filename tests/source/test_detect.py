@@ -52,7 +52,7 @@ def test_tars_beside_what_was_unpacked_of_them_are_left_alone(tmp_path):
     [
         ({"x.tgz": gzip.compress(b"x")}, "compressed, .* gunzip"),
         ({"x.zip": b"PK\x03\x04"}, "a zip archive; unpack it"),
-        ({"x.bin": b"some text"}, "neither a whole tar nor a Parquet file .*; expected class"),
+        ({"x.bin": b"some text"}, "neither a complete tar nor a Parquet file .*; expected class"),
         ({"x.tar": b""}, "cut off at byte 0 .*; expected class"),
         ({"src/notes.txt": b"", "src/a.csv": b"", "src/b.csv": b""},
          r"3 files \(2 .csv, 1 .txt\) and no image; expected class folders"),

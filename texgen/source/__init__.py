@@ -1,6 +1,8 @@
-"""Where photographs come from: one `Source` for each form that people keep them in."""
+"""Sources of images: one `Source` for each form in which people keep them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 
 from texgen.core.errors import ConfigError
 from texgen.source.base import (
@@ -45,33 +47,36 @@ __all__ = [
     "read_labels",
 ]
 
+_SOURCES: Mapping[str, Callable[[SourceSpec, OnError], Source]] = {
+    "folder": FolderSource,
+    "ilsvrc": IlsvrcSource,
+    "webdataset": WebDatasetSource,
+    "parquet": ParquetSource,
+}
 
-def open_source(spec: SourceSpec, problem: OnError = raise_error) -> Source:
-    """Opens the source that ``spec`` names.
+
+def open_source(spec: SourceSpec, on_error: OnError = raise_error) -> Source:
+    """Opens a source.
 
     Args:
-        spec: Of the source; where it names no format, that is found by looking.
-        problem: Called with each thing in a listing that a build would end at; without
-            it the first one is raised.
+        spec: Names the source; its format is detected if it names none.
+        on_error: Called for each error in a listing that would end a build; by default the first
+            one is raised.
 
     Raises:
-        ConfigError: If this version cannot read such a source.
-        SourceError: If there is nothing, or nothing that fits.
+        ConfigError: If this version cannot read such a source, or an option does not fit it.
+        SourceError: If SRC does not exist or holds nothing that fits.
     """
-    kind = spec.format or find_format(spec.location, spec.endpoint)
-    only = {
+    src_format = spec.format or find_format(spec.location, spec.endpoint)
+    archive_options = {
         "--keys": spec.keys != "name",
         "--image-field": spec.image_field,
         "--label-field": spec.label_field,
     }
-    unfit = [option for option, given in only.items() if given]
-    if unfit and kind in ("folder", "ilsvrc"):
-        message = f"{unfit[0]} goes with WebDataset and Parquet, and --src is {kind}; leave it out"
+    given = [option for option, value in archive_options.items() if value]
+    if given and src_format in ("folder", "ilsvrc"):
+        message = (
+            f"{given[0]} goes with WebDataset and Parquet, and --src is {src_format}; leave it out"
+        )
         raise ConfigError(message)
-    if kind == "ilsvrc":
-        return IlsvrcSource(spec, problem)
-    if kind == "webdataset":
-        return WebDatasetSource(spec, problem)
-    if kind == "parquet":
-        return ParquetSource(spec, problem)
-    return FolderSource(spec, problem)
+    return _SOURCES[src_format](spec, on_error)

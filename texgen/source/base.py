@@ -1,4 +1,4 @@
-"""What every source has in common."""
+"""The source protocol, the names of its options, and rules that all sources share."""
 
 from __future__ import annotations
 
@@ -30,40 +30,40 @@ SYSTEM_FOLDERS = frozenset(
 SRC_FORMATS = ("folder", "ilsvrc", "webdataset", "parquet")
 
 ARCHIVE_FORMATS = {".tar": "webdataset", ".parquet": "parquet"}
-"""Suffix to what holds images under it, as ``--src-format`` names it."""
+"""Suffix of archives to the value of ``--src-format`` that reads them."""
 
 LAYOUTS = ("auto", "splits", "classes", "flat")
-"""What the folders in SRC are; docs/sources.md has the rule."""
+"""Meanings of the folders in SRC; docs/sources.md has the rule."""
 
 KEYS = ("name", "file")
-"""What keys of photographs in archives are made of: their own names, or archive and place."""
+"""Origins of the keys of images in archives: their own names, or archive and position."""
 
 SOURCE_OPTIONS = ("layout", "keys", "image_field", "label_field")
-"""Fields of `SourceSpec` that say how SRC is read."""
+"""Fields of `SourceSpec` that tell how SRC is read."""
 
 NO_LABELS = "none"
-"""The label field of those who want none."""
+"""Value of the label field that takes no labels."""
 
 MAX_FILE_BYTES = 1 << 30
-"""A larger photograph is a failed row: read whole, it could take a task's memory with it."""
+"""A larger image is a failed row: read at once, it could take all memory of a task."""
 
 OnError = Callable[[SourceError], None]
-"""Called with each thing in a listing that a build would end at."""
+"""Called for each error in a listing that would end a build."""
 
 
 def raise_error(error: SourceError) -> None:
-    """Raises what it is called with: how a build takes problems."""
+    """Raises its argument: the `OnError` of a build."""
     raise error
 
 
 @dataclass(frozen=True, slots=True)
 class SplitListing:
-    """A split as found.
+    """A split of a source.
 
     Attributes:
         name: ``train``, ``val``, …
         classes: Class names in label order; empty for a flat split.
-        notes: What was seen and ignored, a sentence each.
+        notes: What was ignored, a sentence each.
     """
 
     name: str
@@ -77,17 +77,17 @@ class SourceSpec:
 
     Attributes:
         location: Absolute path or ``s3://bucket/prefix``, or a pattern of them.
-        selected: Names of the splits to take; empty takes those that are there.
-        classes: Those to take, None for all.
-        labels: Path of the classes of flat splits, None where there are none.
-        format: One of `SRC_FORMATS`, None where it is still to be found by looking.
-        endpoint: URL of the S3-compatible store of what lies in a bucket; None is what the
+        selected: Names of the splits to take; empty takes all.
+        classes: Names of the classes to take; None takes all.
+        labels: Path of the classes of flat splits; None without ``--labels``.
+        format: One of `SRC_FORMATS`; None detects it.
+        endpoint: URL of the S3-compatible store that holds SRC; None takes the URL that the
             environment names.
         layout: One of `LAYOUTS`.
-        keys: ``name``, or ``file`` for keys of archive and member or row.
-        image_field: Column of the images, or extension of theirs; None is the usual one.
-        label_field: Column of the labels, or extension of theirs, or `NO_LABELS`; None is
-            the usual one.
+        keys: One of `KEYS`; ``file`` makes keys of archive and member or row.
+        image_field: Column of the images, or their extension; None takes the default.
+        label_field: Column of the labels, or their extension, or `NO_LABELS`; None takes the
+            default.
     """
 
     location: str
@@ -103,10 +103,10 @@ class SourceSpec:
 
     @property
     def choices(self) -> dict[str, str]:
-        """How SRC is read where that is not as usual: what `SourceSpec.of_card` takes again."""
-        usual = SourceSpec("")
-        given = {name: getattr(self, name) for name in SOURCE_OPTIONS}
-        return {name: v for name, v in given.items() if v != getattr(usual, name)}
+        """The `SOURCE_OPTIONS` that differ from their defaults; `SourceSpec.of_card` reads them."""
+        default = SourceSpec("")
+        values = {name: getattr(self, name) for name in SOURCE_OPTIONS}
+        return {name: v for name, v in values.items() if v != getattr(default, name)}
 
     @classmethod
     def of_card(
@@ -116,127 +116,147 @@ class SourceSpec:
         endpoint: str | None = None,
         splits: Collection[str] = (),
     ) -> SourceSpec:
-        """The SRC of a data set, read as it was when that was built.
+        """The SRC of a data set, to be read as its build read it.
 
         Args:
             location: See `SourceSpec`.
-            config: The configuration in the data set's card.
+            config: Configuration in the data set's card, ``index.json``.
             endpoint: See `SourceSpec`.
-            splits: Those of the data set. A single one may have been taken out of several in an
-                archive, and is selected.
+            splits: Splits of the data set. If there is only one, it may have been taken out of
+                an archive with several splits, and is selected.
         """
-        choices = config.get("source_options")
-        # A card that was edited may say anything.
-        known = choices if isinstance(choices, dict) else {}
-        fitting: dict[str, Any] = {
+        options = config.get("source_options")
+        # The card may have been edited, so that any value is possible.
+        known = options if isinstance(options, dict) else {}
+        valid: dict[str, Any] = {
             name: value
             for name, value in known.items()
             if name in SOURCE_OPTIONS and isinstance(value, str)
         }
         selected = tuple(splits) if len(splits) == 1 else ()
-        return cls(location, selected, endpoint=endpoint, **fitting)
+        return cls(location, selected, endpoint=endpoint, **valid)
 
     @property
-    def taken(self) -> frozenset[str] | None:
-        """The classes to take as a set, None for all."""
+    def wanted_classes(self) -> frozenset[str] | None:
+        """The classes to take as a set; None takes all."""
         return None if self.classes is None else frozenset(self.classes)
 
 
 class Source(Protocol):
-    """Lists photographs while a build is planned, and reads them, anywhere, one by one.
+    """Lists images while a build is planned, and reads single images in any process.
 
     Attributes:
-        parallel: Photographs that are worth being read at once, by as many threads.
+        parallel: Number of images that are worth reading at once, each by a thread.
     """
 
     @property
     def parallel(self) -> int:
-        """See above."""
+        """See the class."""
         ...
 
     def splits(self) -> tuple[SplitListing, ...]:
-        """The splits that are there, in byte order of their names.
+        """The splits in byte order of their names.
 
         Raises:
-            SourceError: If the place cannot be listed.
+            SourceError: If SRC cannot be listed.
         """
         ...
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
-        """The photographs of a split in byte order of their keys; they are not read.
+        """The images of a split in byte order of their keys; they are not read.
 
         Raises:
-            SourceError: If the place cannot be listed or two photographs give one key.
+            SourceError: If SRC cannot be listed or two images have the same key.
         """
         ...
 
     def notes(self, split: SplitListing) -> Sequence[str]:
-        """What listing the images of a split has shown, a sentence each; after `entries`."""
+        """What `entries` of a split has ignored, a sentence each; to be called after it."""
         ...
 
     def find(self, key: str, source: str) -> ImageEntry:
-        """The photograph of a manifest row, without its class; nothing else is read.
+        """The image of a manifest row, without its class; no other image is read.
 
         Raises:
-            SourceError: If it is not there.
+            SourceError: If SRC does not hold it.
         """
         ...
 
     def read(self, entry: ImageEntry) -> bytes:
-        """The whole file.
+        """All bytes of an image file.
 
         Raises:
-            ImageError: If it was never readable.
-            SourceChangedError: If it is not what it was when it was listed.
+            ImageError: If the file was never readable.
+            SourceChangedError: If the file has changed since it was listed.
             SourceReadError: If its storage failed; another attempt may succeed.
         """
         ...
 
 
-def single_split_name(own: str, selected: tuple[str, ...]) -> str:
-    """Name of the only split of a place that names none inside.
+def single_split_name(folder: str, selected: tuple[str, ...]) -> str:
+    """Name of the only split of a SRC without split folders.
 
     Args:
-        own: Name of the place itself.
+        folder: Name of SRC's own folder.
         selected: See `SourceSpec`.
 
     Raises:
-        SourceError: If the place is not what was selected.
+        SourceError: If another split is selected, or several are.
     """
-    if (name := as_split_name(own)) is not None:
+    if (name := as_split_name(folder)) is not None:
         if selected and selected != (name,):
-            message = f"--split {selected[0]}: SRC is the split {own!r} itself"
+            message = f"--split {selected[0]}: SRC is the split {folder!r} itself"
             raise SourceError(message)
         return name
     if len(selected) > 1:
-        message = f"--split {','.join(selected)}: SRC names no splits; name one"
+        message = f"--split {','.join(selected)}: SRC has no split folders; name one split"
         raise SourceError(message)
     return selected[0] if selected else "train"
 
 
 def as_split_name(folder: str) -> str | None:
-    """Name of the split whose name a folder has, in any case; None where it has none."""
+    """The split that a folder's name is, in any case; None if it is not the name of a split."""
     return name if (name := folder.lower()) in SPLIT_NAMES else None
 
 
 def check_selected(selected: tuple[str, ...], present: Iterable[str]) -> None:
-    """Checks that every selected split is there.
+    """Checks that SRC has every selected split.
 
     Raises:
-        SourceError: If one is not.
+        SourceError: If it lacks one.
     """
-    there = sorted(present)
-    missing = sorted(set(selected) - set(there))
+    names = sorted(present)
+    missing = sorted(set(selected) - set(names))
     if missing:
-        message = f"--split {missing[0]}: SRC has only {', '.join(there)}"
+        message = f"--split {missing[0]}: SRC has only {', '.join(names)}"
         raise SourceError(message)
 
 
+def skip_repeated_keys(
+    entries: Iterable[ImageEntry], on_error: OnError, hint: str = "rename one"
+) -> Iterator[ImageEntry]:
+    """The first image of each key, of images sorted by key.
+
+    Args:
+        entries: The images.
+        on_error: Called for each further image of a key.
+        hint: What to do about two images of one key.
+    """
+    last: ImageEntry | None = None
+    for entry in entries:
+        if last is not None and last.key == entry.key:
+            message = f"{last.source} and {entry.source} have the same key ({entry.key}); {hint}"
+            on_error(SourceError(message))
+        else:
+            yield entry
+            last = entry
+
+
 def in_label_order(names: Iterable[bytes]) -> list[str]:
-    """Class names as people see them, sorted as text, as ImageFolder sorts, not as keys."""
+    """Displayable class names, sorted as text as ImageFolder sorts them, not as keys."""
     return [displayable(name) for name in sorted(names, key=os.fsdecode)]
 
 
 def is_image_name(name: bytes) -> bool:
-    """Whether a file's name ends as those of images do."""
+    """Whether a file's name has the extension of an image."""
     return name.lower().endswith(IMAGE_EXTENSIONS)

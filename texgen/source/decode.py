@@ -1,4 +1,4 @@
-"""Bytes of an image file to RGB pixels, by one rule."""
+"""Decodes image files to RGB pixels by one rule."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from texgen.core.errors import ImageError, ImageMemoryError, MissingCodecError
 from texgen.core.types import Pixels
 
 MAX_PIXELS = 178_956_970
-"""Pillow's own limit against decompression bombs."""
+"""Largest number of pixels of an image: Pillow's own limit against decompression bombs."""
 
 DECODE_RULE = "pillow-rgb-v1"
-"""Names the rule of `decode` in a data set's fingerprint."""
+"""Name of the rule of `decode` in a data set's fingerprint."""
 
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "JPEG2000", "AVIF")
-"""What a photograph may be, whatever its extension says, besides TGA; formats that would
-start another program (EPS) are left out. JPEG includes MPO."""
+"""Formats of images, whatever their extensions are; TGA is recognized apart from them.
+
+Formats that start another program (EPS) are left out. JPEG includes MPO.
+"""
 
 _CODECS = {
     "AVIF": ("avif", re.compile(rb".{4}ftypavi[fs]", re.DOTALL)),
     "JPEG 2000": ("jpg_2000", re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51")),
     "WebP": ("webp", re.compile(rb"RIFF.{4}WEBP", re.DOTALL)),
 }
-"""Formats that Pillow may have been built without: its feature, and how files begin."""
+"""Formats that some builds of Pillow lack, to Pillow's feature and the first bytes of files."""
 
 _TGA_HEADER = struct.Struct("<BBBHHBHHHHBB")
 _TGA_FOOTER = b"TRUEVISION-XFILE.\0"
@@ -39,42 +41,43 @@ _TGA_COLOUR_MAPPED, _TGA_KINDS = (1, 9), (1, 2, 3, 9, 10, 11)
 _TGA_DEPTHS = (1, 8, 16, 24, 32)
 
 _BITS, _PHOTOMETRIC = 258, 262
-"""Tags of TIFF."""
+"""Numbers of TIFF tags."""
 _WHITE_IS_ZERO = 0
 
-_LEAST_MEAN = 1.0
-"""A picture on a scale of 8 bits is black below it; one on a scale of 1 has no higher one."""
+_MIN_MEAN = 1.0
+"""Smallest mean of grey of 32 bits: below it, an image on the scale of 8 bits is black, and an
+image on a scale from 0 to 1 has no larger mean."""
 
-_LEAST_INSIDE = 0.99
-"""Share of the values from 0 to 255; others may lie beside them, as after sharpening."""
+_MIN_INSIDE = 0.99
+"""Smallest share of values from 0 to 255; sharpening puts some values outside."""
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decodes an image as Pillow's ``convert("RGB")`` does.
 
-    EXIF orientation is ignored and alpha dropped; of several pictures the first is taken.
-    Only 16-bit grey differs: Pillow clips it, here its high byte is taken. Grey of 32 bits
-    has no scale of its own, and must be on that of 8 bits.
+    EXIF orientation is ignored and alpha is dropped. The first frame of a file with several is
+    decoded. Only 16-bit grey differs from Pillow, which clips it: `decode` takes its high byte.
+    Grey of 32 bits has no scale of its own, and must have that of 8 bits.
 
     Args:
-        data: The whole file.
-        max_pixels: A larger image is refused before it is decoded.
+        data: Content of the file.
+        max_pixels: Largest number of pixels; a larger image is refused before it is decoded.
 
     Returns:
         (H, W, 3) uint8.
 
     Raises:
-        ImageError: With the code of what is wrong.
+        ImageError: If the image cannot be decoded; has the code of the failure.
         MissingCodecError: If Pillow was built without the image's format.
-        ImageMemoryError: If the machine has too little memory for it.
+        ImageMemoryError: If this machine has too little memory for the image.
     """
     if not data:
         raise ImageError("image_empty")
     if max_pixels > MAX_PIXELS:
-        # Pillow raises at twice this figure; the check below is the one that counts.
+        # Pillow raises at twice this number; the exact limit is checked below.
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
     with warnings.catch_warnings():
-        # Damaged EXIF, transparency and large images warn; none changes the pixels.
+        # Damaged EXIF, transparency and large images cause warnings, but never change the pixels.
         warnings.simplefilter("ignore")
         return _decode(data, max_pixels)
 
@@ -87,7 +90,7 @@ def _decode(data: bytes, max_pixels: int) -> Pixels:
             try:
                 return _to_rgb(image)
             except MemoryError as error:
-                # It says something about this machine, so the image is no failed row.
+                # The machine is at fault, so the image must not become a failed row.
                 raise ImageMemoryError(image.width, image.height) from error
     except (ImageError, ImageMemoryError, MemoryError):
         raise
@@ -107,7 +110,7 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 
 
 def _is_tga(data: bytes) -> bool:
-    """Whether a file is a TGA: it has no mark at its beginning, and Pillow takes nearly any."""
+    """Whether a file is a TGA, which has no magic number; Pillow takes nearly any file for one."""
     if len(data) < _TGA_HEADER.size:
         return False
     _, mapped, kind, first, length, entry, _, _, width, height, depth, _ = _TGA_HEADER.unpack_from(
@@ -126,37 +129,33 @@ def _check_codec(data: bytes) -> None:
     for name, (feature, mark) in _CODECS.items():
         if mark.match(data) and not features.check(feature):
             message = (
-                f"Pillow {PIL.__version__} on {platform.node()} was built without {name}, in which "
-                "SRC has images; install a Pillow that has it, such as the one of pip"
+                f"Pillow {PIL.__version__} on {platform.node()} was built without {name}, and SRC "
+                "has such images; install a Pillow with it, such as pip's"
             )
             raise MissingCodecError(message)
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
     if _is_grey16(image):
-        return _repeated(_high_byte(image))
+        return np.repeat(_high_byte(image)[:, :, None], 3, axis=2)
     if image.mode in {"I", "F"}:
         _check_scale(image)
     return np.asarray(image.convert("RGB"))
 
 
-def _repeated(grey: npt.NDArray[np.uint8]) -> Pixels:
-    return np.repeat(grey[:, :, None], 3, axis=2)
-
-
 def _is_grey16(image: Image.Image) -> bool:
-    # A PGM with 16 bits opens in the 32-bit mode "I", all else in "I;16" and kin.
+    # A PGM with 16 bits opens in the 32-bit mode "I", other formats in "I;16" and the like.
     return image.mode.startswith("I;16") or (image.mode == "I" and image.format in {"PPM", "PNG"})
 
 
 def _high_byte(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """The high byte of 16-bit grey.
+    """The high byte of 16-bit grey, (H, W) uint8.
 
     Raises:
-        ImageError: If the values are those of 8 bits, so that it would be black.
+        ImageError: If all values fit into 8 bits, so that the image would be black.
     """
     grey = np.asarray(image).astype(np.int64)
-    # Pillow leaves TIFF's 12 bits where they are.
+    # Pillow does not scale TIFF's 12 bits to 16.
     high = (np.clip(grey, 0, 0xFFFF) >> (_tag(image, _BITS, 16) - 8)).astype(np.uint8)
     if grey.any() and not high.any():
         raise ImageError("image_scale", f"16-bit grey to {np.max(grey)}, whose high byte is black")
@@ -164,23 +163,23 @@ def _high_byte(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def _check_scale(image: Image.Image) -> None:
-    """Refuses a picture that would come out black, white or inverted.
+    """Refuses grey of 32 bits that would become black, white or inverted.
 
     Raises:
-        ImageError: If its values do not look like 0 to 255.
+        ImageError: If the values are not on a scale from 0 to 255.
     """
     values = np.asarray(image)
-    # Neither NaN is.
+    # NaN counts as outside.
     inside = (values >= 0) & (values <= 255)
     share = np.mean(inside)
     mean = np.mean(values, where=inside, dtype=np.float64) if share else 0.0
     inverted = _tag(image, _PHOTOMETRIC, 1) == _WHITE_IS_ZERO
-    if inverted or share < _LEAST_INSIDE or mean < _LEAST_MEAN:
-        what = f"mode {image.mode}, {share:.1%} from 0 to 255, the mean of these {mean:g}"
-        raise ImageError("image_scale", what)
+    if inverted or share < _MIN_INSIDE or mean < _MIN_MEAN:
+        detail = f"mode {image.mode}, {share:.1%} from 0 to 255, the mean of these {mean:g}"
+        raise ImageError("image_scale", detail)
 
 
 def _tag(image: Image.Image, number: int, default: int) -> int:
-    """A TIFF tag, or ``default`` where there is none."""
+    """The value of a TIFF tag; ``default`` if the image has none."""
     value = getattr(image, "tag_v2", {}).get(number, default)
     return int(value[0] if isinstance(value, tuple) else value)

@@ -1,9 +1,8 @@
-"""What SRC is, found by looking at names and first bytes."""
+"""Detects the format of SRC from names and first bytes."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from texgen.core.text import pluralize
 from texgen.source.archive.patterns import is_pattern
 from texgen.source.base import ARCHIVE_FORMATS, is_image_name
 from texgen.source.folder.contents import FolderCache
-from texgen.source.folder.layout import snapshot_of
-from texgen.source.packed import describe_packed, refuse_packed_tars
+from texgen.source.folder.split_folders import find_hub_snapshot
+from texgen.source.packed import describe_packed, refuse_packed_files
 from texgen.source.parquet.file import MAGIC
 from texgen.source.paths import format_extension_counts, join_path
 from texgen.source.tar.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
@@ -28,23 +27,23 @@ EXPECTED = (
 
 
 def find_format(location: str, endpoint: str | None = None) -> str:
-    """One of `SRC_FORMATS`.
+    """Detects which of `SRC_FORMATS` SRC has.
 
     Args:
         location: See `texgen.source.SourceSpec`.
-        endpoint: Likewise.
+        endpoint: See `texgen.source.SourceSpec`.
 
     Raises:
-        ConfigError: If this version cannot read such a place.
-        SourceError: If there is nothing, or nothing that fits; says what there is.
+        ConfigError: If this version cannot read such a location.
+        SourceError: If SRC does not exist or holds nothing that fits; names what it holds.
     """
     files = files_at(location, endpoint)
     try:
         kind = files.kind(location)
         if kind == "folder":
-            return _of_folder(files, location)
+            return _format_of_folder(files, location)
         if kind == "file":
-            return _of_file(files.open(location), location)
+            return _format_of_file(files.open(location), location)
     except OSError as error:
         message = f"--src {location}: {error.strerror}"
         raise SourceError(message) from error
@@ -54,12 +53,12 @@ def find_format(location: str, endpoint: str | None = None) -> str:
     raise SourceError(message)
 
 
-def _of_file(file: RangeFile, location: str) -> str:
+def _format_of_file(file: RangeFile, location: str) -> str:
     head = file.read_at(0, TAR_BLOCK)
     if head.startswith(MAGIC):
         return "parquet"
-    if what := describe_packed(head):
-        message = f"--src {location}: {what}"
+    if packed := describe_packed(head):
+        message = f"--src {location}: {packed}"
         raise SourceError(message)
     if is_image_name(os.fsencode(location)):
         message = f"--src {location}: one image; name the folder that holds it"
@@ -70,7 +69,9 @@ def _of_file(file: RangeFile, location: str) -> str:
     try:
         first = next(scan.members(), None)
     except SourceError as error:
-        message = f"--src {location}: neither a whole tar nor a Parquet file ({error}); {EXPECTED}"
+        message = (
+            f"--src {location}: neither a complete tar nor a Parquet file ({error}); {EXPECTED}"
+        )
         raise SourceError(message) from error
     if first is not None and CLASS_TAR.fullmatch(first.name):
         message = f"--src {location}: a tar of class tars; name it {TRAIN}"
@@ -78,49 +79,49 @@ def _of_file(file: RangeFile, location: str) -> str:
     return "webdataset"
 
 
-def _of_folder(files: FileSystem, location: str) -> str:
-    looks = FolderCache(files, location)
-    start, _ = snapshot_of(looks, location)
-    top = looks.look(start, whole=True)
-    splits = [join_path(start, name) for names in top.splits().values() for name in names]
-    # People keep the tars beside what they unpacked of them.
-    if any(looks.holds_images(place, 1) for place in splits or [start]):
+def _format_of_folder(files: FileSystem, location: str) -> str:
+    cache = FolderCache(files, location)
+    top, _ = find_hub_snapshot(cache)
+    contents = cache.contents(top, complete=True)
+    splits = [join_path(top, name) for names in contents.split_folders().values() for name in names]
+    # People keep the tars beside the folders that they unpacked from them.
+    if any(cache.holds_images(folder, 1) for folder in splits or [top]):
         return "folder"
-    if TRAIN in top.files or VAL in top.files:
+    if TRAIN in contents.files or VAL in contents.files:
         return "ilsvrc"
-    near = [
-        *top.files,
-        *(n for place in (*splits, join_path(start, "data")) for n in looks.look(place).files),
-    ]
+    near = [*contents.files]
+    for folder in (*splits, join_path(top, "data")):
+        near += cache.contents(folder).files
     _refuse_class_tars(location, near)
-    kinds = _kinds(looks, start)
-    images_deeper = looks.holds_images(start)
-    if len(kinds) == 1 and not images_deeper:
-        return kinds.pop()
-    if kinds:
-        found = " and ".join(["images in folders"] * images_deeper + sorted(kinds))
-        message = f"--src {location}: {found}; choose by --src-format"
+    formats = _archive_formats(cache, top)
+    images_deeper = cache.holds_images(top)
+    if len(formats) == 1 and not images_deeper:
+        return formats.pop()
+    if formats:
+        kinds = " and ".join(["images in folders"] * images_deeper + sorted(formats))
+        message = f"--src {location}: {kinds}; choose by --src-format"
         raise SourceError(message)
     if images_deeper:
         return "folder"
-    refuse_packed_tars(location, (name for name in near if name not in KITS))
-    if top.folders or top.images or not top.files:
-        # An empty folder, or class folders without an image: what is wrong is said there.
+    refuse_packed_files(location, (name for name in near if name not in KITS))
+    if contents.folders or contents.images or not contents.files:
+        # The folder source says what is wrong with an empty folder, or one without images.
         return "folder"
-    found_files = Counter(Path(name).suffix or "extensionless" for name in top.files)
-    most = format_extension_counts(found_files, 3)
-    message = (
-        f"--src {location}: {pluralize(len(top.files), 'file')} ({most}) and no image; {EXPECTED}"
-    )
+    extensions = Counter(Path(name).suffix or "extensionless" for name in contents.files)
+    count, kinds = pluralize(len(contents.files), "file"), format_extension_counts(extensions, 3)
+    message = f"--src {location}: {count} ({kinds}) and no image; {EXPECTED}"
     raise SourceError(message)
 
 
-def _kinds(looks: FolderCache, start: str) -> set[str]:
-    """What archives below SRC are; tars with Parquet files of their names are img2dataset's."""
+def _archive_formats(cache: FolderCache, top: str) -> set[str]:
+    """Formats of the archives below a folder.
+
+    Tars with Parquet files of the same names are img2dataset's, and count as tars alone.
+    """
     names = [
-        join_path(path, name)
-        for path, look in looks.below(start)
-        for name in look.files
+        join_path(folder, name)
+        for folder, contents in cache.walk(top)
+        for name in contents.files
         if Path(name).suffix in ARCHIVE_FORMATS
     ]
     tars = {name.removesuffix(".tar") for name in names if name.endswith(".tar")}
@@ -131,10 +132,10 @@ def _kinds(looks: FolderCache, start: str) -> set[str]:
 
 
 def _refuse_class_tars(location: str, names: list[str]) -> None:
-    found = [name for name in names if re.fullmatch(CLASS_TAR, os.fsencode(name))]
-    if found:
+    tars = [name for name in names if CLASS_TAR.fullmatch(os.fsencode(name))]
+    if tars:
         message = (
-            f"--src {location}: {pluralize(len(found), 'class tar')} such as {found[0]}; keep "
+            f"--src {location}: {pluralize(len(tars), 'class tar')} such as {tars[0]}; keep "
             f"{TRAIN} as it is, unpack each into a folder of its name, or read them as they are "
             "by --src-format webdataset"
         )

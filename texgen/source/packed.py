@@ -1,4 +1,4 @@
-"""Files that are compressed or packed as a whole, told by their first bytes or names."""
+"""Recognizes files that are compressed or packed as a whole, by first bytes or names."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ from collections.abc import Iterable
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 
-_ALONE = "compressed, so that no part can be read alone; decompress it with"
+_COMPRESSED = "compressed, so that no part can be read alone; decompress it with"
 _MAGIC = {
-    b"\x1f\x8b": f"{_ALONE} gunzip",
-    b"\x28\xb5\x2f\xfd": f"{_ALONE} unzstd",
-    b"BZh": f"{_ALONE} bunzip2",
-    b"\xfd7zXZ": f"{_ALONE} unxz",
+    b"\x1f\x8b": f"{_COMPRESSED} gunzip",
+    b"\x28\xb5\x2f\xfd": f"{_COMPRESSED} unzstd",
+    b"BZh": f"{_COMPRESSED} bunzip2",
+    b"\xfd7zXZ": f"{_COMPRESSED} unxz",
     b"PK\x03\x04": "a zip archive; unpack it into a folder",
 }
 PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 def describe_packed(head: bytes) -> str | None:
-    """What a file with these first bytes is, and the mend; None where it is no such file."""
-    return next((what for magic, what in _MAGIC.items() if head.startswith(magic)), None)
+    """The kind of a packed file and a hint, for an error; None if the file is not packed.
+
+    Args:
+        head: First bytes of the file.
+    """
+    return next((text for magic, text in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def refuse_packed_tars(location: str, names: Iterable[str]) -> None:
+def refuse_packed_files(location: str, names: Iterable[str]) -> None:
     """Refuses a folder whose tars are compressed, or whose images are in Arrow files.
+
+    Args:
+        location: Path of SRC.
+        names: Names of files in it.
 
     Raises:
         SourceError: If any of the names is that of such a file.
@@ -37,10 +45,9 @@ def refuse_packed_tars(location: str, names: Iterable[str]) -> None:
             "datasets.load_from_disk(…).to_parquet(…), a file for each split"
         )
         raise SourceError(message)
-    found = sorted(name for name in names if name.endswith(PACKED_TARS))
-    if found:
+    if tars := sorted(name for name in names if name.endswith(PACKED_TARS)):
         message = (
-            f"--src {location}: {pluralize(len(found), 'compressed tar')} such as {found[0]}, of "
+            f"--src {location}: {pluralize(len(tars), 'compressed tar')} such as {tars[0]}, of "
             "which no part can be read alone; decompress them first"
         )
         raise SourceError(message)

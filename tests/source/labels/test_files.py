@@ -171,9 +171,9 @@ def test_a_list_without_classes_is_refused(text, tmp_path, capsys):
     path.write_text(text)
     arguments = ["plan", "--src", str(tmp_path), "--classes"]
     assert run([*arguments, str(path)]) == 2
-    assert "it names no class" in capsys.readouterr().err
+    assert "the file names no class" in capsys.readouterr().err
     assert run([*arguments, str(tmp_path / "gone.txt")]) == 2
-    assert "name a file with a class a line, or imagenet100" in capsys.readouterr().err
+    assert "name a file with a class per line, or imagenet100" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -196,9 +196,9 @@ def test_a_list_of_classes_is_read_as_editors_and_imagenet_write_it(data, classe
 
 def test_the_case_of_an_extension_does_not_matter_where_it_tells_nothing():
     labels = Labels({"a.jpeg": "ant", "b.JPG": "bee", "b.jpg": "cat"})
-    assert labels.of("a.JPEG") == "ant"
-    assert [labels.of(f"b.{end}") for end in ("JPG", "jpg", "Jpg")] == ["bee", "cat", None]
-    assert "is not in --labels (it names a.jpeg); add it" in labels.fault("a.png")
+    assert labels.class_of("a.JPEG") == "ant"
+    assert [labels.class_of(f"b.{end}") for end in ("JPG", "jpg", "Jpg")] == ["bee", "cat", None]
+    assert "is not in --labels (which names a.jpeg); add it" in labels.missing_reason("a.png")
 
 
 def test_a_labels_file_of_another_encoding_names_its_line(tmp_path, flat, capsys):

@@ -1,1 +1,1 @@
-"""Images in folders."""
+"""Sources of images in folders."""

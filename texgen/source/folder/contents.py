@@ -1,4 +1,4 @@
-"""Looks into folders of SRC by their names alone, each folder once."""
+"""Contents of the folders in SRC, told by their names alone; each folder is listed once."""
 
 from __future__ import annotations
 
@@ -13,172 +13,187 @@ from texgen.source.base import SYSTEM_FOLDERS, as_split_name, is_image_name
 from texgen.source.paths import join_path, quote_paths
 from texgen.storage.filesystem import FileSystem
 
-_NAMES = 100
-"""Names after which an image settles what a folder is: a class may have any number of them."""
+_ENOUGH_NAMES = 100
+"""After so many names an image ends the listing of a folder: a class may have millions."""
 
-_FOLDERS = 2048
-"""Folders that are looked into in one search: it must end in a tree of any size."""
+_MAX_FOLDERS = 2048
+"""Folders that one search lists at most, so that it ends in a tree of any size."""
 
 _LEVELS = 4
-"""Folders below one in which its images are looked for."""
+"""Levels below a folder in which its images are searched for."""
 
-_FILE_LIKE = re.compile(rb"\.[a-z]{1,5}\Z")
-"""In git-annex's clones files of any kind are links to nothing until they are fetched."""
+_EXTENSION = re.compile(rb"\.[a-z]{1,5}\Z")
+"""The end of a file's name: in a clone of git-annex all files are dangling links until fetched."""
 
 
 @dataclass(frozen=True, slots=True)
 class FolderContents:
-    """What a folder holds.
+    """Names in a folder.
 
     Attributes:
-        images: Files in it that are called like images; of a look that was cut short, the first.
-        folders: Names of its folders in byte order, without those of systems.
-        systems: Names of the systems' folders.
+        images: Number of files with the name of an image; a lower bound if the folder was not
+            listed completely.
+        folders: Names of its folders in byte order, without those of operating systems.
+        system_folders: Names of the folders of operating systems.
         files: Names of its other files.
-        lost: Names of links to nothing that are called like folders.
-        failed: Whether it cannot be listed.
+        dangling_links: Names of dangling links that may have been folders.
+        failed: Whether the folder cannot be listed.
     """
 
     images: int = 0
     folders: tuple[str, ...] = ()
-    systems: tuple[str, ...] = ()
+    system_folders: tuple[str, ...] = ()
     files: frozenset[str] = frozenset()
-    lost: tuple[str, ...] = ()
+    dangling_links: tuple[str, ...] = ()
     failed: bool = False
 
-    def splits(self) -> dict[str, list[str]]:
-        """Name of a split to the folders that are called so: two may differ in case."""
-        found: dict[str, list[str]] = {}
+    def split_folders(self) -> dict[str, list[str]]:
+        """Name of a split to the folders with this name; two folders may differ in case."""
+        splits: dict[str, list[str]] = {}
         for folder in self.folders:
             if (name := as_split_name(folder)) is not None:
-                found.setdefault(name, []).append(folder)
-        return found
+                splits.setdefault(name, []).append(folder)
+        return splits
 
 
 class FolderCache:
-    """What the folders below a root hold; every folder is listed once.
+    """Contents of the folders in SRC; each folder is listed once.
 
     Args:
-        files: Holds the root.
-        root: A folder.
+        files: File system of SRC.
+        location: Path of SRC.
     """
 
-    def __init__(self, files: FileSystem, root: str) -> None:
+    def __init__(self, files: FileSystem, location: str) -> None:
         self._files = files
-        self._root = root
-        self._seen: dict[str, FolderContents] = {}
-        self._whole: set[str] = set()
+        self.location = location
+        self._listed: dict[str, FolderContents] = {}
+        self._complete: set[str] = set()
 
-    def look(self, path: str, *, whole: bool = False) -> FolderContents:
-        """What a folder holds; after its first 100 names, an image ends the look.
+    def contents(self, path: str, *, complete: bool = False) -> FolderContents:
+        """Contents of a folder; an image after the first 100 names ends its listing.
 
         Args:
-            path: Relative to the root, "" for the root itself.
-            whole: Whether to list all of it.
+            path: Path relative to SRC, "" for SRC itself.
+            complete: Whether to list the folder to its end.
 
         Raises:
-            OSError: If all of it is wanted and it cannot be listed.
+            OSError: If ``complete`` is set and the folder cannot be listed.
         """
-        if path not in self._seen or (whole and path not in self._whole):
+        if path not in self._listed or (complete and path not in self._complete):
             try:
-                self._seen[path] = self._list(path, whole=whole)
+                self._listed[path] = self._list(path, complete=complete)
             except OSError:
-                if whole:
+                if complete:
                     raise
-                # What is wrong is said where its images are listed.
-                self._seen[path] = FolderContents(failed=True)
-        return self._seen[path]
+                # The error is raised where the images of the folder are listed.
+                self._listed[path] = FolderContents(failed=True)
+        return self._listed[path]
 
-    def many(
-        self, paths: Iterable[str], *, whole: bool = False
+    def contents_of(
+        self, paths: Iterable[str], *, complete: bool = False
     ) -> Iterator[tuple[str, FolderContents]]:
-        """Folders and what they hold, several at once where storage is slow to answer."""
+        """Folders with their contents; slow storage is asked for several at once."""
         return ordered_map(
-            lambda path: (path, self.look(path, whole=whole)), paths, self._files.parallel
+            lambda path: (path, self.contents(path, complete=complete)), paths, self._files.parallel
         )
 
-    def below(
+    def walk(
         self,
         path: str,
         levels: int = _LEVELS,
-        enters: Callable[[str, FolderContents], bool] = lambda _, look: not look.images,
+        enters: Callable[[str, FolderContents], bool] = lambda _, contents: not contents.images,
         *,
-        whole: bool = False,
+        complete: bool = False,
     ) -> Iterator[tuple[str, FolderContents]]:
-        """A folder and those some levels below it.
+        """A folder and the folders below it, level by level, with their contents.
 
         Args:
-            path: Relative to the root.
-            levels: Levels below it.
-            enters: Whether to go into a folder, asked once that was given out; by default not
-                into one with images.
-            whole: See `look`.
+            path: Path relative to SRC.
+            levels: Number of levels below the folder.
+            enters: Tells whether to enter a folder after it was yielded; by default folders
+                with images are not entered.
+            complete: See `contents`.
         """
-        level, left = [path], _FOLDERS
+        level, left = [path], _MAX_FOLDERS
         for _ in range(levels + 1):
-            deeper = list[str]()
-            for at, look in self.many(level[:left], whole=whole):
-                yield at, look
-                deeper += [join_path(at, name) for name in look.folders] if enters(at, look) else []
+            below = list[str]()
+            for folder, contents in self.contents_of(level[:left], complete=complete):
+                yield folder, contents
+                if enters(folder, contents):
+                    below += [join_path(folder, name) for name in contents.folders]
             left -= len(level)
-            level = deeper if left > 0 else []
+            level = below if left > 0 else []
 
     def holds_images(self, path: str, levels: int = _LEVELS) -> bool:
-        """Whether images lie in a folder or some levels below it.
+        """Whether images lie in a folder or up to ``levels`` levels below it.
 
-        A folder that cannot be listed is taken to hold some: its listing says what is wrong.
+        A folder that cannot be listed counts as one with images: listing them raises the error.
         """
         return any(
-            look.images or (look.failed and at == path) for at, look in self.below(path, levels)
+            contents.images or (contents.failed and folder == path)
+            for folder, contents in self.walk(path, levels)
         )
 
-    def holders(self, folder: str) -> list[str]:
-        """Names of the folders in a folder that hold images."""
-        return [n for n in self.look(folder).folders if self.holds_images(join_path(folder, n))]
+    def folders_with_images(self, path: str) -> list[str]:
+        """Names of the folders in a folder that hold images, themselves or below."""
+        names = self.contents(path).folders
+        return [name for name in names if self.holds_images(join_path(path, name))]
 
-    def text(self, path: str) -> str | None:
-        """What a small text file holds, without the line's end; None where there is none."""
+    def read_line(self, path: str) -> str | None:
+        """The stripped text of a small file; None if there is no such file."""
         try:
-            return self._files.open(join_path(self._root, path)).read_at(0, 256).decode().strip()
+            file = self._files.open(join_path(self.location, path))
+            return file.read_at(0, 256).decode().strip()
         except (OSError, UnicodeDecodeError):
             return None
 
-    def _list(self, path: str, *, whole: bool) -> FolderContents:
+    def _list(self, path: str, *, complete: bool) -> FolderContents:
         images = 0
-        folders, systems, files, lost = list[bytes](), list[bytes](), set[bytes](), list[bytes]()
-        for number, item in enumerate(self._files.scan(join_path(self._root, path))):
+        folders, systems, files, links = list[bytes](), list[bytes](), set[bytes](), list[bytes]()
+        for number, item in enumerate(self._files.scan(join_path(self.location, path))):
             if is_image_name(item.name):
-                # A folder may be called so too, but nothing is settled by the first 100 names then.
+                # A folder may have such a name too; it does not end the listing.
                 images += not item.is_folder()
-                if images and number >= _NAMES and not whole:
+                if images and number >= _ENOUGH_NAMES and not complete:
                     break
             if item.is_folder():
                 (systems if item.name in SYSTEM_FOLDERS else folders).append(item.name)
             elif not is_image_name(item.name):
                 files.add(item.name)
-                if not item.is_file() and item.size() == -1 and not _FILE_LIKE.search(item.name):
-                    lost.append(item.name)
+                if not item.is_file() and item.size() == -1 and not _EXTENSION.search(item.name):
+                    links.append(item.name)
         else:
-            self._whole.add(path)
+            self._complete.add(path)
         return FolderContents(
             images,
-            tuple(os.fsdecode(name) for name in sorted(folders)),
-            tuple(os.fsdecode(name) for name in sorted(systems)),
-            frozenset(os.fsdecode(name) for name in files),
-            tuple(os.fsdecode(name) for name in sorted(lost)),
+            _names(folders),
+            _names(systems),
+            frozenset(map(os.fsdecode, files)),
+            _names(links),
         )
 
 
-def refuse_lost(location: str, place: str, names: Iterable[str], what: str) -> None:
-    """Refuses links to nothing that may be folders of images on storage that is not there.
+def _names(names: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(os.fsdecode(name) for name in sorted(names))
+
+
+def refuse_dangling_links(location: str, folder: str, names: Iterable[str], kind: str) -> None:
+    """Refuses dangling links that may lead to folders on storage that is not mounted.
+
+    Args:
+        location: Path of SRC.
+        folder: Folder of the links, relative to SRC.
+        names: Names of the links.
+        kind: What the links may be: ``a split`` or ``a class``.
 
     Raises:
         SourceError: If there are any.
     """
-    if paths := [join_path(place, name) for name in names]:
-        links = "is a link" if len(paths) == 1 else "are links"
+    if paths := [join_path(folder, name) for name in names]:
+        links = "is a dangling link" if len(paths) == 1 else "are dangling links"
         message = (
-            f"--src {location}: {quote_paths(paths)} {links} to nothing, where there may be {what}; "
-            "put back what it names, or remove the link"
+            f"--src {location}: {quote_paths(paths)} {links} and may be {kind}; restore the target "
+            "or remove the link"
         )
         raise SourceError(message)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 
-from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ImageError, SourceChangedError, SourceError, SourceReadError
-from texgen.core.keys import escape, image_key
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.base import (
@@ -22,69 +19,48 @@ from texgen.source.base import (
     raise_error,
     single_split_name,
 )
-from texgen.source.folder.class_folders import is_flat
-from texgen.source.folder.contents import FolderCache, FolderContents, refuse_lost
-from texgen.source.folder.layout import FolderLayout, find_layout
-from texgen.source.folder.walk import FolderWalk, LeftOut, not_listed
-from texgen.source.labels.class_index import missing_note
-from texgen.source.labels.files import Labels, read_labels
+from texgen.source.folder.class_detection import is_flat
+from texgen.source.folder.contents import FolderCache, FolderContents, refuse_dangling_links
+from texgen.source.folder.split import FolderSplit
+from texgen.source.folder.split_folders import FolderLayout, find_layout
+from texgen.source.folder.walk import FolderWalk, listing_error
+from texgen.source.labels.class_index import class_filter_notes
+from texgen.source.labels.files import read_labels
 from texgen.source.locator import locator_of
-from texgen.source.paths import displayable, join_bytes, join_path, quote_paths
+from texgen.source.paths import join_path
 from texgen.storage.filesystem import files_at
 
-_TINY_IMAGENET = "val_annotations.txt"
+_TINY_IMAGENET_LABELS = "val_annotations.txt"
 """Labels of Tiny-ImageNet's validation split, beside its one folder ``images``."""
 
-_KAGGLE = "LOC_val_solution.csv"
-
-
-@dataclass(slots=True)
-class _Split:
-    """A split as found.
-
-    Attributes:
-        folder: The folder that holds it, relative to SRC.
-        flat: Whether folders in it are no classes.
-        nested: Whether there are folders in it.
-        labels: Classes of a flat split's images; None without.
-        left_out: What listing its images has passed over.
-        empty: Classes without an image.
-    """
-
-    folder: bytes
-    flat: bool
-    nested: bool
-    labels: Labels | None = None
-    left_out: LeftOut = field(default_factory=LeftOut)
-    empty: list[str] = field(default_factory=list)
+_KAGGLE_LABELS = "LOC_val_solution.csv"
 
 
 class FolderSource:
-    """A folder of splits, or one split.
+    """A folder of split folders, or of one split.
 
     Args:
         spec: Names the source.
-        problem: Called with each thing that a build would end at; without it the first
-            one is raised.
+        on_error: Called for each error that would end a build; by default the first one is raised.
 
     Raises:
-        SourceError: If its location is not a folder.
+        SourceError: If the location is not a folder.
     """
 
-    def __init__(self, spec: SourceSpec, problem: OnError = raise_error) -> None:
+    def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
         self._spec = spec
-        self._problem = problem
+        self._on_error = on_error
         self._files = files_at(spec.location, spec.endpoint)
         self._walk = FolderWalk(self._files, spec.location)
-        self._splits: dict[str, _Split] = {}
+        self._splits: dict[str, FolderSplit] = {}
         try:
             kind = self._files.kind(spec.location)
         except OSError as error:
             message = f"--src {spec.location}: {error.strerror}"
             raise SourceError(message) from error
         if kind != "folder":
-            faults = {"file": "--src-format folder takes a folder, and this is a file"}
-            message = f"--src {spec.location}: {faults.get(kind or '', 'no such folder')}"
+            is_file = "--src-format folder takes a folder, and this is a file"
+            message = f"--src {spec.location}: {is_file if kind == 'file' else 'no such folder'}"
             raise SourceError(message)
 
     @property
@@ -94,21 +70,23 @@ class FolderSource:
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        spec = self._spec
-        looks = FolderCache(self._files, spec.location)
+        cache = FolderCache(self._files, self._spec.location)
         try:
-            layout = find_layout(looks, spec.location, spec.layout)
-            return tuple(self._listing(looks, *found, layout) for found in self._found(layout))
+            layout = find_layout(cache, self._spec.layout)
+            return tuple(
+                self._listing(cache, name, folder, layout)
+                for name, folder in self._selected_splits(layout)
+            )
         except OSError as error:
-            self._problem(not_listed(error.filename or spec.location, error))
+            self._on_error(listing_error(error.filename or self._spec.location, error))
             return ()
 
-    def _found(self, layout: FolderLayout) -> Iterator[tuple[str, str]]:
+    def _selected_splits(self, layout: FolderLayout) -> Iterator[tuple[str, str]]:
         """Name and folder of the splits to take."""
         selected = self._spec.selected
         if not layout.splits:
-            own = layout.place or os.path.normpath(self._spec.location)
-            yield single_split_name(own.rpartition("/")[2], selected), layout.place
+            own_path = layout.folder or os.path.normpath(self._spec.location)
+            yield single_split_name(own_path.rpartition("/")[2], selected), layout.folder
             return
         check_selected(selected, layout.splits)
         for name, folder in layout.splits.items():
@@ -116,174 +94,81 @@ class FolderSource:
                 yield name, folder
 
     def _listing(
-        self, looks: FolderCache, name: str, folder: str, layout: FolderLayout
+        self, cache: FolderCache, name: str, folder: str, layout: FolderLayout
     ) -> SplitListing:
-        keeps = "splits" if layout.splits else "classes"
-        flat, said = is_flat(looks, folder, self._spec.location, self._spec.layout, keeps)
-        notes, look = [*layout.notes, *said], looks.look(folder, whole=True)
-        split = _Split(os.fsencode(folder), flat or not look.folders, bool(look.folders))
+        classes_layout = "splits" if layout.splits else "classes"
+        flat, flat_notes = is_flat(cache, folder, self._spec.layout, classes_layout)
+        notes = [*layout.notes, *flat_notes]
+        contents = cache.contents(folder, complete=True)
+        has_folders = bool(contents.folders)
+        split = FolderSplit(self._walk, os.fsencode(folder), flat or not has_folders, has_folders)
         self._splits[name] = split
-        if split.flat:
-            classes = self._flat_classes(split, name, looks, look, notes)
+        if split.is_flat:
+            classes = self._flat_classes(split, name, contents, notes)
+            if classes is None:
+                notes += _kaggle_hint(name, folder, cache)
         else:
-            refuse_lost(self._spec.location, folder, look.lost, "a class")
-            classes = self._wanted(map(os.fsencode, look.folders))
-            notes += self._beside_classes(name, look)
-        notes += missing_note(self._spec.taken, classes, name)
-        return SplitListing(name, classes, tuple(notes))
+            dangling = contents.dangling_links
+            refuse_dangling_links(self._spec.location, folder, dangling, "a class")
+            classes = self._wanted(map(os.fsencode, contents.folders))
+            notes += self._class_folder_notes(name, contents)
+        notes += class_filter_notes(self._spec.wanted_classes, classes, name)
+        return SplitListing(name, classes or (), tuple(notes))
 
-    def _beside_classes(self, name: str, look: FolderContents) -> Iterator[str]:
-        if look.images:
-            what = pluralize(look.images, "image")
-            yield f"{what} beside the class folders of {name!r} are ignored"
+    def _class_folder_notes(self, name: str, contents: FolderContents) -> Iterator[str]:
+        if contents.images:
+            count = pluralize(contents.images, "image")
+            yield f"{count} beside the class folders of {name!r} are ignored"
         if self._spec.labels is not None:
             yield f"--labels is not used for {name!r}, which has class folders"
 
     def _flat_classes(
-        self, split: _Split, name: str, looks: FolderCache, look: FolderContents, notes: list[str]
-    ) -> tuple[str, ...]:
-        """Finds a flat split's labels, and gives its classes."""
-        path, folder = self._spec.labels, os.fsdecode(split.folder)
-        if path is None and _TINY_IMAGENET in look.files:
-            path = f"{self._walk.place(split.folder)}/{_TINY_IMAGENET}"
-            notes.append(f"the labels of {name!r} are those of {join_path(folder, _TINY_IMAGENET)}")
+        self, split: FolderSplit, name: str, contents: FolderContents, notes: list[str]
+    ) -> tuple[str, ...] | None:
+        """Reads a flat split's labels and returns its classes; None without labels."""
+        path = self._spec.labels
+        if path is None and _TINY_IMAGENET_LABELS in contents.files:
+            path = f"{self._walk.full_path(split.folder)}/{_TINY_IMAGENET_LABELS}"
+            shown = join_path(os.fsdecode(split.folder), _TINY_IMAGENET_LABELS)
+            notes.append(f"the labels of {name!r} are those of {shown}")
         if path is None:
-            if self._spec.classes is not None:
-                message = f"--classes: the split {name!r} has no class folders; add --labels"
-                raise SourceError(message)
-            notes += self._hints(name, folder, looks)
-            return ()
-        split.labels = labels = read_labels(path, self._spec.endpoint)
-        # Listed again for its entries, which are then counted.
-        found = self._flat_images(split, self._problem, LeftOut())
-        named = {labels.of(displayable(path.rpartition(b"/")[2])) for path, _ in found}
-        return self._wanted(one.encode() for one in named if one is not None)
-
-    def _hints(self, name: str, folder: str, looks: FolderCache) -> Iterator[str]:
-        """Where the labels of a flat split may be."""
-        while folder and name != "test":
-            folder = folder.rpartition("/")[0]
-            if _KAGGLE in looks.look(folder).files:
-                path = join_path(folder, _KAGGLE)
-                yield f"{name!r} has no labels; --labels SRC/{path} gives it those of ImageNet"
-                return
+            return None
+        labels = read_labels(path, self._spec.endpoint)
+        return self._wanted(split.labelled_classes(labels, self._on_error))
 
     def _wanted(self, names: Iterable[bytes]) -> tuple[str, ...]:
-        """Those of ``--classes``, in label order."""
-        taken = self._spec.taken
-        return tuple(one for one in in_label_order(names) if taken is None or one in taken)
+        """The classes to take of ``names``, in label order."""
+        wanted = self._spec.wanted_classes
+        return tuple(name for name in in_label_order(names) if wanted is None or name in wanted)
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        found = self._splits[split.name]
-        found.left_out, found.empty = LeftOut(), []
-        labels = {name: label for label, name in enumerate(split.classes)}
-        if found.flat:
-            yield from self._in_order(self._flat_entries(found, labels))
-            return
-        scan = self._walk.scan(found.folder, self._problem, found.left_out)
-        names = [item.name for item in scan if item.is_folder()]
-        # The separator takes part in the order: keys of "a-b/" come before those of "a/".
-        taken = sorted(names, key=lambda name: escape(name) + "/")
-
-        def of_class(name: bytes) -> tuple[list[ImageEntry], LeftOut, list[SourceError]]:
-            problems, left_out = list[SourceError](), LeftOut()
-            label = labels[displayable(name)]
-            entries = self._class_entries(found.folder, name, label, problems.append, left_out)
-            return list(entries), left_out, problems
-
-        # Problems are told in the order of classes, whichever was listed first.
-        in_taken = [name for name in taken if displayable(name) in labels]
-        listings = ordered_map(of_class, in_taken, self._files.parallel)
-        for name, (entries, left_out, problems) in zip(in_taken, listings, strict=True):
-            for problem in problems:
-                self._problem(problem)
-            found.left_out.add(left_out)
-            if not entries:
-                found.empty.append(displayable(name))
-            yield from self._in_order(entries)
+        return self._splits[split.name].entries(split.classes, self._on_error)
 
     def notes(self, split: SplitListing) -> Sequence[str]:
         """See `texgen.source.Source.notes`."""
-        found = self._splits[split.name]
-        notes = list(found.left_out.notes(split.name))
-        # Where there is no image at all, that is said instead.
-        if 0 < len(found.empty) < len(split.classes):
-            what = pluralize(len(found.empty), "class")
-            names = quote_paths(sorted(found.empty))
-            notes.append(f"{what} of {split.name!r} without an image keeps its label: {names}")
-        return notes
-
-    def _flat_images(
-        self, split: _Split, problem: OnError, left_out: LeftOut
-    ) -> Iterator[tuple[bytes, int]]:
-        """Path and size of a flat split's images."""
-        if split.nested:
-            yield from self._walk.images_below(split.folder, (), problem, left_out)
-            return
-        for item in self._walk.images(split.folder, problem, left_out):
-            if (size := item.size()) is not None:
-                yield join_bytes(split.folder, item.name), size
-
-    def _flat_entries(self, split: _Split, labels: Mapping[str, int]) -> Iterator[ImageEntry]:
-        prefix = len(join_bytes(split.folder, b"x")) - 1
-        for path, size in self._flat_images(split, self._problem, split.left_out):
-            if split.labels is None:
-                yield ImageEntry(
-                    image_key(path[prefix:]), displayable(path), path, size, None, None
-                )
-                continue
-            name = path.rpartition(b"/")[2]
-            class_name = split.labels.of(displayable(name))
-            if class_name is None:
-                self._problem(
-                    SourceError(f"{displayable(path)} {split.labels.fault(displayable(name))}")
-                )
-            elif class_name in labels:
-                key = image_key(class_name.encode() + b"/" + name)
-                yield ImageEntry(key, displayable(path), path, size, labels[class_name], class_name)
-
-    def _class_entries(
-        self, place: bytes, folder: bytes, label: int, problem: OnError, left_out: LeftOut
-    ) -> Iterator[ImageEntry]:
-        prefix = place + b"/" if place else b""
-        start = join_bytes(place, folder)
-        for path, size in self._walk.images_below(start, (b"", place), problem, left_out):
-            key = image_key(path[len(prefix) :])
-            yield ImageEntry(key, displayable(path), path, size, label, displayable(folder))
-
-    def _in_order(self, entries: Iterable[ImageEntry]) -> Iterator[ImageEntry]:
-        found = list(entries)
-        found.sort(key=lambda entry: (entry.key, entry.locator))
-        last: ImageEntry | None = None
-        for entry in found:
-            if last is not None and last.key == entry.key:
-                message = f"{last.source} and {entry.source} give one key ({entry.key}); rename one"
-                self._problem(SourceError(message))
-            else:
-                yield entry
-                last = entry
+        return self._splits[split.name].notes(split.name, len(split.classes))
 
     def find(self, key: str, source: str) -> ImageEntry:
         """See `texgen.source.Source.find`."""
-        locator = locator_of(source)
-        # A manifest may be anybody's: it must not name files outside SRC.
-        if locator.startswith(b"/") or b".." in locator.split(b"/") or b"\0" in locator:
-            message = f"{source!r} lies outside of --src; it is no photograph of a build"
+        path = locator_of(source)
+        # The manifest may come from anyone, and must not name files outside SRC.
+        if path.startswith(b"/") or b".." in path.split(b"/") or b"\0" in path:
+            message = f"{source!r} lies outside of --src; no build writes such a row"
             raise SourceError(message)
         try:
-            size = self._files.open(self._walk.place(locator)).size()
+            size = self._files.open(self._walk.full_path(path)).size()
         except OSError as error:
             message = f"--src has no {source} ({error.strerror}); name the SRC of the build"
             raise SourceError(message) from error
-        return ImageEntry(key, source, locator, size, None, None)
+        return ImageEntry(key, source, path, size, None, None)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
         if entry.size > MAX_FILE_BYTES:
             raise ImageError("image_file_too_large", f"{entry.size} bytes")
         try:
-            data, size = self._files.read(self._walk.place(entry.locator), entry.size)
+            data, size = self._files.read(self._walk.full_path(entry.locator), entry.size)
         except PermissionError as error:
             raise ImageError("image_denied", entry.source) from error
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -294,7 +179,7 @@ class FolderSource:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise ImageError("image_missing", entry.source) from error
-            message = f"cannot read {entry.source}: {error.strerror}; the same command tries again"
+            message = f"cannot read {entry.source}: {error.strerror}; run the same command again"
             raise SourceReadError(message) from error
         if size != entry.size:
             message = (
@@ -303,3 +188,13 @@ class FolderSource:
             )
             raise SourceChangedError(message)
         return data
+
+
+def _kaggle_hint(name: str, folder: str, cache: FolderCache) -> Iterator[str]:
+    """Where Kaggle's labels of a flat split are, if a folder above it holds them."""
+    while folder and name != "test":
+        folder = folder.rpartition("/")[0]
+        if _KAGGLE_LABELS in cache.contents(folder).files:
+            path = join_path(folder, _KAGGLE_LABELS)
+            yield f"{name!r} has no labels; --labels SRC/{path} gives it those of ImageNet"
+            return

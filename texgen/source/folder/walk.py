@@ -1,4 +1,4 @@
-"""Walks through folders of images, and counts what it leaves out."""
+"""Lists the images in folders, and counts what is ignored."""
 
 from __future__ import annotations
 
@@ -16,85 +16,94 @@ from texgen.storage.filesystem import FileSystem, Item
 
 _log = logging.getLogger(__name__)
 
-_EXTENSION_BYTES = 12
-"""What follows a name's last dot is no extension beyond this length."""
+_MAX_EXTENSION_BYTES = 12
+"""A longer text after a name's last dot is not an extension."""
 
 
 @dataclass(slots=True)
-class LeftOut:
-    """What a walk has passed over.
+class IgnoredCounts:
+    """Counts of what a listing has ignored.
 
     Attributes:
-        files: Extension to the number of files that are no images by it.
-        systems: Folders of operating systems.
+        files: Extension to the number of files that are not images by their names.
+        system_folders: Number of folders of operating systems.
     """
 
     files: Counter[str] = field(default_factory=Counter)
-    systems: int = 0
+    system_folders: int = 0
 
-    def add(self, other: LeftOut) -> None:
-        """Adds what another walk has passed over."""
+    def add(self, other: IgnoredCounts) -> None:
+        """Adds the counts of another listing."""
         self.files.update(other.files)
-        self.systems += other.systems
+        self.system_folders += other.system_folders
 
     def notes(self, split: str) -> Iterator[str]:
-        """What was passed over in a split, a sentence each."""
+        """The counts of a split, a sentence each."""
         if self.files:
-            what = pluralize(self.files.total(), "file")
-            kinds = format_extension_counts(self.files)
-            yield f"{what} of {split!r} ignored: no images by their names ({kinds})"
-        if self.systems:
-            yield f"{pluralize(self.systems, 'folder')} of systems in {split!r} ignored"
+            count, kinds = (
+                pluralize(self.files.total(), "file"),
+                format_extension_counts(self.files),
+            )
+            yield f"{count} of {split!r} ignored: no images by their names ({kinds})"
+        if self.system_folders:
+            yield f"{pluralize(self.system_folders, 'folder')} of systems in {split!r} ignored"
 
 
 class FolderWalk:
-    """Lists folders below a root.
+    """Lists images below SRC.
 
     Args:
-        files: Holds the root.
-        root: SRC.
+        files: File system of SRC.
+        location: Path of SRC.
     """
 
-    def __init__(self, files: FileSystem, root: str) -> None:
+    def __init__(self, files: FileSystem, location: str) -> None:
         self._files = files
-        self._root = root
+        self._location = location
+        self.parallel = files.parallel
 
-    def place(self, locator: bytes) -> str:
-        """The path of what lies at ``locator`` below the root."""
-        return f"{self._root}/{os.fsdecode(locator)}" if locator else self._root
+    def full_path(self, path: bytes) -> str:
+        """The absolute path of a path relative to SRC."""
+        return f"{self._location}/{os.fsdecode(path)}" if path else self._location
 
-    def scan(self, folder: bytes, problem: OnError, left_out: LeftOut) -> Iterator[Item]:
-        """What is in a folder, without the folders of operating systems."""
-        place = self.place(folder)
+    def scan(self, folder: bytes, on_error: OnError, ignored: IgnoredCounts) -> Iterator[Item]:
+        """The items in a folder, without the folders of operating systems."""
+        path = self.full_path(folder)
         try:
-            for item in self._files.scan(place):
+            for item in self._files.scan(path):
                 if item.name in SYSTEM_FOLDERS and item.is_folder():
-                    left_out.systems += 1
+                    ignored.system_folders += 1
                 else:
                     yield item
         except OSError as error:
-            problem(not_listed(place, error))
+            on_error(listing_error(path, error))
 
-    def images(self, folder: bytes, problem: OnError, left_out: LeftOut) -> Iterator[Item]:
-        """The images directly in a folder."""
-        for item in self.scan(folder, problem, left_out):
-            if not item.is_folder() and _is_image(item, left_out):
-                yield item
+    def images(
+        self, folder: bytes, on_error: OnError, ignored: IgnoredCounts
+    ) -> Iterator[tuple[bytes, int]]:
+        """Path relative to SRC and size in bytes of the images directly in a folder."""
+        for item in self.scan(folder, on_error, ignored):
+            if not item.is_folder() and (size := _image_size(item, ignored)) is not None:
+                yield join_bytes(folder, item.name), size
 
     def images_below(
-        self, folder: bytes, above: tuple[bytes, ...], problem: OnError, left_out: LeftOut
+        self,
+        folder: bytes,
+        parents: tuple[bytes, ...],
+        on_error: OnError,
+        ignored: IgnoredCounts,
     ) -> Iterator[tuple[bytes, int]]:
-        """Path and size of the images in a folder and in the folders inside it.
+        """Path relative to SRC and size in bytes of the images in a folder and below it.
 
         Args:
-            folder: Where to begin, relative to the root.
-            above: Folders above it, to which no link may lead back.
-            problem: Called with what cannot be listed.
-            left_out: Counts what is passed over.
+            folder: Folder to begin with, relative to SRC.
+            parents: Folders above it, to which no link may lead back.
+            on_error: Called for each folder that cannot be listed.
+            ignored: Counts what is ignored.
         """
-        # A list, since folders may be nested more deeply than calls.
+        # A list, since folders may be nested more deeply than Python's calls.
         left: list[tuple[bytes, tuple[Hashable, ...]]]
-        left = [(folder, tuple(self._identity(path) for path in above))]
+        left = [(folder, tuple(self._identity(path) for path in parents))]
         while left:
             folder, identities = left.pop()
             identity = self._identity(folder)
@@ -103,31 +112,32 @@ class FolderWalk:
                     "%s is a link back to a folder above it and is ignored", displayable(folder)
                 )
                 continue
-            for item in self.scan(folder, problem, left_out):
+            for item in self.scan(folder, on_error, ignored):
                 path = join_bytes(folder, item.name)
                 if item.is_folder():
                     left.append((path, (*identities, identity)))
-                elif _is_image(item, left_out) and (size := item.size()) is not None:
+                elif (size := _image_size(item, ignored)) is not None:
                     yield path, size
 
     def _identity(self, folder: bytes) -> Hashable:
-        place = self.place(folder)
+        path = self.full_path(folder)
         try:
-            return self._files.identity(place)
+            return self._files.identity(path)
         except OSError as error:
-            raise not_listed(place, error) from error
+            raise listing_error(path, error) from error
 
 
-def _is_image(item: Item, left_out: LeftOut) -> bool:
-    # A pipe or a device, or a link to one, would block its reader.
+def _image_size(item: Item, ignored: IgnoredCounts) -> int | None:
+    """Bytes of an image, -1 for a dangling link; None for anything else, which is counted."""
     if is_image_name(item.name):
-        return item.size() is not None
+        # The size of a pipe, a device, or a link to one is None: it would block its reader.
+        return item.size()
     _, dot, extension = os.fsdecode(item.name).rpartition(".")
-    known = dot and len(extension) <= _EXTENSION_BYTES
-    left_out.files[f".{extension.lower()}" if known else "without an extension"] += 1
-    return False
+    has_extension = dot and len(extension) <= _MAX_EXTENSION_BYTES
+    ignored.files[f".{extension.lower()}" if has_extension else "without an extension"] += 1
+    return None
 
 
-def not_listed(place: str, error: OSError) -> SourceError:
-    """The error of a folder that cannot be listed."""
-    return SourceError(f"cannot list {displayable(os.fsencode(place))}: {error.strerror}")
+def listing_error(path: str, error: OSError) -> SourceError:
+    """The error for a folder that cannot be listed."""
+    return SourceError(f"cannot list {displayable(os.fsencode(path))}: {error.strerror}")

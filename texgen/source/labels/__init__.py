@@ -1,1 +1,1 @@
-"""Labels and classes of images: files that people bring, and rules that assign them."""
+"""Labels and classes of images: files that users write, and rules that assign them."""

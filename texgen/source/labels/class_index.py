@@ -1,4 +1,4 @@
-"""Classes of photographs in archives: names of labels, and labels of names."""
+"""Labels of classes in archives: which names the labels have, and which labels the names get."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ from texgen.source.base import in_label_order
 from texgen.source.paths import displayable
 
 MAX_LABEL = (1 << 20) - 1
-"""A larger label is no index of a class."""
+"""A larger label is not the index of a class."""
 
-_SHOWN = 3
-"""Classes of ``--classes`` that a note names."""
+_MISSING_SHOWN = 3
+"""Missing classes of ``--classes`` that a note names."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelMap:
-    """Labels as found to those of the data set.
+    """Labels in SRC to labels of the data set.
 
     Attributes:
         classes: Class names in label order.
-        final: Label as found to label; one that is not there is of no class that is taken.
+        final: Label in SRC to label of the data set; labels of classes that are not taken are
+            missing.
     """
 
     classes: tuple[str, ...] = ()
     final: dict[int, int] = field(default_factory=dict)
 
 
-def label_map(names: Sequence[str], taken: frozenset[str] | None) -> LabelMap:
-    """The map where the label as found is a position in ``names``.
+def label_map(names: Sequence[str], wanted: frozenset[str] | None) -> LabelMap:
+    """The map for labels in SRC that are positions in ``names``.
 
     Args:
         names: Class names, all different.
-        taken: Those of ``--classes``, None for all.
+        wanted: The classes of ``--classes``; None takes all.
 
     Raises:
         SourceError: If a class has an empty name, which no folder can have.
     """
-    kept = [label for label, name in enumerate(names) if taken is None or name in taken]
+    kept = [label for label, name in enumerate(names) if wanted is None or name in wanted]
     if "" in (names[label] for label in kept):
         message = (
             f"the class with label {names.index('')} has an empty name in SRC; "
@@ -52,7 +53,7 @@ def label_map(names: Sequence[str], taken: frozenset[str] | None) -> LabelMap:
 
 
 class ClassNumbering:
-    """Numbers class names in the order in which they are met."""
+    """Numbers class names in the order in which they first appear."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
@@ -61,20 +62,20 @@ class ClassNumbering:
         """Number of a class."""
         return self._numbers.setdefault(name, len(self._numbers))
 
-    def label_map(self, taken: frozenset[str] | None) -> LabelMap:
+    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
         """The map from numbers to labels, which follow the order of the names."""
         order = sorted(self._numbers, key=os.fsdecode)
-        found = label_map(in_label_order(order), taken)
+        by_position = label_map(in_label_order(order), wanted)
         final = {
-            self._numbers[name]: found.final[position]
+            self._numbers[name]: by_position.final[position]
             for position, name in enumerate(order)
-            if position in found.final
+            if position in by_position.final
         }
-        return LabelMap(found.classes, final)
+        return LabelMap(by_position.classes, final)
 
 
 class FoldersByLabel:
-    """Finds out whether the folders in keys are the names of labels."""
+    """Checks whether each label has one folder in keys, which is then the name of its class."""
 
     def __init__(self) -> None:
         self._folders: dict[int, bytes] = {}
@@ -82,43 +83,50 @@ class FoldersByLabel:
         self._largest = -1
 
     def add(self, label: int, folder: bytes) -> None:
-        """Takes a photograph's label and the first folder of its key, empty without one."""
+        """Adds an image.
+
+        Args:
+            label: Label of the image, from 0 on.
+            folder: First folder of its key; empty if the key has none.
+        """
         self._largest = max(self._largest, label)
         self._one_to_one &= self._folders.setdefault(label, folder) == folder != b""
 
-    def names(self) -> list[str]:
-        """Names of the labels from 0 to the largest: its folder, or else its number as text."""
+    def class_names(self) -> list[str]:
+        """Names of the labels from 0 to the largest: their folders, or their numbers as text."""
         folders = self._folders.values()
         by_folder = self._one_to_one and len(set(folders)) == len(folders)
         names = [str(label) for label in range(self._largest + 1)]
         for label, folder in self._folders.items() if by_folder else ():
             names[label] = displayable(folder)
         if len(set(names)) < len(names):
-            # A folder is called like the number of a label that no photograph has.
+            # A folder's name is the number of a label that no image has.
             return [str(label) for label in range(self._largest + 1)]
         return names
 
 
-def classes_notes(taken: frozenset[str] | None, labels: LabelMap | None, split: str) -> list[str]:
-    """What there is to say of ``--classes`` in a split, a sentence each.
+def class_filter_notes(
+    wanted: frozenset[str] | None, present: Collection[str] | None, split: str
+) -> list[str]:
+    """Notes which of ``--classes`` a split lacks; empty if it has all of them.
+
+    Args:
+        wanted: The classes of ``--classes``; None takes all.
+        present: Classes of the split; None if it has no labels.
+        split: Name of the split.
 
     Raises:
-        SourceError: If the split has no classes at all.
+        SourceError: If there are ``--classes``, and the split has no labels.
     """
-    if taken is None:
+    if wanted is None:
         return []
-    if labels is None:
+    if present is None:
         message = f"--classes: the split {split!r} has no classes; add --labels"
         raise SourceError(message)
-    return missing_note(taken, labels.classes, split)
-
-
-def missing_note(taken: frozenset[str] | None, there: Collection[str], split: str) -> list[str]:
-    """Says which of ``--classes`` a split lacks; nothing where it has them all."""
-    missing = sorted((taken or frozenset()).difference(there))
+    missing = sorted(wanted.difference(present))
     if not missing:
         return []
-    first = ", ".join(repr(one) for one in missing[:_SHOWN])
-    more = ", …" if len(missing) > _SHOWN else ""
+    first = ", ".join(map(repr, missing[:_MISSING_SHOWN]))
+    more = ", …" if len(missing) > _MISSING_SHOWN else ""
     verb = "is" if len(missing) == 1 else "are"
     return [f"{len(missing)} of the --classes {verb} not in {split!r}: {first}{more}"]

@@ -1,4 +1,4 @@
-"""Classes of photographs that lie in one folder: `--labels`; and which classes: `--classes`."""
+"""Files that users write: ``--labels``, classes of the images of flat splits; and ``--classes``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from texgen.storage.filesystem import FileSystem, files_at, list_folder
 from texgen.storage.ranges import RangeStream
 
 BUILT_IN_CLASSES = {"imagenet100": "imagenet100.txt"}
-"""Name to the file of a list that comes with texgen."""
+"""Name to file of the lists of classes that texgen contains."""
 
 _WNID = re.compile(r"n[0-9]{8}")
 _WNID_LENGTH = 9
@@ -27,20 +27,23 @@ _QUOTED = re.compile(r'"([^"]*)"')
 _TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 _META = "meta.mat"
 _KIT_LEVELS = 2
-"""Folders inside the one that is named in which the kit's files are looked for."""
+"""Levels below the named folder in which the kit's files are searched for."""
 
-_BUFFER = 1 << 20
+_BUFFER_BYTES = 1 << 20
 
 
 def read_classes(name: str) -> tuple[str, ...]:
-    """The classes of ``--classes``, sorted: a built-in list, or a file with one a line.
+    """Reads the sorted classes of ``--classes``.
 
-    Empty lines and what follows a ``#`` are left out. A line in double quotes stands for what
-    they hold. Where every line is a wnid and words (``n01440764 tench, Tinca tinca``), the
-    wnids are the classes.
+    Empty lines and text after a ``#`` are ignored. A line in double quotes stands for the text
+    inside them. If every line is a wnid and words (``n01440764 tench, Tinca tinca``), the wnids
+    are the classes.
+
+    Args:
+        name: Name of a built-in list, or path of a file with one class per line.
 
     Raises:
-        ConfigError: If it cannot be read, or names no class.
+        ConfigError: If the file cannot be read, or names no class.
     """
     try:
         if name in BUILT_IN_CLASSES:
@@ -49,21 +52,23 @@ def read_classes(name: str) -> tuple[str, ...]:
             data = Path(name).read_bytes()
         text = decode_text(data)
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        message = f"--classes {name}: {why}; name a file with a class a line, or imagenet100"
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"--classes {name}: {reason}; name a file with a class per line, or imagenet100"
         raise ConfigError(message) from error
     classes = {line.partition("#")[0].strip() for line in text.split("\n")} - {""}
     if all(map(_WNID_AND_WORDS.match, classes)):
-        classes = {one[:_WNID_LENGTH] for one in classes}
-    classes = {quoted[1] if (quoted := _QUOTED.fullmatch(one)) else one for one in classes} - {""}
+        classes = {line[:_WNID_LENGTH] for line in classes}
+    classes = {quoted[1] if (quoted := _QUOTED.fullmatch(line)) else line for line in classes} - {
+        ""
+    }
     if not classes:
-        message = f"--classes {name}: it names no class"
+        message = f"--classes {name}: the file names no class"
         raise ConfigError(message)
     return tuple(sorted(classes))
 
 
 class Labels:
-    """Classes of photographs by the names of their files.
+    """Classes of images by the names of their files.
 
     Args:
         classes: File name, with or without its extension, to class.
@@ -72,54 +77,53 @@ class Labels:
     def __init__(self, classes: Mapping[str, str]) -> None:
         self._classes = classes
 
-    def of(self, name: str) -> str | None:
-        """The class of a file, or None where none is named."""
-        found = self._classes.get(name) or self._classes.get(_stem(name))
-        return found or self._any_case.get(_same_case(name))
+    def class_of(self, name: str) -> str | None:
+        """The class of a file; None if it has none."""
+        class_name = self._classes.get(name) or self._classes.get(_stem(name))
+        return class_name or self._any_case.get(_lower_extension(name))
 
-    def fault(self, name: str) -> str:
-        """What is wrong where `of` has found no class, as words that follow the file's path."""
+    def missing_reason(self, name: str) -> str:
+        """The end of an error about a file without a class; the file's path comes before it."""
         stem = _stem(name)
-        near = next((one for one in self._classes if _stem(one) == stem), None)
-        instead = f" (it names {near})" if near else ""
+        similar = next((other for other in self._classes if _stem(other) == stem), None)
+        instead = f" (which names {similar})" if similar else ""
         return f"is not in --labels{instead}; add it, or take it out of the split"
 
     @functools.cached_property
     def _any_case(self) -> Mapping[str, str]:
-        """Classes by names with the extension in lower case, where that still tells them apart."""
-        found: dict[str, str] = {}
+        """Classes by names with the extension in lower case, if such a name has one class."""
+        classes: dict[str, str] = {}
         for name, class_name in self._classes.items():
-            if found.setdefault(_same_case(name), class_name) != class_name:
-                found[_same_case(name)] = ""
-        return {name: class_name for name, class_name in found.items() if class_name}
+            if classes.setdefault(_lower_extension(name), class_name) != class_name:
+                classes[_lower_extension(name)] = ""
+        return {name: class_name for name, class_name in classes.items() if class_name}
 
 
 def read_labels(path: str, endpoint: str | None = None) -> Labels:
     """Reads ``--labels``.
 
-    It may be a table (`texgen.source.labels.tables`), such as CSV with the columns ``file,class``
-    or Kaggle's ``LOC_val_solution.csv``; or the development kit of ILSVRC-2012, as the tar or
-    unpacked.
+    Labels are a table (`texgen.source.labels.tables`), such as CSV with the columns ``file,class``
+    or Kaggle's ``LOC_val_solution.csv``; or the development kit of ILSVRC-2012, packed or unpacked.
 
     Args:
-        path: Of the file or folder, or ``s3://bucket/key``.
+        path: Path of the file or folder, or ``s3://bucket/key``.
         endpoint: See `texgen.source.SourceSpec`.
 
     Raises:
-        ConfigError: If it is none of these; says what is wrong.
+        ConfigError: If the labels cannot be read or are in another form.
     """
     files = files_at(path, endpoint)
     try:
         if files.kind(path) == "folder":
             return _from_kit(dict(_kit_files(files, path)), path)
-        file: IO[bytes] = io.BufferedReader(RangeStream(files.open(path)), _BUFFER)
+        file: IO[bytes] = io.BufferedReader(RangeStream(files.open(path)), _BUFFER_BYTES)
         if tarfile.is_tarfile(file):
             return _from_kit(_kit_members(file), path)
         file.seek(0)
         return _from_table(decode_text(file.read()), path)
     except (OSError, tarfile.TarError, EOFError) as error:
-        why = (isinstance(error, OSError) and error.strerror) or error
-        message = f"--labels {path}: cannot be read ({why})"
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        message = f"--labels {path}: cannot be read ({reason})"
         raise ConfigError(message) from error
     except ValueError as error:
         message = f"--labels {path}: {error}"
@@ -133,13 +137,13 @@ def _from_table(text: str, path: str) -> Labels:
 def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
     classes: dict[str, str] = {}
     for name, class_name in pairs:
-        # People write the path below the split, or the name alone.
+        # People write the path below the split, or only the name.
         name = name.replace("\\", "/").rpartition("/")[2]
         if classes.setdefault(name, class_name) != class_name:
             message = f"--labels {path}: {name} has two classes, {classes[name]} and {class_name}"
             raise ConfigError(message)
     if not classes:
-        message = f"--labels {path}: it names no file"
+        message = f"--labels {path}: the table names no file"
         raise ConfigError(message)
     return Labels(classes)
 
@@ -148,7 +152,7 @@ def _stem(name: str) -> str:
     return name.rpartition(".")[0]
 
 
-def _same_case(name: str) -> str:
+def _lower_extension(name: str) -> str:
     stem, dot, extension = name.rpartition(".")
     return stem + dot + extension.lower()
 
@@ -156,33 +160,35 @@ def _same_case(name: str) -> str:
 def _kit_files(
     files: FileSystem, folder: str, levels: int = _KIT_LEVELS
 ) -> Iterator[tuple[str, bytes]]:
+    """Name and content of the kit's files in a folder and up to ``levels`` levels below it."""
     names, folders = list_folder(files, folder)
     for name in {_TRUTH, _META}.intersection(names):
         file = files.open(f"{folder}/{name}")
         yield name, file.read_at(0, file.size())
-    for inside in folders if levels else ():
-        yield from _kit_files(files, f"{folder}/{inside}", levels - 1)
+    for name in folders if levels else ():
+        yield from _kit_files(files, f"{folder}/{name}", levels - 1)
 
 
 def _kit_members(file: IO[bytes]) -> dict[str, bytes]:
-    found = {}
+    """Name to content of the kit's files in its tar."""
+    kit = {}
     file.seek(0)
     with tarfile.open(fileobj=file) as tar:
         for info in tar:
             name = info.name.rpartition("/")[2]
             member = tar.extractfile(info) if name in {_TRUTH, _META} else None
             if member is not None:
-                found[name] = member.read()
-    return found
+                kit[name] = member.read()
+    return kit
 
 
-def _from_kit(files: Mapping[str, bytes], path: str) -> Labels:
-    if missing := {_TRUTH, _META} - files.keys():
+def _from_kit(kit: Mapping[str, bytes], path: str) -> Labels:
+    if missing := {_TRUTH, _META} - kit.keys():
         message = f"--labels {path}: it lacks {' and '.join(sorted(missing))} of ILSVRC-2012's kit"
         raise ConfigError(message)
-    wnids = _wnids(files[_META], path)
+    wnids = _wnids(kit[_META], path)
     try:
-        numbers = [int(line) for line in files[_TRUTH].split()]
+        numbers = [int(line) for line in kit[_TRUTH].split()]
         classes = [wnids[number] for number in numbers]
     except (ValueError, KeyError) as error:
         message = f"--labels {path}: {_TRUTH} holds {error}, which {_META} does not name"
@@ -192,7 +198,7 @@ def _from_kit(files: Mapping[str, bytes], path: str) -> Labels:
 
 
 def _wnids(meta: bytes, path: str) -> dict[int, str]:
-    """The kit's own number of each class to its wnid; the numbers are not in sorted order."""
+    """Number of each class in the kit to its wnid; the numbers do not follow the wnids' order."""
     try:
         from scipy.io import loadmat
     except ModuleNotFoundError as error:
@@ -205,10 +211,10 @@ def _wnids(meta: bytes, path: str) -> dict[int, str]:
         synsets = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
         wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets}
     except Exception as error:
-        # SciPy raises whatever its parser meets.
-        message = f"--labels {path}: {_META} is not that of ILSVRC-2012's kit ({error})"
+        # SciPy's parser raises errors of many types.
+        message = f"--labels {path}: {_META} is not the file of ILSVRC-2012's kit ({error})"
         raise ConfigError(message) from error
     if not all(_WNID.fullmatch(wnid) for wnid in wnids.values()):
-        message = f"--labels {path}: {_META} names classes that are no wnids"
+        message = f"--labels {path}: {_META} names classes that are not wnids"
         raise ConfigError(message)
     return wnids

@@ -1,9 +1,10 @@
-"""How photographs in archives come to their keys and labels."""
+"""Rules that give images in archives their keys and labels."""
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
@@ -21,17 +22,17 @@ _NO_LABEL = "has no label, unlike others of its split; give it one, or take it o
 
 
 class ArchiveImage(NamedTuple):
-    """A photograph as an archive tells of it.
+    """An image as an archive lists it.
 
     Attributes:
         file: Number of the archive.
-        name: Of the member, as it is there.
-        path: Its key before bytes are escaped.
-        label: Written beside it; None without one.
-        position: See `texgen.source.archive.catalogue.CatalogueEntry`, and so the next two.
-        size: Bytes.
-        check: Of the archive.
-        place: Its path or number among those of its archive, for keys by ``--keys file``.
+        name: Name of the member as the archive has it.
+        path: Key of the image before bytes are escaped.
+        label: Label that the archive holds for the image; None without one.
+        position: See `texgen.source.archive.catalogue.CatalogueEntry`.
+        size: See `texgen.source.archive.catalogue.CatalogueEntry`.
+        check: See `texgen.source.archive.catalogue.CatalogueEntry`.
+        file_key: Key within the archive for ``--keys file``; empty for ``path``.
     """
 
     file: int
@@ -41,113 +42,113 @@ class ArchiveImage(NamedTuple):
     position: int
     size: int
     check: int
-    place: bytes = b""
+    file_key: bytes = b""
 
     @property
     def folder(self) -> bytes:
-        """First folder of its path, empty without one."""
+        """First folder of its path; empty without one."""
         folder, slash, _ = self.path.partition(b"/")
         return folder if slash else b""
 
 
-class Labelling(Protocol):
-    """Gives photographs of a split their keys and labels."""
+class Labelling(abc.ABC):
+    """Gives the images of a split their keys and labels."""
 
-    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None] | None:
-        """Key before bytes are escaped, and label as found; None where it is ignored.
+    @abc.abstractmethod
+    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None] | None:
+        """Key before bytes are escaped, and label in SRC; None if the image is ignored.
 
         Raises:
-            SourceError: If it has no such label.
+            SourceError: If the image has no valid label.
         """
-        ...
 
-    def label_map(self, taken: frozenset[str] | None) -> LabelMap | None:
-        """After the last photograph: what becomes of the labels; None without labels."""
-        ...
+    @abc.abstractmethod
+    def label_map(self, wanted: frozenset[str] | None) -> LabelMap | None:
+        """The map of the labels after the last image; None for a split without labels.
 
-    def notes(self, split: str) -> Iterable[str]:
-        """What was ignored, a sentence each."""
-        ...
-
-
-class Unlabelled:
-    """A flat split: keys as they are."""
-
-    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
-        """See `Labelling.place`."""
-        return picture.path, None
-
-    def label_map(self, taken: frozenset[str] | None) -> None:
-        """See `Labelling.label_map`."""
+        Args:
+            wanted: The classes of ``--classes``; None takes all.
+        """
 
     def notes(self, split: str) -> Iterable[str]:
-        """See `Labelling.notes`."""
+        """What was ignored in a split, a sentence each."""
         return ()
 
 
-class ByName:
-    """A flat split with ``--labels``: keys as in class folders."""
+class Unlabelled(Labelling):
+    """A flat split: keys are paths."""
+
+    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
+        """See `Labelling.key_and_label`."""
+        return image.path, None
+
+    def label_map(self, wanted: frozenset[str] | None) -> None:
+        """See `Labelling.label_map`."""
+
+
+class ByName(Labelling):
+    """A flat split with ``--labels``: keys as in class folders.
+
+    Args:
+        labels: Classes of the images by the names of their files.
+    """
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self._names = ClassNumbering()
+        self._numbering = ClassNumbering()
 
-    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
-        """See `Labelling.place`."""
-        file_name = picture.name.rpartition(b"/")[2]
-        class_name = self._labels.of(displayable(file_name))
+    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
+        """See `Labelling.key_and_label`."""
+        file_name = displayable(image.name.rpartition(b"/")[2])
+        class_name = self._labels.class_of(file_name)
         if class_name is None:
-            raise SourceError(self._labels.fault(displayable(file_name)))
+            raise SourceError(self._labels.missing_reason(file_name))
         folder = class_name.encode()
-        return folder + b"/" + picture.path.rpartition(b"/")[2], self._names.number(folder)
+        return folder + b"/" + image.path.rpartition(b"/")[2], self._numbering.number(folder)
 
-    def label_map(self, taken: frozenset[str] | None) -> LabelMap:
+    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
         """See `Labelling.label_map`."""
-        return self._names.label_map(taken)
-
-    def notes(self, split: str) -> Iterable[str]:
-        """See `Labelling.notes`."""
-        return ()
+        return self._numbering.label_map(wanted)
 
 
-class ByFolder:
-    """The first folder is the class, as in class folders on disk.
+class ByFolder(Labelling):
+    """The first folder is the class, as with class folders on disk.
 
     Args:
-        names: Classes that are there even if no photograph is.
+        names: Classes of the split even if no image has them.
     """
 
     def __init__(self, names: Iterable[bytes] = ()) -> None:
-        self._names = ClassNumbering()
+        self._numbering = ClassNumbering()
         self._beside = 0
         for name in names:
-            self._names.number(name)
+            self._numbering.number(name)
 
-    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None] | None:
-        """See `Labelling.place`."""
-        if not picture.folder:
+    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None] | None:
+        """See `Labelling.key_and_label`."""
+        if not image.folder:
             self._beside += 1
             return None
-        return picture.path, self._names.number(picture.folder)
+        return image.path, self._numbering.number(image.folder)
 
-    def label_map(self, taken: frozenset[str] | None) -> LabelMap:
+    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
         """See `Labelling.label_map`."""
-        return self._names.label_map(taken)
+        return self._numbering.label_map(wanted)
 
     def notes(self, split: str) -> Iterable[str]:
         """See `Labelling.notes`."""
         if self._beside:
-            what = pluralize(self._beside, "image")
-            yield f"{what} beside the class folders of {split!r} ignored"
+            count = pluralize(self._beside, "image")
+            yield f"{count} beside the class folders of {split!r} ignored"
 
 
-class ByNumber:
-    """Labels are written beside the photographs.
+class ByNumber(Labelling):
+    """The archive holds labels, which are numbers.
 
     Args:
-        names: Of the labels from 0 on; None where nothing names them: then the folders in
-            keys do, if each label has one of its own.
-        prefix: Whether a key without a folder gets that of its class.
+        names: Class names of the labels from 0 on. None if the archive has no names: then the
+            folders in keys are the names, if each label has one folder of its own.
+        prefix: Whether a key without a folder gets the name of its class as one.
     """
 
     def __init__(self, names: Sequence[str] | None, *, prefix: bool) -> None:
@@ -155,87 +156,83 @@ class ByNumber:
         self._folders = FoldersByLabel()
         self._prefix = prefix
 
-    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
-        """See `Labelling.place`."""
-        label, path = picture.label, picture.path
+    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
+        """See `Labelling.key_and_label`."""
+        label, path = image.label, image.path
         if label is None:
             raise SourceError(_NO_LABEL)
         if label < 0 or label > (MAX_LABEL if self._names is None else len(self._names) - 1):
             known = "" if self._names is None else f" of {len(self._names)} classes"
-            message = f"has the label {label}, which is no index{known}; correct it"
+            message = f"has the label {label}, which is not an index{known}; correct it"
             raise SourceError(message)
-        self._folders.add(label, picture.folder)
-        if self._prefix and not picture.folder:
+        self._folders.add(label, image.folder)
+        if self._prefix and not image.folder:
             name = str(label) if self._names is None else self._names[label]
             path = name.encode() + b"/" + path
         return path, label
 
-    def label_map(self, taken: frozenset[str] | None) -> LabelMap:
+    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
         """See `Labelling.label_map`."""
-        return label_map(self._names or self._folders.names(), taken)
-
-    def notes(self, split: str) -> Iterable[str]:
-        """See `Labelling.notes`."""
-        return ()
+        return label_map(self._names or self._folders.class_names(), wanted)
 
 
 class TextLabels:
-    """Numbers labels that are class names, in the order in which they are met."""
+    """Numbers labels that are class names, in the order in which they first appear."""
 
     def __init__(self) -> None:
-        self.classes = ClassNumbering()
-        self._order: list[bytes] = []
+        self.numbering = ClassNumbering()
+        self._names: list[bytes] = []
 
     def number(self, name: bytes | None) -> int | None:
-        """A class name's number; None for None."""
+        """Number of a class name; None for None."""
         if name is None:
             return None
-        number = self.classes.number(name)
-        if number == len(self._order):
-            self._order.append(name)
+        number = self.numbering.number(name)
+        if number == len(self._names):
+            self._names.append(name)
         return number
 
     def name(self, number: int) -> bytes:
         """The class name of a number."""
-        return self._order[number]
+        return self._names[number]
 
     def notes(self, split: str) -> Iterable[str]:
-        """What people may not expect of the order of classes, a sentence each."""
-        if not all(name.isdigit() for name in self._order):
+        """Notes that the order of classes that are numbers is that of text, a sentence each."""
+        if not all(name.isdigit() for name in self._names):
             return
-        for one, other in zip(sorted(self._order), sorted(self._order, key=int), strict=True):
-            if one != other:
+        for text, number in zip(sorted(self._names), sorted(self._names, key=int), strict=True):
+            if text != number:
                 yield (
                     f"the labels of {split!r} are text, and classes have the order of text: "
-                    f"{one.decode()!r} comes before {other.decode()!r}"
+                    f"{text.decode()!r} comes before {number.decode()!r}"
                 )
                 return
 
 
-class ByText:
-    """Labels written beside the photographs are class names, as `TextLabels` numbers them.
+class ByText(Labelling):
+    """The archive holds labels, which are class names that `TextLabels` has numbered.
 
     Args:
-        texts: Numbers the names.
-        prefix: Whether a key without a folder gets that of its class.
+        texts: Numbers of the class names.
+        prefix: Whether a key without a folder gets the name of its class as one.
     """
 
     def __init__(self, texts: TextLabels, *, prefix: bool) -> None:
         self._texts = texts
         self._prefix = prefix
 
-    def place(self, picture: ArchiveImage) -> tuple[bytes, int | None]:
-        """See `Labelling.place`."""
-        if picture.label is None:
+    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
+        """See `Labelling.key_and_label`."""
+        if image.label is None:
             raise SourceError(_NO_LABEL)
-        path = picture.path
-        if self._prefix and not picture.folder:
-            path = self._texts.name(picture.label) + b"/" + path
-        return path, picture.label
+        path = image.path
+        if self._prefix and not image.folder:
+            path = self._texts.name(image.label) + b"/" + path
+        return path, image.label
 
-    def label_map(self, taken: frozenset[str] | None) -> LabelMap:
+    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
         """See `Labelling.label_map`."""
-        return self._texts.classes.label_map(taken)
+        return self._texts.numbering.label_map(wanted)
 
     def notes(self, split: str) -> Iterable[str]:
         """See `Labelling.notes`."""

@@ -1,4 +1,4 @@
-"""Tables of files and their classes, in the forms in which data sets bring them."""
+"""Tables of files and their classes, in the forms in which data sets contain them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _CLASSES = ("class", "label", "class_name", "predictionstring")
 _PREDICTION = "predictionstring"
 _DELIMITERS = (",", "\t", ";")
 _BOX = 4
-"""Numbers behind file and class in Tiny-ImageNet's `val_annotations.txt`."""
+"""Number of columns after file and class in Tiny-ImageNet's `val_annotations.txt`."""
 
 _EXPECTED = (
     "expected the columns file,class, or ImageId,PredictionString as Kaggle's "
     "LOC_val_solution.csv has them"
 )
-_KNOWN = (
+_KNOWN_OTHER_FORMS = (
     (
         re.compile(r"[0-9]+ +\S+\.\w+|[0-9]+ +[0-9]+"),
-        "it is like CUB-200-2011's images.txt or image_class_labels.txt, whose images lie in "
+        "it looks like CUB-200-2011's images.txt or image_class_labels.txt, whose images lie in "
         "class folders; name that folder images as --src, without --labels",
     ),
     (
         re.compile(r"[0-9]+"),
-        "its lines are numbers and name no files; ILSVRC-2012's ground truth is read from its "
+        "its lines are numbers, not names of files; ILSVRC-2012's ground truth is read from its "
         "development kit, the tar or its folder",
     ),
-    (re.compile(r"\[.*"), "it is one JSON list; expected CSV, or a JSON object a line"),
+    (re.compile(r"\[.*"), "it is one JSON list; expected CSV, or a JSON object per line"),
 )
 
 
@@ -42,7 +42,7 @@ class LabelRow(NamedTuple):
     """A file's class.
 
     Attributes:
-        line: Where it stands, from 1 on.
+        line: Number of its line, from 1 on.
         file: Name or path of the file.
         class_name: Name of its class.
     """
@@ -53,20 +53,20 @@ class LabelRow(NamedTuple):
 
 
 def parse_label_table(text: str) -> Iterator[LabelRow]:
-    """The rows of a table of files and classes.
+    """Parses a table of files and classes.
 
-    It may be CSV with commas, semicolons or tabs and a header that names the columns, in any
-    order; lines of JSON objects; ``file class``, with a space or tab, and nothing above; or
+    A table is CSV with commas, semicolons or tabs and a header that names the columns, in any
+    order; lines of JSON objects; ``file class``, with a space or tab and without a header; or
     Tiny-ImageNet's file, class and box.
 
     Raises:
-        ValueError: If it is none of these, or a line is wrong; says which.
+        ValueError: If the table has another form, or a line is wrong; the message names the line.
     """
     rows = _json_rows(text) if text.lstrip().startswith("{") else _rows(text)
     for row in rows:
-        for what, value in (("file", row.file), ("class", row.class_name)):
+        for column, value in (("file", row.file), ("class", row.class_name)):
             if not value:
-                message = f"line {row.line} has an empty {what}; fill it in, or take the line out"
+                message = f"line {row.line} has an empty {column}; fill it in, or take the line out"
                 raise ValueError(message)
         if "\n" in row.class_name:
             raise ValueError(_open_quote(row.line))
@@ -83,18 +83,18 @@ def _rows(text: str) -> Iterator[LabelRow]:
             return
         if is_image_name(cells[0].encode()) and _is_row(cells[1:]):
             for line, row in _csv(text, delimiter):
-                yield _picked(line, row, (0, 1), len(cells))
+                yield _label_row(line, row, (0, 1), len(cells))
             return
     if is_image_name(first.rpartition(" ")[0].strip().encode()):
         yield from _spaced(text)
         return
-    why = next((why for form, why in _KNOWN if form.fullmatch(first.strip())), _EXPECTED)
-    message = f"{why}; its first line is {first[:60]!r}"
+    known = (text for form, text in _KNOWN_OTHER_FORMS if form.fullmatch(first.strip()))
+    message = f"{next(known, _EXPECTED)}; its first line is {first[:60]!r}"
     raise ValueError(message)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    """The cells of one line, at least one; the line itself where it is no CSV."""
+    """The cells of one line, at least one; the line itself if it is not CSV."""
     try:
         row = next(csv.reader([line], delimiter=delimiter), None)
     except csv.Error:
@@ -103,7 +103,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _spaced(text: str) -> Iterator[LabelRow]:
-    """Lines of a file, a space and its class, as Caffe's lists have them."""
+    """Rows of lines with a file, a space and its class, as in Caffe's lists."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             file, _, class_name = line.strip().rpartition(" ")
@@ -111,16 +111,16 @@ def _spaced(text: str) -> Iterator[LabelRow]:
 
 
 def _is_row(others: Sequence[str]) -> bool:
-    """Whether what stands behind a file's name is a class, or a class and a box."""
+    """Whether the columns after a file's name are a class, or a class and a box."""
     box = others[1:]
     return len(others) == 1 or (len(box) == _BOX and all(cell.isdecimal() for cell in box))
 
 
 def _columns(header: Sequence[str]) -> tuple[int, int] | None:
-    """Places of file and class; None where the header does not tell.
+    """Indices of the columns of file and class; None if the header does not name both.
 
     Raises:
-        ValueError: If it names two of one.
+        ValueError: If several columns may be one of them.
     """
     if "file" in header and "class" in header:
         return header.index("file"), header.index("class")
@@ -128,9 +128,9 @@ def _columns(header: Sequence[str]) -> tuple[int, int] | None:
     classes = [name for name in _CLASSES if name in header]
     if not files or not classes:
         return None
-    for found in (files, classes):
-        if len(found) > 1:
-            message = f"its columns {' and '.join(found)} say the same; keep one of them"
+    for names in (files, classes):
+        if len(names) > 1:
+            message = f"its columns {' and '.join(names)} mean the same; keep one of them"
             raise ValueError(message)
     return header.index(files[0]), header.index(classes[0])
 
@@ -139,20 +139,21 @@ def _below_header(
     text: str, delimiter: str, columns: tuple[int, int], header: Sequence[str]
 ) -> Iterator[LabelRow]:
     for line, row in itertools.islice(_csv(text, delimiter), 1, None):
-        found = _picked(line, row, columns, len(header))
+        label_row = _label_row(line, row, columns, len(header))
         if header[columns[1]] == _PREDICTION:
             # "n01440764 112 69 398 300", and further boxes of the same class.
-            found = found._replace(class_name=(found.class_name.split() or [""])[0])
-        yield found
+            class_name, *_ = label_row.class_name.split() or [""]
+            label_row = label_row._replace(class_name=class_name)
+        yield label_row
 
 
-def _picked(line: int, row: Sequence[str], columns: tuple[int, int], width: int) -> LabelRow:
+def _label_row(line: int, row: Sequence[str], columns: tuple[int, int], width: int) -> LabelRow:
     cells = [cell.strip() for cell in row]
     if len(cells) <= max(columns):
-        what = _open_quote(line) if any("\n" in cell for cell in cells) else (
-            f"line {line} has {len(cells)} of {width} columns; complete it, or take it out"
-        )  # fmt: skip
-        raise ValueError(what)
+        message = f"line {line} has {len(cells)} of {width} columns; complete it, or take it out"
+        if any("\n" in cell for cell in cells):
+            message = _open_quote(line)
+        raise ValueError(message)
     if any(cells[width:]):
         message = (
             f"line {line} has {len(cells)} columns where the first has {width}; "
@@ -163,7 +164,7 @@ def _picked(line: int, row: Sequence[str], columns: tuple[int, int], width: int)
 
 
 def _csv(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Number of the first line and cells of each row that is not empty."""
+    """First line number and cells of each row that is not empty."""
     reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -180,7 +181,7 @@ def _csv(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _open_quote(line: int) -> str:
-    return f'line {line}: a quote (") is opened there and not closed in that line'
+    return f'line {line}: a quote (") is opened and not closed in this line'
 
 
 def _json_rows(text: str) -> Iterator[LabelRow]:
@@ -188,17 +189,17 @@ def _json_rows(text: str) -> Iterator[LabelRow]:
         if not row.strip():
             continue
         try:
-            found = json.loads(row)
+            values = json.loads(row)
         except (ValueError, RecursionError) as error:
-            message = f"line {line} is no JSON object ({error})"
+            message = f"line {line} is not a JSON object ({error})"
             raise ValueError(message) from error
-        names = list(found) if isinstance(found, dict) else []
+        names = list(values) if isinstance(values, dict) else []
         columns = _columns([name.lower() for name in names])
         if columns is None:
             message = f"line {line} has no file_name and label; {_EXPECTED}"
             raise ValueError(message)
-        file, class_name = (found[names[column]] for column in columns)
+        file, class_name = (values[names[column]] for column in columns)
         if isinstance(class_name, bool) or not isinstance(class_name, (str, int)):
-            message = f"line {line}: its {names[columns[1]]} is no name and no number"
+            message = f"line {line}: its {names[columns[1]]} is not a name or a number"
             raise ValueError(message)  # noqa: TRY004 - the file is wrong, not a caller
         yield LabelRow(line, str(file).strip(), str(class_name).strip())

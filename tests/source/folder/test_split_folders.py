@@ -93,7 +93,7 @@ def test_images_beside_what_may_be_splits_are_refused_and_an_option_decides(tree
 def test_a_split_by_nearly_its_name_is_told_the_name(tmp_path):
     """Roboflow exports train, valid and test."""
     write_folder(tmp_path, images("train/a/1.jpg", "valid/a/2.jpg", "test/a/3.jpg"))
-    with pytest.raises(SourceError, match="a link or name 'val' makes 'valid' a split"):
+    with pytest.raises(SourceError, match="renaming 'valid' to 'val' makes it a split"):
         taken(tmp_path)
     (tmp_path / "valid").rename(tmp_path / "val")
     assert list(taken(tmp_path)) == ["test", "train", "val"]
@@ -123,7 +123,7 @@ def test_splits_are_told_in_any_case_and_keep_their_names_in_lower_case(names, t
 
 def test_two_folders_of_one_split_are_refused(tmp_path):
     write_folder(tmp_path, images("train/a/1.jpg", "Train/a/2.jpg"))
-    with pytest.raises(SourceError, match="'Train', 'train' are both called like the split"):
+    with pytest.raises(SourceError, match="'Train', 'train' are both named like the split"):
         taken(tmp_path)
 
 
@@ -156,7 +156,7 @@ LIKE_SPLITS = {
 @pytest.mark.parametrize("tree", LIKE_SPLITS.values(), ids=LIKE_SPLITS)
 def test_folders_that_are_only_called_like_splits_are_no_classes_in_silence(tree, tmp_path):
     write_folder(tmp_path, tree)
-    with pytest.raises(SourceError, match=r"called like splits; .* --layout (classes|splits)"):
+    with pytest.raises(SourceError, match=r"resemble splits; .* --layout (classes|splits)"):
         taken(tmp_path)
     kept = "splits" if (tmp_path / "train").is_dir() else "classes"
     assert sum(map(len, taken(tmp_path, kept).values())) == sum(n.endswith("jpg") for n in tree)
@@ -164,7 +164,9 @@ def test_folders_that_are_only_called_like_splits_are_no_classes_in_silence(tree
 
 def test_one_folder_around_the_classes_is_refused(tmp_path):
     write_folder(tmp_path, images("101_Objects/ant/1.jpg", "101_Objects/bee/1.jpg"))
-    with pytest.raises(SourceError, match=r"one folder, '101_Objects', .*--src \S+/101_Objects"):
+    with pytest.raises(
+        SourceError, match=r"only the folder '101_Objects', .*--src \S+/101_Objects"
+    ):
         taken(tmp_path)
     assert taken(tmp_path / "101_Objects")["train"] == [("ant/1", "ant"), ("bee/1", "bee")]
     assert taken(tmp_path, "classes")["train"][0] == ("101_Objects/ant/1", "101_Objects")
@@ -172,7 +174,7 @@ def test_one_folder_around_the_classes_is_refused(tmp_path):
 
 def test_folders_around_the_classes_are_refused_however_many(tmp_path):
     write_folder(tmp_path, images("CUB/images/ant/1.jpg", "CUB/images/bee/1.jpg") | {"CUB/a": b""})
-    with pytest.raises(SourceError, match=r"one folder, 'CUB/images', .*--src \S+/CUB/images;"):
+    with pytest.raises(SourceError, match=r"only the folder 'CUB/images', .*--src \S+/CUB/images;"):
         taken(tmp_path)
     assert taken(tmp_path / "CUB" / "images")["train"] == [("ant/1", "ant"), ("bee/1", "bee")]
 
@@ -260,7 +262,7 @@ def test_a_class_without_images_keeps_its_label_and_is_said(tmp_path):
 def test_a_link_to_a_split_or_class_that_is_not_there_is_refused(link, tmp_path):
     write_folder(tmp_path, images("train/n02/a.jpg"))
     (tmp_path / link).symlink_to("/mnt/no-such-disk/data")
-    with pytest.raises(SourceError, match=f"'{link}' is a link to nothing"):
+    with pytest.raises(SourceError, match=f"'{link}' is a dangling link"):
         taken(tmp_path)
     (tmp_path / link).unlink()
     # Not fetched: git-annex
