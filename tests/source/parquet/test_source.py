@@ -120,9 +120,9 @@ def test_a_row_without_an_image_is_a_failed_row_and_noted(row, tmp_path):
 
 @pytest.mark.parametrize(
     ("labels", "names", "message"),
-    [([0, 2], ["a", "b"], "t.parquet!1 has the label 2, which is no index of 2 classes"),
+    [([0, 2], ["a", "b"], "t.parquet!1 has the label 2, which is not an index of 2 classes"),
      ([0, None], None, "t.parquet!1 has no label"),
-     ([0, 1 << 40], None, "t.parquet!1 .* no index")],
+     ([0, 1 << 40], None, "t.parquet!1 .* not an index")],
 )  # fmt: skip
 def test_a_malformed_label_is_a_problem_that_names_the_row(labels, names, message, tmp_path):
     write(tmp_path / "t.parquet", [image(), image()], labels, names=names)
@@ -139,7 +139,7 @@ def test_files_that_name_classes_differently_are_a_problem(tmp_path):
 
 def test_one_name_in_two_rows_is_a_problem_that_names_both(tmp_path):
     write(tmp_path / "t.parquet", [image("a.jpg"), image("a.png")], None)
-    with pytest.raises(SourceError, match=r"t\.parquet!0 and t\.parquet!1 give one key"):
+    with pytest.raises(SourceError, match=r"t\.parquet!0 and t\.parquet!1 have the same key"):
         only(tmp_path)
 
 

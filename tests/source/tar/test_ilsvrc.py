@@ -117,7 +117,7 @@ def test_one_name_in_two_class_tars_of_a_class_is_a_problem(src):
     inner = (src.parent / "x.tar", [("a.JPEG", b"1")])
     data = write_tar(*inner).read_bytes()
     write_tar(src / "ILSVRC2012_img_train.tar", [("n1.tar", data), ("n1.tar", data)])
-    with pytest.raises(SourceError, match=r"n1.tar!a.JPEG and .*n1.tar!a.JPEG give one key"):
+    with pytest.raises(SourceError, match=r"n1.tar!a.JPEG and .*n1.tar!a.JPEG have the same key"):
         listed(src, selected=("train",))
 
 

@@ -154,14 +154,14 @@ def test_two_images_of_a_sample_or_of_a_key_are_problems_that_name_both(tmp_path
     one, other = problems(tmp_path)
     assert one.startswith("a.tar!1.jpg and a.tar!1.png are images of one sample, since a key ends")
     assert one.endswith("choose by --image-field jpg or png")
-    assert other.startswith("a.tar!2.jpg and b.tar!2.webp give one key (2); rename one")
+    assert other.startswith("a.tar!2.jpg and b.tar!2.webp have the same key (2); rename one")
     assert "--keys file" in other
 
 
 @pytest.mark.parametrize(
     ("label", "message"),
     [("", "is ''; expected"), ("ant", "is 'ant'; expected"), ("-2", "is '-2'; expected"),
-     ("1.5", "is '1.5'; expected"), ("2000000", "no index"), ("9" * 40, "expected a number"),
+     ("1.5", "is '1.5'; expected"), ("2000000", "not an index"), ("9" * 40, "expected a number"),
      ("x" * 300, "expected a number"), ("-1", "has no label")],
 )  # fmt: skip
 def test_a_malformed_label_is_a_problem_that_names_the_sample(label, message, tmp_path):

@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from texgen.core.errors import SourceError
 from texgen.core.types import ImageEntry
-from texgen.source.base import OnError
+from texgen.source.base import OnError, skip_repeated_keys
 
 _SCHEMA = pa.schema(
     [
@@ -79,19 +78,9 @@ class Catalogue:
             on_error: Called for each further image of a key.
             clash_hint: What to do about two images of one key.
         """
-        last: ImageEntry | None = None
-        for row in self._sorted():
-            entry = make_entry(row)
-            if entry is None:
-                continue
-            if last is not None and last.key == entry.key:
-                message = (
-                    f"{last.source} and {entry.source} give one key ({entry.key}); {clash_hint}"
-                )
-                on_error(SourceError(message))
-                continue
-            yield entry
-            last = entry
+        entries = map(make_entry, self._sorted())
+        wanted = (entry for entry in entries if entry is not None)
+        yield from skip_repeated_keys(wanted, on_error, clash_hint)
 
     def of_key(self, key: str) -> Iterator[CatalogueEntry]:
         """The images of one key."""

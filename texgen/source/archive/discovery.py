@@ -14,8 +14,8 @@ from texgen.core.text import pluralize
 from texgen.source.archive.patterns import fixed_folder, is_pattern, paths_of
 from texgen.source.archive.search import archives_below, missing_text, split_in
 from texgen.source.archive.split import Archive
-from texgen.source.base import LAYOUTS, OnError, check_selected, sole_split
-from texgen.source.folder.contents import listed
+from texgen.source.base import LAYOUTS, OnError, check_selected, single_split_name
+from texgen.source.paths import quote_paths
 from texgen.storage.filesystem import FileSystem
 
 _PART = re.compile(r"(?P<before>.*)-(?P<number>\d{1,9})-of-(?P<count>\d{1,9})(?!\d).*", re.DOTALL)
@@ -85,12 +85,12 @@ def split_files(
         splits.setdefault("" if is_one_split else split_of(path), []).append(path)
     strays = splits.pop("", [])
     if not splits:
-        name = sole_split(root.rpartition("/")[2], selected)
+        name = single_split_name(root.rpartition("/")[2], selected)
         return SplitFiles({name: strays}, tuple(notes))
     if strays:
-        stray_text = f"{pluralize(len(strays), 'file')} of no split ({listed(strays)})"
+        stray_text = f"{pluralize(len(strays), 'file')} of no split ({quote_paths(strays)})"
         if layout != "splits":
-            named = listed(paths[0] for paths in splits.values())
+            named = quote_paths(paths[0] for paths in splits.values())
             message = (
                 f"--src {location}: {stray_text} beside those of splits ({named}); --layout splits "
                 "leaves them out, --layout classes takes all files as one split"

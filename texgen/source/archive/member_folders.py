@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
-from texgen.source.base import SPLIT_NAMES, SourceSpec, displayable
+from texgen.source.base import SPLIT_NAMES, SourceSpec
 from texgen.source.labels.rules import ArchiveImage
-from texgen.source.member_names import join_bytes
+from texgen.source.paths import displayable, join_bytes
 
 _SPLITS = {name.encode() for name in SPLIT_NAMES}
 _SHOWN = 4

@@ -11,8 +11,15 @@ from pathlib import Path
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.source.base import SPLIT_NAMES
-from texgen.source.folder.contents import FolderCache, as_src, by_extension, join, listed, named
-from texgen.source.folder.layout import DEPTH, snapshot_of, system_notes
+from texgen.source.folder.contents import FolderCache
+from texgen.source.folder.split_folders import SEARCH_DEPTH, find_hub_snapshot, note_system_folders
+from texgen.source.paths import (
+    format_extension_counts,
+    join_path,
+    quote_path,
+    quote_paths,
+    src_option,
+)
 from texgen.storage.filesystem import FileSystem
 
 _DATA = "data"
@@ -46,38 +53,38 @@ def archives_below(
         OSError: If a folder cannot be listed.
         SourceError: If they belong to several base folders, or some are compressed or unfinished.
     """
-    looks = FolderCache(files, location)
-    start, notes = snapshot_of(looks, location)
-    names_in = dict(_archive_names(looks, start, suffix))
+    cache = FolderCache(files, location)
+    start, notes = find_hub_snapshot(cache)
+    names_in = dict(_archive_names(cache, start, suffix))
     bases = sorted({base_folder(folder) for folder in names_in}, key=os.fsencode)
     if layout == "splits" and start in bases:
         names_in = {f: names for f, names in names_in.items() if base_folder(f) == start}
         bases = [start]
     if len(bases) > 1:
         hint = ", --layout splits takes only the first" if start in bases else ""
-        places = listed(base or "." for base in bases)
+        places = quote_paths(base or "." for base in bases)
         message = (
             f"--src {location}: {suffix} files in several places ({places}); "
-            f"name one place ({as_src(location, bases[-1])}) or a pattern of files{hint}"
+            f"name one place ({src_option(location, bases[-1])}) or a pattern of files{hint}"
         )
         raise SourceError(message)
     for base in bases:
         if base not in ("", start):
-            notes.append(f"the {suffix} files are those in {named(base)}, a folder below SRC")
-        notes += _folders_ignored(looks, base, names_in)
-    paths = [join(folder, name) for folder, names in names_in.items() for name in names]
+            notes.append(f"the {suffix} files are those in {quote_path(base)}, a folder below SRC")
+        notes += _folders_ignored(cache, base, names_in)
+    paths = [join_path(folder, name) for folder, names in names_in.items() for name in names]
     for folder in names_in:
-        _refuse_unfinished(location, folder, looks.look(folder).files)
+        _refuse_unfinished(location, folder, cache.contents(folder).files)
     notes += _gaps(paths)
-    notes += _files_ignored(looks, names_in, suffix)
+    notes += _files_ignored(cache, names_in, suffix)
     return paths, notes
 
 
-def _archive_names(looks: FolderCache, start: str, suffix: str) -> Iterator[tuple[str, list[str]]]:
+def _archive_names(cache: FolderCache, start: str, suffix: str) -> Iterator[tuple[str, list[str]]]:
     """The folders that hold archives, and the names of these."""
     # One level more than for a base folder: archives may lie in its split folders or in `data`.
-    for path, look in looks.below(start, DEPTH + 1, lambda *_: True, whole=True):
-        if names := sorted(name for name in look.files if name.endswith(suffix)):
+    for path, contents in cache.walk(start, SEARCH_DEPTH + 1, lambda *_: True, complete=True):
+        if names := sorted(name for name in contents.files if name.endswith(suffix)):
             yield path, names
 
 
@@ -99,14 +106,14 @@ def missing_text(first: str, count: int) -> str:
 
 
 def _folders_ignored(
-    looks: FolderCache, base: str, archive_folders: Iterable[str]
+    cache: FolderCache, base: str, archive_folders: Iterable[str]
 ) -> Iterator[str]:
     used = tuple(f"{folder}/" for folder in archive_folders)
-    look = looks.look(base)
-    for name in look.folders:
-        if not any(path.startswith(f"{join(base, name)}/") for path in used):
-            yield f"folder {named(name)} is not a split and is ignored"
-    yield from system_notes(look)
+    contents = cache.contents(base)
+    for name in contents.folders:
+        if not any(path.startswith(f"{join_path(base, name)}/") for path in used):
+            yield f"folder {quote_path(name)} is not a split and is ignored"
+    yield from note_system_folders(contents)
 
 
 def _refuse_unfinished(location: str, folder: str, names: Iterable[str]) -> None:
@@ -114,9 +121,9 @@ def _refuse_unfinished(location: str, folder: str, names: Iterable[str]) -> None
     if unfinished:
         count = pluralize(len(unfinished), "compressed or unfinished file")
         message = (
-            f"--src {location}: {count} ({listed(join(folder, n) for n in unfinished)}); "
+            f"--src {location}: {count} ({quote_paths(join_path(folder, n) for n in unfinished)}); "
             "decompress or fetch again, or name the files to take as a pattern: "
-            f"--src '{join(join(location, folder), '*.tar')}'"
+            f"--src '{join_path(join_path(location, folder), '*.tar')}'"
         )
         raise SourceError(message)
 
@@ -133,18 +140,18 @@ def _gaps(paths: Iterable[str]) -> Iterator[str]:
         missing = max(numbers) - min(numbers) + 1 - len(numbers)
         if missing:
             first = next(n for n in range(min(numbers), max(numbers)) if n not in numbers)
-            name = named(f"{before}{first:0{width}d}{after}")
+            name = quote_path(f"{before}{first:0{width}d}{after}")
             yield f"{missing_text(name, missing)}, though files with higher numbers are"
 
 
 def _files_ignored(
-    looks: FolderCache, archive_folders: Iterable[str], suffix: str
+    cache: FolderCache, archive_folders: Iterable[str], suffix: str
 ) -> Iterator[str]:
     extensions: Counter[str] = Counter()
     for folder in archive_folders:
-        for name in looks.look(folder).files:
+        for name in cache.contents(folder).files:
             if not name.endswith(suffix):
                 extensions[Path(name).suffix or "without an extension"] += 1
     if extensions:
         files = pluralize(sum(extensions.values()), "other file")
-        yield f"{files} beside the {suffix} files ignored ({by_extension(extensions)})"
+        yield f"{files} beside the {suffix} files ignored ({format_extension_counts(extensions)})"

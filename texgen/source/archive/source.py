@@ -20,10 +20,10 @@ from texgen.source.archive.member_folders import (
 )
 from texgen.source.archive.split import Archive, ArchiveSplit
 from texgen.source.base import OnError, SourceSpec, SplitListing, raise_error
-from texgen.source.labels.class_index import classes_notes
+from texgen.source.labels.class_index import class_filter_notes
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
-from texgen.source.member_names import stem
+from texgen.source.paths import strip_extension
 from texgen.storage.filesystem import files_at
 
 
@@ -150,7 +150,7 @@ class ArchiveSource(abc.ABC):
         elif labels:
             labelling = ByName(read_labels(labels, self._spec.endpoint))
         split = self._collect(name, archives, root.images(same_images), labelling)
-        label_map = split.labels if is_known and not self._spec.taken else None
+        label_map = split.labels if is_known and not self._spec.wanted_classes else None
         if label_map is not None and len(label_map.final) == 1:
             notes.append(f"all images of {name!r} are of one class, {label_map.classes[0]!r}")
         return split.with_notes([*notes, *root.notes(name)])
@@ -164,10 +164,10 @@ class ArchiveSource(abc.ABC):
     ) -> ArchiveSplit:
         """Makes a split of images that come in any order."""
         catalogue = Catalogue()
-        stems = [stem(os.fsencode(archive.path)) for archive in archives]
+        stems = [strip_extension(os.fsencode(archive.path)) for archive in archives]
         for image in images:
             try:
-                path_and_label = labelling.place(image)
+                path_and_label = labelling.key_and_label(image)
             except SourceError as error:
                 member = self._member_text(image.name, image.position)
                 self._on_error(SourceError(f"{archives[image.file].text}!{member} {error}"))
@@ -175,7 +175,7 @@ class ArchiveSource(abc.ABC):
             if path_and_label is not None:
                 path, label = path_and_label
                 if self._spec.keys == "file":
-                    path = stems[image.file] + b"/" + (image.place or image.path)
+                    path = stems[image.file] + b"/" + (image.file_key or image.path)
                 row = CatalogueEntry(
                     escape(path),
                     image.file,
@@ -186,7 +186,8 @@ class ArchiveSource(abc.ABC):
                     label,
                 )
                 catalogue.add(row)
-        taken = self._spec.taken
-        labels = labelling.label_map(taken)
-        notes = [*labelling.notes(name), *classes_notes(taken, labels, name)]
+        wanted = self._spec.wanted_classes
+        labels = labelling.label_map(wanted)
+        classes = labels.classes if labels else None
+        notes = [*labelling.notes(name), *class_filter_notes(wanted, classes, name)]
         return ArchiveSplit(name, archives, catalogue, self._member_text, labels, notes)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from texgen.core.types import ImageEntry
 from texgen.source.archive.catalogue import Catalogue, CatalogueEntry
-from texgen.source.base import OnError, SplitListing, displayable
+from texgen.source.base import OnError, SplitListing
 from texgen.source.labels.class_index import LabelMap
 from texgen.source.locator import Locator
+from texgen.source.paths import displayable
 
 MemberText = Callable[[bytes, int], str]
 """Makes the name of an image within its archive, for messages, of its name and position."""

@@ -23,9 +23,9 @@ from texgen.source.archive.split import Archive, ArchiveSplit
 from texgen.source.base import MAX_FILE_BYTES, OnError
 from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
 from texgen.source.locator import Locator
-from texgen.source.member_names import member_path, stem
 from texgen.source.parquet.file import ParquetImageFile, open_parquet
 from texgen.source.parquet.row_groups import GROUPS
+from texgen.source.paths import member_path, strip_extension
 
 _PathAndLabel: TypeAlias = tuple[str | None, int | str | None]
 
@@ -150,7 +150,7 @@ class _SplitRows:
             base = os.fsencode(Path(archive.path).stem)
             for row, (path_text, label_text) in enumerate(rows):
                 path = self._path(path_text or "")
-                key = stem(path) if path else base + b"_%d" % row
+                key = strip_extension(path) if path else base + b"_%d" % row
                 text = label_text.encode() if isinstance(label_text, str) else None
                 label = texts.number(text) if texts else _number(label_text)
                 yield ArchiveImage(number, path, key, label, row, -1, file.check, b"%09d" % row)

@@ -13,7 +13,7 @@ from texgen.source.archive.split import ArchiveSplit
 from texgen.source.base import SplitListing, check_selected, is_image_name
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
-from texgen.source.member_names import member_path, stem
+from texgen.source.paths import member_path, strip_extension
 from texgen.source.tar.index import INSIDE, ignored, index_rows, tar_index
 from texgen.source.tar.reader import TarSource
 from texgen.storage.filesystem import list_folder
@@ -86,7 +86,7 @@ class IlsvrcSource(TarSource):
 
 
 def _class_of(tar: bytes) -> bytes:
-    return stem(tar.rpartition(b"/")[2])
+    return strip_extension(tar.rpartition(b"/")[2])
 
 
 def _images(index: ArrowTable, *, nested: bool) -> Iterator[ArchiveImage]:
@@ -96,7 +96,9 @@ def _images(index: ArrowTable, *, nested: bool) -> Iterator[ArchiveImage]:
         if path is None or not is_image_name(path) or nested != bool(inside):
             continue
         folder = _class_of(outer) + b"/" if inside else b""
-        yield ArchiveImage(0, row.name, folder + stem(path), None, row.offset, row.size, row.check)
+        yield ArchiveImage(
+            0, row.name, folder + strip_extension(path), None, row.offset, row.size, row.check
+        )
 
 
 def _names(index: ArrowTable) -> Iterator[bytes]:

@@ -20,7 +20,8 @@ from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.source.archive.split import Archive
-from texgen.source.base import OnError, displayable
+from texgen.source.base import OnError
+from texgen.source.paths import displayable
 from texgen.source.tar.cache import IndexCache
 from texgen.source.tar.sample_names import UNREADABLE, LabelFiles, group_samples, label_key
 from texgen.source.tar.scan import TarEntry, TarScan

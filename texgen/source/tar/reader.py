@@ -12,8 +12,9 @@ from texgen.source.archive.read_errors import (
     translate_read_errors,
 )
 from texgen.source.archive.source import ArchiveSource
-from texgen.source.base import MAX_FILE_BYTES, OnError, SourceSpec, displayable, raise_error
+from texgen.source.base import MAX_FILE_BYTES, OnError, SourceSpec, raise_error
 from texgen.source.locator import Locator
+from texgen.source.paths import displayable
 from texgen.source.tar.index import INSIDE
 from texgen.source.tar.scan import TAR_BLOCK
 from texgen.storage.filesystem import OpenFiles

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from texgen.core.types import ArrowTable
 from texgen.source.base import NO_LABELS
-from texgen.source.member_names import member_path
+from texgen.source.paths import member_path
 
 _ROWS = 1 << 13
 _EXTENSION = r"\.[^/]*\z"

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from texgen.core.errors import SourceError
-from texgen.source.base import displayable
-from texgen.source.packed import packed
+from texgen.source.packed import describe_packed
+from texgen.source.paths import displayable
 from texgen.storage.ranges import RangeFile
 
 TAR_BLOCK = 512
@@ -243,7 +243,7 @@ class TarScan:
             )
         if at == self._start:
             # The file was not damaged, but is of another format.
-            fault = packed(self._bytes(at, TAR_BLOCK)) or fault
+            fault = describe_packed(self._bytes(at, TAR_BLOCK)) or fault
         return SourceError(f"{self._display_name} is {fault}")
 
 

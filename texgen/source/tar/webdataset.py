@@ -14,9 +14,9 @@ from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.source.archive.discovery import open_archives
 from texgen.source.archive.split import Archive, ArchiveSplit
-from texgen.source.base import NO_LABELS, OnError, displayable, is_image_name
+from texgen.source.base import NO_LABELS, OnError, is_image_name
 from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
-from texgen.source.member_names import member_path
+from texgen.source.paths import displayable, member_path
 from texgen.source.tar.index import IndexRow, ignored, index_rows, json_label, tar_indexes
 from texgen.source.tar.reader import TarSource
 from texgen.source.tar.sample_names import extension, sample_key
