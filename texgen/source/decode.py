@@ -105,8 +105,7 @@ def _decode(data: bytes, max_pixels: int) -> Pixels:
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
-        size = f"{image.width}x{image.height} px"
-        raise ImageError("image_too_large", size)
+        raise ImageError("image_too_large", f"{image.width}x{image.height} px")
 
 
 def _is_tga(data: bytes) -> bool:

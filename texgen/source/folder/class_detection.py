@@ -29,7 +29,7 @@ _IMAGE_FOLDERS = frozenset(
 """Names of folders that only mean "images in here"."""
 
 _NEVER_CLASSES = _IMAGE_FOLDERS - {"pictures", "photos"}
-"""Those that are not a class beside other folders; photos may be a class beside drawings."""
+"""Names that are never a class; ``photos`` may be one, beside a class ``drawings``."""
 
 
 def is_flat(

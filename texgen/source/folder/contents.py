@@ -179,16 +179,10 @@ def _names(names: Iterable[bytes]) -> tuple[str, ...]:
 
 
 def refuse_dangling_links(location: str, folder: str, names: Iterable[str], kind: str) -> None:
-    """Refuses dangling links that may lead to folders on storage that is not mounted.
-
-    Args:
-        location: Path of SRC.
-        folder: Folder of the links, relative to SRC.
-        names: Names of the links.
-        kind: What the links may be: ``a split`` or ``a class``.
+    """Refuses dangling links in a folder: their targets may lie on storage that is not mounted.
 
     Raises:
-        SourceError: If there are any.
+        SourceError: If there are any; says that they may be ``kind``, a split or a class.
     """
     if paths := [join_path(folder, name) for name in names]:
         links = "is a dangling link" if len(paths) == 1 else "are dangling links"

@@ -100,8 +100,7 @@ class FolderSource:
         flat, flat_notes = is_flat(cache, folder, self._spec.layout, classes_layout)
         notes = [*layout.notes, *flat_notes]
         contents = cache.contents(folder, complete=True)
-        has_folders = bool(contents.folders)
-        split = FolderSplit(self._walk, os.fsencode(folder), flat or not has_folders, has_folders)
+        split = FolderSplit(self._walk, os.fsencode(folder), flat or not contents.folders)
         self._splits[name] = split
         if split.is_flat:
             classes = self._flat_classes(split, name, contents, notes)

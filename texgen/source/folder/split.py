@@ -24,7 +24,6 @@ class FolderSplit:
         walk: Lists folders.
         folder: Folder of the split, relative to SRC.
         is_flat: Whether the folders in it are not classes.
-        has_folders: Whether there are folders in it.
         labels: Classes of a flat split's images; None without ``--labels``.
         ignored: Counts of what `entries` has ignored.
         empty_classes: Classes in which `entries` has seen no image.
@@ -33,7 +32,6 @@ class FolderSplit:
     walk: FolderWalk
     folder: bytes
     is_flat: bool
-    has_folders: bool
     labels: Labels | None = None
     ignored: IgnoredCounts = field(default_factory=IgnoredCounts)
     empty_classes: list[str] = field(default_factory=list)
@@ -42,7 +40,7 @@ class FolderSplit:
         """Takes the labels of a flat split, and returns the classes that its images have."""
         self.labels = labels
         # `entries` lists the images again, and counts what it ignores.
-        images = self._flat_images(on_error, IgnoredCounts())
+        images = self.walk.images_below(self.folder, (), on_error, IgnoredCounts())
         names = {labels.class_of(_file_name(path)) for path, _ in images}
         return {name.encode() for name in names if name is not None}
 
@@ -87,12 +85,14 @@ class FolderSplit:
         folders.sort(key=lambda name: escape(name) + "/")
         folders = [name for name in folders if displayable(name) in labels]
 
-        def list_class(
-            folder: bytes,
-        ) -> tuple[list[ImageEntry], IgnoredCounts, list[SourceError]]:
+        def list_class(name: bytes) -> tuple[list[ImageEntry], IgnoredCounts, list[SourceError]]:
             errors, ignored = list[SourceError](), IgnoredCounts()
-            name = displayable(folder)
-            entries = self._class_entries(folder, name, labels[name], errors.append, ignored)
+            folder, parents = join_bytes(self.folder, name), (b"", self.folder)
+            class_name = displayable(name)
+            entries = (
+                _entry(path, size, self._below(path), labels[class_name], class_name)
+                for path, size in self.walk.images_below(folder, parents, errors.append, ignored)
+            )
             return _sorted(entries), ignored, errors
 
         # Errors are reported in the order of the classes, whichever was listed first.
@@ -105,38 +105,28 @@ class FolderSplit:
                 self.empty_classes.append(displayable(folder))
             yield from entries
 
-    def _class_entries(
-        self, folder: bytes, name: str, label: int, on_error: OnError, ignored: IgnoredCounts
-    ) -> Iterator[ImageEntry]:
-        start, parents = join_bytes(self.folder, folder), (b"", self.folder)
-        for path, size in self.walk.images_below(start, parents, on_error, ignored):
-            key = image_key(self._below(path))
-            yield ImageEntry(key, displayable(path), path, size, label, name)
-
     def _flat_entries(self, labels: Mapping[str, int], on_error: OnError) -> Iterator[ImageEntry]:
-        for path, size in self._flat_images(on_error, self.ignored):
-            source = displayable(path)
+        for path, size in self.walk.images_below(self.folder, (), on_error, self.ignored):
             if self.labels is None:
-                yield ImageEntry(image_key(self._below(path)), source, path, size, None, None)
+                yield _entry(path, size, self._below(path), None, None)
                 continue
-            name = _file_name(path)
-            class_name = self.labels.class_of(name)
+            class_name = self.labels.class_of(_file_name(path))
             if class_name is None:
-                on_error(SourceError(f"{source} {self.labels.missing_reason(name)}"))
+                reason = self.labels.missing_reason(_file_name(path))
+                on_error(SourceError(f"{displayable(path)} {reason}"))
             elif class_name in labels:
-                key = image_key(class_name.encode() + b"/" + path.rpartition(b"/")[2])
-                yield ImageEntry(key, source, path, size, labels[class_name], class_name)
-
-    def _flat_images(
-        self, on_error: OnError, ignored: IgnoredCounts
-    ) -> Iterator[tuple[bytes, int]]:
-        if self.has_folders:
-            return self.walk.images_below(self.folder, (), on_error, ignored)
-        return self.walk.images(self.folder, on_error, ignored)
+                key = class_name.encode() + b"/" + path.rpartition(b"/")[2]
+                yield _entry(path, size, key, labels[class_name], class_name)
 
     def _below(self, path: bytes) -> bytes:
         """A path relative to the split's folder."""
         return path[len(self.folder) + 1 :] if self.folder else path
+
+
+def _entry(
+    path: bytes, size: int, key: bytes, label: int | None, class_name: str | None
+) -> ImageEntry:
+    return ImageEntry(image_key(key), displayable(path), path, size, label, class_name)
 
 
 def _file_name(path: bytes) -> str:

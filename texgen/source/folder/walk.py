@@ -78,14 +78,6 @@ class FolderWalk:
         except OSError as error:
             on_error(listing_error(path, error))
 
-    def images(
-        self, folder: bytes, on_error: OnError, ignored: IgnoredCounts
-    ) -> Iterator[tuple[bytes, int]]:
-        """Path relative to SRC and size in bytes of the images directly in a folder."""
-        for item in self.scan(folder, on_error, ignored):
-            if not item.is_folder() and (size := _image_size(item, ignored)) is not None:
-                yield join_bytes(folder, item.name), size
-
     def images_below(
         self,
         folder: bytes,

@@ -66,11 +66,7 @@ class ClassNumbering:
         """The map from numbers to labels, which follow the order of the names."""
         order = sorted(self._numbers, key=os.fsdecode)
         by_position = label_map(in_label_order(order), wanted)
-        final = {
-            self._numbers[name]: by_position.final[position]
-            for position, name in enumerate(order)
-            if position in by_position.final
-        }
+        final = {self._numbers[order[pos]]: label for pos, label in by_position.final.items()}
         return LabelMap(by_position.classes, final)
 
 
@@ -94,15 +90,14 @@ class FoldersByLabel:
 
     def class_names(self) -> list[str]:
         """Names of the labels from 0 to the largest: their folders, or their numbers as text."""
-        folders = self._folders.values()
-        by_folder = self._one_to_one and len(set(folders)) == len(folders)
-        names = [str(label) for label in range(self._largest + 1)]
-        for label, folder in self._folders.items() if by_folder else ():
+        numbers = [str(label) for label in range(self._largest + 1)]
+        if not self._one_to_one or len(set(self._folders.values())) < len(self._folders):
+            return numbers
+        names = list(numbers)
+        for label, folder in self._folders.items():
             names[label] = displayable(folder)
-        if len(set(names)) < len(names):
-            # A folder's name is the number of a label that no image has.
-            return [str(label) for label in range(self._largest + 1)]
-        return names
+        # A folder's name may be the number of a label that no image has.
+        return names if len(set(names)) == len(names) else numbers
 
 
 def class_filter_notes(

@@ -120,7 +120,8 @@ def read_labels(path: str, endpoint: str | None = None) -> Labels:
         if tarfile.is_tarfile(file):
             return _from_kit(_kit_members(file), path)
         file.seek(0)
-        return _from_table(decode_text(file.read()), path)
+        rows = parse_label_table(decode_text(file.read()))
+        return _labels(((row.file, row.class_name) for row in rows), path)
     except (OSError, tarfile.TarError, EOFError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
         message = f"--labels {path}: cannot be read ({reason})"
@@ -128,10 +129,6 @@ def read_labels(path: str, endpoint: str | None = None) -> Labels:
     except ValueError as error:
         message = f"--labels {path}: {error}"
         raise ConfigError(message) from error
-
-
-def _from_table(text: str, path: str) -> Labels:
-    return _labels(((row.file, row.class_name) for row in parse_label_table(text)), path)
 
 
 def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
