@@ -28,7 +28,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, depth: int, color: int, scanlines: bytes) -> bytes:
-    """A PNG of any kind, also of those that Pillow does not write."""
+    """A PNG of any kind, including kinds that Pillow does not write."""
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     data = chunk(b"IDAT", zlib.compress(scanlines))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
@@ -127,7 +127,7 @@ def test_16_bit_grey_is_its_high_byte(kind):
 
 
 def tiff(samples: np.ndarray, bits: int, photometric: int) -> bytes:
-    """A TIFF of 37 x 29 px of any kind, also of those that Pillow does not write."""
+    """A TIFF of 37 x 29 px of any kind, including kinds that Pillow does not write."""
     data = samples.tobytes()
     tags = {256: 37, 257: 29, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: 29,
             279: len(data)}  # fmt: skip
@@ -159,12 +159,12 @@ def test_12_bits_of_a_tiff_are_not_nearly_black():
         (GREY > 99).astype(np.int32), GREY.astype(np.int32) - 1024,
     ],
 )  # fmt: skip
-def test_grey_of_32_bits_on_another_scale_is_a_failed_row_and_no_black_picture(values):
+def test_grey_of_32_bits_on_another_scale_is_a_failed_row_and_not_a_black_image(values):
     assert code_of(saved(Image.fromarray(values), "TIFF")) == "image_scale"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bit_grey_with_values_of_8_bits_is_a_failed_row_and_no_black_picture(kind):
+def test_16_bit_grey_with_values_of_8_bits_is_a_failed_row_and_not_a_black_image(kind):
     assert code_of(saved(Image.fromarray(GREY.astype(np.uint16)), kind)) == "image_scale"
     black = saved(Image.fromarray(np.zeros((29, 37), np.uint16)), kind)
     assert not decode(black).any()
@@ -183,7 +183,7 @@ def test_a_float_tiff_whose_zero_is_white_is_a_failed_row():
 
 
 def test_a_codec_that_pillow_lacks_is_no_fault_of_the_image(monkeypatch):
-    # Else the manifest would depend on the machine.
+    # A failed row would make the manifest depend on the machine.
     for kind, feature in (("avif", "avif"), ("jpeg 2000", "jpg_2000"), ("webp", "webp")):
         monkeypatch.setattr(module, "PILLOW_FORMATS", ("PNG",))
         monkeypatch.setattr(module.features, "check", lambda name, lacking=feature: name != lacking)
@@ -235,13 +235,13 @@ def test_a_file_without_bytes_is_empty():
     "data",
     [
         b"not an image\n" * 20, b"\0" * 500, b"\xff\xd8", b"P6 0 4 255\n",
-        # A cursor and an icon, which begin nearly as a TGA does.
+        # A cursor and an icon, whose first bytes resemble those of a TGA.
         b"\0\0\2\0\1\0\x20\x20\0\0\1\0\1\0\x30\1\0\0\x16\0\0\0" + bytes(400),
         b"\0\0\1\0\1\0\x10\x10\0\0\1\0\x20\0\x68\4\0\0\x16\0\0\0" + bytes(400),
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"<svg xmlns='http://x'/>",
     ],
 )  # fmt: skip
-def test_what_is_no_photograph_is_unreadable(data):
+def test_bytes_that_are_not_an_image_are_unreadable(data):
     assert code_of(data) == "image_unreadable"
 
 
@@ -267,14 +267,14 @@ def test_max_pixels_may_be_raised_above_the_limit_of_pillow(monkeypatch):
 
 
 def test_running_out_of_memory_is_no_fault_of_the_image(monkeypatch):
-    # A failed row must be the same on every machine, and so may not depend on free memory.
+    # A failed row must be the same on every machine, so it must not depend on free memory.
     def exhausted(*_: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(Image.Image, "convert", exhausted)
-    with pytest.raises(ImageMemoryError) as told:
+    with pytest.raises(ImageMemoryError) as caught:
         decode(LIKE_PILLOW["jpeg"])
-    assert (told.value.width, told.value.height) == (37, 29)
+    assert (caught.value.width, caught.value.height) == (37, 29)
 
 
 def test_warnings_of_damaged_files_stay_inside(recwarn):

@@ -1,4 +1,4 @@
-"""What SRC is, and which files a pattern names."""
+"""Detection of the format of SRC, and the files that a pattern names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from texgen.storage.local_filesystem import LocalFiles
 IMAGE = {"ant/1.jpg": b"x"}
 
 
-def test_what_lies_there_says_what_it_is(tmp_path):
+def test_the_format_is_detected_from_the_files_in_src(tmp_path):
     write_folder(tmp_path / "folder" / "train", IMAGE)
     write_folder(tmp_path / "classes", IMAGE)
     write_folder(tmp_path / "flat", {"1.jpg": b""})
@@ -48,7 +48,7 @@ def test_tars_beside_what_was_unpacked_of_them_are_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "error"),
     [
         ({"x.tgz": gzip.compress(b"x")}, "compressed, .* gunzip"),
         ({"x.zip": b"PK\x03\x04"}, "a zip archive; unpack it"),
@@ -63,10 +63,10 @@ def test_tars_beside_what_was_unpacked_of_them_are_left_alone(tmp_path):
         ({"src/a.tar": b"", "src/b.parquet": b""}, "parquet and webdataset; choose by --src-form"),
     ],
 )  # fmt: skip
-def test_where_nothing_fits_one_line_says_what_was_found(content, said, tmp_path, capsys):
+def test_a_src_that_fits_no_format_is_refused_in_one_line(content, error, tmp_path, capsys):
     write_folder(tmp_path, content)
     (place,) = tmp_path.iterdir()
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=error):
         find_format(str(place))
     assert run(["plan", "--src", str(place)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
@@ -90,7 +90,7 @@ def test_a_tar_whose_first_name_begins_as_a_compressed_file_does_is_a_tar(tmp_pa
     assert len(list(source.entries(split))) == 2
 
 
-def test_a_train_tar_of_another_name_is_told_its_name(tmp_path):
+def test_the_error_of_a_train_tar_of_another_name_has_the_right_name(tmp_path):
     path = write_tar(tmp_path / "x.tar", [("n01440764.tar", b"")])
     with pytest.raises(
         SourceError, match=r"a tar of class tars; name it ILSVRC2012_img_train\.tar"

@@ -1,4 +1,4 @@
-"""Photographs in a bucket."""
+"""Sources in a bucket."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def listed(source: Source) -> dict[str, list[ImageEntry]]:
 
 
 def everything(location: str, **more: Any) -> list[object]:
-    """What a build takes from a source, read by a process that has not listed it."""
+    """Everything that a build takes from a source; another source, which lists nothing, reads."""
     spec = SourceSpec(location, **more)
     source, reader = open_source(spec), open_source(spec)
     notes = [(split.name, split.classes, split.notes) for split in source.splits()]
@@ -110,12 +110,12 @@ def test_keys_that_no_path_could_have_are_ignored(s3):
     markers = ("src/", "src/train/", "src/train/ant/", "src/train/empty/", "src/train/ant/x.jpg/")
     for key in (*(f"src/{name}" for name in odd), *markers):
         s3.put_at_once(key, b"")
-    # An object and a folder of one name.
+    # An object and a folder with the same name.
     for name in ("ant/1.jpg", "ant", "ant/1.jpg/8.jpg"):
         s3.put_at_once(f"src/train/{name}", b"x")
     source = open_source(SourceSpec(f"s3://{s3.bucket}/src"))
     (split,) = source.splits()
-    # A folder without photographs is a class, as on disk.
+    # A folder without images is a class, as on disk.
     assert split.classes == ("ant", "empty")
     assert [e.source for e in source.entries(split)] == [
         "train/ant/1.jpg", "train/ant/1.jpg/8.jpg",
@@ -129,13 +129,13 @@ def proxied(s3: Store, hurried: list[int]) -> Iterator[Proxy]:
 
 
 def asked(proxy: Proxy) -> list[str]:
-    """Requests since the last time; ``LIST`` for one of names."""
+    """Methods of the requests since the last call; ``LIST`` for a listing."""
     found = ["LIST" if "list-type=2" in path else method for method, path in proxy.asked]
     proxy.asked.clear()
     return found
 
 
-def test_a_class_is_listed_page_by_page_and_no_photograph_is_asked_for(s3, proxied):
+def test_a_class_is_listed_page_by_page_and_no_image_is_asked_for(s3, proxied):
     for number in range(1100):
         s3.put_at_once(f"src/ant/{number:04d}.jpg", b"x")
     s3.put_at_once("src/bee/1.jpg", b"yy")
@@ -143,7 +143,7 @@ def test_a_class_is_listed_page_by_page_and_no_photograph_is_asked_for(s3, proxi
     source = open_source(spec)
     (entries,) = listed(source).values()
     assert [e.size for e in entries] == [1] * 1100 + [2]
-    # Whether it is there; a look at it and at each class; classes; two pages and one.
+    # Kind of SRC; contents of SRC and of each class; classes; two pages and one page of images.
     assert asked(proxied) == ["LIST"] * 8
     assert source.read(entries[0]) == b"x"
     assert asked(proxied) == ["GET"]
@@ -161,7 +161,7 @@ def test_classes_are_listed_ahead_but_only_a_few(s3, proxied):
     assert 1 < len(asked(proxied)) <= 1 + 2 * source.parallel
 
 
-def test_a_photograph_in_a_tar_is_one_request(s3, proxied, tmp_path):
+def test_a_image_in_a_tar_is_one_request(s3, proxied, tmp_path):
     write_tar(tmp_path / "a.tar", [(f"{n}.jpg", b"%d" % n * 20_000) for n in range(4)])
     remote = upload(s3, tmp_path, "wds")
     spec = SourceSpec(remote, format="webdataset", endpoint=proxied.url)
@@ -171,7 +171,7 @@ def test_a_photograph_in_a_tar_is_one_request(s3, proxied, tmp_path):
     asked(proxied)
     assert [reader.read(entry) for entry in entries] == [b"%d" % n * 20_000 for n in range(4)]
     assert asked(proxied) == ["GET"] * 4
-    # The index is in the cache now.
+    # Now the index is in the cache.
     listed(open_source(spec))
     assert "GET" not in asked(proxied)
     assert whole > 80_000
@@ -184,7 +184,7 @@ def only(s3: Store, key: str, data: bytes, **more: Any) -> tuple[Source, ImageEn
     return source, entries[0]
 
 
-def test_a_photograph_of_another_size_has_changed_and_is_not_fetched(s3, proxied):
+def test_a_image_of_another_size_has_changed_and_is_not_fetched(s3, proxied):
     source, entry = only(s3, "ant/1.jpg", b"1234", endpoint=proxied.url)
     for data in (b"12345" * 1000, b"123", b""):
         s3.put("src/ant/1.jpg", data)
@@ -193,14 +193,14 @@ def test_a_photograph_of_another_size_has_changed_and_is_not_fetched(s3, proxied
     assert source.parallel > 1
 
 
-def test_a_photograph_that_is_gone_has_changed(s3):
+def test_a_image_that_is_gone_has_changed(s3):
     source, entry = only(s3, "ant/1.jpg", b"1234")
     s3.client.delete_object(Bucket=s3.bucket, Key="src/ant/1.jpg")
     with pytest.raises(SourceChangedError, match=r"ant/1\.jpg is gone since the build was planned"):
         source.read(entry)
 
 
-def test_what_the_store_refuses_is_no_fault_of_the_photograph(s3, proxied):
+def test_what_the_store_refuses_is_no_fault_of_the_image(s3, proxied):
     source, entry = only(s3, "ant/1.jpg", b"1234", endpoint=proxied.url)
     proxied.choose = once("denied", "GET")
     with pytest.raises(SourceReadError, match=r"cannot read ant/1\.jpg: the store says AccessDen"):
@@ -255,7 +255,7 @@ def test_an_archive_that_changed_is_found_out(s3, tmp_path, change, opened):
         source.read(entry)
 
 
-def test_labels_may_be_in_a_bucket_beside_photographs_or_alone(s3, tmp_path):
+def test_labels_may_be_in_a_bucket_beside_images_or_alone(s3, tmp_path):
     s3.put("labels.csv", b"file,class\n1.jpg,bee\n2.jpg,ant\n")
     for number in (1, 2):
         s3.put(f"val/{number}.jpg", b"x")
@@ -276,12 +276,12 @@ def test_a_kit_in_a_bucket_is_found_as_a_folder_and_as_a_tar(s3, tmp_path):
         assert read_labels(f"{there}/{path}")._classes == expected
 
 
-def said_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
     code = run([str(a) for a in arguments])
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert not [secret for secret in (KEY, SECRET, TOKEN) if secret in said]
-    return code, said
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert not [secret for secret in (KEY, SECRET, TOKEN) if secret in error]
+    return code, error
 
 
 OPTIONS = ("--engine", "stub", "--size", "16", "--quiet")
@@ -291,7 +291,7 @@ OPTIONS = ("--engine", "stub", "--size", "16", "--quiet")
     ("command", "form"),
     [("plan", ()), ("build", ("--src-format=folder",)), ("build", ("--src-format=parquet",))],
 )
-def test_a_src_that_is_none_is_one_line_and_exit_code_2(s3, capsys, tmp_path, command, form):
+def test_a_src_that_does_not_exist_is_one_line_and_exit_code_2(s3, capsys, tmp_path, command, form):
     places = {
         f"s3://{s3.bucket}/none": ": no such file or folder|: no such folder",
         f"s3://{s3.bucket}//x": ": no such file or folder|: no such folder",
@@ -301,27 +301,29 @@ def test_a_src_that_is_none_is_one_line_and_exit_code_2(s3, capsys, tmp_path, co
         f"s3://{KEY}:{SECRET}@bucket/x": "credentials come from the environment",
         f"s3://{s3.bucket}/a//x": "an empty name, . or .. in the prefix",
     }
-    for place, why in places.items():
+    for place, errors in places.items():
         out = ("--out", tmp_path / "out")
-        code, said = said_of(capsys, command, "--src", place, *out, *OPTIONS, *form)
+        code, error = error_of(capsys, command, "--src", place, *out, *OPTIONS, *form)
         assert code == 2
-        assert any(one in said for one in why.split("|")), said
+        assert any(text in error for text in errors.split("|")), error
 
 
-def test_a_src_that_may_not_be_listed_says_what_is_missing(s3, capsys, proxied, monkeypatch):
+def test_the_error_of_a_src_that_may_not_be_listed_names_what_is_missing(
+    s3, capsys, proxied, monkeypatch
+):
     proxied.choose = lambda *_: "denied"
     line = ("plan", "--src", f"s3://{s3.bucket}/x", "--s3-endpoint", proxied.url, *OPTIONS)
-    code, said = said_of(capsys, *line)
+    code, error = error_of(capsys, *line)
     assert code == 2
     place = f"--src s3://{s3.bucket}/x: "
-    assert f"{place}the store says AccessDenied; give these credentials the permissions" in said
+    assert f"{place}the store says AccessDenied; give these credentials the permissions" in error
     for name in [name for name in os.environ if name.startswith("AWS_") and "FILE" not in name]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     client._forget()
-    code, said = said_of(capsys, *line)
-    assert "AccessDenied, and there are no credentials; set AWS_ACCESS_KEY_ID" in said
-    # A public one needs none.
+    code, error = error_of(capsys, *line)
+    assert "AccessDenied, and there are no credentials; set AWS_ACCESS_KEY_ID" in error
+    # A public bucket needs no credentials.
     proxied.choose = lambda *_: None
     s3.put("x/ant/1.jpg", b"x")
     (entries,) = listed(
@@ -335,13 +337,13 @@ def test_neither_of_src_and_out_may_lie_in_the_other_nor_be_missing(s3, capsys, 
     s3.put("src/ant/1.jpg", b"x")
     src = f"s3://{s3.bucket}/src"
     for out in (src, f"{src}/out", f"s3://{s3.bucket}"):
-        code, said = said_of(capsys, "plan", "--src", src, "--out", out, *OPTIONS)
+        code, error = error_of(capsys, "plan", "--src", src, "--out", out, *OPTIONS)
         assert code == 2
-        assert "neither may lie inside the other" in said
+        assert "neither may lie inside the other" in error
     monkeypatch.setattr(sys.modules["texgen.build.dry_run"], "make_plan", None)
-    code, said = said_of(capsys, "plan", "--src", src, "--out", "s3://no-such-one/out", *OPTIONS)
+    code, error = error_of(capsys, "plan", "--src", src, "--out", "s3://no-such-one/out", *OPTIONS)
     assert code == 2
-    assert "there is no such bucket" in said
+    assert "there is no such bucket" in error
 
 
 def test_commands_take_src_from_a_bucket(s3, small_source, finished, tmp_path, capsys, monkeypatch):
@@ -359,7 +361,7 @@ def test_commands_take_src_from_a_bucket(s3, small_source, finished, tmp_path, c
     capsys.readouterr()
     assert run(["inspect", str(finished), "ant/ant_000", *src, "--json"]) == 0
     again = json.loads(capsys.readouterr().out)["python"]
-    # Up to the engine, which is not the stub for users.
+    # The last line calls the real engine, which this test does not have.
     known: dict[str, Any] = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec("\n".join(again.splitlines()[:-1]), known)  # noqa: S102

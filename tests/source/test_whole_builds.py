@@ -1,4 +1,4 @@
-"""Real photographs through every source, on disk and in a bucket, with real processes."""
+"""Real images through every source, on disk and in a bucket, with real processes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixture
 OPTIONS = ("--engine", "stub", "--size", 32, "--limit", 12, "--samples-per-shard", 5, "--no-ray")
 
 
-def photographs(folder: Path, classes: int) -> Files:
-    """Of the first classes of a split."""
+def images_of(folder: Path, classes: int) -> Files:
+    """Path below the split to content, for the images of its first classes."""
     names = sorted(path.name for path in folder.iterdir())[:classes]
     return {
         f"{name}/{path.name}": path.read_bytes()
@@ -42,7 +42,7 @@ def photographs(folder: Path, classes: int) -> Files:
 def places(imagenet_mini: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("sources")
     for split, classes in (("train", 20), ("val", 8)):
-        files = photographs(imagenet_mini / split, classes)
+        files = images_of(imagenet_mini / split, classes)
         write_folder(root / "folder" / split, files)
         write_webdataset(root / "webdataset", files, shards=3, prefix=f"imagenet-{split}-")
         parquet = root / "parquet" / "data" / f"{split}-00000-of-00001.parquet"
@@ -60,7 +60,7 @@ def places(imagenet_mini: Path, tmp_path_factory: pytest.TempPathFactory) -> dic
     return {name: root / name for name in ("folder", "ilsvrc", "webdataset", "parquet")}
 
 
-def images(out: Path) -> dict[str, bytes]:
+def labels_and_textures(out: Path) -> dict[str, bytes]:
     """Labels and textures of all shards, by split and member."""
     found = {}
     for path in sorted(out.glob("*/*.tar")):
@@ -71,7 +71,7 @@ def images(out: Path) -> dict[str, bytes]:
     return found
 
 
-def test_real_photographs_give_the_same_textures_through_every_source(
+def test_real_images_give_the_same_textures_through_every_source(
     places: dict[str, Path], tmp_path: Path, texgen: Texgen
 ) -> None:
     labels = ("--labels", places["folder"].parent / "labels.csv")
@@ -85,17 +85,17 @@ def test_real_photographs_give_the_same_textures_through_every_source(
         assert json.loads(built.stdout)["textures"] == 20
         verified = texgen("verify", out)
         assert verified.returncode == 0, verified.stdout
-        expected = expected or images(out)
-        assert images(out) == expected, name
+        expected = expected or labels_and_textures(out)
+        assert labels_and_textures(out) == expected, name
     assert len(expected) == 40
 
 
-def test_real_photographs_give_the_same_textures_from_a_bucket(
+def test_real_images_give_the_same_textures_from_a_bucket(
     places: dict[str, Path], s3: Store, tmp_path: Path, texgen: Texgen
 ) -> None:
     built = texgen("build", "--src", places["folder"], "--out", tmp_path / "0", *OPTIONS)
     assert built.returncode == 0, built.stderr
-    # SRC alone is in the bucket, and nothing but the option leads there.
+    # Only SRC is in the bucket, and only the option names its endpoint.
     environment = {k: v for k, v in os.environ.items() if k != "AWS_ENDPOINT_URL_S3"}
     for name in ("folder", "webdataset"):
         for path in (path for path in places[name].rglob("*") if path.is_file()):
@@ -106,7 +106,7 @@ def test_real_photographs_give_the_same_textures_from_a_bucket(
         built = texgen("build", *given, "--out", tmp_path / name, "--json", env=environment)
         assert built.returncode == 0, built.stderr
         assert json.loads(built.stdout)["textures"] == json.loads(planned.stdout)["textures"] == 20
-        assert images(tmp_path / name) == images(tmp_path / "0"), name
+        assert labels_and_textures(tmp_path / name) == labels_and_textures(tmp_path / "0"), name
 
 
 def test_parts_on_machines_without_a_cache_and_a_resume_make_the_same(
@@ -119,7 +119,7 @@ def test_parts_on_machines_without_a_cache_and_a_resume_make_the_same(
         part = texgen(*arguments, "--out", tmp_path / "parts", "--part", f"{number}/2",
                       env=_with_cache(tmp_path / f"cache{number}"))  # fmt: skip
         assert part.returncode == 0, part.stderr
-    assert images(tmp_path / "parts") == images(tmp_path / "whole")
+    assert labels_and_textures(tmp_path / "parts") == labels_and_textures(tmp_path / "whole")
     planned = texgen("plan", "--src", pattern, *OPTIONS, "--out", tmp_path / "parts")
     assert "0 textures left" in planned.stdout
 

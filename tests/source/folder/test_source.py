@@ -19,7 +19,7 @@ from texgen.source.paths import displayable as shown_as
 
 
 def fill(root: Path, *names: str | bytes) -> FolderSource:
-    """A source with a file of the given names; each holds its own name."""
+    """A source with files of the given names; each file contains its own name."""
     for name in names:
         path = os.path.join(os.fsencode(root), os.fsencode(name))  # noqa: PTH118 - bytes
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
@@ -184,7 +184,7 @@ def test_links_are_followed_and_loops_end(tmp_path):
 
 
 @pytest.mark.parametrize("target", ["nothing.jpg", "link.jpg"])
-def test_a_link_to_nothing_or_to_itself_is_a_missing_image(tmp_path, target):
+def test_a_dangling_link_or_a_link_to_itself_is_a_missing_image(tmp_path, target):
     source = fill(tmp_path, "train/a/0.jpg")
     (tmp_path / "train" / "a" / "link.jpg").symlink_to(target)
     entries = {entry.key: entry for entry in listed(source)["train"]}
@@ -223,7 +223,7 @@ def test_the_bytes_of_a_name_can_be_read_off_what_is_shown(parts):
 
 @pytest.fixture
 def nested(tmp_path: Path) -> Iterator[Callable[[int, str], None]]:
-    """Makes folders in one another below a class, with an image in the last."""
+    """Makes nested folders below a class, with an image in the innermost."""
     before = Path.cwd()
 
     def nest(depth: int, name: str) -> None:
@@ -231,13 +231,13 @@ def nested(tmp_path: Path) -> Iterator[Callable[[int, str], None]]:
         os.chdir(tmp_path / "train" / "a")
         for _ in range(depth):
             Path(name).mkdir()
-            # All at once their path may be too long.
+            # One path to the innermost folder may be too long for the system.
             os.chdir(name)
         Path("1.jpg").touch()
 
     yield nest
     os.chdir(before)
-    # Python's own `rmtree` calls itself for each.
+    # Python's own `rmtree` recurses once per folder.
     subprocess.run(["rm", "-rf", tmp_path / "train"], check=True)
 
 
@@ -270,7 +270,7 @@ def replaced_class(path: Path) -> None:
 @pytest.mark.parametrize(
     "change", [Path.unlink, replaced_by_longer, replaced_by_folder, replaced_class]
 )
-def test_a_photograph_that_changed_since_it_was_listed_is_an_error(tmp_path, change):
+def test_a_image_that_changed_since_it_was_listed_is_an_error(tmp_path, change):
     source = fill(tmp_path, "train/a/1.jpg")
     (entry,) = listed(source)["train"]
     change(tmp_path / "train" / "a" / "1.jpg")
@@ -297,10 +297,10 @@ FILES = st.sets(st.lists(PART, min_size=2, max_size=4).map(tuple), min_size=1, m
 @given(FILES)
 def test_any_tree_lists_every_image_once_in_key_order(paths: Iterable[tuple[bytes, ...]]):
     with tempfile.TemporaryDirectory() as folder:
-        # "d" and "f" keep a folder and a file of one name apart.
+        # The prefixes keep a file and a folder from having the same name.
         below = {b"/".join([*(b"d" + p for p in path[:-1]), b"f" + path[-1]]) for path in paths}
         fill(Path(folder), *(b"train/" + path + b".jpg" for path in below))
-        # A single folder around others would be refused.
+        # With --layout auto a single folder around others is refused.
         source = FolderSource(SourceSpec(folder, layout="splits"))
         entries = listed(source)["train"]
         assert {entry.locator for entry in entries} == {b"train/" + p + b".jpg" for p in below}

@@ -1,4 +1,4 @@
-"""The rule of docs/sources.md for folders: what is taken, said and refused, in strangers' trees."""
+"""The rules of docs/sources.md for folders: what is taken, noted and refused in users' trees."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def opened(place: object, layout: str = "auto", labels: str | None = None):
 
 
 def taken(place: object, layout: str = "auto") -> dict[str, list[tuple[str, str | None]]]:
-    """Split to key and class of its images."""
+    """Split to the keys and classes of its images."""
     source, splits = opened(place, layout)
     return {s.name: [(e.key, e.class_name) for e in source.entries(s)] for s in splits}
 
 
-def said(place: object, layout: str = "auto") -> str:
+def all_notes(place: object, layout: str = "auto") -> str:
     source, splits = opened(place, layout)
     notes = list[str]()
     for split in splits:
@@ -60,15 +60,15 @@ def test_kaggles_ilsvrc_is_taken_from_any_of_its_levels(level, tmp_path):
     source, (_, train, _) = opened(tmp_path / level)
     assert [source.read(e) for e in source.entries(train)] == [b"a", b"b"]
     below = "k/ILSVRC/Data/CLS-LOC".removeprefix(level).strip("/")
-    assert (f"the splits are those in '{below}', a folder below SRC" in said(tmp_path / level)) == (
-        bool(below)
-    )
+    assert (
+        f"the splits are those in '{below}', a folder below SRC" in all_notes(tmp_path / level)
+    ) == (bool(below))
 
 
-def test_where_the_labels_of_kaggles_val_are_is_said_without_the_machines_path(tmp_path):
+def test_a_note_on_the_labels_of_kaggles_val_does_not_contain_the_path_of_src(tmp_path):
     write_folder(tmp_path, KAGGLE)
-    assert "--labels SRC/LOC_val_solution.csv" in said(tmp_path / "k")
-    assert str(tmp_path) not in said(tmp_path / "k")
+    assert "--labels SRC/LOC_val_solution.csv" in all_notes(tmp_path / "k")
+    assert str(tmp_path) not in all_notes(tmp_path / "k")
 
 
 BESIDE = {
@@ -90,7 +90,7 @@ def test_images_beside_what_may_be_splits_are_refused_and_an_option_decides(tree
     assert sum(map(len, taken(tmp_path, "classes").values())) == len(tree)
 
 
-def test_a_split_by_nearly_its_name_is_told_the_name(tmp_path):
+def test_the_error_of_a_folder_that_resembles_a_split_has_the_right_name(tmp_path):
     """Roboflow exports train, valid and test."""
     write_folder(tmp_path, images("train/a/1.jpg", "valid/a/2.jpg", "test/a/3.jpg"))
     with pytest.raises(SourceError, match="renaming 'valid' to 'val' makes it a split"):
@@ -99,26 +99,26 @@ def test_a_split_by_nearly_its_name_is_told_the_name(tmp_path):
     assert list(taken(tmp_path)) == ["test", "train", "val"]
 
 
-def test_one_image_is_no_source(tmp_path):
+def test_one_image_is_not_a_source(tmp_path):
     write_folder(tmp_path, images("1.jpg"))
     with pytest.raises(SourceError, match="one image; name the folder that holds it"):
         taken(tmp_path / "1.jpg")
 
 
-def test_folders_beside_the_splits_without_images_are_ignored_and_said(tmp_path):
+def test_folders_beside_the_splits_without_images_are_ignored_and_noted(tmp_path):
     write_folder(tmp_path, images("train/a/1.jpg", "meta/a/1.xml", "x.jpg"))
     assert list(taken(tmp_path)) == ["train"]
-    assert said(tmp_path).splitlines() == [
+    assert all_notes(tmp_path).splitlines() == [
         "folder 'meta' is not a split and is ignored",
         "1 image beside the splits ignored",
     ]
 
 
 @pytest.mark.parametrize("names", [("Train", "VAL"), ("TRAIN", "Validation")])
-def test_splits_are_told_in_any_case_and_keep_their_names_in_lower_case(names, tmp_path):
+def test_splits_are_recognized_in_any_case_and_have_names_in_lower_case(names, tmp_path):
     write_folder(tmp_path, images(*(f"{name}/a/1.jpg" for name in names)))
     assert list(taken(tmp_path)) == sorted(name.lower() for name in names)
-    assert f"folder '{names[0]}' is taken as the split 'train'" in said(tmp_path)
+    assert f"folder '{names[0]}' is taken as the split 'train'" in all_notes(tmp_path)
 
 
 def test_two_folders_of_one_split_are_refused(tmp_path):
@@ -154,7 +154,7 @@ LIKE_SPLITS = {
 
 
 @pytest.mark.parametrize("tree", LIKE_SPLITS.values(), ids=LIKE_SPLITS)
-def test_folders_that_are_only_called_like_splits_are_no_classes_in_silence(tree, tmp_path):
+def test_folders_that_only_resemble_splits_are_not_silently_classes(tree, tmp_path):
     write_folder(tmp_path, tree)
     with pytest.raises(SourceError, match=r"resemble splits; .* --layout (classes|splits)"):
         taken(tmp_path)
@@ -185,7 +185,7 @@ def test_folders_around_the_classes_are_refused_however_many(tmp_path):
     ["JPEGImages/1.jpg", "SegmentationClass/1.png", "SegmentationObject/1.png"],
 ])  # fmt: skip
 @pytest.mark.parametrize("split", ["", "train/"])
-def test_masks_beside_images_are_no_classes_in_silence(split, names, tmp_path):
+def test_masks_beside_images_are_not_silently_classes(split, names, tmp_path):
     write_folder(tmp_path, images(*(split + name for name in names)))
     with pytest.raises(SourceError, match="other folders hold images too") as refused:
         taken(tmp_path)
@@ -210,17 +210,17 @@ def test_classes_in_parts_stay_classes(classes, tmp_path):
     assert {name for _, name in taken(tmp_path)["train"]} == set(classes)
 
 
-def test_a_place_with_a_space_is_named_as_a_shell_takes_it(tmp_path):
+def test_a_hint_with_a_space_in_a_path_is_quoted_for_a_shell(tmp_path):
     write_folder(tmp_path, images("my data/ant/1.jpg", "my data/bee/1.jpg"))
     with pytest.raises(SourceError, match=r"--src '\S+/my data';"):
         taken(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["images", "JPEGImages", "imgs", "jpg"])
-def test_a_folder_that_says_images_is_no_class(name, tmp_path):
+def test_a_folder_called_images_is_not_a_class(name, tmp_path):
     write_folder(tmp_path, images(f"{name}/1.jpg", f"{name}/2.jpg"))
     assert taken(tmp_path)["train"] == [(f"{name}/1", None), (f"{name}/2", None)]
-    assert f"folder '{name}' is no class; --layout classes takes it as one" in said(tmp_path)
+    assert f"folder '{name}' is no class; --layout classes takes it as one" in all_notes(tmp_path)
     assert taken(tmp_path, "classes")["train"][0] == (f"{name}/1", name)
 
 
@@ -239,19 +239,19 @@ def test_tiny_imagenet_is_read_as_it_comes(tmp_path):
     }
     _, (_, train, val) = opened(tmp_path)
     assert train.classes == val.classes == ("n01", "n02")
-    assert "the labels of 'val' are those of val/val_annotations.txt" in said(tmp_path)
+    assert "the labels of 'val' are those of val/val_annotations.txt" in all_notes(tmp_path)
 
 
-def test_folders_of_systems_are_left_out_at_any_depth_and_said(tmp_path):
+def test_folders_of_systems_are_ignored_at_any_depth_and_noted(tmp_path):
     write_folder(tmp_path, images("train/a/1.jpg", "train/__MACOSX/a/2.jpg", "train/b/3.jpg",
                                   "train/a/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg",
                                   "__MACOSX/train/a/1.jpg"))  # fmt: skip
     assert taken(tmp_path) == {"train": [("a/1", "a"), ("b/3", "b")]}
-    assert "1 folder of systems ('__MACOSX') ignored" in said(tmp_path)
-    assert "2 folders of systems in 'train' ignored" in said(tmp_path)
+    assert "1 folder of systems ('__MACOSX') ignored" in all_notes(tmp_path)
+    assert "2 folders of systems in 'train' ignored" in all_notes(tmp_path)
 
 
-def test_a_class_without_images_keeps_its_label_and_is_said(tmp_path):
+def test_a_class_without_images_keeps_its_label_and_is_noted(tmp_path):
     write_folder(tmp_path, images("a/1.jpg", "b/x.txt", "c/1.jpg"))
     source, (split,) = opened(tmp_path)
     assert [entry.label for entry in source.entries(split)] == [0, 2]
@@ -265,7 +265,7 @@ def test_a_link_to_a_split_or_class_that_is_not_there_is_refused(link, tmp_path)
     with pytest.raises(SourceError, match=f"'{link}' is a dangling link"):
         taken(tmp_path)
     (tmp_path / link).unlink()
-    # Not fetched: git-annex
+    # A file that git-annex has not fetched is a dangling link too.
     (tmp_path / "train" / "README.md").symlink_to("../.git/annex/objects/x")
     assert taken(tmp_path)["train"] == [("n02/a", "n02")]
 
@@ -281,8 +281,8 @@ def test_folders_that_img2dataset_wrote_are_parts_and_no_classes(tmp_path):
     for part in ("00000", "00001"):
         write_folder(tmp_path, {f"{part}_stats.json": b"{}", f"{part}.parquet": b"PAR1"})
     assert taken(tmp_path)["train"] == [("00000/0", None), ("00001/1", None)]
-    assert "img2dataset's parts" in said(tmp_path)
-    assert "2 .parquet files beside the folders of images ignored" in said(tmp_path)
+    assert "img2dataset's parts" in all_notes(tmp_path)
+    assert "2 .parquet files beside the folders of images ignored" in all_notes(tmp_path)
 
 
 def test_layout_splits_needs_a_split(tmp_path):
@@ -291,22 +291,22 @@ def test_layout_splits_needs_a_split(tmp_path):
         taken(tmp_path, "splits")
 
 
-def test_classes_whose_images_lie_in_folders_below_are_said(tmp_path):
-    """ImageNet-C as it is unpacked: groups of corruptions, corruptions, severities, classes."""
+def test_classes_whose_images_lie_in_folders_below_are_noted(tmp_path):
+    """ImageNet-C has folders of corruption groups, corruptions, severities and classes."""
     write_folder(tmp_path, images("blur/defocus/1/n01/1.jpg", "noise/shot/1/n01/1.jpg"))
     expected = "images of 2 classes in SRC lie in folders below, such as 'blur/defocus'"
-    assert said(tmp_path) == expected
-    assert said(tmp_path, "classes") == ""
+    assert all_notes(tmp_path) == expected
+    assert all_notes(tmp_path, "classes") == ""
 
 
-def test_ordinary_class_folders_are_taken_without_a_word(tmp_path):
+def test_ordinary_class_folders_are_taken_without_notes(tmp_path):
     write_folder(tmp_path, images(*(f"{c:02d}/{i}.jpg" for c in range(30) for i in range(2))))
     assert len(taken(tmp_path)["train"]) == 60
-    assert said(tmp_path) == ""
+    assert all_notes(tmp_path) == ""
 
 
 def cache(root: Path, *revisions: str, main: str | None = None) -> Path:
-    """A folder of the Hub's cache whose revisions hold a Parquet file."""
+    """A data set in the Hub's cache whose revisions hold a Parquet file."""
     write_parquet(root / "blobs" / "f00d", {"ant/1.jpg": b"x"})
     for revision in revisions:
         data = root / "snapshots" / revision / "data"
@@ -334,7 +334,9 @@ def test_parquet_further_down_is_read_and_several_places_are_refused(tmp_path):
     write_parquet(tmp_path / "one/default/partial-test/0000.parquet", {"ant/2.jpg": b"x"})
     assert list(taken(tmp_path / "one")) == ["test", "train"]
     assert list(taken(tmp_path / "one/default")) == ["test", "train"]
-    assert "the .parquet files are those in 'default', a folder below SRC" in said(tmp_path / "one")
+    assert "the .parquet files are those in 'default', a folder below SRC" in all_notes(
+        tmp_path / "one"
+    )
     for name in ("full", "small"):
         write_parquet(tmp_path / "two" / name / "train/0000.parquet", {"ant/1.jpg": b"x"})
     with pytest.raises(SourceError, match=r"several places \('full', 'small'\); name one place"):
@@ -347,7 +349,9 @@ def test_img2datasets_tars_are_taken_beside_their_parquet(tmp_path):
         write_folder(tmp_path, {f"{part}.parquet": b"PAR1", f"{part}_stats.json": b"{}"})
     assert find_format(str(tmp_path)) == "webdataset"
     assert [key for key, _ in taken(tmp_path)["train"]] == ["000001", "000011"]
-    assert "4 other files beside the .tar files ignored (2 .json, 2 .parquet)" in said(tmp_path)
+    assert "4 other files beside the .tar files ignored (2 .json, 2 .parquet)" in all_notes(
+        tmp_path
+    )
 
 
 @pytest.mark.parametrize("name", ["b.tar.gz", "b.tgz", "b.tar.part", "b (1).tar.crdownload",
@@ -360,10 +364,10 @@ def test_a_compressed_or_unfinished_tar_beside_tars_is_refused_by_name(name, tmp
     assert taken(tmp_path / "*.tar")["train"] == [("1", None)]
 
 
-def test_a_gap_in_the_numbers_of_shards_is_said(tmp_path):
+def test_a_gap_in_the_numbers_of_shards_is_noted(tmp_path):
     for number in (0, 1, 3, 6):
         write_tar(tmp_path / f"train-{number:06d}.tar", [(f"{number}.jpg", b"x")])
-    assert "'train-000002.tar' and 2 more are not there, though" in said(tmp_path)
+    assert "'train-000002.tar' and 2 more are not there, though" in all_notes(tmp_path)
 
 
 def test_folders_that_are_there_are_no_patterns(tmp_path):
@@ -380,6 +384,6 @@ def test_a_bucket_is_looked_into_as_a_folder_is(s3, tmp_path):
         s3.put_at_once(name, data)
     place = f"s3://{s3.bucket}"
     assert taken(f"{place}/k") == taken(tmp_path / "k")
-    assert said(f"{place}/k") == said(tmp_path / "k")
+    assert all_notes(f"{place}/k") == all_notes(tmp_path / "k")
     with pytest.raises(SourceError, match="'train' may be a split or a class"):
         taken(f"{place}/k2")

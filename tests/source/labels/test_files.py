@@ -18,12 +18,12 @@ from texgen.source.labels.files import Labels
 
 NAMES = [f"ILSVRC2012_val_{number:08d}" for number in range(1, 6)]
 CLASSES = ["n02119789", "n01440764", "n02119789", "n03495258", "n01440764"]
-"""Of the photographs in order; the kit numbers them otherwise than their sorted order."""
+"""Classes of the images in order; their numbers in the kit do not follow the sorted order."""
 NUMBERS = {"n02119789": 1, "n03495258": 2, "n01440764": 3}
 
 
 def kit(tmp_path: Path) -> Path:
-    """A development kit with three classes, as the tar that it comes in."""
+    """The tar of a development kit with three classes."""
     scipy_io = pytest.importorskip("scipy.io")
     synsets = np.zeros(len(NUMBERS), dtype=[("ILSVRC2012_ID", object), ("WNID", object)])
     for row, (wnid, number) in zip(synsets, NUMBERS.items(), strict=True):
@@ -82,7 +82,7 @@ def test_a_flat_split_with_labels_has_the_keys_of_class_folders(write, flat, tmp
     assert all(source.read(entry) for entry in entries)
 
 
-def test_it_gives_the_textures_of_the_same_photographs_in_class_folders(flat, tmp_path):
+def test_labels_give_the_textures_of_the_same_images_in_class_folders(flat, tmp_path):
     folders = tmp_path / "folders" / "val"
     for name, class_name in zip(NAMES, CLASSES, strict=True):
         (folders / class_name).mkdir(parents=True, exist_ok=True)
@@ -96,12 +96,12 @@ def test_it_gives_the_textures_of_the_same_photographs_in_class_folders(flat, tm
     for out in ("a", "b"):
         with tarfile.open(tmp_path / out / "val" / "val-000000.tar") as tar:
             found = {m.name: tar.extractfile(m).read() for m in tar}
-        # Where the photograph lies differs, and it is in the JSON alone.
+        # The source of an image differs; only the JSON contains it.
         members.append({n: d for n, d in found.items() if not n.endswith(".json")})
     assert members[0] == members[1]
 
 
-def test_a_photograph_without_a_label_is_an_error_that_names_it(flat, tmp_path):
+def test_a_image_without_a_label_is_an_error_that_names_it(flat, tmp_path):
     photograph(9).save(flat / "val" / "stranger.JPEG")
     source = FolderSource(SourceSpec(str(flat), labels=str(kaggle(tmp_path))))
     with pytest.raises(SourceError, match=r"val/stranger\.JPEG is not in --labels"):
@@ -109,17 +109,17 @@ def test_a_photograph_without_a_label_is_an_error_that_names_it(flat, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "error"),
     [
         ("name;class\n", "expected the columns"),
         ("file,class\n", "names no file"),
         ("file,class\na.jpg,ant\na.jpg,bee\n", "a.jpg has two classes, ant and bee"),
     ],
 )
-def test_labels_that_say_nothing_or_two_things_are_refused(text, said, tmp_path):
+def test_labels_without_files_or_with_two_classes_for_one_are_refused(text, error, tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=error):
         read_labels(str(path))
 
 
@@ -184,7 +184,7 @@ def test_a_list_without_classes_is_refused(text, tmp_path, capsys):
         (b"n02\rn01\r", ("n01", "n02")),
         (b'"n02"\n"n 01 "\n""\n', ("n 01 ", "n02")),
         (b"n01440764 tench, Tinca tinca\nn01443537\tgoldfish\n", ("n01440764", "n01443537")),
-        # One line without is what says that these are names.
+        # One line without a wnid makes all lines names.
         (b"n01440764 tench\ngoldfish\n", ("goldfish", "n01440764 tench")),
         (b"tench, Tinca tinca\n", ("tench, Tinca tinca",)),
     ],
@@ -194,7 +194,7 @@ def test_a_list_of_classes_is_read_as_editors_and_imagenet_write_it(data, classe
     assert read_classes(str(tmp_path / "classes.txt")) == classes
 
 
-def test_the_case_of_an_extension_does_not_matter_where_it_tells_nothing():
+def test_the_case_of_an_extension_matters_only_if_two_files_differ_in_it():
     labels = Labels({"a.jpeg": "ant", "b.JPG": "bee", "b.jpg": "cat"})
     assert labels.class_of("a.JPEG") == "ant"
     assert [labels.class_of(f"b.{end}") for end in ("JPG", "jpg", "Jpg")] == ["bee", "cat", None]

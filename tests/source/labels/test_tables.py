@@ -1,4 +1,4 @@
-"""Tables of labels as data sets and spreadsheets bring them."""
+"""Tables of labels as data sets and spreadsheets contain them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_names_with_separators_and_spaces_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "error"),
     [
         (f"file,class\n{ONE},\n", "line 2 has an empty class"),
         ("file,class\n\n,n01\n", "line 3 has an empty file"),
@@ -72,8 +72,8 @@ def test_names_with_separators_and_spaces_are_kept():
         ("", "expected the columns"),
     ],
 )
-def test_a_wrong_line_is_named(text, says):
-    with pytest.raises(ValueError, match=says):
+def test_a_wrong_line_is_named(text, error):
+    with pytest.raises(ValueError, match=error):
         list(parse_label_table(text))
 
 
@@ -97,7 +97,7 @@ TOKENS = [
 
 
 @given(st.sampled_from(["", *FORMS.values()]), st.lists(st.sampled_from(TOKENS), max_size=12))
-def test_whatever_a_table_holds_nothing_but_a_wrong_line_is_said(form, tokens):
+def test_any_text_is_a_table_or_a_value_error(form, tokens):
     middle = len(form) // 2
     for text in ("".join(tokens) + form, form[:middle] + "".join(tokens) + form[middle:]):
         with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""The same photographs through every source."""
+"""The same images through every source."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from texgen.storage import LocalSink
 
 
 def listed(location: Path, **more: object) -> tuple[object, ...]:
-    """Everything that a build takes from a source but where photographs lie."""
+    """Everything that a build takes from a source, without the places of the images."""
     source = open_source(SourceSpec(str(location), **more))
     (split,) = source.splits()
     entries = list(source.entries(split))
-    # As in another process.
+    # A second source, as another process opens it.
     reader = open_source(SourceSpec(str(location), **more))
     read = [(e.key, e.label, e.class_name, reader.read(e)) for e in entries]
     return split.name, split.classes, read
@@ -80,7 +80,7 @@ NESTED = st.dictionaries(
 @settings(max_examples=30)
 @given(NESTED, st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
 def test_folders_inside_classes_stay_in_keys(files: dict[str, bytes], form: int):
-    # Else a file and a folder could have one name.
+    # The prefix and suffix keep a file and a folder from having the same name.
     files = {
         "/".join(f"d{part}" for part in name.split("/")) + "f.jpg": data
         for name, data in files.items()
@@ -88,7 +88,7 @@ def test_folders_inside_classes_stay_in_keys(files: dict[str, bytes], form: int)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         write_folder(root / "folder" / "train", files)
-        # A single folder around others would be refused.
+        # With --layout auto a single folder around others is refused.
         expected = listed(root / "folder", layout="splits")
         assert listed(write_ilsvrc_train(root / "i", files, format=form)) == expected
         assert listed(write_webdataset(root / "w" / "train", files, format=form)) == expected
@@ -99,12 +99,12 @@ def test_folders_inside_classes_stay_in_keys(files: dict[str, bytes], form: int)
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     files = {}
-    folder = tmp_path_factory.mktemp("photographs")
+    folder = tmp_path_factory.mktemp("images")
     for seed in range(9):
         path = folder / "x.JPEG"
         photograph(seed, (50, 40)).save(path)
         files[f"n0000000{seed % 2}/n_{seed}.JPEG"] = path.read_bytes()
-    files["n00000000/broken.JPEG"] = b"no photograph"
+    files["n00000000/broken.JPEG"] = b"not an image"
     return written(tmp_path_factory.mktemp("forms"), files)
 
 
@@ -122,12 +122,12 @@ def textures(out: Path) -> dict[str, bytes]:
     for path in sorted(out.glob("train/*.tar")):
         with tarfile.open(path) as tar:
             found |= {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
-    # Where the photograph lies differs, and it is in the JSON alone.
+    # The source of an image differs; only the JSON contains it.
     return {name: data for name, data in found.items() if not name.endswith(".json")}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_it_is_found_planned_built_resumed_and_verified(form, places, tmp_path, capsys):
+def test_each_format_is_detected_planned_built_resumed_and_verified(form, places, tmp_path, capsys):
     place = places[form]
     assert find_format(str(place)) == form
     assert run(["plan", "--src", str(place), *FIXED, "--max-failures", "2", "--json"]) == 0
@@ -159,7 +159,7 @@ def test_a_subset_of_classes_and_a_limit_are_those_of_folders(form, places):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_bench_takes_it(form, places, capsys):
+def test_bench_reads_every_format(form, places, capsys):
     assert run(["bench", "--src", str(places[form]), "--engine", "stub", "--size", "16", "--limit",
                 "4"]) == 0  # fmt: skip
 
@@ -169,7 +169,7 @@ def shortened(path: Path) -> None:
 
 
 def rewritten(path: Path) -> None:
-    """The same size with other photographs, as by another run of whoever made it."""
+    """Changes images and keeps the size, as another run of the tool that wrote the archive may."""
     data = path.read_bytes()
     path.write_bytes(data.replace(b"n_0", b"m_0").replace(b"n_2", b"m_2"))
 
@@ -199,13 +199,13 @@ def test_an_archive_that_changed_since_the_plan_is_an_error(
             reader.read(entry)
         except SourceChangedError as error:
             caught.append(str(error))
-    # Only photographs whose own names changed are told from the same ones in a tar.
+    # In a tar, only images whose own names changed are recognized as changed.
     assert len(caught) == len(entries) if change is not rewritten or form == "parquet" else caught
     assert any(Path(path).name in text for path in archives for text in caught)
 
 
 @pytest.mark.parametrize("form", ["folder", *FORMS])
-def test_what_looks_at_photographs_afterwards_takes_it(form, places, tmp_path, capsys):
+def test_inspect_report_and_verify_read_every_format(form, places, tmp_path, capsys):
     out, place = tmp_path / "out", str(places[form])
     assert build(places[form], out, "--textures-per-image", "2", "--max-failures", "2") == 0
     assert run(["inspect", str(out), "--src", place, "--sheet", str(tmp_path / "sheet.png")]) == 0
@@ -218,7 +218,7 @@ def test_what_looks_at_photographs_afterwards_takes_it(form, places, tmp_path, c
 
 
 @pytest.mark.parametrize("form", ["folder", *FORMS])
-def test_the_python_of_a_row_reads_its_photograph(form, places, tmp_path, capsys):
+def test_the_python_of_a_row_reads_its_image(form, places, tmp_path, capsys):
     out = tmp_path / "out"
     assert build(places[form], out, "--max-failures", "2") == 0
     key = Dataset(LocalSink(out)).sample("train", 1)[0]["key"]
@@ -229,14 +229,14 @@ def test_the_python_of_a_row_reads_its_photograph(form, places, tmp_path, capsys
     without = json.loads(capsys.readouterr().out)["python"].replace("SRC", str(places[form]))
     for python in (with_src["python"], without):
         made: dict[str, Any] = {}
-        # Up to the engine, which is not the stub for users.
+        # The last line calls the real engine, which this test does not have.
         exec("\n".join(python.splitlines()[:-1]), made)  # noqa: S102 - what a reader would do
         height, width, _ = made["image"].shape
         assert (width, height) == (with_src["row"]["width"], with_src["row"]["height"])
 
 
 @pytest.mark.parametrize("form", ["folder", *FORMS])
-def test_the_photograph_of_a_row_is_found_and_no_other(form, places):
+def test_the_image_of_a_row_is_found_and_no_other(form, places):
     source = open_source(SourceSpec(str(places[form])))
     (split,) = source.splits()
     fresh = open_source(SourceSpec(str(places[form])))

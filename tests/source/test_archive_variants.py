@@ -1,4 +1,4 @@
-"""Tars and Parquet files as tools and people write them who know nothing of texgen."""
+"""Tars and Parquet files as other tools and people write them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def opened(
 
 
 def rows(location: Path, form: str = "webdataset", **more: Any) -> list[tuple[str, str | None]]:
-    """Key and class of every photograph."""
+    """Key and class of every image."""
     return [(e.key, e.class_name) for e in opened(location, form, **more)[2]]
 
 
@@ -55,7 +55,7 @@ def test_files_of_a_sample_may_lie_apart(tmp_path):
     ]
     write_tar(tmp_path / "x.tar", members)
     for _ in range(2):
-        # The second time from the cache.
+        # The second time the index comes from the cache.
         assert rows(tmp_path) == [("a", "0"), ("b", "1")]
 
 
@@ -140,7 +140,7 @@ def test_splits_inside_archives_are_refused_until_one_is_chosen(form, tmp_path):
     assert "1 image outside of imagenet/train/ ignored" in split.notes
     found: list[SourceError] = []
     source = open_source(SourceSpec(str(tmp_path), format=form), found.append)
-    # Nothing is said of what was refused, such as that all is one class.
+    # There are no notes on refused folders, such as that all images are of one class.
     assert not [note for split in source.splits() for note in split.notes if "class" in note]
     assert len(found) == 1
 
@@ -163,7 +163,7 @@ def test_folders_above_classes_are_left_out_of_keys(names, found, tmp_path):
     assert above == (f"{found[0][0]}.jpg" != names[0])
 
 
-def test_what_the_folders_are_may_be_said(tmp_path):
+def test_layout_decides_what_the_folders_are(tmp_path):
     write_tar(tmp_path / "x.tar", [("a/1.jpg", b""), ("train/2.jpg", b"")])
     assert rows(tmp_path, layout="flat") == [("a/1", None), ("train/2", None)]
     assert rows(tmp_path, layout="splits", selected=("train",)) == [("2", None)]

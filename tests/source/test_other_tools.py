@@ -27,7 +27,7 @@ needs_tar = pytest.mark.skipif(not shutil.which("tar"), reason="GNU tar is not h
 
 
 def entries_of(location: Path, form: str, **more: str) -> list[tuple[str, str | None, bytes]]:
-    """Key, class and bytes of every photograph of the only split."""
+    """Key, class and bytes of every image of the only split."""
     source = open_source(SourceSpec(str(location), format=form, **more))
     (split,) = source.splits()
 
@@ -84,7 +84,7 @@ def test_samples_are_put_together_by_the_rule_for_keys():
 
 
 class SlowForTheFirst(LocalFiles):
-    """A disk that takes its time for ``a.tar``."""
+    """A slow disk for ``a.tar``, and a fast one for other files."""
 
     def open(self, path: str) -> RangeFile:
         time.sleep(0.1 * path.endswith("a.tar"))
