@@ -44,9 +44,6 @@ SOURCE_OPTIONS = ("layout", "keys", "image_field", "label_field")
 NO_LABELS = "none"
 """Value of the label field that takes no labels."""
 
-MAX_FILE_BYTES = 1 << 30
-"""A larger image is a failed row: read at once, it could take all memory of a task."""
-
 OnError = Callable[[SourceError], None]
 """Called for each error in a listing that would end a build."""
 

@@ -90,11 +90,11 @@ def _is_single_folder_flat(
     if len(names) < 2:
         return False, []
     option = src_option(cache.location, path)
-    how = f"move them up into {_display(folder)}" if folder else f"use {option}"
+    action = f"move them up into {_display(folder)}" if folder else f"use {option}"
     message = (
         f"--src {cache.location}: {_display(folder)} holds only the folder {quote_path(name)}, "
-        f"whose folders {quote_paths(names)} hold the images; to take those as classes, {how}; to "
-        f"take all images as one class, add --layout {classes_layout}"
+        f"whose folders {quote_paths(names)} hold the images; to take those as classes, {action}; "
+        f"to take all images as one class, add --layout {classes_layout}"
     )
     raise SourceError(message)
 

@@ -6,11 +6,10 @@ import errno
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
-from texgen.core.errors import ImageError, SourceChangedError, SourceError, SourceReadError
+from texgen.core.errors import ImageError, SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.base import (
-    MAX_FILE_BYTES,
     OnError,
     SourceSpec,
     SplitListing,
@@ -28,6 +27,12 @@ from texgen.source.labels.class_index import class_filter_notes
 from texgen.source.labels.files import read_labels
 from texgen.source.locator import locator_of
 from texgen.source.paths import join_path
+from texgen.source.read_errors import (
+    MISSING_ERRORS,
+    check_image_size,
+    check_unchanged_size,
+    translate_read_errors,
+)
 from texgen.storage.filesystem import files_at
 
 _TINY_IMAGENET_LABELS = "val_annotations.txt"
@@ -164,28 +169,19 @@ class FolderSource:
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
-        if entry.size > MAX_FILE_BYTES:
-            raise ImageError("image_file_too_large", f"{entry.size} bytes")
-        try:
-            data, size = self._files.read(self._walk.full_path(entry.locator), entry.size)
-        except PermissionError as error:
-            raise ImageError("image_denied", entry.source) from error
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            if entry.size < 0:
-                raise ImageError("image_missing", entry.source) from error
-            message = f"{entry.source} is gone since the build was planned; put it back"
-            raise SourceChangedError(message) from error
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise ImageError("image_missing", entry.source) from error
-            message = f"cannot read {entry.source}: {error.strerror}; run the same command again"
-            raise SourceReadError(message) from error
-        if size != entry.size:
-            message = (
-                f"{entry.source} had {entry.size} bytes when the build was planned and now has "
-                f"{size}; put it back, or build into a new OUT"
-            )
-            raise SourceChangedError(message)
+        check_image_size(entry.size)
+        with translate_read_errors(entry.source, entry.source):
+            try:
+                data, size = self._files.read(self._walk.full_path(entry.locator), entry.size)
+            except PermissionError as error:
+                raise ImageError("image_denied", entry.source) from error
+            except OSError as error:
+                # The entry of a dangling link has no size.
+                was_missing = entry.size < 0 and isinstance(error, MISSING_ERRORS)
+                if was_missing or error.errno == errno.ELOOP:
+                    raise ImageError("image_missing", entry.source) from error
+                raise
+        check_unchanged_size(entry.source, entry.size, size)
         return data
 
 

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from typing import Any, TypeAlias
 
 from texgen.core.errors import ImageError, SourceChangedError, SourceError
-from texgen.source.archive.read_errors import changed_archive_error, check_archive_size
 from texgen.source.base import NO_LABELS
 from texgen.source.locator import Locator
 from texgen.source.parquet.file import ParquetImageFile, open_parquet
+from texgen.source.read_errors import changed_error, check_unchanged_size
 from texgen.storage.filesystem import FileSystem
 from texgen.storage.ranges import RangeFile
 
@@ -72,17 +72,17 @@ class RowGroups:
         if opened is None:
             files, path, check, image_field = key
             file = files.open(path)
-            check_archive_size(file.size(), locator)
+            check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
             try:
                 # Labels are not read here: the plan holds them.
                 parquet = open_parquet(file, locator.archive, image_field, NO_LABELS)
             except SourceError as error:
                 raise SourceChangedError(str(error)) from error
             if parquet.check != check:
-                raise changed_archive_error(locator)
+                raise changed_error(locator.archive)
             opened = file, parquet
         file, parquet = opened
-        check_archive_size(file.size(), locator)
+        check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
         self._files[key] = opened
         if len(self._files) > _MAX_FILES:
             self._files.popitem(last=False)

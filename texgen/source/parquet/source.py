@@ -17,15 +17,15 @@ from texgen.core.errors import ImageError, SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.archive.discovery import open_archives
-from texgen.source.archive.read_errors import translate_read_errors
 from texgen.source.archive.source import ArchiveSource
 from texgen.source.archive.split import Archive, ArchiveSplit
-from texgen.source.base import MAX_FILE_BYTES, OnError
+from texgen.source.base import OnError
 from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
 from texgen.source.locator import Locator
 from texgen.source.parquet.file import ParquetImageFile, open_parquet
 from texgen.source.parquet.row_groups import GROUPS
 from texgen.source.paths import member_path, strip_extension
+from texgen.source.read_errors import check_image_size, translate_read_errors
 
 _PathAndLabel: TypeAlias = tuple[str | None, int | str | None]
 
@@ -52,13 +52,12 @@ class ParquetSource(ArchiveSource):
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
         locator = Locator.decode(entry.locator)
-        with translate_read_errors(entry, locator):
+        with translate_read_errors(entry.source, locator.archive):
             field = self._spec.image_field
             data = GROUPS.read(self._files, self._root, locator, entry.source, field)
         if data is None:
             raise ImageError("image_absent", entry.source)
-        if len(data) > MAX_FILE_BYTES:
-            raise ImageError("image_file_too_large", f"{len(data)} bytes")
+        check_image_size(len(data))
         return data
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:

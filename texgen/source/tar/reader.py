@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import zlib
 
-from texgen.core.errors import ImageError
 from texgen.core.types import ImageEntry
-from texgen.source.archive.read_errors import (
-    changed_archive_error,
-    check_archive_size,
-    translate_read_errors,
-)
 from texgen.source.archive.source import ArchiveSource
-from texgen.source.base import MAX_FILE_BYTES, OnError, SourceSpec, raise_error
+from texgen.source.base import OnError, SourceSpec, raise_error
 from texgen.source.locator import Locator
 from texgen.source.paths import displayable
+from texgen.source.read_errors import (
+    changed_error,
+    check_image_size,
+    check_unchanged_size,
+    translate_read_errors,
+)
 from texgen.source.tar.index import INSIDE
 from texgen.source.tar.scan import TAR_BLOCK
 from texgen.storage.filesystem import OpenFiles
@@ -36,18 +36,17 @@ class TarSource(ArchiveSource):
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
-        if entry.size > MAX_FILE_BYTES:
-            raise ImageError("image_file_too_large", f"{entry.size} bytes")
+        check_image_size(entry.size)
         locator = Locator.decode(entry.locator)
-        with translate_read_errors(entry, locator):
+        with translate_read_errors(entry.source, locator.archive):
             file = self._open_files.get(locator.path)
             # The member's header lies before its data, and differs in another archive of the same
             # size. The read comes before the size: in a bucket it brings the size along.
             found = file.read_at(locator.position - TAR_BLOCK, TAR_BLOCK + entry.size)
-            check_archive_size(file.size(), locator)
+            check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
         is_complete = len(found) == TAR_BLOCK + entry.size
         if not is_complete or zlib.crc32(found[:TAR_BLOCK]) != locator.check:
-            raise changed_archive_error(locator)
+            raise changed_error(locator.archive)
         return found[TAR_BLOCK:]
 
     def _member_text(self, name: bytes, position: int) -> str:
