@@ -32,3 +32,60 @@ def test_an_error_is_raised_where_its_result_belongs():
     assert [next(results) for _ in range(3)] == [0, 0, 1]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def test_the_caller_is_called_back_while_it_waits():
+    ended, calls = threading.Event(), []
+
+    def on_wait() -> None:
+        calls.append(threading.current_thread())
+        ended.set()
+
+    assert list(ordered_map(lambda _: ended.wait(30), range(3), 1, on_wait=on_wait)) == [True] * 3
+    assert set(calls) == {threading.current_thread()}
+
+
+def test_an_error_of_the_callback_ends_the_map():
+    ended = threading.Event()
+
+    def on_wait() -> None:
+        ended.set()
+        raise ValueError("enough")
+
+    begun = []
+    results = ordered_map(lambda n: (begun.append(n), ended.wait(30)), range(9), 2, on_wait=on_wait)
+    with pytest.raises(ValueError, match="enough"):
+        list(results)
+    assert len(begun) <= 4
+
+
+def failing_beside(ended: threading.Event, patience_s: float) -> list[int]:
+    """Calls 0, which fails, and 1, which runs until ``ended``; returns what 1 has added by then."""
+    running, arrived = threading.Event(), []
+
+    def call(item: int) -> None:
+        if item == 0:
+            running.wait(20)
+            raise ValueError("the first")
+        running.set()
+        ended.wait(20)
+        arrived.append(item)
+
+    with pytest.raises(ValueError, match="the first"):
+        list(ordered_map(call, range(20), 2, ahead=20, patience_s=patience_s))
+    return list(arrived)
+
+
+def test_a_running_call_is_waited_for_when_another_fails():
+    ended = threading.Event()
+    threading.Timer(0.3, ended.set).start()
+    assert 1 in failing_beside(ended, patience_s=20)
+
+
+def test_a_running_call_is_waited_for_no_longer_than_the_patience():
+    ended = threading.Event()
+    try:
+        assert failing_beside(ended, patience_s=0.1) == []
+        assert failing_beside(ended, patience_s=0) == []
+    finally:
+        ended.set()

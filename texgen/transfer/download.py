@@ -22,9 +22,9 @@ from texgen.dataset.index import (
 )
 from texgen.storage import LocalSink, storage_errors
 from texgen.storage.remote import Remote
+from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
 from texgen.transfer.fetch import fetch_file, fetch_index
 from texgen.transfer.index_validation import check_index
-from texgen.transfer.sidebyside import Counter, OnProgress, side_by_side
 from texgen.transfer.splits import check_splits
 
 _SPARE_BYTES = 100_000_000
@@ -67,7 +67,7 @@ class DownloadSummary:
     samples: int
 
 
-def download(remote: Remote, request: DownloadRequest, tell: OnProgress) -> DownloadSummary:
+def download(remote: Remote, request: DownloadRequest, tell: OnTransferProgress) -> DownloadSummary:
     """Downloads what is not there yet; the index is written last.
 
     Every file is checked against the SHA-256 in the index before it gets its name. What
@@ -179,7 +179,7 @@ def _check_room(sink: LocalSink, needed: int) -> None:
 
 
 def _fetch_all(
-    remote: Remote, missing: Sequence[_File], request: DownloadRequest, counter: Counter
+    remote: Remote, missing: Sequence[_File], request: DownloadRequest, counter: ByteCounter
 ) -> None:
     def fetch(file: _File) -> None:
         part, place = _part(request.out, file.path), request.out / file.path
@@ -191,16 +191,16 @@ def _fetch_all(
             part.replace(place)
 
     # What came of other files stays for the next run, whatever ends this one.
-    side_by_side(fetch, missing, request.workers, counter)
+    transfer_files(fetch, missing, request.workers, counter)
 
 
 def _counter(
-    out: Path, files: Sequence[_File], missing: Sequence[_File], tell: OnProgress
-) -> Counter:
+    out: Path, files: Sequence[_File], missing: Sequence[_File], tell: OnTransferProgress
+) -> ByteCounter:
     total = sum(file.bytes for file in files)
     there = total - sum(file.bytes for file in missing)
     parts = sum(max(0, _size(_part(out, file.path))) for file in missing)
-    return Counter(total, there + parts, tell)
+    return ByteCounter(total, there + parts, tell)
 
 
 def _part(out: Path, path: str) -> Path:

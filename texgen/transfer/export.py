@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from texgen.core.concurrency import ordered_map
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.keys import class_folder_name, escape, shorten_step
@@ -22,7 +21,6 @@ from texgen.transfer.splits import check_splits
 _OWN = ".texgen-export"
 """Holds the fingerprint of the data set whose export a folder is; hidden from trainers."""
 
-_AT_ONCE = 64
 _KEY = re.compile(r"[A-Za-z0-9_~+-]+(/[A-Za-z0-9_~+-]+)*")
 """Without a dot, so that it cannot lead out of the folder."""
 
@@ -49,7 +47,7 @@ class ExportSummary:
 
 
 def export(
-    dataset: Dataset, splits: Sequence[str], to: Path, tell: Callable[[int, int], None]
+    dataset: Dataset, splits: Sequence[str], to: Path, on_progress: Callable[[int, int], None]
 ) -> ExportSummary:
     """Writes every texture as ``TO/<split>/<key>.<format>``.
 
@@ -64,7 +62,7 @@ def export(
         dataset: A finished one.
         splits: Names of those to write; empty is all.
         to: A folder that is new, empty, or an earlier export of the same data set.
-        tell: Called with the textures done and the number of all.
+        on_progress: Called with the textures done and the number of all.
 
     Raises:
         ConfigError: If a split is not there, or ``to`` holds anything else, such as photographs
@@ -78,14 +76,11 @@ def export(
     total = sum(dataset.index.splits[name].textures for name in names)
     extension = dataset.index.config["format"]
     done = written = 0
-    with ThreadPoolExecutor(available_cpus()) as threads:
-        for name in names:
-            place = _places(dataset, name)
-            for rows in _batches(dataset, name):
-                write = partial(_write, dataset, to / name, place, extension)
-                for new in threads.map(write, rows):
-                    done, written = done + 1, written + new
-                tell(done, total)
+    for name in names:
+        write = partial(_write, dataset, to / name, _places(dataset, name), extension)
+        for new in ordered_map(write, _rows_with_textures(dataset, name), available_cpus()):
+            done, written = done + 1, written + new
+            on_progress(done, total)
     failed = sum(dataset.index.splits[name].failed for name in names)
     return ExportSummary(done, written, failed)
 
@@ -106,12 +101,11 @@ def _take(to: Path, fingerprint: str) -> None:
     raise ConfigError(message)
 
 
-def _batches(dataset: Dataset, split: str) -> Iterator[list[ManifestRow]]:
-    # The manifest of a part has the rows of all shards.
-    here = {shard.path for shard in dataset.index.splits[split].shards}
-    rows = (row for row in dataset.rows(split) if row["status"] == "ok" and row["shard"] in here)
-    while batch := list(itertools.islice(rows, _AT_ONCE)):
-        yield batch
+def _rows_with_textures(dataset: Dataset, split: str) -> Iterator[ManifestRow]:
+    """Rows with a texture that is here: a partial data set's manifest has the rows of all shards."""
+    shards = {shard.path for shard in dataset.index.splits[split].shards}
+    rows = dataset.rows(split)
+    return (row for row in rows if row["status"] == "ok" and row["shard"] in shards)
 
 
 def _places(dataset: Dataset, split: str) -> _Place:

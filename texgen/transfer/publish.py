@@ -13,12 +13,12 @@ from texgen.dataset.index import FINISH_DOWNLOAD, Index, ManifestFile, ShardFile
 from texgen.storage import storage_errors
 from texgen.storage.s3.errors import WrongBytesError
 from texgen.storage.s3.sink import OWN_FILES, S3Sink
+from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
 from texgen.transfer.index_validation import check_index
 from texgen.transfer.publish_source import PublishSource, damaged
 from texgen.transfer.publish_target import Target
-from texgen.transfer.sidebyside import Counter, OnProgress, side_by_side
 
-_PATIENCE = 5.0
+_PATIENCE_S = 5.0
 """Seconds in which files on their way may arrive after another's error: what has begun by then is
 thrown away, and nothing begins later."""
 
@@ -40,7 +40,9 @@ class PublishSummary:
     samples: int
 
 
-def publish(origin: PublishSource, sink: S3Sink, workers: int, tell: OnProgress) -> PublishSummary:
+def publish(
+    origin: PublishSource, sink: S3Sink, workers: int, tell: OnTransferProgress
+) -> PublishSummary:
     """Sends what is not there yet; the index is written last.
 
     Every file is checked against the SHA-256 in the index as it is sent. What is there is
@@ -50,7 +52,7 @@ def publish(origin: PublishSource, sink: S3Sink, workers: int, tell: OnProgress)
         origin: A finished OUT.
         sink: Where it goes.
         workers: Files that are sent side by side.
-        tell: See `OnProgress`.
+        tell: See `OnTransferProgress`.
 
     Raises:
         ConfigError: If OUT is not finished, or something else is there already.
@@ -62,7 +64,7 @@ def publish(origin: PublishSource, sink: S3Sink, workers: int, tell: OnProgress)
     in_place = target.in_place()
     missing = [file for file in index.files if file.path not in in_place]
     total = sum(file.bytes for file in index.files)
-    counter = Counter(total, total - sum(file.bytes for file in missing), tell)
+    counter = ByteCounter(total, total - sum(file.bytes for file in missing), tell)
     begun = counter.done
     if missing or not target.has_this_index:
         with sink.lock(), _without_unfinished_uploads(sink):
@@ -115,7 +117,7 @@ def _send_all(
     target: Target,
     missing: Sequence[ManifestFile | ShardFile],
     workers: int,
-    counter: Counter,
+    counter: ByteCounter,
 ) -> None:
     def send(file: ManifestFile | ShardFile) -> None:
         with origin.file(file) as local, storage_errors("read", local):
@@ -125,4 +127,4 @@ def _send_all(
                 raise damaged(origin.location, file.path) from error
         counter.add(file.bytes)
 
-    side_by_side(send, missing, workers, counter, patience=_PATIENCE)
+    transfer_files(send, missing, workers, counter, patience_s=_PATIENCE_S)

@@ -7,13 +7,13 @@ from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from texgen.core.concurrency import ordered_map
 from texgen.core.cpus import available_cpus
 from texgen.core.layout import PLAN, shard_path
 from texgen.dataset.index import Index, SplitIndex, read_index, stray_files
 from texgen.storage import Sink
 from texgen.verify.deep import Deep, DeepCheck, open_deep
 from texgen.verify.findings import Checked, OnChecked, VerifyReport
-from texgen.verify.flow import in_order
 from texgen.verify.index_checks import NO_PLAN, order_faults, plan_faults, whole_plan
 from texgen.verify.manifests import Counts, count_faults, manifest_faults, rows_by_shard
 from texgen.verify.remake import installed_difference
@@ -102,8 +102,11 @@ class _Run:
         report.rows += counts.rows
         report.add(count_faults(name, split, self.index, counts))
         works = self._works(name, split, trusted=counts.whole and counts.in_order)
-        results = in_order(
-            lambda work: check_shard(work, self.index, self.sink), works, self.workers, self._tell
+        results = ordered_map(
+            lambda work: check_shard(work, self.index, self.sink),
+            works,
+            self.workers,
+            on_wait=self._report_progress,
         )
         for number, result in enumerate(results):
             self._take(result, shard_path(name, number))
@@ -127,9 +130,9 @@ class _Run:
         # An index that was tampered with must not name other files to delete.
         elif file.path == path and (result.faults or result.differences):
             (report.delete if result.faults else report.unlike_src).append(path)
-        self._tell()
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         total = sum(split.textures for split in self.index.splits.values())
         done = self.report.textures if self.deep is None else self.deep.tally.textures
         self.progress(Checked(done, total, len(self.report.faults)))
