@@ -19,8 +19,9 @@ from texgen.core.config import DEFAULT_ENGINE
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.text import format_bytes, pluralize
 from texgen.dataset.index import Index, SplitIndex
+from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.originals import OriginalImages, open_originals
-from texgen.dataset.reader import Dataset, ManifestRow
+from texgen.dataset.reader import Dataset
 from texgen.report.contact_sheet import Example, SheetTexture, draw_sheet
 from texgen.source import SourceSpec
 from texgen.source.locator import locator_of

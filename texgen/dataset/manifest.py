@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +12,9 @@ import pyarrow.parquet as pq
 from texgen.core.errors import DatasetError
 from texgen.core.layout import manifest_file_name
 from texgen.core.types import ArrowFile, ArrowTable, Geometry, Row
+
+ManifestRow: TypeAlias = dict[str, Any]
+"""A manifest's row, by column."""
 
 SCHEMA = pa.schema(
     [
@@ -37,7 +40,8 @@ SCHEMA = pa.schema(
     ]
 )
 
-_GEOMETRY = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
+PATCH_COLUMNS = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
+"""Columns that hold a row's `Geometry`; all are null where the image could not be read."""
 
 ROWS_PER_FILE = 1_048_576
 ROWS_PER_GROUP = 65_536
@@ -45,23 +49,19 @@ ROWS_PER_GROUP = 65_536
 
 def to_table(rows: Iterable[Row]) -> ArrowTable:
     """Rows as a `pyarrow.Table` of `SCHEMA`."""
-    return pa.Table.from_pylist([_columns(row) for row in rows], schema=SCHEMA)
+    return pa.Table.from_pylist([manifest_row(row) for row in rows], schema=SCHEMA)
 
 
-def _columns(row: Row) -> dict[str, object]:
-    boxes, member = row.geometry, row.member
+def manifest_row(row: Row) -> ManifestRow:
+    """A row as its columns; the inverse of `patch_columns` is `geometry_of`."""
+    member = row.member
+    patches = patch_columns(row.geometry) if row.geometry else dict.fromkeys(PATCH_COLUMNS)
     return {
         "key": row.key,
         "source": row.entry.source,
         "label": row.entry.label,
         "class": row.entry.class_name,
-        "width": boxes and boxes.width,
-        "height": boxes and boxes.height,
-        "patch_size": boxes and boxes.side,
-        "center_x": boxes and boxes.center[0],
-        "center_y": boxes and boxes.center[1],
-        "random_x": boxes and boxes.random[0],
-        "random_y": boxes and boxes.random[1],
+        **patches,
         "texture_index": row.texture_index,
         "seed": row.seed,
         "status": "ok" if member else "failed",
@@ -73,13 +73,19 @@ def _columns(row: Row) -> dict[str, object]:
     }
 
 
+def patch_columns(geometry: Geometry) -> dict[str, int]:
+    """The values of `PATCH_COLUMNS`."""
+    numbers = (geometry.width, geometry.height, geometry.side, *geometry.center, *geometry.random)
+    return dict(zip(PATCH_COLUMNS, numbers, strict=True))
+
+
 def geometry_of(row: Mapping[str, Any]) -> Geometry:
     """Where a row's patches lie.
 
     Raises:
         DatasetError: If the row does not say so, as one that has a texture does.
     """
-    if None in (row[name] for name in _GEOMETRY):
+    if None in (row[name] for name in PATCH_COLUMNS):
         message = f"{row['key']} does not say where its patches lie; `texgen verify` says more"
         raise DatasetError(message)
     return Geometry(
@@ -157,7 +163,7 @@ def has_schema(file: ArrowFile) -> bool:
     return same
 
 
-def read_rows(file: ArrowFile, batch_size: int = 4096) -> Iterator[dict[str, Any]]:
+def read_rows(file: ArrowFile, batch_size: int = 4096) -> Iterator[ManifestRow]:
     """The rows of a manifest file as dictionaries.
 
     Args:

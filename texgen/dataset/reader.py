@@ -16,11 +16,8 @@ import pyarrow.parquet as pq
 from texgen.core.errors import DatasetError, StorageError
 from texgen.core.types import ArrowFile
 from texgen.dataset.index import Index, ManifestFile, SplitIndex, read_index
-from texgen.dataset.manifest import has_schema
+from texgen.dataset.manifest import ManifestRow, has_schema
 from texgen.storage import Sink, open_sink
-
-ManifestRow = dict[str, Any]
-"""A manifest's row, by column."""
 
 # pyarrow ships no types.
 ArrowBatch: TypeAlias = Any

@@ -12,7 +12,19 @@ from typing import IO
 
 from texgen.core.config import canonical_json
 from texgen.core.types import ArrowFile, Row, TextureFile
+from texgen.dataset.manifest import ManifestRow, manifest_row
 
+_PROVENANCE_COLUMNS = (
+    "key",
+    "source",
+    "label",
+    "class",
+    "width",
+    "height",
+    "patch_size",
+    "texture_index",
+    "seed",
+)
 _MODE = 0o444
 _END = 2 * tarfile.BLOCKSIZE
 """Zero bytes that end a tar."""
@@ -28,20 +40,16 @@ def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
     if row.geometry is None:
         message = f"{row.key}: a texture without geometry"
         raise ValueError(message)
-    boxes = row.geometry
+    return provenance(manifest_row(row), engine, engine_version)
+
+
+def provenance(row: ManifestRow, engine: str, engine_version: str) -> bytes:
+    """The ``KEY.json`` member of a manifest's row that has a texture; see `sample_json`."""
     return canonical_json(
         {
-            "key": row.key,
-            "source": row.entry.source,
-            "label": row.entry.label,
-            "class": row.entry.class_name,
-            "width": boxes.width,
-            "height": boxes.height,
-            "patch_size": boxes.side,
-            "center": list(boxes.center),
-            "random": list(boxes.random),
-            "texture_index": row.texture_index,
-            "seed": row.seed,
+            **{name: row[name] for name in _PROVENANCE_COLUMNS},
+            "center": [row["center_x"], row["center_y"]],
+            "random": [row["random_x"], row["random_y"]],
             "engine": engine,
             "engine_version": engine_version,
         }

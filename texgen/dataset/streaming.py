@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import webdataset as wds
 from webdataset.gopen import gopen_schemes
@@ -19,13 +20,29 @@ from texgen.dataset.reader import open_split
 from texgen.storage import place_of
 
 
-def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **how: object) -> BinaryIO:
-    from texgen.dataset.streams import open_stream
+def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) -> BinaryIO:
+    """Opens an object for reading, as `webdataset.gopen.gopen_schemes` wants it.
 
-    return open_stream(url, mode, bufsize, **how)
+    Raises:
+        ValueError: If it is not to be read.
+        StorageError: If it cannot be.
+    """
+    # Where a folder is read, boto3 need not be imported.
+    from texgen.storage.s3.address import Address, parse
+    from texgen.storage.s3.bucket import Bucket
+    from texgen.storage.s3.file import open_object
+
+    if mode[0] != "r":
+        message = f"{url} can be read only"
+        raise ValueError(message)
+    address = parse(url)
+    folder, _slash, name = address.prefix.rpartition("/")
+    raw = open_object(Bucket(Address(address.bucket, folder)), name)
+    return cast(BinaryIO, io.BufferedReader(raw, max(bufsize, io.DEFAULT_BUFFER_SIZE)))
 
 
-# Here, so that a worker that is spawned has it as soon as it gets its pipeline.
+# `webdataset` knows no such scheme, and a pipe to a program would be a shell. It is registered on
+# import, so that a worker that is spawned has it as soon as it gets its pipeline.
 gopen_schemes.setdefault("s3", _open_s3)
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from texgen.core.errors import SourceError
 from texgen.core.types import Geometry, Pixels
+from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.originals import OriginalImages
-from texgen.dataset.reader import Dataset, ManifestRow
+from texgen.dataset.reader import Dataset
 from texgen.report.image_statistics import ImageStatistics, measure
 from texgen.synthesis.patches import Patches
 

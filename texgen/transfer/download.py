@@ -24,8 +24,7 @@ from texgen.storage import LocalSink, storage_errors
 from texgen.storage.remote import Remote
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
 from texgen.transfer.fetch import fetch_file, fetch_index
-from texgen.transfer.index_validation import check_index
-from texgen.transfer.splits import check_splits
+from texgen.transfer.index_validation import check_index, check_splits
 
 _SPARE_BYTES = 100_000_000
 

@@ -14,9 +14,10 @@ from texgen.core.concurrency import ordered_map
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.keys import class_folder_name, escape, shorten_step
-from texgen.dataset.reader import Dataset, ManifestRow
+from texgen.dataset.manifest import ManifestRow
+from texgen.dataset.reader import Dataset
 from texgen.storage import storage_errors
-from texgen.transfer.splits import check_splits
+from texgen.transfer.index_validation import check_splits
 
 _OWN = ".texgen-export"
 """Holds the fingerprint of the data set whose export a folder is; hidden from trainers."""
@@ -102,7 +103,7 @@ def _take(to: Path, fingerprint: str) -> None:
 
 
 def _rows_with_textures(dataset: Dataset, split: str) -> Iterator[ManifestRow]:
-    """Rows with a texture that is here: a partial data set's manifest has the rows of all shards."""
+    """Rows whose texture is here; the manifest of a partial data set has those of all shards."""
     shards = {shard.path for shard in dataset.index.splits[split].shards}
     rows = dataset.rows(split)
     return (row for row in rows if row["status"] == "ok" and row["shard"] in shards)

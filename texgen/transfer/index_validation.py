@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from texgen.core.errors import DatasetError
+from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.layout import BUILD, MANIFEST, manifest_path, shard_number, shard_path
 from texgen.dataset.index import Index, SplitIndex
 
@@ -57,3 +57,16 @@ def _file_faults(name: str, split: SplitIndex) -> Iterator[str]:
     for entry in split.files:
         if entry.bytes < 0 or not _SHA256.fullmatch(entry.sha256):
             yield f"{entry.path} with {entry.bytes} bytes and sha256 {entry.sha256[:80]!r}"
+
+
+def check_splits(index: Index, names: Iterable[str]) -> None:
+    """Checks that each of them is there.
+
+    Raises:
+        ConfigError: If one is not; says which are.
+    """
+    for name in names:
+        if name not in index.splits:
+            message = f"--split {name}: the data set has only {', '.join(sorted(index.splits))}"
+            message += "; give --split once for each" if "," in name else ""
+            raise ConfigError(message)

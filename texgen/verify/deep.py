@@ -17,13 +17,11 @@ from texgen.source.decode import DECODE_RULE
 from texgen.storage import Sink
 from texgen.verify.findings import CheckCounter, Checked, OnChecked, VerifyReport
 from texgen.verify.manifests import rows_by_shard
-from texgen.verify.originals import DecodedOriginals
-from texgen.verify.pixel_checks import DeepInspection
+from texgen.verify.pixel_checks import DecodedOriginals, DeepInspection
 from texgen.verify.remake import Remaker, TextureSample, engine_note
-from texgen.verify.settings import Settings, read_settings
 from texgen.verify.shards import ShardWork
 from texgen.verify.source_checks import Origin
-from texgen.verify.textures import LOSSLESS
+from texgen.verify.textures import LOSSLESS, Settings, read_settings
 
 _NO_SOURCE = (
     "textures are only decoded: --src SRC also compares rows and pixels with the photographs, "

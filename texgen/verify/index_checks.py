@@ -6,7 +6,9 @@ import itertools
 from collections.abc import Iterable, Iterator
 
 from texgen.core.errors import StorageError
+from texgen.core.hashing import sha256_stream
 from texgen.core.layout import INDEX, PLAN, manifest_path, shard_number, shard_path
+from texgen.core.types import ArrowFile
 from texgen.dataset.index import Index, SplitIndex
 from texgen.dataset.plan import Plan, load_plan
 from texgen.storage import Sink
@@ -52,3 +54,15 @@ def order_faults(name: str, split: SplitIndex, *, partial: bool) -> Iterator[str
         if path != expected:
             yield f"{INDEX}: {name} has {path} where {expected} belongs"
             return
+
+
+def byte_faults(path: str, size: int, sha256: str, stream: ArrowFile) -> Iterator[str]:
+    """Faults of an open file's bytes; leaves it at its begin."""
+    found = stream.size()
+    if found != size:
+        yield f"{path}: {found} bytes, the index says {size}"
+        return
+    digest = sha256_stream(stream)
+    stream.seek(0)
+    if digest != sha256:
+        yield f"{path}: its bytes are not those of the index"

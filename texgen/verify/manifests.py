@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -12,14 +11,11 @@ from texgen.core.errors import StorageError
 from texgen.core.layout import INDEX
 from texgen.core.text import pluralize
 from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex
-from texgen.dataset.manifest import has_schema, read_rows
+from texgen.dataset.manifest import ManifestRow, has_schema, read_rows
 from texgen.storage import Sink
-from texgen.verify.file_checks import byte_faults
 from texgen.verify.findings import Kinds
+from texgen.verify.index_checks import byte_faults
 from texgen.verify.rows import row_faults
-
-ManifestRow = dict[str, Any]
-"""A manifest's row, by column."""
 
 
 @dataclass

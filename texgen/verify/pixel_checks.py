@@ -2,22 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from texgen.core.errors import DatasetError, ImageError, SourceChangedError, SourceReadError
+from texgen.core.keys import image_key_of
 from texgen.core.types import Geometry, ImageEntry, Pixels
 from texgen.dataset.index import ShardFile
-from texgen.synthesis.patches import Patches
+from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, patch_columns
+from texgen.source import Source
+from texgen.source.decode import decode
+from texgen.synthesis.patches import Patches, cut_patches, patch_geometry
 from texgen.verify.findings import CheckCounter, Kinds
-from texgen.verify.manifests import ManifestRow
-from texgen.verify.originals import DecodedOriginals, patches_of
-from texgen.verify.settings import Settings
-from texgen.verify.textures import LOSSLESS, decode_texture, foreign_pixels
-
-_PLACE = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
+from texgen.verify.textures import LOSSLESS, Settings, decode_texture, foreign_pixels
 
 _OF_THE_PLACE = ("image_missing", "image_denied")
 """Codes that say something about SRC at the time: it may have been mended since."""
+
+
+def patches_of(image: Pixels, seed: int, settings: Settings) -> Patches:
+    """The patches of a texture by the rule alone, whatever its row says."""
+    height, width = image.shape[:2]
+    boxes = patch_geometry(
+        width,
+        height,
+        seed,
+        patch_size=settings.patch_size,
+        small_patch_size=settings.small_patch_size,
+    )
+    return cut_patches(image, boxes)
+
+
+class DecodedOriginals:
+    """Decoded photographs of SRC, one at a time.
+
+    Args:
+        source: SRC.
+        settings: Of the data set.
+        entries: Key to photograph.
+    """
+
+    def __init__(
+        self, source: Source, settings: Settings, entries: Mapping[str, ImageEntry]
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._entries = entries
+        self._last: tuple[str, Pixels | ImageError] | None = None
+
+    def entry(self, row: ManifestRow) -> ImageEntry | None:
+        """The photograph of a row, where SRC has it."""
+        # No patches follow from a seed that none can have; it is a fault of the manifest.
+        if row["seed"] < 0:
+            return None
+        return self._entries.get(image_key_of(row["key"]))
+
+    def pixels(self, entry: ImageEntry) -> Pixels | ImageError:
+        """A photograph, or why it is none.
+
+        Raises:
+            SourceReadError: If its storage failed.
+            SourceChangedError: If it changed during the check.
+        """
+        if self._last is None or self._last[0] != entry.key:
+            self._last = (entry.key, self._decode(entry))
+        return self._last[1]
+
+    def _decode(self, entry: ImageEntry) -> Pixels | ImageError:
+        try:
+            return decode(self._source.read(entry), self._settings.max_pixels)
+        except ImageError as error:
+            return error
 
 
 class DeepInspection:
@@ -73,7 +127,7 @@ class DeepInspection:
         if isinstance(image, ImageError):
             if row["error"] != image.reason:
                 self._differ("failure", row, f"failed as {code}, but its photograph {_why(image)}")
-            elif any(row[name] is not None for name in _PLACE):
+            elif any(row[name] is not None for name in PATCH_COLUMNS):
                 self._differ("size", row, "has patches, but no photograph")
         elif code.startswith("image_"):
             # What could not be reached then may be reached now.
@@ -112,7 +166,7 @@ class DeepInspection:
 
     def _is_placed(self, row: ManifestRow, boxes: Geometry) -> bool:
         """Whether a row has the photograph's size and the patches that its seed gives."""
-        if [row[name] for name in _PLACE] == _numbers(boxes):
+        if all(row[name] == number for name, number in patch_columns(boxes).items()):
             return True
         said = f"{row['width']}x{row['height']} px"
         found = f"{boxes.width}x{boxes.height} px"
@@ -145,10 +199,6 @@ class DeepInspection:
     def source_faults(self) -> Iterator[str]:
         """See `Inspection.source_faults`."""
         return self._source_kinds.lines()
-
-
-def _numbers(boxes: Geometry) -> list[int]:
-    return [boxes.width, boxes.height, boxes.side, *boxes.center, *boxes.random]
 
 
 def _origin(source: str, label: int | None, class_name: str | None) -> str:

@@ -19,14 +19,14 @@ from texgen.core.errors import (
     SourceReadError,
 )
 from texgen.core.types import ImageEntry
+from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.reader import Dataset
 from texgen.source import Source
 from texgen.source.decode import DECODE_RULE
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
 from texgen.synthesis.patches import mirror_to_minimum
-from texgen.verify.manifests import ManifestRow
-from texgen.verify.originals import DecodedOriginals, patches_of
-from texgen.verify.settings import Settings
+from texgen.verify.pixel_checks import DecodedOriginals, patches_of
+from texgen.verify.textures import Settings
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,11 +7,12 @@ from typing import Any
 
 from texgen.core.keys import image_key_of, texture_key
 from texgen.core.seeds import texture_seed
+from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, patch_columns
 from texgen.synthesis.patches import patch_geometry
 
 
 def row_faults(
-    row: Mapping[str, Any],
+    row: ManifestRow,
     last_key: str,
     classes: Sequence[str],
     shards: Container[str],
@@ -42,25 +43,24 @@ def row_faults(
         yield "patches", "has patches at other places than its seed gives"
 
 
-def _labelled(row: Mapping[str, Any], classes: Sequence[str]) -> bool:
+def _labelled(row: ManifestRow, classes: Sequence[str]) -> bool:
     label = row["label"]
     if label is None or not 0 <= label < len(classes):
         return label is None and row["class"] is None and not classes
     return bool(classes[label] == row["class"])
 
 
-def _seeded(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+def _seeded(row: ManifestRow, config: Mapping[str, Any]) -> bool:
     number = row["texture_index"]
     image = image_key_of(row["key"])
     seed = texture_seed(config["seed"], image, number)
     return bool(row["key"] == texture_key(image, number) and row["seed"] == seed)
 
 
-def _placed(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+def _placed(row: ManifestRow, config: Mapping[str, Any]) -> bool:
     """Whether the patches lie where size and seed put them."""
-    names = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
-    found = [row[name] for name in names]
-    if None in found or min(row["width"], row["height"]) < 1:
+    columns = {name: row[name] for name in PATCH_COLUMNS}
+    if None in columns.values() or min(row["width"], row["height"]) < 1:
         return False
     boxes = patch_geometry(
         row["width"],
@@ -69,4 +69,4 @@ def _placed(row: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
         patch_size=config["patch_size"],
         small_patch_size=config["small_patch_size"],
     )
-    return found == [boxes.width, boxes.height, boxes.side, *boxes.center, *boxes.random]
+    return columns == patch_columns(boxes)

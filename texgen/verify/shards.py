@@ -6,40 +6,15 @@ import hashlib
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from texgen.core.config import canonical_json
 from texgen.core.errors import StorageError
 from texgen.core.text import pluralize
 from texgen.dataset.index import Index, ShardFile
-from texgen.dataset.shards import TarMember, read_members
+from texgen.dataset.manifest import ManifestRow
+from texgen.dataset.shards import TarMember, provenance, read_members
 from texgen.storage import Sink
-from texgen.verify.file_checks import byte_faults
-from texgen.verify.manifests import ManifestRow
-
-
-class Inspection(Protocol):
-    """Looks into the textures of one shard."""
-
-    def texture(self, row: ManifestRow, data: bytes) -> None:
-        """Takes a row and its texture, which has the bytes that the row says."""
-        ...
-
-    def failed(self, row: ManifestRow) -> None:
-        """Takes a row without a texture."""
-        ...
-
-    def faults(self) -> Iterator[str]:
-        """What is wrong with the shard whatever SRC is."""
-        ...
-
-    def differences(self) -> Iterator[str]:
-        """What the shard and SRC do not agree on: either may be at fault."""
-        ...
-
-    def source_faults(self) -> Iterator[str]:
-        """What was found in SRC."""
-        ...
+from texgen.verify.index_checks import byte_faults
+from texgen.verify.pixel_checks import DeepInspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +29,7 @@ class ShardWork:
 
     file: ShardFile
     rows: list[ManifestRow] | None
-    inspection: Inspection | None = None
+    inspection: DeepInspection | None = None
 
 
 @dataclass(slots=True)
@@ -117,7 +92,7 @@ def _members(
     members: Iterable[TarMember],
     rows: list[ManifestRow],
     index: Index,
-    inspection: Inspection | None,
+    inspection: DeepInspection | None,
 ) -> Iterator[str]:
     """A shard's members against its manifest rows, both in order."""
     found = iter(members)
@@ -144,12 +119,8 @@ def _expected(row: ManifestRow, index: Index) -> Iterator[tuple[str, bytes | Non
     key = row["key"]
     if row["label"] is not None:
         yield f"{key}.cls", str(row["label"]).encode()
-    plain = ("key", "source", "label", "class", "width", "height", "patch_size", "texture_index")
-    about = {name: row[name] for name in (*plain, "seed")}
-    about["center"] = [row["center_x"], row["center_y"]]
-    about["random"] = [row["random_x"], row["random_y"]]
-    about |= {name: index.config[name] for name in ("engine", "engine_version")}
-    yield f"{key}.json", canonical_json(about)
+    engine, version = index.config["engine"], index.config["engine_version"]
+    yield f"{key}.json", provenance(row, engine, version)
     yield f"{key}.{index.config['format']}", None
 
 

@@ -10,11 +10,12 @@ from texgen.core.errors import ConfigError, SourceError
 from texgen.core.layout import INDEX, plan_entries_path
 from texgen.core.types import ImageEntry
 from texgen.dataset.index import Index, ShardFile, SplitIndex
+from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.plan import Plan
 from texgen.source import Source, SourceSpec, SplitListing, open_source
 from texgen.storage import Sink
 from texgen.verify.findings import VerifyReport
-from texgen.verify.manifests import ManifestRow, rows_by_shard
+from texgen.verify.manifests import rows_by_shard
 from texgen.verify.source_merge import Roll, planned_entries
 
 ShardRows = tuple[ShardFile, list[ManifestRow], dict[str, ImageEntry]]

@@ -11,11 +11,11 @@ from texgen.core.errors import StorageError
 from texgen.core.keys import image_key_of
 from texgen.core.layout import plan_entries_path
 from texgen.core.types import ImageEntry
+from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.plan_summary import format_image_size
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
 from texgen.verify.findings import Kinds
-from texgen.verify.manifests import ManifestRow
 
 _NAMED = 1000
 """Photographs of one kind of fault that are named; SRC may be quite another folder."""
