@@ -16,7 +16,7 @@ def test_shards_are_read_by_hugging_faces_datasets(
     streaming: bool, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    # Here, since it takes seconds to import.
+    # Imported here, since it takes seconds.
     from datasets import load_dataset
 
     splits = {split: str(finished / split / "*.tar") for split in ("train", "val")}

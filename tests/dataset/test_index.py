@@ -64,10 +64,12 @@ def test_the_bytes_do_not_depend_on_the_order_of_insertion():
 
 
 def test_an_out_without_an_index_is_no_finished_data_set(sink):
-    with pytest.raises(DatasetError, match=r"index\.json.*no build either: name the OUT of one"):
+    with pytest.raises(
+        DatasetError, match=r"index\.json.*no build either: name the OUT of a build"
+    ):
         read_index(sink)
     sink.write("_build/plan.json", b"{}")
-    with pytest.raises(DatasetError, match=r"index\.json.*texgen status.*texgen build.*goes on"):
+    with pytest.raises(DatasetError, match=r"index\.json.*texgen status.*texgen build.*resume"):
         read_index(sink)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.factories import row
 from texgen.core.layout import manifest_path
 from texgen.dataset import manifest
-from texgen.dataset.manifest import SCHEMA, read_rows, to_table, write_manifest
+from texgen.dataset.manifest import SCHEMA, read_rows, rows_to_table, write_manifest
 
 COLUMNS = {
     "key": "string", "source": "string", "label": "int32", "class": "string", "width": "int32",
@@ -43,12 +43,12 @@ def cut(table: Any, places: list[int]) -> list[Any]:
 
 def test_columns_and_their_types_are_those_of_the_contract(tmp_path):
     assert {field.name: str(field.type) for field in SCHEMA} == COLUMNS
-    written([to_table(rows(3))], tmp_path)
+    written([rows_to_table(rows(3))], tmp_path)
     assert pa.parquet.read_schema(tmp_path / "train-00000.parquet").names == list(COLUMNS)
 
 
 def test_a_texture_is_a_row_with_its_place():
-    (found,) = to_table([row("ant/a")]).to_pylist()
+    (found,) = rows_to_table([row("ant/a")]).to_pylist()
     assert found == {
         "key": "ant/a", "source": "ant/a.jpg", "label": 0, "class": "ant", "width": 120,
         "height": 110, "patch_size": 96, "center_x": 12, "center_y": 7, "random_x": 3,
@@ -58,7 +58,7 @@ def test_a_texture_is_a_row_with_its_place():
 
 
 def test_a_failed_row_has_a_reason_and_no_place():
-    (found,) = to_table([row("ant/a", error=FAILED)]).to_pylist()
+    (found,) = rows_to_table([row("ant/a", error=FAILED)]).to_pylist()
     known = {"key", "source", "label", "class", "texture_index", "seed", "status", "error"}
     assert {name for name, value in found.items() if value is not None} == known
     assert (found["status"], found["error"]) == ("failed", FAILED)
@@ -67,12 +67,12 @@ def test_a_failed_row_has_a_reason_and_no_place():
 def test_patches_in_the_upper_left_corner_are_not_unknown():
     boxes = row("a").geometry
     corner = type(boxes)(16, 16, 16, (0, 0), (0, 0))
-    (found,) = to_table([type(row())("a", row().entry, 0, 0, corner)]).to_pylist()
+    (found,) = rows_to_table([type(row())("a", row().entry, 0, 0, corner)]).to_pylist()
     assert [found[c] for c in ("center_x", "center_y", "random_x", "random_y", "seed")] == [0] * 5
 
 
 def test_rows_read_back_as_they_were_written(tmp_path):
-    table = to_table(rows(23))
+    table = rows_to_table(rows(23))
     written([table], tmp_path)
     assert list(read_rows(tmp_path / "train-00000.parquet", batch_size=4)) == table.to_pylist()
 
@@ -81,13 +81,13 @@ def test_rows_read_back_as_they_were_written(tmp_path):
 @given(st.integers(0, 40), st.lists(st.integers(0, 40), max_size=8))
 def test_bytes_do_not_depend_on_how_tables_are_cut(tmp_path_factory, count, places):
     folder = tmp_path_factory.mktemp("manifest")
-    table = to_table(rows(count))
+    table = rows_to_table(rows(count))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest, "ROWS_PER_GROUP", 6)
         patch.setattr(manifest, "ROWS_PER_FILE", 12)
         whole = written([table], folder / "whole")
         parts = written(cut(table, [min(p, count) for p in places]), folder / "parts")
-        singly = written([to_table([r]) for r in rows(count)], folder / "singly")
+        singly = written([rows_to_table([r]) for r in rows(count)], folder / "singly")
     assert whole == parts == singly
 
 
@@ -98,7 +98,7 @@ def test_bytes_do_not_depend_on_how_tables_are_cut(tmp_path_factory, count, plac
 def test_files_are_filled_one_after_the_other(tmp_path, monkeypatch, count, files):
     monkeypatch.setattr(manifest, "ROWS_PER_GROUP", 4)
     monkeypatch.setattr(manifest, "ROWS_PER_FILE", 12)
-    table = to_table(rows(count))
+    table = rows_to_table(rows(count))
     assert [
         rows for _, rows in written(cut(table, [5]) if count > 5 else [table], tmp_path)
     ] == files
@@ -109,21 +109,21 @@ def test_files_are_filled_one_after_the_other(tmp_path, monkeypatch, count, file
 
 
 def test_tables_of_one_row_each_give_the_same_file(tmp_path):
-    table = to_table(rows(700))
+    table = rows_to_table(rows(700))
     single = cut(table, list(range(1, 700)))
     assert written(single, tmp_path / "single") == written([table], tmp_path / "whole")
 
 
 def test_a_split_without_tables_gets_one_file_without_rows(tmp_path):
     ((data, count),) = written([], tmp_path)
-    assert (count, data) == (0, written([to_table([])], tmp_path / "other")[0][0])
+    assert (count, data) == (0, written([rows_to_table([])], tmp_path / "other")[0][0])
     assert list(read_rows(tmp_path / "train-00000.parquet")) == []
 
 
 def test_a_file_that_is_handed_on_is_complete(tmp_path, monkeypatch):
     monkeypatch.setattr(manifest, "ROWS_PER_GROUP", 4)
     monkeypatch.setattr(manifest, "ROWS_PER_FILE", 4)
-    for path, count in write_manifest([to_table(rows(9))], tmp_path, "val"):
+    for path, count in write_manifest([rows_to_table(rows(9))], tmp_path, "val"):
         assert len(list(read_rows(path))) == count
 
 

@@ -19,7 +19,7 @@ def opened(root: Path) -> OriginalImages:
     return OriginalImages(open_source(SourceSpec(str(root))))
 
 
-def test_photograph_and_patches_are_those_of_the_build(finished, small_source):
+def test_image_and_patches_are_those_of_the_build(finished, small_source):
     for _, row in Dataset(LocalSink(finished)).spread(99):
         image, patches = opened(small_source).read(row)
         again = sample_patches(image, seed=row["seed"])
@@ -32,11 +32,11 @@ def test_photograph_and_patches_are_those_of_the_build(finished, small_source):
     ("change", "says"),
     [
         (Path.unlink, "ant_000.JPEG .*name the SRC of the build"),
-        (lambda path: path.write_bytes(b"text"), "image_unreadable.*put the photograph"),
+        (lambda path: path.write_bytes(b"text"), "image_unreadable.*restore the image"),
         (lambda path: Image.new("RGB", (9, 9)).save(path), "9 x 9 px.*had 50 x 40"),
     ],
 )
-def test_a_photograph_that_is_another_now_is_named(tmp_path, finished, small_source, change, says):
+def test_an_image_that_has_changed_is_named(tmp_path, finished, small_source, change, says):
     root = Path(shutil.copytree(small_source, tmp_path / "src"))
     change(root / "train" / "ant" / "ant_000.JPEG")
     row = Dataset(LocalSink(finished)).row("ant/ant_000")[1]

@@ -8,7 +8,7 @@ import pytest
 from tests.support.factories import row
 from texgen.core.layout import record_path
 from texgen.core.types import ShardRecord, Timings
-from texgen.dataset.manifest import SCHEMA, to_table
+from texgen.dataset.manifest import SCHEMA, rows_to_table
 from texgen.dataset.records import encode_record, read_header, read_table
 
 RECORD = ShardRecord(
@@ -23,7 +23,7 @@ def test_a_record_comes_back_with_its_timings():
 
 def test_rows_come_back_as_a_table_that_a_manifest_takes():
     table = read_table(pa.BufferReader(encode_record(RECORD, ROWS)))
-    assert table.to_pylist() == to_table(ROWS).to_pylist()
+    assert table.to_pylist() == rows_to_table(ROWS).to_pylist()
     assert table.schema.equals(SCHEMA, check_metadata=True)
 
 
@@ -57,7 +57,7 @@ def test_what_is_no_record_is_a_value_error(data):
 def test_an_arrow_stream_of_something_else_is_a_value_error():
     out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, SCHEMA) as writer:
-        writer.write_table(to_table(ROWS))
+        writer.write_table(rows_to_table(ROWS))
     stream = bytes(out.getvalue())
     with pytest.raises(ValueError, match="not a record"):
         read_header(pa.BufferReader(stream + hashlib.sha256(stream).digest()))

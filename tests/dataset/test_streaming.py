@@ -1,4 +1,4 @@
-"""The ready `webdataset` pipeline."""
+"""The `webdataset` pipeline of a split."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def test_readers_share_an_epoch_without_overlap(finished, monkeypatch, ranks, wo
         assert sorted(seen) == list(TextureStore(finished).keys())
 
 
-def test_ranks_that_were_not_told_the_epoch_are_refused(finished, monkeypatch):
+def test_ranks_without_the_epoch_are_refused(finished, monkeypatch):
     reader(monkeypatch, 0, 2)
     with pytest.raises(ConfigError, match="set_epoch"):
         keys(texgen.webdataset(finished))
 
 
-def test_fewer_shards_than_readers_are_refused_with_a_mend(finished, monkeypatch):
+def test_fewer_shards_than_readers_are_refused_with_a_hint(finished, monkeypatch):
     reader(monkeypatch, 0, 2, 0, 4)
-    with pytest.raises(ConfigError, match=r"4 shards for 8 readers \(2 ranks of 4 workers\): take"):
+    with pytest.raises(ConfigError, match=r"4 shards for 8 readers \(2 ranks of 4 workers\): use"):
         keys(texgen.webdataset(finished))
 
 

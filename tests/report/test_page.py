@@ -180,7 +180,7 @@ def test_a_damaged_shard_is_named(out):
     path = out / "train" / "train-000000.tar"
     path.chmod(0o644)
     path.write_bytes(bytes(len(path.read_bytes())))
-    with pytest.raises(DatasetError, match="is damaged; `texgen verify` says more"):
+    with pytest.raises(DatasetError, match="is damaged; run `texgen verify` for details"):
         page(out)
 
 

@@ -1,21 +1,25 @@
-"""``index.json``: the card of a finished data set and its files, written last."""
+"""Reads and writes ``index.json``, the description of a finished data set and its files.
+
+The index is written last: a data set is finished when its index is there.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from texgen.core.config import FORMAT_VERSION
 from texgen.core.errors import DatasetError, StorageError
 from texgen.core.layout import BUILD, DOWNLOAD, DOWNLOAD_FINGERPRINT, INDEX, is_build_file
 from texgen.storage import Sink
 
-"""Of the data set that an unfinished download is of."""
-FINISH_DOWNLOAD = "an unfinished download: `texgen download URL --out DIR` again finishes it"
+FINISH_DOWNLOAD = "an unfinished download: run `texgen download URL --out DIR` again to finish it"
+"""Hint for an OUT whose download was interrupted; follows "it is" or "OUT holds"."""
+
 _FORMAT = "texgen-dataset"
-_RESTORE = "; whatever made it, build or download, again restores it"
+_REWRITE_HINT = "; run the command that wrote it, build or download, again"
 _NOTICE = (
     "The textures consist of pixels of photographs, whose terms of use apply to them too. "
     "Those of ImageNet are for non-commercial research and education: "
@@ -43,17 +47,21 @@ class ShardFile:
     samples: int
 
 
+DataFile: TypeAlias = ManifestFile | ShardFile
+"""A file that the index lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class SplitIndex:
     """A split of a finished data set.
 
     Attributes:
-        images: Photographs planned.
-        textures: Textures in the shards.
-        failed: Rows without a texture.
+        images: Number of images planned.
+        textures: Number of textures in the shards.
+        failed: Number of rows without a texture.
         classes: Class names in label order.
-        manifest: In key order.
-        shards: In key order.
+        manifest: Manifest files in key order.
+        shards: Shards in key order.
     """
 
     images: int
@@ -64,8 +72,8 @@ class SplitIndex:
     shards: Sequence[ShardFile]
 
     @property
-    def files(self) -> list[ManifestFile | ShardFile]:
-        """All of them, manifests first."""
+    def files(self) -> list[DataFile]:
+        """All files, manifests first."""
         return [*self.manifest, *self.shards]
 
 
@@ -74,13 +82,13 @@ class Index:
     """A finished data set.
 
     Attributes:
-        name: In its card.
-        fingerprint: Of configuration and photographs.
+        name: Name of the data set.
+        fingerprint: Digest of configuration and images.
         config: `DatasetConfig.canonical`.
-        splits: By name.
+        splits: Splits by name.
         partial: Whether some shards were left out when it was downloaded.
-        notes: What was seen in SRC and left out, a sentence each.
-        texgen: Version of the texgen that made it; None before there was such a field.
+        notes: What the build ignored in SRC, a sentence each.
+        texgen: Version of the texgen that built it; None before the field existed.
     """
 
     name: str
@@ -92,83 +100,68 @@ class Index:
     texgen: str | None = None
 
     @property
-    def files(self) -> list[ManifestFile | ShardFile]:
-        """Those of all splits."""
+    def files(self) -> list[DataFile]:
+        """Files of all splits."""
         return [file for split in self.splits.values() for file in split.files]
 
     @property
     def samples(self) -> int:
-        """Textures in the shards that it names."""
+        """Number of textures in the listed shards."""
         return sum(shard.samples for s in self.splits.values() for shard in s.shards)
 
 
 def encode_index(index: Index) -> bytes:
-    """The bytes of ``index.json``."""
-    card = {
+    """Returns the bytes of ``index.json``."""
+    document = {
         "format": _FORMAT,
         "version": FORMAT_VERSION,
         "name": index.name,
         "fingerprint": index.fingerprint,
         "config": index.config,
         "notice": _NOTICE,
-        "splits": {name: _split_json(split) for name, split in index.splits.items()},
+        "splits": {name: asdict(split) for name, split in index.splits.items()},
     }
     if index.partial:
-        card["partial"] = True
+        document["partial"] = True
     if index.notes:
-        card["notes"] = list(index.notes)
+        document["notes"] = list(index.notes)
     if index.texgen is not None:
-        card["texgen"] = index.texgen
-    return json.dumps(card, indent=1, sort_keys=True).encode() + b"\n"
-
-
-def _split_json(split: SplitIndex) -> dict[str, Any]:
-    return {
-        "images": split.images,
-        "textures": split.textures,
-        "failed": split.failed,
-        "classes": list(split.classes),
-        "manifest": [
-            {"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "rows": f.rows}
-            for f in split.manifest
-        ],
-        "shards": [
-            {"path": f.path, "bytes": f.bytes, "sha256": f.sha256, "samples": f.samples}
-            for f in split.shards
-        ],
-    }
+        document["texgen"] = index.texgen
+    return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def read_index(sink: Sink) -> Index:
-    """The index of a finished data set.
+    """Returns the index of a finished data set.
 
     Raises:
-        DatasetError: If there is none, or none that this version reads.
+        DatasetError: If there is no index, with a hint, or this version cannot read it.
     """
     try:
         return parse_index(sink.open(INDEX).read())
     except StorageError as error:
         message = f"no finished data set: {error}"
         if isinstance(error.__cause__, FileNotFoundError):
-            message += f"; {_without_index(sink)}"
+            message += f"; {_missing_index_hint(sink)}"
         raise DatasetError(message) from error
 
 
-def _without_index(sink: Sink) -> str:
-    """What to do about an OUT that has no index."""
+def _missing_index_hint(sink: Sink) -> str:
     if DOWNLOAD_FINGERPRINT in sink.list(DOWNLOAD):
         return f"it is {FINISH_DOWNLOAD}"
     if not sink.list(BUILD) or sink.first_unknown_file():
-        return "there is no build either: name the OUT of one"
-    return "`texgen status` tells whether its build runs; if not, the same `texgen build` goes on"
+        return "there is no build either: name the OUT of a build"
+    return (
+        "`texgen status` shows whether its build is running; "
+        "if it is not, run the same `texgen build` again to resume it"
+    )
 
 
 def find_index(sink: Sink) -> Index | None:
-    """The index of a finished data set, or None where there is none.
+    """Returns the index of a finished data set, or None where there is none.
 
     Raises:
-        DatasetError: If this version does not read it.
-        StorageError: If it cannot be read.
+        DatasetError: If this version cannot read the index.
+        StorageError: If storage fails.
     """
     try:
         return parse_index(sink.open(INDEX).read())
@@ -178,44 +171,48 @@ def find_index(sink: Sink) -> Index | None:
         raise
 
 
-def parse_index(data: bytes, mend: str = _RESTORE) -> Index:
-    """The index whose bytes these are.
+def parse_index(data: bytes, hint: str = _REWRITE_HINT) -> Index:
+    """Parses the bytes of ``index.json``.
 
     Args:
-        data: Of ``index.json``.
-        mend: What is said of one that is damaged.
+        data: Bytes of the file.
+        hint: End of the error of a damaged index: what to do about it.
 
     Raises:
-        DatasetError: If this version does not read them.
+        DatasetError: If this version cannot read them.
     """
     try:
-        card = json.loads(data)
-        about = (card["format"], card["version"])
-        if about != (_FORMAT, FORMAT_VERSION):
-            message = f"{INDEX} is {about}, this texgen reads {(_FORMAT, FORMAT_VERSION)}"
+        document = json.loads(data)
+        version = (document["format"], document["version"])
+        if version != (_FORMAT, FORMAT_VERSION):
+            message = f"{INDEX} is {version}, this texgen reads {(_FORMAT, FORMAT_VERSION)}"
             raise DatasetError(message)
-        splits = {name: _split(split) for name, split in card["splits"].items()}
-        _check_config(card["config"])
-        name, fingerprint = (_typed(card[n], str, n) for n in ("name", "fingerprint"))
-        notes = [_typed(note, str, "a note") for note in card.get("notes", [])]
-        partial, made_by = card.get("partial") is True, card.get("texgen")
-        if made_by is not None:
-            _typed(made_by, str, "texgen")
+        splits = {name: _parse_split(split) for name, split in document["splits"].items()}
+        _check_config(document["config"])
+        texgen_version = document.get("texgen")
+        if texgen_version is not None:
+            _typed(texgen_version, str, "texgen")
         return Index(
-            name, fingerprint, card["config"], splits, partial, notes=tuple(notes), texgen=made_by
+            name=_typed(document["name"], str, "name"),
+            fingerprint=_typed(document["fingerprint"], str, "fingerprint"),
+            config=document["config"],
+            splits=splits,
+            partial=document.get("partial") is True,
+            notes=tuple(_typed(note, str, "a note") for note in document.get("notes", [])),
+            texgen=texgen_version,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"{INDEX} is damaged ({type(error).__name__}: {error}){mend}"
+        message = f"{INDEX} is damaged ({type(error).__name__}: {error}){hint}"
         raise DatasetError(message) from error
 
 
-def stray_files(index: Index, there: Iterable[str]) -> list[str]:
-    """Those of the files that are ``there`` which are neither the data set's nor a build's."""
+def stray_files(index: Index, paths: Iterable[str]) -> list[str]:
+    """Returns those of ``paths`` that belong neither to the data set nor to a build."""
     known = {INDEX, *(file.path for file in index.files)}
-    return sorted(p for p in there if p not in known and not is_build_file(p))
+    return sorted(path for path in paths if path not in known and not is_build_file(path))
 
 
-_NEEDED = {
+_CONFIG_TYPES = {
     "engine": str,
     "engine_version": str,
     "format": str,
@@ -224,35 +221,37 @@ _NEEDED = {
     "small_patch_size": int,
     "textures_per_image": int,
 }
+"""Fields of the config that readers need."""
 
 
 def _check_config(config: dict[str, Any]) -> None:
-    for name, kind in _NEEDED.items():
+    for name, kind in _CONFIG_TYPES.items():
         _typed(config[name], kind, f"config {name}")
 
 
-def _split(split: dict[str, Any]) -> SplitIndex:
+def _parse_split(split: dict[str, Any]) -> SplitIndex:
     return SplitIndex(
         images=_typed(split["images"], int, "images"),
         textures=_typed(split["textures"], int, "textures"),
         failed=_typed(split["failed"], int, "failed"),
         classes=[_typed(name, str, "a class") for name in split["classes"]],
-        manifest=[_file(ManifestFile(**entry)) for entry in split["manifest"]],
-        shards=[_file(ShardFile(**entry)) for entry in split["shards"]],
+        manifest=[_checked(ManifestFile(**file)) for file in split["manifest"]],
+        shards=[_checked(ShardFile(**file)) for file in split["shards"]],
     )
 
 
-_File = TypeVar("_File", ManifestFile, ShardFile)
+_AnyFile = TypeVar("_AnyFile", ManifestFile, ShardFile)
 
 
-def _file(file: _File) -> _File:
+def _checked(file: _AnyFile) -> _AnyFile:
     for name, value in asdict(file).items():
         _typed(value, str if name in {"path", "sha256"} else int, name)
     return file
 
 
 def _typed(value: Any, kind: type, name: str) -> Any:  # noqa: ANN401 - any JSON value
-    # bool is an int to Python, but not to a reader of the file.
+    """Returns ``value`` if it is of the kind; its name stands in the error otherwise."""
+    # Python counts bool as an int; other readers of the file do not.
     if not isinstance(value, kind) or isinstance(value, bool):
         message = f"{name} is {value!r}"
         raise TypeError(message)

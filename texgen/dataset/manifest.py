@@ -1,4 +1,4 @@
-"""The manifest: one row a texture, in Parquet, sorted by key."""
+"""The manifest: Parquet files with one row per texture, sorted by key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from texgen.core.layout import manifest_file_name
 from texgen.core.types import ArrowFile, ArrowTable, Geometry, Row
 
 ManifestRow: TypeAlias = dict[str, Any]
-"""A manifest's row, by column."""
+"""A row of a manifest: column name to value."""
 
 SCHEMA = pa.schema(
     [
@@ -41,19 +41,19 @@ SCHEMA = pa.schema(
 )
 
 PATCH_COLUMNS = ("width", "height", "patch_size", "center_x", "center_y", "random_x", "random_y")
-"""Columns that hold a row's `Geometry`; all are null where the image could not be read."""
+"""Columns that hold a row's `Geometry`; all are null if the image could not be read."""
 
 ROWS_PER_FILE = 1_048_576
 ROWS_PER_GROUP = 65_536
 
 
-def to_table(rows: Iterable[Row]) -> ArrowTable:
-    """Rows as a `pyarrow.Table` of `SCHEMA`."""
+def rows_to_table(rows: Iterable[Row]) -> ArrowTable:
+    """Returns rows as a `pyarrow.Table` of `SCHEMA`."""
     return pa.Table.from_pylist([manifest_row(row) for row in rows], schema=SCHEMA)
 
 
 def manifest_row(row: Row) -> ManifestRow:
-    """A row as its columns; the inverse of `patch_columns` is `geometry_of`."""
+    """Returns a row as it stands in the manifest."""
     member = row.member
     patches = patch_columns(row.geometry) if row.geometry else dict.fromkeys(PATCH_COLUMNS)
     return {
@@ -74,19 +74,21 @@ def manifest_row(row: Row) -> ManifestRow:
 
 
 def patch_columns(geometry: Geometry) -> dict[str, int]:
-    """The values of `PATCH_COLUMNS`."""
+    """Returns `PATCH_COLUMNS` with their values; `geometry_of` is the inverse."""
     numbers = (geometry.width, geometry.height, geometry.side, *geometry.center, *geometry.random)
     return dict(zip(PATCH_COLUMNS, numbers, strict=True))
 
 
 def geometry_of(row: Mapping[str, Any]) -> Geometry:
-    """Where a row's patches lie.
+    """Returns where the patches of a row that has a texture lie.
 
     Raises:
-        DatasetError: If the row does not say so, as one that has a texture does.
+        DatasetError: If one of the columns is null.
     """
     if None in (row[name] for name in PATCH_COLUMNS):
-        message = f"{row['key']} does not say where its patches lie; `texgen verify` says more"
+        message = (
+            f"{row['key']} does not say where its patches lie; run `texgen verify` for details"
+        )
         raise DatasetError(message)
     return Geometry(
         row["width"],
@@ -102,28 +104,28 @@ def write_manifest(
 ) -> Iterator[tuple[Path, int]]:
     """Writes a split's manifest to local files, at most `ROWS_PER_FILE` rows each.
 
-    The bytes depend on the rows alone, not on how ``tables`` cuts them; a split without rows
-    gets one file without rows.
+    The bytes depend on the rows alone, not on how they are divided into ``tables``. A split
+    without rows gets one file without rows.
 
     Args:
-        tables: Of `SCHEMA`, in key order.
-        folder: Where the files are made.
+        tables: Tables of `SCHEMA`, in key order.
+        folder: Folder for the files.
         split: Name of the split.
 
     Yields:
-        Path and number of rows of each file, once it is complete.
+        Path and number of rows of each file, as soon as it is complete.
     """
     index, rows = 0, 0
     path = folder / manifest_file_name(split, index)
-    writer = _open(path)
+    writer = _open_writer(path)
     try:
-        for table in _groups(tables):
+        for table in _row_groups(tables):
             if rows == ROWS_PER_FILE:
                 writer.close()
                 yield path, rows
                 index, rows = index + 1, 0
                 path = folder / manifest_file_name(split, index)
-                writer = _open(path)
+                writer = _open_writer(path)
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
             rows += table.num_rows
     finally:
@@ -131,21 +133,21 @@ def write_manifest(
     yield path, rows
 
 
-_MOST_TABLES = 256
-"""Kept apart: each takes 25 kB beside its rows, and shards may have but one."""
+_MAX_PENDING = 256
+"""Tables held before they are joined: each takes 25 kB beside its rows, and may have one row."""
 
 
-def _open(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
+def _open_writer(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
     return pq.ParquetWriter(path, SCHEMA, compression="zstd")
 
 
-def _groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
-    """Cuts ``tables`` anew into tables of `ROWS_PER_GROUP` rows; the last may be shorter."""
+def _row_groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
+    """Divides the rows into tables of `ROWS_PER_GROUP` rows; the last may be shorter."""
     pending, count = [], 0
     for table in tables:
         pending.append(table)
         count += table.num_rows
-        if len(pending) == _MOST_TABLES:
+        if len(pending) == _MAX_PENDING:
             pending = [pa.concat_tables(pending).combine_chunks()]
         while count >= ROWS_PER_GROUP:
             joined = pa.concat_tables(pending)
@@ -157,18 +159,18 @@ def _groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
 
 
 def has_schema(file: ArrowFile) -> bool:
-    """Whether an open Parquet file has the columns of a manifest; leaves it at its begin."""
-    same: bool = pq.read_schema(file).equals(SCHEMA)
+    """Whether an open Parquet file has the columns of a manifest; rewinds the file."""
+    equal: bool = pq.read_schema(file).equals(SCHEMA)
     file.seek(0)
-    return same
+    return equal
 
 
 def read_rows(file: ArrowFile, batch_size: int = 4096) -> Iterator[ManifestRow]:
-    """The rows of a manifest file as dictionaries.
+    """Yields the rows of a manifest file.
 
     Args:
         file: Path, or an open `pyarrow.NativeFile`.
-        batch_size: Rows held in memory at once.
+        batch_size: Number of rows held in memory at once.
     """
     for batch in pq.ParquetFile(file).iter_batches(batch_size):
         yield from batch.to_pylist()

@@ -1,4 +1,4 @@
-"""The photographs of a finished data set, found again in SRC by their manifest rows."""
+"""Finds the images that the textures of a finished data set were made of in SRC."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from texgen.synthesis.patches import Patches, cut_patches
 
 
 class OriginalImages:
-    """Reads the photographs that textures were made of.
+    """Reads the images that textures were made of.
 
     Args:
-        source: SRC, as it was when the data set was built.
-        max_pixels: Of the build; a photograph above it was never decoded.
+        source: SRC, unchanged since the data set was built.
+        max_pixels: Limit of the build; it decoded no image with more pixels.
     """
 
     def __init__(self, source: Source, max_pixels: int = MAX_PIXELS) -> None:
@@ -26,22 +26,22 @@ class OriginalImages:
         self._max_pixels = max_pixels
 
     def read(self, row: Mapping[str, Any]) -> tuple[Pixels, Patches]:
-        """Photograph and patches of a row that has a texture.
+        """Returns the image and the patches of a manifest row that has a texture.
 
         Raises:
-            SourceError: If the photograph is not in SRC, cannot be read, or is another one.
+            SourceError: If the image is not in SRC, cannot be read, or has another size.
         """
         key, source = row["key"], row["source"]
         try:
             image = decode(self._source.read(self._source.find(key, source)), self._max_pixels)
         except (ImageError, SourceReadError) as error:
-            message = f"{source}: {error}; put the photograph of the build back"
+            message = f"{source}: {error}; restore the image that the build read"
             raise SourceError(message) from error
         boxes = geometry_of(row)
         height, width = image.shape[:2]
         if (width, height) != (boxes.width, boxes.height):
             message = (
-                f"{source} has {width} x {height} px, the photograph of the build had "
+                f"{source} has {width} x {height} px, in the build it had "
                 f"{boxes.width} x {boxes.height}; name the SRC of the build"
             )
             raise SourceError(message)
@@ -54,19 +54,19 @@ def open_originals(
     endpoint: str | None = None,
     splits: Collection[str] = (),
 ) -> OriginalImages:
-    """The photographs of a data set in SRC.
+    """Opens SRC to read the images of a data set.
 
     Args:
         location: SRC.
-        config: In the data set's card.
+        config: `Index.config` of the data set.
         endpoint: See `SourceSpec`.
         splits: See `SourceSpec.of_card`.
 
     Raises:
         ConfigError: If SRC cannot be read.
     """
-    most = config.get("max_pixels")
-    # A card that was edited may say anything.
-    limit = most if isinstance(most, int) and most > 0 else MAX_PIXELS
+    max_pixels = config.get("max_pixels")
+    # An index that was edited may hold any value.
+    limit = max_pixels if isinstance(max_pixels, int) and max_pixels > 0 else MAX_PIXELS
     spec = SourceSpec.of_card(location, config, endpoint, splits)
     return OriginalImages(open_source(spec), limit)

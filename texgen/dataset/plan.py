@@ -1,8 +1,7 @@
-"""The plan of a build: which photographs make which shard, fixed before the first task.
+"""The plan of a build: which images make which shard, fixed before the first task.
 
-On disk it is ``_build/plan.json`` and, for each split, an Arrow file with one
-record batch a shard, so that neither making nor reading it takes memory that
-grows with the number of photographs.
+On disk it is ``_build/plan.json`` and one Arrow file per split with one record batch per shard, so
+that neither writing nor reading it takes memory that grows with the number of images.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from texgen.core.config import canonical_json, fingerprint
+from texgen.core.errors import StorageError
 from texgen.core.hashing import sha256_file
 from texgen.core.layout import PLAN, plan_entries_path
 from texgen.core.types import ImageEntry, ShardPlan
@@ -34,19 +34,19 @@ SCHEMA = pa.schema(
         pa.field("class_name", pa.string()),
     ]
 )
-"""Of a split's file."""
+"""Arrow schema of a split's plan file."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """A split as planned.
+    """A planned split.
 
     Attributes:
         name: ``train``, ``val``, …
-        images: Number of photographs.
+        images: Number of images.
         shards: Number of shards.
         classes: Class names in label order; empty for a flat split.
-        digest: `SourceDigest` of the photographs.
+        digest: `SourceDigest` of the images.
     """
 
     name: str
@@ -58,13 +58,13 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a build makes.
+    """A planned data set.
 
     Attributes:
-        name: The data set's name in its card.
+        name: Name of the data set in its index.
         config: `DatasetConfig.canonical`.
-        splits: In byte order of their names.
-        notes: What was seen in SRC and ignored, a sentence each.
+        splits: Splits in byte order of their names.
+        notes: What the build ignores in SRC, a sentence each.
     """
 
     name: str
@@ -74,33 +74,33 @@ class Plan:
 
     @property
     def fingerprint(self) -> str:
-        """Of configuration and photographs; see `texgen.core.config.fingerprint`."""
+        """Digest of configuration and images; see `texgen.core.config.fingerprint`."""
         return fingerprint(self.config, {split.name: split.digest for split in self.splits})
 
     @property
     def textures_per_image(self) -> int:
-        """T."""
+        """Number of textures per image."""
         return int(self.config["textures_per_image"])
 
     @property
     def rows(self) -> int:
-        """Textures of all splits."""
+        """Number of textures of all splits."""
         return sum(split.images for split in self.splits) * self.textures_per_image
 
     def shards(self) -> Iterator[tuple[str, int]]:
-        """Split and index of every shard, in order."""
+        """Yields split and number of every shard, in order."""
         for split in self.splits:
             for index in range(split.shards):
                 yield split.name, index
 
     def shard_rows(self, split: SplitPlan, index: int) -> int:
-        """Textures planned for a shard."""
+        """Returns the number of textures planned for a shard."""
         size = int(self.config["samples_per_shard"])
         return min(size, split.images * self.textures_per_image - index * size)
 
 
 class PlannedShards:
-    """Reads single shards of a plan that is on disk."""
+    """Reads single shards of a plan that is in OUT."""
 
     def __init__(self, plan: Plan, sink: Sink) -> None:
         self._plan = plan
@@ -109,74 +109,81 @@ class PlannedShards:
         self._open: dict[str, Any] = {}
 
     def load(self, split: str, index: int) -> ShardPlan:
-        """The plan of one shard."""
+        """Returns the plan of one shard."""
         if split not in self._open:
             self._open[split] = pa.ipc.open_file(self._sink.open(plan_entries_path(split)))
         rows = self._open[split].get_batch(index).to_pylist()
-        planned = int(self._plan.config["samples_per_shard"])
+        samples_per_shard = int(self._plan.config["samples_per_shard"])
         return ShardPlan(
             split,
             index,
             tuple(ImageEntry(**row) for row in rows),
-            index * planned % self._plan.textures_per_image,
+            index * samples_per_shard % self._plan.textures_per_image,
             self._plan.shard_rows(self._splits[split], index),
         )
 
 
 def save_plan(plan: Plan, folder: Path, sink: Sink) -> None:
-    """Puts a plan and its split files, which lie in ``folder``, in place; ``plan.json`` last."""
+    """Writes a plan to OUT: its split files, which lie in ``folder``, and ``plan.json`` last."""
     for split in plan.splits:
         path = folder / f"{split.name}.arrow"
         with storage_errors("read", path):
             sha256 = sha256_file(path)
         sink.commit(path, plan_entries_path(split.name), sha256, replace=True)
-    about = {"fingerprint": plan.fingerprint, **asdict(plan)}
-    sink.write(PLAN, canonical_json(about))
+    sink.write(PLAN, canonical_json({"fingerprint": plan.fingerprint, **asdict(plan)}))
 
 
 def load_plan(sink: Sink) -> Plan:
-    """The plan that lies in OUT.
+    """Returns the plan that lies in OUT.
 
     Raises:
-        StorageError: If there is none.
-        ValueError: If it is damaged; says so.
+        StorageError: If there is no plan.
+        ValueError: If the plan is damaged.
     """
     data = sink.open(PLAN).read()
     try:
-        about = json.loads(data)
-        splits = [SplitPlan(**{**s, "classes": tuple(s["classes"])}) for s in about["splits"]]
-        plan = Plan(about["name"], about["config"], tuple(splits), tuple(about["notes"]))
-        whole = plan.fingerprint == about["fingerprint"]
+        document = json.loads(data)
+        splits = [SplitPlan(**{**s, "classes": tuple(s["classes"])}) for s in document["splits"]]
+        plan = Plan(document["name"], document["config"], tuple(splits), tuple(document["notes"]))
+        intact = plan.fingerprint == document["fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = f"{PLAN} is damaged ({type(error).__name__}: {error})"
         raise ValueError(message) from error
-    if not whole:
-        message = f"{PLAN} is damaged: its fingerprint is not that of what it holds"
+    if not intact:
+        message = f"{PLAN} is damaged: its fingerprint does not fit its content"
         raise ValueError(message)
     return plan
 
 
+def find_plan(sink: Sink) -> Plan | None:
+    """Returns the plan that lies in OUT, or None where there is none or a damaged one."""
+    try:
+        return load_plan(sink)
+    except (ValueError, StorageError):
+        return None
+
+
 def notes_of(plan: Plan) -> tuple[str, ...]:
-    """What whoever builds should know of a plan: what was left out, and labels that differ."""
+    """Returns notes on a plan for the user: what is left out, and labels that differ."""
     return (*plan.notes, *_numbers_unlike_labels(plan), *_class_differences(plan))
 
 
 def _numbers_unlike_labels(plan: Plan) -> Iterator[str]:
-    """Classes that are called like numbers, and have other numbers as labels."""
+    """Yields a note per split whose class names are numbers that differ from the labels."""
     for split in plan.splits:
         if all(re.fullmatch("[0-9]{1,9}", name) for name in split.classes):
             numbers = ((int(name), label) for label, name in enumerate(split.classes))
-            other = next(((n, label) for n, label in numbers if n != label), None)
-            if other:
+            unlike = next(((n, label) for n, label in numbers if n != label), None)
+            if unlike:
                 yield (
                     f"the classes of {split.name!r} are numbers, and their labels follow the "
-                    f"order of text, as in torchvision's ImageFolder: class {other[0]} has label "
-                    f"{other[1]}"
+                    f"order of text, as in torchvision's ImageFolder: class {unlike[0]} has label "
+                    f"{unlike[1]}"
                 )
 
 
 def _class_differences(plan: Plan) -> Iterator[str]:
-    """Classes that one split has and another lacks: the same class then has two labels."""
+    """Yields a note per class difference of splits: the same class then has two labels."""
     labelled = [split for split in plan.splits if split.classes]
     if len(labelled) < len(plan.splits) and labelled:
         flat = [repr(split.name) for split in plan.splits if not split.classes]

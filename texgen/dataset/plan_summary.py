@@ -1,4 +1,4 @@
-"""What a plan says of its photographs: a sample, their bytes, how another plan's differ."""
+"""Summaries of a plan's images: a sample, their bytes, and how they differ from another plan's."""
 
 from __future__ import annotations
 
@@ -18,43 +18,42 @@ from texgen.storage import Sink
 
 
 def sample_entries(plan: Plan, folder: Path, count: int) -> list[ImageEntry]:
-    """At most ``count`` photographs, spread evenly over a plan whose files lie in ``folder``."""
+    """Returns at most ``count`` images, evenly spread over a plan with its files in ``folder``."""
     total = sum(split.images for split in plan.splits)
     wanted = sorted({number * total // count for number in range(count)})
-    found, first = [], 0
+    entries, first = list[ImageEntry](), 0
     for split in plan.splits:
         numbers = [n - first for n in wanted if first <= n < first + split.images]
-        reader = _in_passing(folder, split)
-        found += list(_entries_at(reader, numbers))
+        entries += _entries_at(_open_entries(folder, split), numbers)
         first += split.images
-    return found
+    return entries
 
 
-def _in_passing(folder: Path, split: SplitPlan) -> Any:  # noqa: ANN401 - pyarrow
-    # Not mapped: read from end to end, all of it would count as this process's memory.
+def _open_entries(folder: Path, split: SplitPlan) -> Any:  # noqa: ANN401 - pyarrow
+    # A mapped file that is read from end to end would count as this process's memory.
     return pa.ipc.open_file(pa.OSFile(str(folder / f"{split.name}.arrow")))
 
 
 def _entries_at(reader: Any, numbers: list[int]) -> Iterator[ImageEntry]:  # noqa: ANN401 - pyarrow
-    """Entries by their number among all rows; an image in two shards is in both."""
+    """Yields entries by their number among all rows; an image in two shards has two rows."""
     first = 0
-    left = iter(numbers)
-    number = next(left, None)
+    remaining = iter(numbers)
+    number = next(remaining, None)
     for index in range(reader.num_record_batches):
         batch = reader.get_batch(index)
         while number is not None and number < first + batch.num_rows:
             yield ImageEntry(**batch.slice(number - first, 1).to_pylist()[0])
-            number = next(left, None)
+            number = next(remaining, None)
         first += batch.num_rows
 
 
 def source_bytes(split: SplitPlan, folder: Path) -> int | None:
-    """Bytes of a split's photographs, of a plan whose files lie in ``folder``.
+    """Returns the bytes of a split's images, for a plan with its files in ``folder``.
 
-    Photographs whose textures run over a shard's end count once for each shard. None where
-    no size is known before a photograph is read, as in Parquet.
+    An image whose textures lie in two shards counts twice. The result is None where no size is
+    known before an image is read, as in Parquet.
     """
-    reader = _in_passing(folder, split)
+    reader = _open_entries(folder, split)
     batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
     known = [b["size"].filter(pc.greater_equal(b["size"], 0)) for b in batches]
     if split.images and not any(map(len, known)):
@@ -63,7 +62,7 @@ def source_bytes(split: SplitPlan, folder: Path) -> int | None:
 
 
 def source_differences(old: Plan, new: Plan, sink: Sink, folder: Path) -> Iterator[str]:
-    """What differs between the photographs of a plan in OUT and of one in ``folder``."""
+    """Yields how the images of a plan in ``folder`` differ from those of an old plan in OUT."""
     before = {split.name: split for split in old.splits}
     after = {split.name: split for split in new.splits}
     for name in sorted({*before, *after}):
@@ -80,7 +79,7 @@ def source_differences(old: Plan, new: Plan, sink: Sink, folder: Path) -> Iterat
 
 
 def _first_difference(old: ArrowFile, new: ArrowFile) -> str:
-    for before, after in itertools.zip_longest(_digestible(old), _digestible(new)):
+    for before, after in itertools.zip_longest(_digested_columns(old), _digested_columns(new)):
         if before == after:
             continue
         if before is None:
@@ -88,23 +87,24 @@ def _first_difference(old: ArrowFile, new: ArrowFile) -> str:
         if after is None:
             return f"{before[0]} is gone"
         if before[0] == after[0]:
-            return f"{before[0]} had {_about(*before[1:])}; now {_about(*after[1:])}"
+            return f"{before[0]} had {_describe(*before[1:])}; now {_describe(*after[1:])}"
         return f"{before[0]} then, {after[0]} now"
     return "none that the plan shows"
 
 
-def _digestible(file: ArrowFile) -> Iterator[tuple[Any, ...]]:
+def _digested_columns(file: ArrowFile) -> Iterator[tuple[Any, ...]]:
+    """Yields what `SourceDigest` covers of each row, without the key."""
     reader = pa.ipc.open_file(file)
     for index in range(reader.num_record_batches):
         for row in reader.get_batch(index).to_pylist():
             yield row["source"], row["size"], row["label"]
 
 
-def _about(size: int, label: int | None) -> str:
-    labelled = "no label" if label is None else f"label {label}"
-    return f"{format_image_size(size)}, {labelled}"
+def _describe(size: int, label: int | None) -> str:
+    label_text = "no label" if label is None else f"label {label}"
+    return f"{format_image_size(size)}, {label_text}"
 
 
 def format_image_size(size: int) -> str:
-    """`ImageEntry.size` in words."""
+    """Returns `ImageEntry.size` in words."""
     return f"{size} bytes" if size >= 0 else "no size (a link to nothing, or in Parquet)"

@@ -1,4 +1,4 @@
-"""Random access to the textures of a finished data set."""
+"""Reads single textures of a finished data set, by key or position."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from texgen.core.errors import DatasetError, ImageError, StorageError
+from texgen.core.errors import DatasetError, ImageError
 from texgen.core.keys import find_key, lower_bound
 from texgen.core.types import ArrowTable, Pixels
-from texgen.dataset.reader import Dataset, open_split
+from texgen.dataset.reader import Dataset, manifest_errors, open_split
 from texgen.dataset.shard_reader import open_shards
 from texgen.source.decode import decode
 from texgen.storage import open_sink
 
 _COLUMNS = ["key", "label", "shard", "offset", "length"]
-_NOTHING = pa.table(
+_EMPTY = pa.table(
     {
         "key": pa.array([], pa.string()),
         "label": pa.array([], pa.int32()),
@@ -31,23 +31,23 @@ _NOTHING = pa.table(
         "length": pa.array([], pa.int64()),
     }
 )
-"""Of a split without rows, whose manifest has no row group."""
+"""Table of a split without rows, whose manifest has no row group."""
 
 
 class MissingTextureError(DatasetError, KeyError):
-    """A key without a texture."""
+    """The key has no texture."""
 
-    # A KeyError would show the text in quotes.
+    # `KeyError` would print the message in quotes.
     __str__ = Exception.__str__
 
 
 class TextureStore:
     """The textures of one split, by key or by position in key order.
 
-    Nothing is unpacked, and no shard is looked at before it is asked for: places come
-    from the manifest, bytes from shards that are mapped into memory, or, in a bucket, read
-    by ranges through a cache. A store may be handed to workers that are forked or spawned;
-    each of them maps and connects for itself.
+    Nothing is unpacked, and a shard is opened only when one of its textures is read. Offsets come
+    from the manifest. Bytes come from shards that are mapped into memory or, in a bucket, from
+    ranged reads through a cache. A store may be passed to forked or spawned workers; each worker
+    maps and connects for itself.
 
     Args:
         location: OUT: a folder, or ``s3://bucket/prefix`` at the endpoint that the
@@ -55,18 +55,18 @@ class TextureStore:
         split: Name of the split.
 
     Attributes:
-        labels: (n,) int32, of each texture; -1 where there is none.
+        labels: (n,) int32, label of each texture; -1 where there is none.
 
     Raises:
-        DatasetError: If there is no finished data set, or none with that split.
+        DatasetError: If there is no finished data set, or it has no such split.
     """
 
     def __init__(self, location: str | Path, split: str = "train") -> None:
         self.location = str(location)
         self.split = split
         self._files = open_shards(self.location)
-        table = _places(self.location, split)
-        # Taken out one by one, so that no column is there twice for long.
+        table = _read_locations(self.location, split)
+        # Columns are popped one by one, so that no column is in memory twice for long.
         columns = {name: table[name] for name in table.column_names}
         del table
         self.labels: NDArray[np.int32] = columns.pop("label").fill_null(-1).to_numpy()
@@ -81,11 +81,11 @@ class TextureStore:
         return len(self._keys)
 
     def keys(self) -> Iterator[str]:
-        """The keys in order."""
+        """Yields the keys in order."""
         return (key.as_py() for key in self._keys)
 
     def key(self, position: int) -> str:
-        """The key at a position.
+        """Returns the key at a position.
 
         Raises:
             IndexError: If there is no such position.
@@ -97,59 +97,63 @@ class TextureStore:
         return isinstance(key, str) and find_key(self._keys, key) is not None
 
     def position(self, key: str) -> int:
-        """The position of a key.
+        """Returns the position of a key.
 
         Raises:
-            MissingTextureError: If it has no texture; says why, where the manifest does.
+            MissingTextureError: If the key has no texture, with the reason in the manifest.
         """
-        found = find_key(self._keys, key)
-        if found is None:
-            raise MissingTextureError(self._why_not(key))
-        return found
+        position = find_key(self._keys, key)
+        if position is None:
+            raise MissingTextureError(self._missing_reason(key))
+        return position
 
     def positions(self, image_key: str) -> range:
-        """The positions of all textures of a photograph; empty where there is none.
+        """Returns the positions of all textures of an image; an empty range if it has none.
 
         Args:
-            image_key: The photograph's key, which is that of its first texture.
+            image_key: Key of the image, which is also the key of its first texture.
         """
-        # "+" begins the rest of a further texture's key and "," follows it; no key holds that.
+        # Further textures append "+" and a number to the key; "," sorts right after "+" and is
+        # in no key.
         return range(lower_bound(self._keys, image_key), lower_bound(self._keys, f"{image_key},"))
 
     def textured(self, image_keys: ArrowTable) -> NDArray[np.bool_]:
-        """Which photographs have a texture, all at once.
+        """Returns which images have a texture.
 
         Args:
-            image_keys: The photographs' keys, a sequence or an Arrow array of n texts.
+            image_keys: Keys of n images, a sequence or an Arrow array of strings.
 
         Returns:
             (n,) bool.
         """
-        own = pc.replace_substring_regex(self._keys, r"\+[0-9]+$", "")
-        found = pc.is_in(pa.array(image_keys, pa.string()), own)
-        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.bool_)
+        own_images = pc.replace_substring_regex(self._keys, r"\+[0-9]+$", "")
+        textured = pc.is_in(pa.array(image_keys, pa.string()), own_images)
+        return np.asarray(textured.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
     def __getitem__(self, which: str | int) -> Pixels:
-        """The pixels of a texture, (size, size, 3) uint8, by key or position.
+        """Returns the pixels of a texture, (size, size, 3) uint8, by key or position.
 
         Raises:
-            MissingTextureError: If the key has none.
+            MissingTextureError: If the key has no texture.
             IndexError: If there is no such position.
             DatasetError: If the shard cannot be read.
         """
         return np.asarray(self.image(which))
 
     def image(self, which: str | int) -> Image.Image:
-        """The texture as an RGB image; see `__getitem__`."""
-        position = self.position(which) if isinstance(which, str) else self._checked(which)
+        """Returns a texture as an RGB image; see `__getitem__`."""
+        position = self._position_of(which)
         return open_texture(self.read(position), self.key(position), self.location)
 
     def read(self, which: str | int) -> bytes:
-        """The texture's file as it is in the shard; see `__getitem__`."""
-        position = self.position(which) if isinstance(which, str) else self._checked(which)
+        """Returns a texture's encoded file as it is in the shard; see `__getitem__`."""
+        position = self._position_of(which)
         start = int(self._offsets[position])
         end = start + int(self._lengths[position])
         return self._files.read(self._shards[self._shard_of[position]], start, end)
+
+    def _position_of(self, which: str | int) -> int:
+        return self.position(which) if isinstance(which, str) else self._checked(which)
 
     def _checked(self, position: int) -> int:
         if not -len(self) <= position < len(self):
@@ -157,7 +161,7 @@ class TextureStore:
             raise IndexError(message)
         return position % len(self)
 
-    def _why_not(self, key: str) -> str:
+    def _missing_reason(self, key: str) -> str:
         try:
             split, row = Dataset(open_sink(self.location)).row(key)
         except DatasetError as error:
@@ -174,54 +178,53 @@ class TextureStore:
 
 
 def open_texture(data: bytes, key: str, location: str) -> Image.Image:
-    """A texture's file, decoded to RGB.
+    """Decodes a texture's file to RGB.
 
     Args:
-        data: The file.
-        key: Its key.
+        data: Content of the file.
+        key: Key of the texture, for the error.
         location: OUT, for the error.
 
     Raises:
-        DatasetError: If it is damaged.
+        DatasetError: If the file is damaged.
     """
     try:
         return Image.fromarray(decode(data))
     except ImageError as error:
-        message = f"{location}: the texture of {key} is damaged; `texgen verify` names its shard"
+        message = (
+            f"{location}: the texture of {key} is damaged; run `texgen verify` to find its shard"
+        )
         raise DatasetError(message) from error
 
 
-def _places(location: str, split: str) -> ArrowTable:
-    """Where the textures of a split lie, in key order; shards as a dictionary."""
+def _read_locations(location: str, split: str) -> ArrowTable:
+    """Reads where the textures of a split lie, in key order; shards are dictionary-encoded."""
     dataset, index = open_split(location, split)
     shards = frozenset(file.path for file in index.shards)
     tables = []
     for manifest in index.manifest:
-        try:
+        with manifest_errors(manifest.path):
             file: Any = dataset.sink.open(manifest.path)
             parquet = pq.ParquetFile(file, read_dictionary=["shard"], pre_buffer=False)
-            # One by one, since decoding takes more memory than what comes of it.
+            # Row groups are read one by one, since decoding takes more memory than its result.
             groups = [
                 parquet.read_row_group(number, columns=_COLUMNS, use_threads=False)
                 for number in range(parquet.num_row_groups)
             ]
-        except (StorageError, pa.ArrowException, OSError) as error:
-            message = f"{manifest.path} cannot be read ({error}); `texgen verify` says more"
-            raise DatasetError(message) from error
         # Failed rows have no shard, and some shards may not have been downloaded.
-        tables += [_of_shards(group, shards) for group in groups]
+        tables += [_in_shards(group, shards) for group in groups]
     if not tables:
-        tables = [_NOTHING]
-    # What decoding took would stay this process's, and each worker's of a loader.
+        tables = [_EMPTY]
+    # Otherwise this process and each worker of a loader would keep the memory of decoding.
     pa.default_memory_pool().release_unused()
     return pa.concat_tables(tables).unify_dictionaries()
 
 
-def _of_shards(table: ArrowTable, shards: frozenset[str]) -> ArrowTable:
-    """The rows whose shard is one of ``shards``; the table itself where all are."""
+def _in_shards(table: ArrowTable, shards: frozenset[str]) -> ArrowTable:
+    """Returns the rows whose shard is one of ``shards``; the table itself if all are."""
     column = table["shard"]
     named = {name for chunk in column.chunks for name in chunk.dictionary.to_pylist()}
     if column.null_count == 0 and named <= shards:
-        # A copy of a large manifest would be most of the memory that a store takes.
+        # A copy of a large manifest would be most of a store's memory.
         return table
     return table.filter(pc.is_in(column.cast(pa.string()), pa.array(sorted(shards), pa.string())))

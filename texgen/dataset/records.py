@@ -1,8 +1,8 @@
-"""Records under ``_build/records``: one Arrow stream a finished shard.
+"""Records under ``_build/records``: one Arrow stream per finished shard.
 
-The schema's metadata hold the `ShardRecord`, the body the shard's manifest
-rows, and a checksum follows; so a resume neither trusts a damaged record nor
-opens a shard, and the manifest is made from records alone.
+The schema's metadata hold the `ShardRecord`, the body holds the shard's manifest rows, and a
+checksum follows. So a build that resumes neither trusts a damaged record nor opens a shard, and the
+manifest is written from records alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from texgen.core.errors import StorageError
 from texgen.core.types import ArrowFile, ArrowTable, Row, ShardRecord, Timings
-from texgen.dataset.manifest import to_table
+from texgen.dataset.manifest import rows_to_table
 from texgen.storage import Sink
 
 _META = b"texgen"
@@ -24,8 +24,8 @@ _CHECKSUM = hashlib.sha256().digest_size
 
 
 def encode_record(record: ShardRecord, rows: Sequence[Row]) -> bytes:
-    """Record and manifest rows of a shard as the bytes of an Arrow stream with a checksum."""
-    table = to_table(rows).replace_schema_metadata({_META: json.dumps(asdict(record))})
+    """Returns a shard's record and manifest rows as an Arrow stream with a checksum."""
+    table = rows_to_table(rows).replace_schema_metadata({_META: json.dumps(asdict(record))})
     out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, table.schema) as writer:
         writer.write_table(table)
@@ -34,10 +34,10 @@ def encode_record(record: ShardRecord, rows: Sequence[Row]) -> bytes:
 
 
 def read_header(file: ArrowFile) -> ShardRecord:
-    """The `ShardRecord` of an open record, all of which is checked.
+    """Returns the `ShardRecord` of an open record file, whose checksum is verified.
 
     Raises:
-        ValueError: If the file is not a whole record.
+        ValueError: If the file is not an intact record.
     """
     metadata = pa.ipc.open_stream(_stream(file)).schema.metadata or {}
     try:
@@ -48,15 +48,15 @@ def read_header(file: ArrowFile) -> ShardRecord:
         raise ValueError(message) from error
 
 
-def find_header(path: str, sink: Sink, there: Container[str]) -> ShardRecord | None:
-    """The `ShardRecord` at a path of OUT; None where there is none, or a damaged one.
+def find_header(path: str, sink: Sink, paths: Container[str]) -> ShardRecord | None:
+    """Returns the `ShardRecord` at a path of OUT; None if it is missing or damaged.
 
     Args:
         path: See `record_path` and `earlier_record_path`.
         sink: OUT.
-        there: Paths of the files of OUT.
+        paths: Paths of the files in OUT.
     """
-    if path not in there:
+    if path not in paths:
         return None
     try:
         return read_header(sink.open(path))
@@ -65,16 +65,16 @@ def find_header(path: str, sink: Sink, there: Container[str]) -> ShardRecord | N
 
 
 def read_table(file: ArrowFile) -> ArrowTable:
-    """The manifest rows of an open record, as a `pyarrow.Table`.
+    """Returns the manifest rows of an open record file, as a `pyarrow.Table`.
 
     Raises:
-        ValueError: If the file is not a whole record.
+        ValueError: If the file is not an intact record.
     """
     return pa.ipc.open_stream(_stream(file)).read_all().replace_schema_metadata(None)
 
 
 def _stream(file: ArrowFile) -> bytes:
-    """A record without its checksum, which it must fit: Arrow's streams have none."""
+    """Returns a record without its checksum, which must be right; Arrow's streams have none."""
     data: bytes = file.read()
     stream, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
     if hashlib.sha256(stream).digest() != checksum:

@@ -1,4 +1,4 @@
-"""Bytes of single textures out of shards that stay where they are."""
+"""Reads the bytes of single textures from shards that stay where they are."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from texgen.storage.s3.address import SCHEME
 
 
 class ShardReader(Protocol):
-    """Reads out of the middle of shards."""
+    """Reads ranges of bytes of shards."""
 
     def read(self, path: str, start: int, end: int) -> bytes:
-        """The bytes of a shard from ``start`` to before ``end``.
+        """Returns the bytes of a shard from ``start`` to before ``end``.
 
         Raises:
-            DatasetError: If it cannot be read, or is shorter.
+            DatasetError: If the shard cannot be read, or is shorter.
         """
         ...
 
 
 def open_shards(location: str) -> ShardReader:
-    """What reads the shards of OUT; it belongs to the process that opened it."""
+    """Opens the shards of OUT; the reader belongs to the process that opened it."""
     return BucketShards(location) if location.startswith(SCHEME) else MappedShards(Path(location))
 
 
 class MappedShards:
-    """Shards of a folder, mapped into memory when they are first asked for.
+    """Shards of a folder, mapped into memory when they are first read.
 
     Args:
         root: OUT.
@@ -47,10 +47,10 @@ class MappedShards:
         place = self._root / path
         try:
             with place.open("rb") as file:
-                # It stays mapped once the file is closed, so that shards cost no descriptors.
+                # The map outlives the file, so that open shards need no file descriptors.
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            message = f"{place} cannot be read ({error}); `texgen verify` says more"
+            message = f"{place} cannot be read ({error}); run `texgen verify` for details"
             raise DatasetError(message) from error
         self._maps[path] = mapped
         return mapped
@@ -59,14 +59,14 @@ class MappedShards:
 class BucketShards:
     """Shards in a bucket, read in blocks that the readers of a process share.
 
-    Nothing of a connection is kept here: a forked process makes its own.
+    The object holds no connection, so that a forked process opens its own.
 
     Args:
         location: OUT.
     """
 
     def __init__(self, location: str) -> None:
-        # Where a folder is read, boto3 need not be imported.
+        # Readers of folders must not import boto3.
         from texgen.storage.s3.address import parse
         from texgen.storage.s3.bucket import Bucket
 
@@ -79,13 +79,13 @@ class BucketShards:
         try:
             data = shared_cache().read(self._bucket, path, start, end)
         except StorageError as error:
-            message = f"{error}; `texgen verify` says more"
+            message = f"{error}; run `texgen verify` for details"
             raise DatasetError(message) from error
         return _whole(data, end - start, path)
 
 
 def _whole(data: bytes, length: int, path: str) -> bytes:
     if len(data) < length:
-        message = f"{path} is cut off; `texgen verify` says more"
+        message = f"{path} is cut off; run `texgen verify` for details"
         raise DatasetError(message)
     return data

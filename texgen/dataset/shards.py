@@ -14,29 +14,24 @@ from texgen.core.config import canonical_json
 from texgen.core.types import ArrowFile, Row, TextureFile
 from texgen.dataset.manifest import ManifestRow, manifest_row
 
-_PROVENANCE_COLUMNS = (
-    "key",
-    "source",
-    "label",
-    "class",
-    "width",
-    "height",
-    "patch_size",
-    "texture_index",
-    "seed",
-)
+_SIZE_COLUMNS = ("width", "height", "patch_size")
+_PROVENANCE_COLUMNS = ("key", "source", "label", "class", *_SIZE_COLUMNS, "texture_index", "seed")
 _MODE = 0o444
 _END = 2 * tarfile.BLOCKSIZE
 """Zero bytes that end a tar."""
 
 END_BYTES = _END + tarfile.RECORDSIZE // 2
-"""What ends a shard on average: those, and more up to a whole record."""
+"""Bytes that end a shard on average: `_END`, and padding to a multiple of a record."""
 END_BYTES_SPREAD = tarfile.RECORDSIZE / 12**0.5
-"""Standard deviation of that, where every length up to a record is as likely."""
+"""Standard deviation of `END_BYTES`, if every length of the padding is equally likely."""
 
 
 def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
-    """The ``KEY.json`` member of a texture: where it comes from, canonical JSON."""
+    """Returns a texture's ``KEY.json`` member: where the texture comes from, as canonical JSON.
+
+    Raises:
+        ValueError: If the row has no geometry.
+    """
     if row.geometry is None:
         message = f"{row.key}: a texture without geometry"
         raise ValueError(message)
@@ -44,7 +39,7 @@ def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
 
 
 def provenance(row: ManifestRow, engine: str, engine_version: str) -> bytes:
-    """The ``KEY.json`` member of a manifest's row that has a texture; see `sample_json`."""
+    """Returns the ``KEY.json`` member of a manifest row that has a texture; see `sample_json`."""
     return canonical_json(
         {
             **{name: row[name] for name in _PROVENANCE_COLUMNS},
@@ -60,18 +55,18 @@ class ShardWriter:
     """Writes one shard to a local file; a context manager.
 
     Args:
-        file: Path of the file, made or overwritten.
+        file: Path of the file, created or overwritten.
         name: Path of the finished shard relative to OUT, for `TextureFile.shard`.
         image_format: Extension of the texture members.
 
     Attributes:
-        size: Bytes of the tar, once it is closed.
-        sha256: Of the tar, hex, once it is closed.
+        size: Size of the tar in bytes, once it is closed.
+        sha256: Hex SHA-256 of the tar, once it is closed.
     """
 
     def __init__(self, file: Path, name: str, image_format: str) -> None:
         self._stream = _HashingWriter(file.open("wb"))
-        # PAX, so that a long key gets a header of its own instead of an error.
+        # PAX gives a long key an extra header; other formats raise an error.
         self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115 - see __exit__
             fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT
         )
@@ -84,13 +79,13 @@ class ShardWriter:
         """Adds a texture's members, adjacent and in fixed order.
 
         Args:
-            key: Of the texture.
-            label: Class index; without one there is no ``.cls`` member.
-            provenance: See `sample_json`.
-            image: The encoded texture.
+            key: Key of the texture.
+            label: Class index; None leaves the ``.cls`` member out.
+            provenance: Bytes of the ``.json`` member; see `sample_json`.
+            image: Encoded texture.
 
         Returns:
-            Where the image lies.
+            Where the encoded texture lies in the tar.
         """
         for info, data in _members(key, label, provenance, image, self._image_format):
             self._tar.addfile(info, io.BytesIO(data))
@@ -110,7 +105,10 @@ class ShardWriter:
 def sample_bytes(
     key: str, label: int | None, provenance: bytes, image: bytes, image_format: str
 ) -> int:
-    """Bytes that a texture takes up in a shard, headers and padding too; see `ShardWriter.add`."""
+    """Returns how many bytes a texture takes in a shard, with headers and padding.
+
+    See `ShardWriter.add` for the arguments.
+    """
     members = _members(key, label, provenance, image, image_format)
     return sum(len(info.tobuf(tarfile.PAX_FORMAT)) + _padded(len(data)) for info, data in members)
 
@@ -118,7 +116,7 @@ def sample_bytes(
 def _members(
     key: str, label: int | None, provenance: bytes, image: bytes, image_format: str
 ) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """A texture's members in order, the image last."""
+    """Yields a texture's members in order, the image last."""
     contents = {} if label is None else {f"{key}.cls": str(label).encode()}
     contents |= {f"{key}.json": provenance, f"{key}.{image_format}": image}
     for name, data in contents.items():
@@ -128,7 +126,7 @@ def _members(
 
 
 class _HashingWriter:
-    """Hashes what passes through, so that a finished shard need not be read again."""
+    """File that hashes what is written, so that a finished shard need not be read again."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -152,12 +150,12 @@ class _HashingWriter:
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A member as found in a tar.
+    """A member of a tar.
 
     Attributes:
-        name: Its name.
+        name: Name of the member.
         offset: Byte at which its data begin.
-        data: Its data.
+        data: Content of the member.
     """
 
     name: str
@@ -166,13 +164,13 @@ class TarMember:
 
 
 def read_members(stream: ArrowFile) -> Iterator[TarMember]:
-    """The members of a shard in order.
+    """Yields the members of a shard in order.
 
     Args:
-        stream: A seekable binary file.
+        stream: Seekable binary file.
 
     Raises:
-        tarfile.TarError: If it is not a tar, or one that is cut off.
+        tarfile.TarError: If the file is not a tar, or is cut off.
     """
     end = 0
     with tarfile.open(fileobj=stream, mode="r:") as tar:
@@ -184,10 +182,10 @@ def read_members(stream: ArrowFile) -> Iterator[TarMember]:
                 message = f"{info.name} is cut off"
                 raise tarfile.ReadError(message)
             yield TarMember(info.name, info.offset_data, data)
-    # tarfile takes a tar that ends between two members, or in a header, for a whole one.
+    # tarfile accepts a tar that ends between two members, or within a header, as complete.
     stream.seek(end)
     if stream.read(_END) != bytes(_END):
-        message = "it has no end, so it is cut off"
+        message = "its end is missing, so it is cut off"
         raise tarfile.ReadError(message)
 
 

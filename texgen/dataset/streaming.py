@@ -1,4 +1,4 @@
-"""A ready `webdataset` pipeline over a split's shards."""
+"""Streams a split's shards through a `webdataset` pipeline."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from texgen.storage import place_of
 
 
 def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) -> BinaryIO:
-    """Opens an object for reading, as `webdataset.gopen.gopen_schemes` wants it.
+    """Opens an object for reading; has the signature of `webdataset.gopen.gopen_schemes`.
 
     Raises:
-        ValueError: If it is not to be read.
-        StorageError: If it cannot be.
+        ValueError: If ``mode`` is not a mode for reading.
+        StorageError: If the object cannot be read.
     """
-    # Where a folder is read, boto3 need not be imported.
+    # Readers of folders must not import boto3.
     from texgen.storage.s3.address import Address, parse
     from texgen.storage.s3.bucket import Bucket
     from texgen.storage.s3.file import open_object
 
     if mode[0] != "r":
-        message = f"{url} can be read only"
+        message = f"{url} is read-only: open it with mode 'rb', not {mode!r}"
         raise ValueError(message)
     address = parse(url)
     folder, _slash, name = address.prefix.rpartition("/")
@@ -41,8 +41,8 @@ def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) -> Bi
     return cast(BinaryIO, io.BufferedReader(raw, max(bufsize, io.DEFAULT_BUFFER_SIZE)))
 
 
-# `webdataset` knows no such scheme, and a pipe to a program would be a shell. It is registered on
-# import, so that a worker that is spawned has it as soon as it gets its pipeline.
+# `webdataset` has no scheme for S3; its substitute, a pipe to a program, starts a shell. The scheme
+# is registered on import, so that a spawned worker has it as soon as it unpickles its pipeline.
 gopen_schemes.setdefault("s3", _open_s3)
 
 
@@ -57,23 +57,24 @@ def webdataset(
 ) -> TexturePipeline:
     """Streams the samples of a split: dictionaries with ``__key__``, ``cls``, ``json``, image.
 
-    Shards are dealt out to the ranks of `torch.distributed` and to the workers of a
+    Shards are distributed among the ranks of `torch.distributed` and the workers of a
     `DataLoader`, in an order that differs from epoch to epoch. With several ranks call
-    `TexturePipeline.set_epoch` before each, as with a `DistributedSampler`: all must agree.
-    Ranks get as many samples as their shards hold, so with several take ``repeat`` and
-    count batches.
+    `TexturePipeline.set_epoch` before each epoch, as with a `DistributedSampler`, since all ranks
+    must agree on the order. A rank gets as many samples as its shards hold, so with several ranks
+    pass ``repeat`` and count batches.
 
     Args:
         location: OUT: a folder, or ``s3://bucket/prefix`` at the endpoint that the
             environment names.
         split: Name of the split.
-        shuffle: Samples in the buffer that they are drawn from; 0 keeps everything in order.
-        seed: Of the orders.
-        decode: For `wds.decode`, or None for bytes.
+        shuffle: Size of the buffer that samples are drawn from; 0 keeps shards and samples in
+            order.
+        seed: Seed of the orders.
+        decode: Argument of `wds.decode`, or None for bytes.
         repeat: Whether epochs follow each other without an end.
 
     Raises:
-        DatasetError: If there is no finished data set, or none with that split.
+        DatasetError: If there is no finished data set, or it has no such split.
         ConfigError: On iterating, if there are fewer shards than readers.
     """
     _, index = open_split(str(location), split)
@@ -93,16 +94,16 @@ class TexturePipeline(wds.DataPipeline):  # type: ignore[misc]
     """See `webdataset`."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Says which epoch comes next, so that all ranks take the same order of shards."""
+        """Sets the number of the next epoch, so that all ranks use the same order of shards."""
         self.pipeline[0].epoch = epoch
 
 
 class _Shards(IterableDataset):  # type: ignore[misc]
-    """The shards of one reader, epoch by epoch.
+    """Yields the shards of one reader, epoch by epoch.
 
     Args:
-        urls: Of all shards.
-        seed: Of the orders; None keeps them as they are.
+        urls: URLs of all shards.
+        seed: Seed of the orders; None keeps the order of ``urls``.
         repeat: Whether epochs follow each other without an end.
     """
 
@@ -111,7 +112,7 @@ class _Shards(IterableDataset):  # type: ignore[misc]
         self._urls = urls
         self._seed = seed
         self._repeat = repeat
-        self._passes = 0
+        self._epochs_begun = 0
         self.epoch: int | None = None
 
     def __iter__(self) -> Iterator[dict[str, str]]:
@@ -119,38 +120,38 @@ class _Shards(IterableDataset):  # type: ignore[misc]
         if len(self._urls) < ranks * workers:
             readers = f"{ranks * workers} readers ({ranks} ranks of {workers} workers)"
             message = (
-                f"{pluralize(len(self._urls), 'shard')} for {readers}: take fewer workers or "
+                f"{pluralize(len(self._urls), 'shard')} for {readers}: use fewer workers or "
                 "ranks, a texgen.TextureStore, or shards of a smaller --samples-per-shard"
             )
             raise ConfigError(message)
-        base = self._base(ranks)
+        epoch_id = self._epoch_id(ranks)
         while True:
-            # Before the first is read: a pass that is left early was one, too.
-            number, self._passes = self._passes, self._passes + 1
-            urls = self._order(f"{self._seed} {base} {number}")
+            # Counted before the first shard is read: an epoch that is left early counts too.
+            number, self._epochs_begun = self._epochs_begun, self._epochs_begun + 1
+            urls = self._ordered_urls(f"{self._seed} {epoch_id} {number}")
             yield from ({"url": url} for url in urls[rank::ranks][worker::workers])
             if not self._repeat:
                 return
 
-    def _base(self, ranks: int) -> int:
-        """What tells this epoch from others, the same for all workers of all ranks."""
+    def _epoch_id(self, ranks: int) -> int:
+        """Returns a number of this epoch that all workers of all ranks agree on."""
         if self.epoch is not None or self._seed is None:
             return self.epoch or 0
         if ranks > 1:
-            message = "several ranks: call set_epoch(epoch) before each epoch, so that they agree"
+            message = "with several ranks call set_epoch(epoch) before each epoch, so they agree"
             raise ConfigError(message)
-        # Workers start anew each epoch and do not know how many there were. Theirs does.
+        # Workers start afresh each epoch and cannot count epochs; the loader's seed changes.
         return _loader_seed()
 
-    def _order(self, text: str) -> list[str]:
+    def _ordered_urls(self, seed: str) -> list[str]:
         if self._seed is None:
             return self._urls
-        # A text seeds it by a hash that is the same in all processes.
-        return random.Random(text).sample(self._urls, len(self._urls))  # noqa: S311
+        # A string seeds `Random` by a hash that is the same in all processes.
+        return random.Random(seed).sample(self._urls, len(self._urls))  # noqa: S311
 
 
 def _loader_seed() -> int:
-    """What a `DataLoader` gives to all its workers, another for each epoch; 0 outside of one."""
+    """Returns the seed that a `DataLoader` gives all its workers; 0 outside a loader."""
     torch = sys.modules.get("torch")
     info = torch.utils.data.get_worker_info() if torch else None
     return 0 if info is None else int(info.seed - info.id)

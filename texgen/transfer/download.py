@@ -105,7 +105,7 @@ def download(remote: Remote, request: DownloadRequest, tell: OnTransferProgress)
 def _trusted(data: bytes, remote: Remote) -> Index:
     """The index whose bytes these are, if it may be acted on."""
     try:
-        index = parse_index(data, mend="")
+        index = parse_index(data, hint="")
         check_index(index)
     except DatasetError as error:
         message = f"{remote.place(INDEX)}: {error}; check URL, or tell whoever publishes it"

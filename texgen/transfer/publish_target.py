@@ -57,7 +57,7 @@ class Target:
     def _refuse_another(self, data: bytes) -> None:
         """Refuses an index of anything but a part of this data set."""
         try:
-            held = parse_index(data, mend="")
+            held = parse_index(data, hint="")
         except DatasetError as error:
             message = f"{self._sink.url}: {error}; name another prefix"
             raise ConfigError(message) from error
