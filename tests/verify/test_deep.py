@@ -397,7 +397,7 @@ def test_a_photograph_that_was_readable_and_no_longer_is_is_found(source, check)
     data = (source / FIRST).read_bytes()
     (source / FIRST).write_bytes(bytes(len(data)))
     (fault, *_) = check(SOURCE).report["faults"]
-    assert "has a texture, but its photograph cannot be read (image_unreadable" in fault
+    assert "has a texture, but its image cannot be read (image_unreadable" in fault
 
 
 @pytest.mark.parametrize("rest", [True, False])
@@ -445,7 +445,7 @@ def test_where_the_engine_is_another_a_note_says_that_nothing_is_made_anew(kind,
     for split in ("train", "val"):
         forge_provenance(out, split, OTHER_ENGINES[kind])
     result = check(SAMPLE)
-    assert any("made anew" in note for note in result.report["notes"]), result
+    assert any("rebuilt" in note for note in result.report["notes"]), result
     assert (result.report["remade"], result.report["sample_seed"]) == (0, None)
     # The card no longer fits the fingerprint; the textures do fit the photographs.
     (fault,) = result.report["faults"]

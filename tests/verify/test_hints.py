@@ -57,7 +57,7 @@ def test_without_a_plan_it_is_noted_what_is_not_checked(out):
 def test_a_flipped_byte_in_a_manifest_is_one_fault(out):
     flip(out, MANIFEST)
     report = check(out)
-    assert report.faults == [f"{MANIFEST}: its bytes are not those of the index"]
+    assert report.faults == [f"{MANIFEST}: its SHA-256 is not the one in the index"]
     assert report.delete == []
 
 

@@ -1,4 +1,4 @@
-"""`texgen verify`, without its command line: a finished data set against what it says of itself."""
+"""Checks a finished data set; `texgen verify` without its command line."""
 
 from texgen.verify.check import verify
 from texgen.verify.deep import Deep

@@ -1,9 +1,9 @@
-"""`texgen verify --deep`: what the textures are, not only what the index says of them."""
+"""`texgen verify --deep`: checks the textures themselves, not only what the index lists."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import PIL
 
@@ -17,28 +17,28 @@ from texgen.source.decode import DECODE_RULE
 from texgen.storage import Sink
 from texgen.verify.findings import CheckCounter, Checked, OnChecked, VerifyReport
 from texgen.verify.manifests import rows_by_shard
-from texgen.verify.pixel_checks import DecodedOriginals, DeepInspection
-from texgen.verify.remake import Remaker, TextureSample, engine_note
+from texgen.verify.pixel_checks import ShardInspection, SourceImages
+from texgen.verify.remake import Rebuilder, TextureSampler, engine_note
 from texgen.verify.shards import ShardWork
-from texgen.verify.source_checks import Origin
-from texgen.verify.textures import LOSSLESS, Settings, read_settings
+from texgen.verify.source_checks import SourceCheck
+from texgen.verify.textures import LOSSLESS, TextureSettings, read_settings
 
 _NO_SOURCE = (
-    "textures are only decoded: --src SRC also compares rows and pixels with the photographs, "
-    "and makes some textures anew"
+    "textures are only decoded: --src SRC also compares rows and pixels with the images, "
+    "and rebuilds some textures"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Deep:
-    """What is checked beyond the index.
+    """Options of a deep check.
 
     Attributes:
-        source: SRC, or None: then textures are only decoded.
-        sample: Textures that are made anew, with SRC.
-        sample_seed: Chooses them.
-        endpoint: Of SRC; see `texgen.source.SourceSpec`.
-        labels: Of flat splits, as in the build; None where there were none.
+        source: SRC, or None to decode textures only.
+        sample: Number of textures that are rebuilt, with SRC.
+        sample_seed: Seed that chooses them.
+        endpoint: Endpoint of SRC; see `texgen.source.SourceSpec`.
+        labels: Path of the labels of flat splits, as in the build; None if there were none.
     """
 
     source: str | None
@@ -48,132 +48,132 @@ class Deep:
     labels: str | None = None
 
 
+@dataclass
 class DeepCheck:
-    """Decodes every texture, and compares with SRC where that is given.
+    """Decodes every texture, and compares it with SRC if SRC is given.
 
-    Args:
-        deep: What is wanted.
-        index: Of the data set.
-        settings: In its config.
-        origin: SRC, or None.
+    Attributes:
+        options: Options of the check.
+        index: Index of the data set.
+        settings: Settings in its config.
+        source_check: Check of SRC, or None.
         sink: OUT.
-        report: Takes what is found beside the shards.
+        report: Report for faults that are not those of a shard.
+        counter: Counter of the inspected textures.
     """
 
-    def __init__(
-        self,
-        deep: Deep,
-        index: Index,
-        settings: Settings,
-        origin: Origin | None,
-        sink: Sink,
-        report: VerifyReport,
-    ) -> None:
-        self._index = index
-        self._settings = settings
-        self._origin = origin
-        self._sink = sink
-        self._report = report
-        self._seed = deep.sample_seed
-        self._draw = TextureSample(deep.sample if origin else 0, deep.sample_seed)
-        self.tally = CheckCounter()
+    options: Deep
+    index: Index
+    settings: TextureSettings
+    source_check: SourceCheck | None
+    sink: Sink
+    report: VerifyReport
+    counter: CheckCounter = field(default_factory=CheckCounter)
+
+    def __post_init__(self) -> None:
+        count = self.options.sample if self.source_check else 0
+        self._sampler = TextureSampler(count, self.options.sample_seed)
 
     def works(self, name: str, split: SplitIndex) -> Iterator[ShardWork]:
-        """A split's shards, each with what looks into it."""
-        if self._origin is None:
-            for file, rows in rows_by_shard(split, self._sink):
-                yield ShardWork(file, rows, DeepInspection(file, self._settings, None, self.tally))
+        """Yields a split's shards, each with the inspection of its textures."""
+        if self.source_check is None:
+            for file, rows in rows_by_shard(split, self.sink):
+                inspection = ShardInspection(file, self.settings, None, self.counter)
+                yield ShardWork(file, rows, inspection)
             return
-        shards = self._origin.shard_rows(name, split, self._sink)
+        shards = self.source_check.shards(name, split, self.sink)
         for number, (file, rows, entries) in enumerate(shards):
-            photographs = DecodedOriginals(self._origin.source, self._settings, entries)
-            # An index that was tampered with must not name other files to delete.
+            images = SourceImages(self.source_check.source, self.settings, entries)
+            # A forged index must not name other files for deletion.
             if file.path == shard_path(name, number):
                 for row in rows:
-                    entry = photographs.entry(row)
+                    entry = images.entry(row)
                     if entry is not None and row["status"] == "ok":
-                        self._draw.offer(name, row, entry)
-            yield ShardWork(
-                file, rows, DeepInspection(file, self._settings, photographs, self.tally)
-            )
+                        self._sampler.add(name, row, entry)
+            inspection = ShardInspection(file, self.settings, images, self.counter)
+            yield ShardWork(file, rows, inspection)
 
     def finish(self, workers: int, progress: OnChecked) -> None:
-        """What comes after the last shard: the fingerprint, and textures made anew."""
-        report = self._report
-        if self._origin is not None:
-            self._origin.check_fingerprint()
-            self._remake(self._origin, workers, progress)
-        report.decoded, report.photographs = self.tally.decoded, self.tally.photographs
-        if self.tally.first_unknown_file:
+        """Checks the fingerprint and rebuilds the sample, after the last shard."""
+        report = self.report
+        if self.source_check is not None:
+            self.source_check.check_fingerprint()
+            self._rebuild(self.source_check, workers, progress)
+        report.decoded, report.photographs = self.counter.decoded, self.counter.images
+        if self.counter.mismatches:
             report.notes.append(
-                "where OUT was built with another Pillow, or embark with another C library, the "
-                f"same photographs may give other pixels; this Pillow is {PIL.__version__}"
+                "if OUT was built with another Pillow, or embark with another C library, the same "
+                f"images may give other pixels; this Pillow is {PIL.__version__}"
             )
 
-    def _remake(self, origin: Origin, workers: int, progress: OnChecked) -> None:
-        drawn, report = self._draw.drawn(), self._report
-        if not drawn:
+    def _rebuild(self, source_check: SourceCheck, workers: int, progress: OnChecked) -> None:
+        sample, report = self._sampler.chosen(), self.report
+        if not sample:
             return
-        if note := engine_note(self._index.config):
+        if note := engine_note(self.index.config):
             report.notes.append(note)
             return
-        report.sample_seed = self._seed
-        remaker = Remaker(Dataset(self._sink), origin.source, self._settings)
-        progress(Checked(0, len(drawn), len(report.faults), anew=True))
-        for number, (item, fault) in enumerate(remaker.compare(drawn, workers)):
+        report.sample_seed = self.options.sample_seed
+        rebuilder = Rebuilder(Dataset(self.sink), source_check.source, self.settings)
+        progress(Checked(0, len(sample), len(report.faults), anew=True))
+        for number, (texture, fault) in enumerate(rebuilder.compare(sample, workers)):
             if fault:
-                report.add([f"{item.row['shard']}: {item.key} {fault}"])
-                report.unlike_src.append(item.row["shard"])
-                self.tally.add(foreign=1)
-            progress(Checked(number + 1, len(drawn), len(report.faults), anew=True))
-        report.remade = remaker.made
-        report.notes += remaker.notes
+                report.add([f"{texture.row['shard']}: {texture.key} {fault}"])
+                report.unlike_src.append(texture.row["shard"])
+                self.counter.add(mismatches=1)
+            progress(Checked(number + 1, len(sample), len(report.faults), anew=True))
+        report.remade = rebuilder.rebuilt
+        report.notes += rebuilder.notes
 
 
 def open_deep(
     deep: Deep, index: Index, plan: Plan | None, sink: Sink, report: VerifyReport
 ) -> DeepCheck | None:
-    """A deep check that is ready to begin; None where the card does not say what to expect.
+    """Prepares a deep check; returns None if the index lacks settings that it needs.
 
     Raises:
-        ConfigError: If SRC has no such splits, or cannot be listed.
+        ConfigError: If SRC does not have the splits of the data set, or cannot be listed.
     """
     try:
         settings = read_settings(index.config)
     except DatasetError as error:
         report.add([str(error)])
-        report.notes.append("no texture is decoded: the index does not say what to expect")
+        report.notes.append("no texture is decoded, since the index lacks settings of the textures")
         return None
-    origin = None
+    source_check = None
     if deep.source is None:
         report.notes.append(_NO_SOURCE)
     else:
         try:
-            place = SourceSpec.of_card(deep.source, index.config, deep.endpoint)
-            place = replace(place, labels=deep.labels)
-            origin = _open_origin(place, index, plan, settings, report)
+            spec = SourceSpec.of_card(deep.source, index.config, deep.endpoint)
+            spec = replace(spec, labels=deep.labels)
+            source_check = _open_source_check(spec, index, plan, settings, report)
         except ConfigError as error:
-            # Where the card is damaged, SRC may well be right.
+            # If the index is damaged, SRC may well be right.
             if not report.faults:
                 raise
             report.notes.append(f"nothing is compared with SRC: {error}")
-    return DeepCheck(deep, index, settings, origin, sink, report)
+    return DeepCheck(deep, index, settings, source_check, sink, report)
 
 
-def _open_origin(
-    source: SourceSpec, index: Index, plan: Plan | None, settings: Settings, report: VerifyReport
-) -> Origin | None:
-    """SRC; None where its pixels are not those that the data set was made of."""
+def _open_source_check(
+    spec: SourceSpec,
+    index: Index,
+    plan: Plan | None,
+    settings: TextureSettings,
+    report: VerifyReport,
+) -> SourceCheck | None:
+    """Opens SRC; returns None if this texgen decodes images otherwise than the build did."""
     rule = index.config.get("decode_rule")
     if rule != DECODE_RULE:
         report.notes.append(
-            f"photographs were decoded by {rule!r}, this texgen decodes by {DECODE_RULE!r}: "
+            f"images were decoded by {rule!r}, this texgen decodes by {DECODE_RULE!r}: "
             "nothing is compared with SRC"
         )
         return None
     if settings.format not in LOSSLESS:
         report.notes.append(
-            f"{settings.format} changes colours a little: only those textures that are made "
-            "anew are compared with their patches"
+            f"{settings.format} changes colours slightly: only textures that are rebuilt are "
+            "compared with their patches"
         )
-    return Origin(source, index, plan, report, settings.limit)
+    return SourceCheck(spec, index, plan, report, settings.limit)

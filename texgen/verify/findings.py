@@ -1,4 +1,4 @@
-"""What a check has found, and how far it is."""
+"""Results of a check, and its progress."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from texgen.core.text import escape_unprintable, pluralize
 
 @dataclass
 class VerifyReport:
-    """What was found.
+    """Result of a check; its fields are those of ``texgen verify --json``.
 
     Attributes:
-        shards: Shards read.
-        textures: Textures read.
-        rows: Manifest rows read.
-        decoded: Textures decoded.
-        photographs: Photographs that rows were compared with.
-        remade: Textures made anew and compared.
-        sample_seed: What chose those; None where none were wanted.
-        faults: What is wrong, a sentence each that begins with the file.
-        notes: What is not checked, and why.
-        delete: Paths of shards that are damaged whatever SRC is. A build, with the photographs as
-            they were, makes them again once they are deleted.
-        unlike_src: Paths of shards that are whole, but not what SRC gives now: either may be at
-            fault.
-        unread: Paths of shards that could not be read, so that nothing is known of them.
-        hindrance: Why a build with what is installed here makes no such shard; None where it
-            does, or where none is to be made.
-        strays: Paths of files that are not the data set's.
-        sources: Those of the faults that are SRC's, not OUT's.
-        mendable: Whether a build goes on in OUT; where ``_build`` is gone, none does.
+        shards: Number of shards read.
+        textures: Number of textures read.
+        rows: Number of manifest rows read.
+        decoded: Number of textures decoded.
+        remade: Number of textures that were rebuilt and compared.
+        sample_seed: Seed that chose those; None if none were wanted.
+        faults: Faults, each a sentence that begins with the file.
+        notes: Checks that were left out, with the reason.
+        delete: Paths of shards that are damaged whatever SRC is. Once they are deleted, a build
+            with the original images rebuilds them.
+        unlike_src: Paths of shards that are intact, but differ from what SRC gives now: either
+            may be at fault.
+        unread: Paths of shards that could not be read, and so not checked.
+        hindrance: Reason that a build with the installed software would not rebuild such a shard;
+            None if it would, or if no shard is to be rebuilt.
+        strays: Paths of files that do not belong to the data set.
+        sources: Faults that are SRC's, not OUT's; they are among ``faults`` too.
+        mendable: Whether a build can resume in OUT; it cannot where ``_build`` is missing.
     """
 
     shards: int = 0
@@ -41,6 +40,7 @@ class VerifyReport:
     rows: int = 0
     decoded: int = 0
     photographs: int = 0
+    """Number of images of SRC that rows were compared with."""
     remade: int = 0
     sample_seed: int | None = None
     faults: list[str] = field(default_factory=list)
@@ -54,11 +54,11 @@ class VerifyReport:
     mendable: bool = True
 
     def add(self, faults: Iterable[str]) -> None:
-        """Takes faults of OUT in, each on one line whatever name it holds."""
+        """Adds faults of OUT, each on one line whatever characters a name holds."""
         self.faults += map(escape_unprintable, faults)
 
     def add_sources(self, faults: Iterable[str]) -> None:
-        """Takes faults of SRC in."""
+        """Adds faults of SRC."""
         lines = [*map(escape_unprintable, faults)]
         self.faults += lines
         self.sources += lines
@@ -66,30 +66,30 @@ class VerifyReport:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How far a check is.
+    """Progress of a check.
 
     Attributes:
-        done: Textures checked.
-        total: Textures to check.
-        faults: Faults so far.
-        anew: Whether these are the textures that are made anew.
+        done: Number of textures checked.
+        total: Number of textures to check.
+        faults: Number of faults so far.
     """
 
     done: int
     total: int
     faults: int
     anew: bool = False
+    """Whether these are the textures of the sample, which are rebuilt."""
 
 
 OnChecked = Callable[[Checked], None]
 
 
-class Kinds:
-    """Faults by kind, a few of each: one cause may belie every row.
+class FaultsByKind:
+    """Faults by kind, a few of each, since one cause may affect every row.
 
     Args:
-        shown: Faults of a kind that are kept; the others are counted.
-        noun: What the others are called.
+        noun: Noun for what has a fault, in the count of the others.
+        shown: Number of faults of a kind that are kept; the others are only counted.
     """
 
     def __init__(self, noun: str, shown: int = 1) -> None:
@@ -98,15 +98,15 @@ class Kinds:
         self._kept: dict[str, list[str]] = {}
         self._times: Counter[str] = Counter()
 
-    def add(self, kind: str, what: str) -> None:
-        """Takes a fault in."""
+    def add(self, kind: str, fault: str) -> None:
+        """Adds a fault."""
         kept = self._kept.setdefault(kind, [])
         if len(kept) < self._shown:
-            kept.append(what)
+            kept.append(fault)
         self._times[kind] += 1
 
     def lines(self) -> Iterator[str]:
-        """The faults, kind after kind; the last of a kind says how many more there are."""
+        """Yields the faults, kind after kind; the last of a kind gives the number of others."""
         for kind, kept in self._kept.items():
             yield from kept[:-1]
             more = self._times[kind] - len(kept)
@@ -114,28 +114,28 @@ class Kinds:
 
 
 class CheckCounter:
-    """What threads have looked at so far.
+    """Counts from several threads.
 
     Attributes:
         textures: Rows with a texture that were checked.
-        decoded: Those of them that decode.
-        photographs: Photographs decoded, or found to be none.
-        foreign: Textures that are not what their photographs give here.
+        decoded: Textures that decode.
+        images: Images of SRC that were decoded, or found to be unreadable.
+        mismatches: Textures that are not what their images give here.
     """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self.textures = 0
         self.decoded = 0
-        self.photographs = 0
-        self.first_unknown_file = 0
+        self.images = 0
+        self.mismatches = 0
 
     def add(
-        self, *, textures: int = 0, decoded: int = 0, photographs: int = 0, foreign: int = 0
+        self, *, textures: int = 0, decoded: int = 0, images: int = 0, mismatches: int = 0
     ) -> None:
-        """Counts more."""
+        """Adds to the counts."""
         with self._guard:
             self.textures += textures
             self.decoded += decoded
-            self.photographs += photographs
-            self.first_unknown_file += foreign
+            self.images += images
+            self.mismatches += mismatches

@@ -1,4 +1,4 @@
-"""Rows and textures against the photographs that they are made of."""
+"""Checks rows and textures against the images that they are made of."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, patch_columns
 from texgen.source import Source
 from texgen.source.decode import decode
 from texgen.synthesis.patches import Patches, cut_patches, patch_geometry
-from texgen.verify.findings import CheckCounter, Kinds
-from texgen.verify.textures import LOSSLESS, Settings, decode_texture, foreign_pixels
+from texgen.verify.findings import CheckCounter, FaultsByKind
+from texgen.verify.textures import LOSSLESS, TextureSettings, decode_texture, foreign_pixels
 
-_OF_THE_PLACE = ("image_missing", "image_denied")
-"""Codes that say something about SRC at the time: it may have been mended since."""
+_ACCESS_ERRORS = ("image_missing", "image_denied")
+"""Codes of failures that say only how SRC was at the time: it may have been repaired since."""
 
 
-def patches_of(image: Pixels, seed: int, settings: Settings) -> Patches:
-    """The patches of a texture by the rule alone, whatever its row says."""
+def patches_of(image: Pixels, seed: int, settings: TextureSettings) -> Patches:
+    """Returns the patches that image and seed give, whatever the manifest row holds."""
     height, width = image.shape[:2]
     boxes = patch_geometry(
         width,
@@ -32,17 +32,17 @@ def patches_of(image: Pixels, seed: int, settings: Settings) -> Patches:
     return cut_patches(image, boxes)
 
 
-class DecodedOriginals:
-    """Decoded photographs of SRC, one at a time.
+class SourceImages:
+    """Decodes images of SRC; holds one at a time.
 
     Args:
         source: SRC.
-        settings: Of the data set.
-        entries: Key to photograph.
+        settings: Settings of the data set.
+        entries: Key to image.
     """
 
     def __init__(
-        self, source: Source, settings: Settings, entries: Mapping[str, ImageEntry]
+        self, source: Source, settings: TextureSettings, entries: Mapping[str, ImageEntry]
     ) -> None:
         self._source = source
         self._settings = settings
@@ -50,14 +50,14 @@ class DecodedOriginals:
         self._last: tuple[str, Pixels | ImageError] | None = None
 
     def entry(self, row: ManifestRow) -> ImageEntry | None:
-        """The photograph of a row, where SRC has it."""
-        # No patches follow from a seed that none can have; it is a fault of the manifest.
+        """Returns the image of a row, or None where SRC has none."""
+        # A negative seed gives no patches; the manifest's own check reports it.
         if row["seed"] < 0:
             return None
         return self._entries.get(image_key_of(row["key"]))
 
     def pixels(self, entry: ImageEntry) -> Pixels | ImageError:
-        """A photograph, or why it is none.
+        """Returns the pixels of an image, or the error that a build records for it.
 
         Raises:
             SourceReadError: If its storage failed.
@@ -74,104 +74,104 @@ class DecodedOriginals:
             return error
 
 
-class DeepInspection:
-    """Looks into one shard's textures; an `Inspection`.
+class ShardInspection:
+    """Decodes one shard's textures and compares them with their images.
 
     Args:
         file: The shard.
-        settings: Of the data set.
-        photographs: Of its rows; None without SRC.
-        tally: Counts what is looked at.
+        settings: Settings of the data set.
+        images: Images of the shard's rows; None without SRC.
+        counter: Counter of what is inspected.
     """
 
     def __init__(
         self,
         file: ShardFile,
-        settings: Settings,
-        photographs: DecodedOriginals | None,
-        tally: CheckCounter,
+        settings: TextureSettings,
+        images: SourceImages | None,
+        counter: CheckCounter,
     ) -> None:
         self._path = file.path
         self._settings = settings
-        self._photographs = photographs
-        self._tally = tally
-        self._kinds = Kinds("row")
-        self._differences = Kinds("row")
-        self._source_kinds = Kinds("photograph", 20)
+        self._images = images
+        self._counter = counter
+        self._faults = FaultsByKind("row")
+        self._differences = FaultsByKind("row")
+        self._source_faults = FaultsByKind("image", 20)
 
-    def texture(self, row: ManifestRow, data: bytes) -> None:
-        """See `Inspection.texture`."""
+    def check_texture(self, row: ManifestRow, data: bytes) -> None:
+        """Checks a row and its encoded texture, whose bytes are those of the manifest."""
         texture = self._decoded(row, data)
         image = self._image(row)
         if isinstance(image, ImageError):
-            self._differ("photograph", row, f"has a texture, but its photograph {_why(image)}")
+            self._differ("image", row, f"has a texture, but its image {_unreadable(image)}")
         elif image is not None:
             patches = patches_of(image, row["seed"], self._settings)
             if self._is_placed(row, patches.boxes) and texture is not None:
                 self._check_colours(row, patches, texture)
-        self._tally.add(textures=1, decoded=texture is not None)
+        self._counter.add(textures=1, decoded=texture is not None)
 
     def _decoded(self, row: ManifestRow, data: bytes) -> Pixels | None:
         try:
             return decode_texture(data, self._settings)
         except DatasetError as error:
-            self._kinds.add("texture", self._line(row, str(error)))
+            self._faults.add("texture", self._line(row, str(error)))
             return None
 
-    def failed(self, row: ManifestRow) -> None:
-        """See `Inspection.failed`."""
+    def check_failed_row(self, row: ManifestRow) -> None:
+        """Checks a row without a texture."""
         image = self._image(row)
         if image is None:
             return
         code = str(row["error"]).partition(":")[0]
         if isinstance(image, ImageError):
             if row["error"] != image.reason:
-                self._differ("failure", row, f"failed as {code}, but its photograph {_why(image)}")
+                fault = f"failed as {code}, but its image {_unreadable(image)}"
+                self._differ("failure", row, fault)
             elif any(row[name] is not None for name in PATCH_COLUMNS):
-                self._differ("size", row, "has patches, but no photograph")
+                self._differ("size", row, "has patches, but no image")
         elif code.startswith("image_"):
-            # What could not be reached then may be reached now.
-            if code not in _OF_THE_PLACE:
-                self._differ("failure", row, f"failed as {code}, but its photograph can be read")
+            # An image that could not be accessed in the build may be accessible now.
+            if code not in _ACCESS_ERRORS:
+                self._differ("failure", row, f"failed as {code}, but its image can be read")
         else:
             self._is_placed(row, patches_of(image, row["seed"], self._settings).boxes)
 
     def _image(self, row: ManifestRow) -> Pixels | ImageError | None:
-        """The row's photograph; None where it cannot be compared, which is told elsewhere."""
-        if self._photographs is None or (entry := self._photographs.entry(row)) is None:
+        """Returns the row's image; None if it cannot be compared, which is reported elsewhere."""
+        if self._images is None or (entry := self._images.entry(row)) is None:
             return None
         self._check_origin(row, entry)
         try:
-            image = self._photographs.pixels(entry)
+            image = self._images.pixels(entry)
         except (SourceReadError, SourceChangedError) as error:
-            self._source_kinds.add("read", f"SRC: {error}")
+            self._source_faults.add("read", f"SRC: {error}")
             return None
-        # Its further textures may lie in another shard.
-        self._tally.add(photographs=row["texture_index"] == 0)
-        if not isinstance(image, ImageError) or image.code not in _OF_THE_PLACE:
+        # Further textures of the image may lie in another shard, so only the first one counts.
+        self._counter.add(images=row["texture_index"] == 0)
+        if not isinstance(image, ImageError) or image.code not in _ACCESS_ERRORS:
             return image
         if row["error"] != image.reason:
-            what = "cannot be read now; mend its permissions or link"
-            self._source_kinds.add("denied", f"SRC/{entry.source}: {what}")
+            fault = f"SRC/{entry.source}: cannot be read now; repair its permissions or link"
+            self._source_faults.add("denied", fault)
             return None
         return image
 
     def _check_origin(self, row: ManifestRow, entry: ImageEntry) -> None:
-        said = (row["source"], row["label"], row["class"])
-        found = (entry.source, entry.label, entry.class_name)
-        if said != found:
-            self._differ(
-                "origin", row, f"is said to be of {_origin(*said)}; SRC has {_origin(*found)}"
-            )
+        in_row = (row["source"], row["label"], row["class"])
+        in_src = (entry.source, entry.label, entry.class_name)
+        if in_row != in_src:
+            fault = f"is listed as made of {_origin(*in_row)}; SRC has {_origin(*in_src)}"
+            self._differ("origin", row, fault)
 
     def _is_placed(self, row: ManifestRow, boxes: Geometry) -> bool:
-        """Whether a row has the photograph's size and the patches that its seed gives."""
+        """Whether a row has the image's size and the patches that its seed gives."""
         if all(row[name] == number for name, number in patch_columns(boxes).items()):
             return True
-        said = f"{row['width']}x{row['height']} px"
-        found = f"{boxes.width}x{boxes.height} px"
-        what = f"is said to be of {said}" if said != found else "has its patches elsewhere"
-        self._differ("size", row, f"{what}; its photograph has {found}")
+        listed = f"{row['width']}x{row['height']} px"
+        actual = f"{boxes.width}x{boxes.height} px"
+        fault = f"is listed with {listed}" if listed != actual else "has its patches elsewhere"
+        self._differ("size", row, f"{fault}; its image has {actual}")
         return False
 
     def _check_colours(self, row: ManifestRow, patches: Patches, texture: Pixels) -> None:
@@ -179,31 +179,31 @@ class DeepInspection:
             return
         if foreign := foreign_pixels(texture, (patches.center, patches.random)):
             share = f"{foreign} of its {texture.shape[0] * texture.shape[1]} pixels"
-            self._tally.add(foreign=1)
+            self._counter.add(mismatches=1)
             self._differ("colours", row, f"is not made of its patches: {share} have other colours")
 
-    def _differ(self, kind: str, row: ManifestRow, what: str) -> None:
-        self._differences.add(kind, self._line(row, what))
+    def _differ(self, kind: str, row: ManifestRow, fault: str) -> None:
+        self._differences.add(kind, self._line(row, fault))
 
-    def _line(self, row: ManifestRow, what: str) -> str:
-        return f"{self._path}: {row['key']} {what}"
+    def _line(self, row: ManifestRow, fault: str) -> str:
+        return f"{self._path}: {row['key']} {fault}"
 
     def faults(self) -> Iterator[str]:
-        """See `Inspection.faults`."""
-        return self._kinds.lines()
+        """Yields faults of the shard, whatever SRC is."""
+        return self._faults.lines()
 
     def differences(self) -> Iterator[str]:
-        """See `Inspection.differences`."""
+        """Yields differences between the shard and SRC: either may be at fault."""
         return self._differences.lines()
 
     def source_faults(self) -> Iterator[str]:
-        """See `Inspection.source_faults`."""
-        return self._source_kinds.lines()
+        """Yields faults of SRC."""
+        return self._source_faults.lines()
 
 
 def _origin(source: str, label: int | None, class_name: str | None) -> str:
     return f"{source}, label {label}, class {class_name}"
 
 
-def _why(error: ImageError) -> str:
+def _unreadable(error: ImageError) -> str:
     return f"cannot be read ({error.reason})"

@@ -1,10 +1,10 @@
-"""A random sample of the textures, made anew and compared byte for byte."""
+"""Rebuilds a random sample of the textures and compares them byte for byte."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -25,64 +25,76 @@ from texgen.source import Source
 from texgen.source.decode import DECODE_RULE
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
 from texgen.synthesis.patches import mirror_to_minimum
-from texgen.verify.pixel_checks import DecodedOriginals, patches_of
-from texgen.verify.textures import Settings
+from texgen.verify.pixel_checks import SourceImages, patches_of
+from texgen.verify.textures import TextureSettings
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class SampledTexture:
-    """A texture that is to be made anew; sorted by a hash of seed and key."""
+    """A texture of the sample.
+
+    Attributes:
+        rank: Hash of seed and key, by which the sample is chosen.
+        split: Name of its split.
+        row: Manifest row of the texture.
+        entry: Image that it is made of.
+    """
 
     rank: int
     split: str
-    key: str
-    row: ManifestRow = field(compare=False)
-    entry: ImageEntry = field(compare=False)
+    row: ManifestRow
+    entry: ImageEntry
+
+    @property
+    def key(self) -> str:
+        """Key of the texture."""
+        return str(self.row["key"])
 
 
-class TextureSample:
-    """Draws textures evenly, whatever their order: those whose hashes are least.
+class TextureSampler:
+    """Chooses a uniform sample of textures, whatever their order: those with the least hashes.
 
     Args:
-        count: How many.
-        seed: Another one draws others.
+        count: Size of the sample.
+        seed: Seed of the hashes.
     """
 
     def __init__(self, count: int, seed: int) -> None:
         self._count = count
         self._seed = seed
-        # `heapq` has its least element first; here the greatest must go.
+        # The first element of a `heapq` is its least; ranks are negated to drop the greatest.
         self._heap: list[tuple[int, int, SampledTexture]] = []
-        self._offered = 0
+        self._added = 0
 
-    def offer(self, split: str, row: ManifestRow, entry: ImageEntry) -> None:
-        """Takes the next texture in."""
+    def add(self, split: str, row: ManifestRow, entry: ImageEntry) -> None:
+        """Adds a texture to choose from."""
         message = f"{self._seed}\0{split}\0{row['key']}".encode()
         digest = blake2b(message, digest_size=8, person=b"texgen-verify").digest()
         rank = int.from_bytes(digest, "little")
-        self._offered += 1
-        item = (-rank, self._offered, SampledTexture(rank, split, row["key"], row, entry))
+        self._added += 1
+        item = (-rank, self._added, SampledTexture(rank, split, row, entry))
         if len(self._heap) < self._count:
             heapq.heappush(self._heap, item)
         elif self._heap and item > self._heap[0]:
             heapq.heapreplace(self._heap, item)
 
-    def drawn(self) -> list[SampledTexture]:
-        """The sample, in key order, in which a shard's textures lie side by side."""
-        return sorted((item[-1] for item in self._heap), key=lambda drawn: (drawn.split, drawn.key))
+    def chosen(self) -> list[SampledTexture]:
+        """Returns the sample in key order, in which textures of a shard are adjacent."""
+        textures = (item[-1] for item in self._heap)
+        return sorted(textures, key=lambda texture: (texture.split, texture.key))
 
 
 def engine_note(config: Mapping[str, Any]) -> str | None:
-    """Why no texture can be made anew as the data set's were, or None where it can."""
+    """Returns the reason that no texture can be rebuilt, as a note; None if it can."""
     name = config["engine"]
     if not EngineSpec(name).deterministic:
-        return f"{name} is threaded, so that no texture can be made anew for comparison"
-    why = installed_difference(config)
-    return f"no texture is made anew: {why}" if why else None
+        return f"{name} is threaded, so no texture can be rebuilt for comparison"
+    difference = installed_difference(config)
+    return f"no texture is rebuilt: {difference}" if difference else None
 
 
 def installed_difference(config: Mapping[str, Any]) -> str | None:
-    """Why a build with what is installed here is not the same, or None where it is."""
+    """Returns how the installed software differs from the build's; None if it does not."""
     name = config["engine"]
     try:
         identity = identify(EngineSpec(name))
@@ -98,68 +110,65 @@ def installed_difference(config: Mapping[str, Any]) -> str | None:
     return f"the installed texgen's {name} is another: {'; '.join(changes)}" if changes else None
 
 
-class Remaker:
-    """Makes textures anew from SRC and compares their bytes.
+class Rebuilder:
+    """Rebuilds textures from SRC and compares their bytes.
 
     Args:
         dataset: OUT.
         source: SRC.
-        settings: Of the data set.
+        settings: Settings of the data set.
 
     Attributes:
-        made: Textures compared so far.
-        notes: Of those that could not be.
+        rebuilt: Number of textures compared so far.
+        notes: Textures that could not be rebuilt, with the reason.
     """
 
-    def __init__(self, dataset: Dataset, source: Source, settings: Settings) -> None:
+    def __init__(self, dataset: Dataset, source: Source, settings: TextureSettings) -> None:
         self._dataset = dataset
         self._source = source
         self._settings = settings
-        self.made = 0
+        self.rebuilt = 0
         self.notes: list[str] = []
 
     def compare(
-        self, drawn: Sequence[SampledTexture], workers: int
+        self, sample: Sequence[SampledTexture], workers: int
     ) -> Iterator[tuple[SampledTexture, str | None]]:
-        """Each of the drawn textures with what is wrong with it, or None."""
+        """Yields each texture of the sample with its fault, or None."""
         spec = EngineSpec(self._dataset.index.config["engine"])
         timeout_s = sample_timeout_s(self._settings.size)
-        with EnginePool(spec, min(workers, len(drawn)), timeout_s=timeout_s) as pool:
-            for item, result in pool.map((item, self._job(item)) for item in drawn):
-                yield item, self._difference(item, result)
+        with EnginePool(spec, min(workers, len(sample)), timeout_s=timeout_s) as pool:
+            for texture, result in pool.map((texture, self._job(texture)) for texture in sample):
+                yield texture, self._fault(texture, result)
 
-    def _job(self, drawn: SampledTexture) -> Job | None:
-        settings = self._settings
-        entries = {drawn.entry.key: drawn.entry}
+    def _job(self, texture: SampledTexture) -> Job | None:
+        settings, entry = self._settings, texture.entry
         try:
-            image = DecodedOriginals(self._source, settings, entries).pixels(drawn.entry)
+            image = SourceImages(self._source, settings, {entry.key: entry}).pixels(entry)
         except (SourceReadError, SourceChangedError):
             return None
-        # Whatever keeps a photograph from being read was found when its row was checked.
+        # The check of its row has reported an image that cannot be read.
         if isinstance(image, ImageError):
             return None
-        seed = drawn.row["seed"]
+        seed = texture.row["seed"]
         patches = patches_of(image, seed, settings)
         examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
-        return Job(drawn.key, examples, settings.size, seed, settings.format, settings.quality)
+        return Job(texture.key, examples, settings.size, seed, settings.format, settings.quality)
 
-    def _difference(
-        self, drawn: SampledTexture, result: Texture | SampleError | None
-    ) -> str | None:
+    def _fault(self, texture: SampledTexture, result: Texture | SampleError | None) -> str | None:
         if result is None:
             return None
         if isinstance(result, RetryableEngineError):
-            self.notes.append(f"{drawn.key} could not be made anew: {result}")
+            self.notes.append(f"{texture.key} could not be rebuilt: {result}")
             return None
         if isinstance(result, SampleError):
-            return f"cannot be made anew: {result}"
+            return f"cannot be rebuilt: {result}"
         try:
-            there = self._dataset.image(drawn.row)
+            stored = self._dataset.image(texture.row)
         except DatasetError:
-            # Its shard is damaged, which has been told.
+            # Its shard is damaged, which is reported already.
             return None
-        self.made += 1
-        if result.encoded == there:
+        self.rebuilt += 1
+        if result.encoded == stored:
             return None
         config = self._dataset.index.config
         engine = f"{config['engine']} {config['engine_version']}"

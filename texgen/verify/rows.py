@@ -1,4 +1,4 @@
-"""What a single manifest row must say, from the data set's card and the row alone."""
+"""Checks a single manifest row against the data set's config, classes and shards."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ def row_faults(
     shards: Container[str],
     config: Mapping[str, Any],
 ) -> Iterator[tuple[str, str]]:
-    """What is wrong with a row, as a kind and a phrase that follows the row's key.
+    """Yields the faults of a row, each as a kind and a phrase that follows the row's key.
 
     Args:
-        row: Of a manifest.
+        row: Row of a manifest.
         last_key: Key of the row before it.
-        classes: Of its split, in label order.
+        classes: Classes of its split, in label order.
         shards: Paths of its split's shards.
-        config: The one in the data set's card.
+        config: `Index.config`.
     """
     if row["key"] <= last_key:
         yield "order", f"does not sort after {last_key}"
-    if not _labelled(row, classes):
+    if not _is_labelled(row, classes):
         yield "label", f"has label {row['label']}, class {row['class']}; the index differs"
-    place = [row[name] for name in ("shard", "offset", "length", "sha256")]
-    if row["status"] == "ok" and row["error"] is None and None not in place:
+    location = [row[name] for name in ("shard", "offset", "length", "sha256")]
+    if row["status"] == "ok" and row["error"] is None and None not in location:
         if row["shard"] not in shards:
             yield "shard", f"names the shard {row['shard']}, which the index lacks"
-    elif row["status"] != "failed" or not row["error"] or any(place):
+    elif row["status"] != "failed" or not row["error"] or any(location):
         yield "status", "is neither a texture nor a failed row"
-    if not _seeded(row, config):
-        yield "seed", f"has seed {row['seed']}, which key and --seed do not give"
-    elif row["status"] == "ok" and not _placed(row, config):
-        yield "patches", "has patches at other places than its seed gives"
+    if not _is_seeded(row, config):
+        yield "seed", f"has seed {row['seed']}, which does not follow from key and --seed"
+    elif row["status"] == "ok" and not _is_placed(row, config):
+        yield "patches", "has its patches elsewhere than its seed puts them"
 
 
-def _labelled(row: ManifestRow, classes: Sequence[str]) -> bool:
+def _is_labelled(row: ManifestRow, classes: Sequence[str]) -> bool:
     label = row["label"]
     if label is None or not 0 <= label < len(classes):
         return label is None and row["class"] is None and not classes
     return bool(classes[label] == row["class"])
 
 
-def _seeded(row: ManifestRow, config: Mapping[str, Any]) -> bool:
+def _is_seeded(row: ManifestRow, config: Mapping[str, Any]) -> bool:
     number = row["texture_index"]
     image = image_key_of(row["key"])
     seed = texture_seed(config["seed"], image, number)
     return bool(row["key"] == texture_key(image, number) and row["seed"] == seed)
 
 
-def _placed(row: ManifestRow, config: Mapping[str, Any]) -> bool:
+def _is_placed(row: ManifestRow, config: Mapping[str, Any]) -> bool:
     """Whether the patches lie where size and seed put them."""
     columns = {name: row[name] for name in PATCH_COLUMNS}
     if None in columns.values() or min(row["width"], row["height"]) < 1:

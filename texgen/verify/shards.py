@@ -1,4 +1,4 @@
-"""A shard's bytes against the index, and its members against the manifest."""
+"""Checks a shard's bytes against the index, and its members against the manifest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.shards import TarMember, provenance, read_members
 from texgen.storage import Sink
 from texgen.verify.index_checks import byte_faults
-from texgen.verify.pixel_checks import DeepInspection
+from texgen.verify.pixel_checks import ShardInspection
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +22,25 @@ class ShardWork:
     """A shard to check.
 
     Attributes:
-        file: As the index has it.
-        rows: Its manifest rows, failed ones too; None where the manifest cannot be trusted.
-        inspection: Of its textures, or None.
+        file: Entry of the shard in the index.
+        rows: Manifest rows of the shard, failed rows too; None if the manifest is not trusted.
+        inspection: Check of its textures, or None.
     """
 
     file: ShardFile
     rows: list[ManifestRow] | None
-    inspection: DeepInspection | None = None
+    inspection: ShardInspection | None = None
 
 
 @dataclass(slots=True)
 class ShardResult:
-    """What was found in a shard, and in SRC on the way.
+    """Faults of a shard, and of the images in SRC that it was compared with.
 
     Attributes:
-        file: As the index has it.
-        faults: In the shard, whatever SRC is.
-        differences: Between the shard and SRC.
-        sources: In SRC.
+        file: Entry of the shard in the index.
+        faults: Faults of the shard, whatever SRC is.
+        differences: Differences between the shard and SRC.
+        sources: Faults of SRC.
         unread: Whether the shard is there, but could not be read.
     """
 
@@ -52,9 +52,9 @@ class ShardResult:
 
 
 def check_shard(work: ShardWork, index: Index, sink: Sink) -> ShardResult:
-    """Reads a shard once."""
+    """Reads a shard once and checks it."""
     result = ShardResult(work.file)
-    result.faults += _shard(work, index, sink, result)
+    result.faults += _shard_faults(work, index, sink, result)
     if work.inspection is not None:
         result.faults += work.inspection.faults()
         result.differences += work.inspection.differences()
@@ -62,20 +62,18 @@ def check_shard(work: ShardWork, index: Index, sink: Sink) -> ShardResult:
     return result
 
 
-def _shard(work: ShardWork, index: Index, sink: Sink, result: ShardResult) -> Iterator[str]:
+def _shard_faults(work: ShardWork, index: Index, sink: Sink, result: ShardResult) -> Iterator[str]:
     file, rows, inspection = work.file, work.rows, work.inspection
-    there = None if rows is None else [row for row in rows if row["status"] == "ok"]
-    if there is not None and len(there) != file.samples:
-        found = (
-            f"{pluralize(file.samples, 'sample')}, the manifest has {pluralize(len(there), 'row')}"
-        )
-        yield f"{file.path}: {found}"
+    made = None if rows is None else [row for row in rows if row["status"] == "ok"]
+    if made is not None and len(made) != file.samples:
+        samples = pluralize(file.samples, "sample")
+        yield f"{file.path}: {samples}, the manifest has {pluralize(len(made), 'row')}"
     try:
         with sink.open(file.path) as stream:
             faults = list(byte_faults(file.path, file.bytes, file.sha256, stream))
             yield from faults
-            if not faults and there is not None:
-                yield from _members(file.path, read_members(stream), there, index, inspection)
+            if not faults and made is not None:
+                yield from _member_faults(file.path, read_members(stream), made, index, inspection)
     except StorageError as error:
         result.unread = not isinstance(error.__cause__, FileNotFoundError)
         yield f"{file.path}: {error}"
@@ -84,38 +82,38 @@ def _shard(work: ShardWork, index: Index, sink: Sink, result: ShardResult) -> It
     if inspection is not None:
         for row in rows or ():
             if row["status"] != "ok":
-                inspection.failed(row)
+                inspection.check_failed_row(row)
 
 
-def _members(
+def _member_faults(
     path: str,
     members: Iterable[TarMember],
     rows: list[ManifestRow],
     index: Index,
-    inspection: DeepInspection | None,
+    inspection: ShardInspection | None,
 ) -> Iterator[str]:
-    """A shard's members against its manifest rows, both in order."""
-    found = iter(members)
+    """Compares a shard's members with its manifest rows, both in order."""
+    remaining = iter(members)
     for row in rows:
-        for name, expected in _expected(row, index):
-            member = next(found, None)
+        for name, expected in _expected_members(row, index):
+            member = next(remaining, None)
             if member is None or member.name != name:
-                yield f"{path}: {member.name if member else 'the end'} where {name} belongs"
+                yield f"{path}: {member.name if member else 'its end'} where {name} belongs"
                 return
             if isinstance(expected, bytes):
                 if member.data != expected:
-                    yield f"{path}: {name} does not say what the manifest says"
+                    yield f"{path}: the content of {name} differs from the manifest"
                 continue
-            faults = list(_image(path, member, row))
+            faults = list(_texture_faults(path, member, row))
             yield from faults
             if inspection is not None and not faults:
-                inspection.texture(row, member.data)
-    if (extra := next(found, None)) is not None:
+                inspection.check_texture(row, member.data)
+    if (extra := next(remaining, None)) is not None:
         yield f"{path}: {extra.name} is not in the manifest"
 
 
-def _expected(row: ManifestRow, index: Index) -> Iterator[tuple[str, bytes | None]]:
-    """Name and, but for the image, content of a row's members."""
+def _expected_members(row: ManifestRow, index: Index) -> Iterator[tuple[str, bytes | None]]:
+    """Yields name and content of a row's members; None for the content of the texture."""
     key = row["key"]
     if row["label"] is not None:
         yield f"{key}.cls", str(row["label"]).encode()
@@ -124,9 +122,9 @@ def _expected(row: ManifestRow, index: Index) -> Iterator[tuple[str, bytes | Non
     yield f"{key}.{index.config['format']}", None
 
 
-def _image(path: str, member: TarMember, row: ManifestRow) -> Iterator[str]:
-    there = (member.offset, len(member.data))
-    if there != (row["offset"], row["length"]):
-        yield f"{path}: {member.name} lies at {there}, the manifest says otherwise"
+def _texture_faults(path: str, member: TarMember, row: ManifestRow) -> Iterator[str]:
+    location = (member.offset, len(member.data))
+    if location != (row["offset"], row["length"]):
+        yield f"{path}: {member.name} has offset and length {location}, not those of the manifest"
     if hashlib.sha256(member.data).hexdigest() != row["sha256"]:
-        yield f"{path}: {member.name} has other bytes than the manifest says"
+        yield f"{path}: {member.name} has another SHA-256 than in the manifest"

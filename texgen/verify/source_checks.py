@@ -1,9 +1,10 @@
-"""SRC as that which a data set was made of."""
+"""Compares SRC with the data set that was built from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 from texgen.core.config import fingerprint
 from texgen.core.errors import ConfigError, SourceError
@@ -16,27 +17,28 @@ from texgen.source import Source, SourceSpec, SplitListing, open_source
 from texgen.storage import Sink
 from texgen.verify.findings import VerifyReport
 from texgen.verify.manifests import rows_by_shard
-from texgen.verify.source_merge import Roll, planned_entries
+from texgen.verify.source_merge import SourceMatcher, planned_entries
 
-ShardRows = tuple[ShardFile, list[ManifestRow], dict[str, ImageEntry]]
-"""A shard, its rows, and by key those of their photographs that SRC has as planned."""
+ShardWithImages: TypeAlias = tuple[ShardFile, list[ManifestRow], dict[str, ImageEntry]]
+"""A shard, its rows, and by key those of its images that SRC has as planned."""
 
 
-class Origin:
-    """The photographs of every split beside the rows of it.
+class SourceCheck:
+    """Finds the images of every split's rows in SRC and reports what differs.
 
     Args:
-        spec: Of SRC.
-        index: Of the data set.
-        plan: Where there still is one.
-        report: Takes what SRC and the data set do not agree on.
-        limit: Photographs of a split that the build took; None is all.
+        spec: Specification of SRC.
+        index: Index of the data set.
+        plan: Plan of the build, if it still exists.
+        report: Report for differences between SRC and the data set.
+        limit: Number of images per split that the build was limited to; None for no limit.
 
     Attributes:
         source: SRC.
 
     Raises:
-        ConfigError: Here or later, if SRC has no such splits, or cannot be listed.
+        ConfigError: On creation or later, if SRC does not have the splits of the data set, or
+            cannot be listed.
     """
 
     def __init__(
@@ -52,61 +54,61 @@ class Origin:
         self._report = report
         self._limit = limit
         self._digests: dict[str, str] = {}
-        # What is wrong with splits that are not in the data set is none of its faults.
-        there = {listing.name for listing in open_source(spec, lambda _: None).splits()}
+        # Problems of splits that are not in the data set are not its faults.
+        all_splits = {listing.name for listing in open_source(spec, lambda _: None).splits()}
         wanted = replace(spec, selected=tuple(sorted(index.splits)))
         self.source: Source = open_source(wanted)
         self._listings = _listings(self.source, spec.location, index)
-        # Photographs without split folders are of whatever split they are asked for.
-        for name in sorted(there - set(self._listings)) if len(there) > 1 else ():
+        # Images without split folders belong to whatever single split is selected.
+        for name in sorted(all_splits - set(self._listings)) if len(all_splits) > 1 else ():
             report.notes.append(f"SRC's split {name!r} is not in the data set, and not compared")
 
-    def shard_rows(self, name: str, split: SplitIndex, sink: Sink) -> Iterator[ShardRows]:
-        """The shards of a split with rows and photographs; then what differs is reported."""
+    def shards(self, name: str, split: SplitIndex, sink: Sink) -> Iterator[ShardWithImages]:
+        """Yields the shards of a split with rows and images, then reports what differs."""
         listing = self._listings[name]
         if list(listing.classes) != list(split.classes):
             self._report.add_sources([_class_fault(name, listing, split)])
         planned = planned_entries(name, sink) if self._plan else iter(())
-        roll = Roll(self.source, listing, self._limit, planned)
+        matcher = SourceMatcher(self.source, listing, self._limit, planned)
         for file, rows in rows_by_shard(split, sink):
-            found = (roll.find(row) for row in rows)
-            yield file, rows, {entry.key: entry for entry in found if entry is not None}
-        self._report.add_sources(roll.close())
-        self._digests[name] = roll.digest()
-        self._take_sizes(name, roll.size_faults())
+            entries = (matcher.find(row) for row in rows)
+            yield file, rows, {entry.key: entry for entry in entries if entry is not None}
+        self._report.add_sources(matcher.finish())
+        self._digests[name] = matcher.digest()
+        self._add_size_faults(name, matcher.size_faults())
 
-    def _take_sizes(self, name: str, faults: list[str]) -> None:
+    def _add_size_faults(self, name: str, faults: list[str]) -> None:
         planned = self._plan.splits if self._plan else ()
-        whole = any(s.name == name and s.digest == self._digests[name] for s in planned)
-        if faults and whole:
-            # SRC as a whole is what was planned, so that it is the list which is not.
+        as_planned = any(s.name == name and s.digest == self._digests[name] for s in planned)
+        if faults and as_planned:
+            # SRC has the planned digest, so the plan's list of images is what is wrong.
             self._report.notes.append(
-                f"{plan_entries_path(name)} is damaged: some photographs are not compared; "
-                "`texgen build` again restores it"
+                f"{plan_entries_path(name)} is damaged: some images are not compared; "
+                "run `texgen build` again to restore it"
             )
         else:
             self._report.add_sources(faults)
 
     def check_fingerprint(self) -> None:
-        """Reports that SRC or the card is not the fingerprint's, where nothing else tells."""
+        """Reports a fingerprint that SRC or the index does not fit, if nothing else is reported."""
         index = self._index
         if self._report.sources or set(self._digests) != set(index.splits):
             return
-        # A card that differs from the plan is a fault already.
-        card = self._plan or index
-        if fingerprint(card.config, self._digests) != card.fingerprint:
+        # An index that differs from the plan is a fault already.
+        expected = self._plan or index
+        if fingerprint(expected.config, self._digests) != expected.fingerprint:
             self._report.add_sources(
                 [
-                    f"{INDEX}: its fingerprint is not that of its config and SRC: a photograph "
-                    "has another size or name than it had, or the index was edited"
+                    f"{INDEX}: its fingerprint does not fit its config and SRC: the size or name "
+                    "of an image has changed, or the index was edited"
                 ]
             )
 
 
 def _listings(source: Source, location: str, index: Index) -> dict[str, SplitListing]:
     try:
-        found = {listing.name: listing for listing in source.splits()}
-        return {name: found[name] for name in index.splits}
+        listings = {listing.name: listing for listing in source.splits()}
+        return {name: listings[name] for name in index.splits}
     except (SourceError, KeyError) as error:
         message = (
             f"--src {location} lacks splits of the data set ({', '.join(sorted(index.splits))}); "
@@ -116,8 +118,9 @@ def _listings(source: Source, location: str, index: Index) -> dict[str, SplitLis
 
 
 def _class_fault(name: str, listing: SplitListing, split: SplitIndex) -> str:
-    there, said = set(listing.classes), set(split.classes)
-    for what, names in (("lacks", said - there), ("also has", there - said)):
+    in_src, in_index = set(listing.classes), set(split.classes)
+    for verb, names in (("lacks", in_index - in_src), ("also has", in_src - in_index)):
         if names:
-            return f"SRC/{name}: {what} the class folder {min(names)} (of {len(names)})"
+            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+            return f"SRC/{name}: {verb} the class folder {min(names)}{more}"
     return f"SRC/{name}: its class folders are not in the order of the index's classes"

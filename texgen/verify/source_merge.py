@@ -1,4 +1,4 @@
-"""SRC's photographs of a split beside the data set's, both in key order."""
+"""Walks through SRC's images of a split and the data set's rows together, both in key order."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.plan_summary import format_image_size
 from texgen.source import Source, SplitListing
 from texgen.storage import Sink
-from texgen.verify.findings import Kinds
+from texgen.verify.findings import FaultsByKind
 
 _NAMED = 1000
-"""Photographs of one kind of fault that are named; SRC may be quite another folder."""
+"""Images per kind of fault that are named; SRC may be an entirely different folder."""
 
 
-class Roll:
-    """Finds the photographs of a split's rows in SRC, and what only one of both has.
+class SourceMatcher:
+    """Finds the images of a split's rows in SRC, and those that only one of the two has.
 
     Args:
         source: SRC.
-        listing: The split there.
-        limit: Photographs of a split that a build took; None is all.
-        planned: The plan's photographs in key order, as far as they can be read.
+        listing: The split in SRC.
+        limit: Number of images per split that the build was limited to; None for no limit.
+        planned: Images of the plan in key order, as far as they can be read.
 
     Raises:
-        SourceError: Here or later, if SRC cannot be listed.
+        SourceError: On creation or later, if SRC cannot be listed.
     """
 
     def __init__(
@@ -47,50 +47,51 @@ class Roll:
         self._plan_entry = next(planned, None)
         self._digest = SourceDigest()
         self._listed = 0
-        self._rows = 0
+        self._images_with_rows = 0
         self._key = ""
-        self._found: ImageEntry | None = None
-        self._faults = Kinds("photograph", _NAMED)
-        self._sizes = Kinds("photograph", _NAMED)
+        self._match: ImageEntry | None = None
+        self._faults = FaultsByKind("image", _NAMED)
+        self._sizes = FaultsByKind("image", _NAMED)
         self._entry: ImageEntry | None = None
         self._advance()
 
     def find(self, row: ManifestRow) -> ImageEntry | None:
-        """The photograph of a row, or None where SRC has none that is the planned one.
+        """Returns the image of a row, or None if SRC does not have it as it was planned.
 
         Args:
-            row: Its key not before that of the last one.
+            row: Row whose key does not sort before the last one's.
         """
         key = image_key_of(row["key"])
-        # Further textures of a photograph follow at once.
+        # Rows of an image's further textures follow at once.
         if key > self._key:
             self._key = key
-            self._rows += 1
-            self._found = self._next(key, row)
-        return self._found if key == self._key else None
+            self._images_with_rows += 1
+            self._match = self._find_next(key, row)
+        return self._match if key == self._key else None
 
-    def _next(self, key: str, row: ManifestRow) -> ImageEntry | None:
+    def _find_next(self, key: str, row: ManifestRow) -> ImageEntry | None:
         while self._entry is not None and self._entry.key < key:
-            self._extra(self._entry)
+            self._add_extra(self._entry)
             self._advance()
         entry = self._entry
         if entry is None or entry.key != key:
-            self._faults.add("gone", f"SRC/{row['source']}: not there, but rows are made of it")
+            fault = f"SRC/{row['source']}: not there, but the data set has rows of it"
+            self._faults.add("missing", fault)
             return None
         self._advance()
-        return entry if self._same_size(entry) else None
+        return entry if self._has_planned_size(entry) else None
 
-    def _same_size(self, entry: ImageEntry) -> bool:
+    def _has_planned_size(self, entry: ImageEntry) -> bool:
         while self._plan_entry is not None and self._plan_entry.key < entry.key:
             self._plan_entry = next(self._planned, None)
         planned = self._plan_entry
         if planned is None or planned.key != entry.key or planned.size == entry.size:
             return True
-        what = f"{format_image_size(entry.size)}; the plan says {format_image_size(planned.size)}"
-        self._sizes.add("size", f"SRC/{entry.source}: {what}")
+        sizes = f"{format_image_size(entry.size)}; {format_image_size(planned.size)} in the plan"
+        self._sizes.add("size", f"SRC/{entry.source}: {sizes}")
         return False
 
-    def _extra(self, entry: ImageEntry) -> None:
+    def _add_extra(self, entry: ImageEntry) -> None:
         self._faults.add("extra", f"SRC/{entry.source}: the data set has no row of it")
 
     def _advance(self) -> None:
@@ -100,41 +101,41 @@ class Roll:
             self._digest.add(entry.key, entry.source, entry.size, entry.label)
             self._listed += 1
 
-    def close(self) -> Iterator[str]:
-        """Photographs that only SRC or only the rows have, once all rows have been asked for."""
+    def finish(self) -> Iterator[str]:
+        """Yields a fault per image that only SRC or only the rows have, after the last row."""
         while self._entry is not None:
-            if self._limit is None or self._rows < self._limit:
-                self._extra(self._entry)
+            if self._limit is None or self._images_with_rows < self._limit:
+                self._add_extra(self._entry)
             elif self._listed >= self._limit:
                 break
             self._advance()
         yield from self._faults.lines()
 
     def size_faults(self) -> list[str]:
-        """Photographs of another size than the plan says."""
+        """Returns a fault per image whose size differs from the plan."""
         return list(self._sizes.lines())
 
     def digest(self) -> str:
-        """`SourceDigest` of what a build would take of SRC now; after `close`."""
+        """Returns the `SourceDigest` of the images that a build would take now, after `finish`."""
         return self._digest.hexdigest()
 
 
 def planned_entries(split: str, sink: Sink) -> Iterator[ImageEntry]:
-    """A split's photographs in the plan, in key order, until something cannot be read."""
-    last = ""
+    """Yields a split's images in the plan, in key order, until something cannot be read."""
+    last_key = ""
     try:
         file = pa.ipc.open_file(sink.open(plan_entries_path(split)))
         for index in range(file.num_record_batches):
             batch = file.get_batch(index)
-            # Arrow believes a damaged file, and reads text from anywhere in memory.
+            # Arrow trusts a damaged file, and would read strings from anywhere in memory.
             batch.validate(full=True)
             for row in batch.to_pylist():
                 if not isinstance(row["key"], str):
                     return
-                # A photograph whose textures run over a shard's end is planned in both.
-                if row["key"] != last:
+                # An image whose textures lie in two shards is planned in both.
+                if row["key"] != last_key:
                     yield ImageEntry(**row)
-                last = row["key"]
+                last_key = row["key"]
     except (pa.ArrowException, OSError, StorageError, ValueError, TypeError, KeyError):
-        # The fingerprint, which needs no such file, tells whether anything has changed.
+        # The fingerprint, which does not need this file, reveals any change.
         return

@@ -1,4 +1,4 @@
-"""One texture: whether it decodes, and whether its colours are those of its patches."""
+"""Checks a single texture: whether it decodes, and whether its colours occur in its patches."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from texgen.core.layout import INDEX
 from texgen.core.types import Pixels
 
 LOSSLESS = ("png", "webp")
-_PILLOWS = {"png": "PNG", "webp": "WEBP", "jpg": "JPEG"}
+_PILLOW_FORMATS = {"png": "PNG", "webp": "WEBP", "jpg": "JPEG"}
 
-_own = threading.local()
+_thread_state = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The fields of `DatasetConfig` that pixels depend on, each in its range."""
+class TextureSettings:
+    """Fields of `DatasetConfig` that pixels depend on, each in its range."""
 
     size: int
     patch_size: int
@@ -36,16 +36,16 @@ class Settings:
     limit: int | None
 
 
-def read_settings(config: Mapping[str, Any]) -> Settings:
-    """The settings in a card.
+def read_settings(config: Mapping[str, Any]) -> TextureSettings:
+    """Reads the settings in `Index.config`.
 
     Raises:
-        DatasetError: If one is missing, or none that a build takes.
+        DatasetError: If one is missing, or no build accepts it.
     """
     image_format = config["format"]
     if image_format not in FORMATS:
-        raise DatasetError(_message("format", image_format))
-    return Settings(
+        raise DatasetError(_invalid("format", image_format))
+    return TextureSettings(
         size=_integer(config, "size", MAX_SIZE),
         patch_size=_integer(config, "patch_size"),
         small_patch_size=_integer(config, "small_patch_size"),
@@ -59,25 +59,25 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
 def _integer(config: Mapping[str, Any], name: str, most: int | None = None) -> int:
     value = config.get(name)
     if type(value) is not int or value < 1 or (most is not None and value > most):
-        raise DatasetError(_message(name, value))
+        raise DatasetError(_invalid(name, value))
     return value
 
 
-def _message(name: str, value: object) -> str:
-    return f"{INDEX}: config {name} is {value!r}, which no build takes"
+def _invalid(name: str, value: object) -> str:
+    return f"{INDEX}: config {name} is {value!r}, which no build accepts"
 
 
-def decode_texture(data: bytes, settings: Settings) -> Pixels:
-    """The pixels of an encoded texture, (size, size, 3) uint8.
+def decode_texture(data: bytes, settings: TextureSettings) -> Pixels:
+    """Returns the pixels of an encoded texture, (size, size, 3) uint8.
 
     Raises:
-        DatasetError: If it does not decode, or is no RGB square of the data set's size; a
-            phrase that follows the texture's name.
+        DatasetError: If it does not decode, or is not an RGB square of the data set's size. The
+            message is a phrase that follows the texture's name.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=[_PILLOWS[settings.format]]) as image:
-            # Asked before its pixels are decoded: those of a false size may be very many.
-            _check_form(image, settings.size)
+        with Image.open(io.BytesIO(data), formats=[_PILLOW_FORMATS[settings.format]]) as image:
+            # The size is checked before decoding: a wrong one may stand for very many pixels.
+            _check_size_and_mode(image, settings.size)
             return np.asarray(image)
     except (DatasetError, MemoryError):
         raise
@@ -86,36 +86,35 @@ def decode_texture(data: bytes, settings: Settings) -> Pixels:
         raise DatasetError(message) from error
 
 
-def _check_form(image: Image.Image, size: int) -> None:
+def _check_size_and_mode(image: Image.Image, size: int) -> None:
     if image.size != (size, size) or image.mode != "RGB":
-        found = f"{image.width}x{image.height} px {image.mode}"
-        message = f"is {found}, not {size}x{size} px RGB"
+        message = f"is {image.width}x{image.height} px {image.mode}, not {size}x{size} px RGB"
         raise DatasetError(message)
 
 
 def foreign_pixels(texture: Pixels, patches: Sequence[Pixels]) -> int:
-    """Pixels of a texture whose colour occurs in none of the patches."""
-    seen = _table()
-    colours = [_codes(patch) for patch in patches]
-    for codes in colours:
-        seen[codes] = True
-    own = int(np.count_nonzero(seen[_codes(texture)]))
-    # All of it would take longer to clear than the rest takes.
-    for codes in colours:
-        seen[codes] = False
+    """Counts the pixels of a texture whose colour occurs in none of the patches."""
+    in_patches = _colour_flags()
+    patch_colours = [_colour_codes(patch) for patch in patches]
+    for codes in patch_colours:
+        in_patches[codes] = True
+    own = int(np.count_nonzero(in_patches[_colour_codes(texture)]))
+    # Clearing the whole table would take longer than all the rest.
+    for codes in patch_colours:
+        in_patches[codes] = False
     return int(texture.shape[0]) * int(texture.shape[1]) - own
 
 
-def _table() -> NDArray[np.bool_]:
-    """A flag a colour, all False; 16 MiB, one a thread."""
-    table: NDArray[np.bool_] | None = getattr(_own, "table", None)
-    if table is None:
-        table = _own.table = np.zeros(1 << 24, np.bool_)
-    return table
+def _colour_flags() -> NDArray[np.bool_]:
+    """Returns a flag per 24-bit colour, all False; each thread has its own table of 16 MiB."""
+    flags: NDArray[np.bool_] | None = getattr(_thread_state, "flags", None)
+    if flags is None:
+        flags = _thread_state.flags = np.zeros(1 << 24, np.bool_)
+    return flags
 
 
-def _codes(image: Pixels) -> NDArray[np.uint32]:
-    """24-bit numbers of the pixels' colours."""
+def _colour_codes(image: Pixels) -> NDArray[np.uint32]:
+    """Returns the pixels' colours as 24-bit numbers."""
     codes = np.zeros(image.shape[0] * image.shape[1], np.uint32)
     for channel in range(3):
         codes <<= 8
