@@ -159,7 +159,7 @@ def test_a_server_that_asks_for_an_hour_is_left(finished, tmp_path, no_settings)
 
     with (
         serving(finished, busy) as server,
-        pytest.raises(RemoteError, match="429 Too Many Requests, and asks to come back after 3600"),
+        pytest.raises(RemoteError, match="429 Too Many Requests, and asks to retry after 3600"),
     ):
         fetched(server.url, tmp_path / "out")
     assert not no_settings

@@ -99,7 +99,9 @@ def test_wrong_bytes_are_fetched_once_more(hosted, proxy, finished, tmp_path):
 
 def test_bytes_that_stay_wrong_are_an_error(hosted, proxy, tmp_path):
     proxy.choose = once("garbled", "GET", SHARD, times=9)
-    with pytest.raises(DatasetError, match=f"{SHARD}: what comes is not what the index says"):
+    with pytest.raises(
+        DatasetError, match=f"{SHARD}: the fetched bytes do not have the SHA-256 in the index"
+    ):
         fetched(hosted, tmp_path / "out", proxy.url)
     assert of_shard(proxy) == 2
     assert not (tmp_path / "out" / SHARD).exists()
@@ -131,7 +133,7 @@ def test_an_object_that_changes_meanwhile_is_not_mixed(
         return None
 
     proxy.choose = choose
-    with pytest.raises(DatasetError, match=f"{SHARD}: what comes is not"):
+    with pytest.raises(DatasetError, match=f"{SHARD}: the fetched bytes do not"):
         fetched(hosted, tmp_path / "out", proxy.url)
 
 

@@ -158,7 +158,9 @@ def test_a_sum_that_stays_wrong_is_an_error_and_the_other_files_are_kept(finishe
 
     with (
         serving(finished, fault) as server,
-        pytest.raises(DatasetError, match=f"{SHARD}: what comes is not what the index says"),
+        pytest.raises(
+            DatasetError, match=f"{SHARD}: the fetched bytes do not have the SHA-256 in the index"
+        ),
     ):
         fetched(server.url, tmp_path / "out", workers=1)
     assert server.asked[SHARD] == 2
@@ -268,7 +270,7 @@ def test_an_index_without_end_is_refused(scheme, finished, tmp_path, request, mo
     monkeypatch.setattr("texgen.transfer.fetch.MAX_INDEX_BYTES", 1000)
     with (
         hosted(finished, scheme, request) as (url, _),
-        pytest.raises(DatasetError, match=r"not to be trusted: it has over 1\.0 kB"),
+        pytest.raises(DatasetError, match=r"cannot be trusted: it has over 1\.0 kB"),
     ):
         fetched(url, tmp_path / "out")
 
@@ -299,7 +301,7 @@ def test_an_out_with_something_else_is_refused(finished, out, tmp_path):
 def test_too_little_room_is_said_before_anything_comes(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalSink, "free_bytes", lambda self: 1000)
     with serving(finished) as server:
-        with pytest.raises(ConfigError, match=r"are to come and there are 1\.0 kB free"):
+        with pytest.raises(ConfigError, match=r"needs .*, and 1\.0 kB are free"):
             fetched(server.url, tmp_path / "out")
         assert set(server.asked) == {"index.json"}
 
@@ -328,7 +330,7 @@ def test_some_shards_are_a_data_set_of_their_own(finished, tmp_path):
     here = [store.read(position) for position in range(len(store))]
     assert here == list(map(whole.read, store.keys()))
     assert not verify(LocalSink(out)).faults
-    with pytest.raises(ConfigError, match="--shards 7-9: there are 4"):
+    with pytest.raises(ConfigError, match="--shards 7-9: no split has more than 4 shards"):
         fetched(str(finished), tmp_path / "no", shards=range(7, 10))
     fetched(str(finished), out)
     assert tree(out) == tree(finished)
@@ -390,7 +392,7 @@ def test_an_unfinished_download_is_sent_to_download(command, cut_off, tmp_path, 
     more = ["--to", str(tmp_path / "files")] if command == "export" else []
     assert run([command, str(cut_off), *more]) == 1
     said = capsys.readouterr().err
-    assert "`texgen download URL --out DIR` again finishes it" in said
+    assert "run `texgen download URL --out DIR` again to finish it" in said
     assert "texgen build" not in said
 
 

@@ -63,7 +63,7 @@ def test_photographs_are_not_replaced_and_nothing_is_put_beside_them(finished, t
     photograph.parent.mkdir(parents=True)
     photograph.write_bytes(b"a photograph")
     assert run(["export", str(finished), "--to", str(tmp_path / "inet")]) == 2
-    assert "is not empty and no export of this data set" in capsys.readouterr().err
+    assert "is not empty and not an export of this data set" in capsys.readouterr().err
     assert [p for p in (tmp_path / "inet").rglob("*") if p.is_file()] == [photograph]
     assert photograph.read_bytes() == b"a photograph"
 
@@ -72,7 +72,7 @@ def test_an_export_of_one_data_set_does_not_take_in_another(finished, out, tmp_p
     exported(finished, tmp_path / "files", "val")
     index = out / "index.json"
     index.write_text(index.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
-    with pytest.raises(ConfigError, match="is that of another"):
+    with pytest.raises(ConfigError, match="is an export of another"):
         exported(out, tmp_path / "files")
     assert not (tmp_path / "files" / "train").exists()
     assert exported(finished, tmp_path / "files").written == 10
@@ -107,7 +107,7 @@ def test_a_damaged_texture_is_not_written(out, tmp_path):
 def test_a_key_that_leads_elsewhere_is_refused(finished, tmp_path, monkeypatch):
     row = {**Dataset(LocalSink(finished)).sample("val", 1)[0], "key": "../../elsewhere"}
     monkeypatch.setattr(Dataset, "rows", lambda self, split, columns=None: iter([row]))
-    with pytest.raises(DatasetError, match="is no key"):
+    with pytest.raises(DatasetError, match="is not a valid key"):
         exported(finished, tmp_path / "files", "val")
     assert not list(tmp_path.rglob("*.png"))
 

@@ -137,7 +137,7 @@ def test_an_out_that_is_not_finished_is_refused(out, s3, capsys):
     (out / "index.json").unlink()
     for where in (out, out / "nowhere", f"s3://{s3.bucket}/nothing"):
         assert run(["publish", str(where), f"s3://{s3.bucket}/set"]) == 2
-        assert "no finished data set: it has no index.json" in capsys.readouterr().err
+        assert "not a finished data set: it has no index.json" in capsys.readouterr().err
     assert s3.keys() == []
 
 
@@ -163,7 +163,7 @@ def remade(out: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "interrupted", "said"),
     [(edited(fingerprint="0" * 64), False, "holds another data set"),
-     (remade, False, f"{SHARD} is there with"), (remade, True, f"{SHARD} is there with")],
+     (remade, False, f"{SHARD} exists with"), (remade, True, f"{SHARD} exists with")],
 )  # fmt: skip
 def test_another_data_set_is_refused_and_left_as_it_is(change, interrupted, said, out, s3, capsys):
     published(out, s3)
@@ -180,9 +180,9 @@ def test_another_data_set_is_refused_and_left_as_it_is(change, interrupted, said
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("thesis.tex", "holds thesis.tex, which is not of this data set"),
+    [("thesis.tex", "holds thesis.tex, which does not belong to this data set"),
      ("_build/plan.json", "is the OUT of a build"), ("index.json", "index.json is damaged"),
-     ("train/train-000000.tar", "train-000000.tar is there with other bytes")],
+     ("train/train-000000.tar", "train-000000.tar exists with other bytes")],
 )  # fmt: skip
 def test_a_place_with_something_else_is_refused_before_anything_is_sent(finished, s3, path, said):
     s3.put(f"set/{path}", b"x")
@@ -305,7 +305,7 @@ def test_of_two_without_a_lock_neither_writes_over_the_other(same, finished, out
         assert s3.tree("set") == tree(finished)
     else:
         assert errors
-        assert all("is there with other bytes" in str(error) for error in errors)
+        assert all("exists with other bytes" in str(error) for error in errors)
 
 
 def test_the_command_ends_with_what_others_type(finished, s3, tmp_path, capsys):

@@ -1,6 +1,6 @@
-"""Finished data sets from one place to another: download, export, publish.
+"""Copies finished data sets: download, export, publish.
 
-`texgen.transfer.publish` is imported where it is used: with it comes boto3.
+Only `texgen publish` imports `texgen.transfer.publish`, which imports boto3.
 """
 
 from texgen.transfer.download import DownloadRequest, DownloadSummary, download

@@ -1,4 +1,4 @@
-"""`texgen download`: a finished data set, or a part of one, from elsewhere."""
+"""`texgen download`: copies a finished data set, or a part of one, to a folder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.layout import BUILD, DOWNLOAD_FINGERPRINT, INDEX, LOCK, partial_download_path
-from texgen.core.text import format_bytes
+from texgen.core.text import format_bytes, pluralize
 from texgen.dataset.index import (
+    DataFile,
     Index,
-    ManifestFile,
     ShardFile,
     encode_index,
     parse_index,
@@ -28,18 +28,16 @@ from texgen.transfer.index_validation import check_index, check_splits
 
 _SPARE_BYTES = 100_000_000
 
-_File = ManifestFile | ShardFile
-
 
 @dataclass(frozen=True, slots=True)
 class DownloadRequest:
-    """What is to be downloaded.
+    """Options of a download.
 
     Attributes:
-        out: A folder, made if need be.
-        splits: Names of the splits; empty is all.
-        shards: Numbers of the shards of each split, None is all.
-        workers: Files that are fetched side by side.
+        out: Folder for the data set, created if it does not exist.
+        splits: Names of the splits; empty for all.
+        shards: Numbers of the shards of each split; None for all.
+        workers: Number of files fetched at once.
     """
 
     out: Path
@@ -50,14 +48,13 @@ class DownloadRequest:
 
 @dataclass(frozen=True, slots=True)
 class DownloadSummary:
-    """What a download has brought.
+    """Result of a download.
 
     Attributes:
-        files: Files of the data set that are there now, but for the index; those of earlier
-            downloads too.
-        bytes: Of all of them.
-        fetched: Bytes that came in this run.
-        samples: Textures in them.
+        files: Number of files in the folder besides the index, with those of earlier downloads.
+        bytes: Bytes of these files.
+        fetched: Bytes fetched in this run.
+        samples: Number of textures in these files.
     """
 
     files: int
@@ -66,104 +63,113 @@ class DownloadSummary:
     samples: int
 
 
-def download(remote: Remote, request: DownloadRequest, tell: OnTransferProgress) -> DownloadSummary:
-    """Downloads what is not there yet; the index is written last.
+def download(
+    remote: Remote, request: DownloadRequest, on_progress: OnTransferProgress
+) -> DownloadSummary:
+    """Downloads the files that are missing; the index is written last.
 
-    Every file is checked against the SHA-256 in the index before it gets its name. What
-    is there under its name with the right size was checked when it came, and stays in the
-    index, whatever is asked for now.
+    Every file is checked against the SHA-256 in the index before it gets its name. A file that
+    already has its name and the right size was checked by an earlier download. It stays in the
+    index, whatever this download selects.
 
     Raises:
-        ConfigError: If a split or shard is not there, or there is too little room.
-        DatasetError: If the index is not to be trusted, or a file is not what it says.
-        RemoteError: If a file cannot be had.
+        ConfigError: If a split or shard does not exist, or the disk is too full.
+        DatasetError: If the index cannot be trusted, or a file differs from it.
+        RemoteError: If a file cannot be fetched.
         StorageError: If a file cannot be written.
     """
     data = fetch_index(remote)
-    whole = _trusted(data, remote)
-    asked = _asked(whole, request)
+    remote_index = _parse_trusted(data, remote)
+    selected = _selected_shards(remote_index, request)
     sink = LocalSink(request.out)
-    _check_out(sink, request.out, whole.files, whole.fingerprint)
+    _check_out(sink, request.out, remote_index.files, remote_index.fingerprint)
     with sink.lock():
-        sink.write(DOWNLOAD_FINGERPRINT, whole.fingerprint.encode())
-        # Not sooner: another download may just have ended.
-        index = _with_what_is_there(whole, asked, request.out)
+        sink.write(DOWNLOAD_FINGERPRINT, remote_index.fingerprint.encode())
+        # Read under the lock: another download may just have ended.
+        index = _with_present_files(remote_index, selected, request.out)
         files = index.files
         missing = [file for file in files if _size(request.out / file.path) != file.bytes]
-        counter = _counter(request.out, files, missing, tell)
-        begun = counter.done
+        counter = _counter(request.out, files, missing, on_progress)
+        done_before = counter.done
         if missing:
-            _check_room(sink, counter.total - begun)
+            _check_room(sink, counter.total - done_before)
             sink.remove(INDEX)
             _fetch_all(remote, missing, request, counter)
-        sink.write(INDEX, data if index is whole else encode_index(index))
-        # With it goes the lock, whose holder this is: a finished data set has no build.
+        sink.write(INDEX, data if index is remote_index else encode_index(index))
+        # A finished data set has no build folder. This removes the lock too, which is held here.
         shutil.rmtree(request.out / BUILD, ignore_errors=True)
-    return DownloadSummary(len(files), counter.total, counter.done - begun, index.samples)
+    return DownloadSummary(len(files), counter.total, counter.done - done_before, index.samples)
 
 
-def _trusted(data: bytes, remote: Remote) -> Index:
-    """The index whose bytes these are, if it may be acted on."""
+def _parse_trusted(data: bytes, remote: Remote) -> Index:
+    """Parses an index and checks that it can be trusted."""
     try:
         index = parse_index(data, hint="")
         check_index(index)
     except DatasetError as error:
-        message = f"{remote.place(INDEX)}: {error}; check URL, or tell whoever publishes it"
+        message = f"{remote.place(INDEX)}: {error}; check URL, or ask its publisher to fix it"
         raise DatasetError(message) from error
     return index
 
 
-def _asked(index: Index, request: DownloadRequest) -> dict[str, Sequence[ShardFile]]:
-    """The splits that were asked for, and the shards of each."""
+def _selected_shards(index: Index, request: DownloadRequest) -> dict[str, Sequence[ShardFile]]:
+    """Returns the selected splits, and the selected shards of each."""
     check_splits(index, request.splits)
-    asked = {name: index.splits[name].shards for name in request.splits or index.splits}
+    selected = {name: index.splits[name].shards for name in request.splits or index.splits}
     if request.shards is None:
-        return asked
+        return selected
     first, end = request.shards.start, request.shards.stop
-    if not any(shards[first:end] for shards in asked.values()):
-        most = max(map(len, asked.values()), default=0)
-        message = f"--shards {first}-{end - 1}: there are {most}"
+    if not any(shards[first:end] for shards in selected.values()):
+        count = max(map(len, selected.values()), default=0)
+        message = (
+            f"--shards {first}-{end - 1}: no split has more than {pluralize(count, 'shard')}, and "
+            "their numbers begin at 0"
+        )
         raise ConfigError(message)
-    return {name: shards[first:end] for name, shards in asked.items()}
+    return {name: shards[first:end] for name, shards in selected.items()}
 
 
-def _with_what_is_there(index: Index, asked: Mapping[str, Sequence[ShardFile]], out: Path) -> Index:
-    """What was asked for and what has come before; ``index`` itself where that is all.
+def _with_present_files(
+    index: Index, selected: Mapping[str, Sequence[ShardFile]], out: Path
+) -> Index:
+    """Returns the index of the selected files and those in OUT; ``index`` itself if that is all.
 
-    A split that has any file has its manifests, which stay whole.
+    A split with any file has all of its manifests, which list the rows of all shards.
     """
     splits = {}
     for name, split in index.splits.items():
-        wanted = {shard.path for shard in asked.get(name, ())}
-        there = {file.path for file in split.files if _size(out / file.path) >= 0}
-        if name in asked or there:
-            shards = [shard for shard in split.shards if shard.path in wanted | there]
+        wanted = {shard.path for shard in selected.get(name, ())}
+        present = {file.path for file in split.files if _size(out / file.path) >= 0}
+        if name in selected or present:
+            shards = [shard for shard in split.shards if shard.path in wanted | present]
             textures = sum(shard.samples for shard in shards)
-            cut = len(shards) < len(split.shards)
-            splits[name] = replace(split, shards=shards, textures=textures) if cut else split
+            partial = len(shards) < len(split.shards)
+            splits[name] = replace(split, shards=shards, textures=textures) if partial else split
     if splits == index.splits:
         return index
-    partial = index.partial or any(splits[name] != index.splits[name] for name in splits)
-    return replace(index, splits=splits, partial=partial)
+    lacks_shards = any(splits[name] != index.splits[name] for name in splits)
+    return replace(index, splits=splits, partial=index.partial or lacks_shards)
 
 
-def _check_out(sink: LocalSink, out: Path, files: Sequence[_File], fingerprint: str) -> None:
+def _check_out(sink: LocalSink, out: Path, files: Sequence[DataFile], fingerprint: str) -> None:
     """Refuses an OUT that holds something else, or whose links lead elsewhere."""
-    there = sink.list("") if out.is_dir() else {}
-    held = None
-    if INDEX in there:
-        held = read_index(sink).fingerprint
-    elif DOWNLOAD_FINGERPRINT in there:
-        held = sink.open(DOWNLOAD_FINGERPRINT).read().decode("ascii", "replace")
-    elif there.keys() - {LOCK}:
-        message = f"{out} is not empty and no download of this data set; name a new folder"
+    paths = sink.list("") if out.is_dir() else {}
+    present = None
+    if INDEX in paths:
+        present = read_index(sink).fingerprint
+    elif DOWNLOAD_FINGERPRINT in paths:
+        present = sink.open(DOWNLOAD_FINGERPRINT).read().decode("ascii", "replace")
+    elif paths.keys() - {LOCK}:
+        message = f"{out} is not empty and not a download of this data set; name a new folder"
         raise ConfigError(message)
-    if held is not None and held != fingerprint:
-        message = f"{out} holds another data set ({held[:12]}…); name a new folder"
+    if present is not None and present != fingerprint:
+        message = f"{out} holds another data set ({present[:12]}…); name a new folder"
         raise ConfigError(message)
     for folder in {out / BUILD, *((out / file.path).parent for file in files)}:
         if folder.is_symlink():
-            message = f"{folder} is a link, which a download does not follow; name another folder"
+            message = (
+                f"{folder} is a link, and a download does not follow links; name another folder"
+            )
             raise ConfigError(message)
 
 
@@ -171,35 +177,38 @@ def _check_room(sink: LocalSink, needed: int) -> None:
     free = sink.free_bytes()
     if free is not None and needed + _SPARE_BYTES > free:
         message = (
-            f"{format_bytes(needed)} are to come and there are {format_bytes(free)} free; make "
-            "room, name a folder on another disk, or take fewer with --split or --shards"
+            f"the download needs {format_bytes(needed)}, and {format_bytes(free)} are free; free "
+            "some space, name a folder on another disk, or select fewer with --split or --shards"
         )
         raise ConfigError(message)
 
 
 def _fetch_all(
-    remote: Remote, missing: Sequence[_File], request: DownloadRequest, counter: ByteCounter
+    remote: Remote, missing: Sequence[DataFile], request: DownloadRequest, counter: ByteCounter
 ) -> None:
-    def fetch(file: _File) -> None:
-        part, place = _part(request.out, file.path), request.out / file.path
+    def fetch(file: DataFile) -> None:
+        part, path = _part(request.out, file.path), request.out / file.path
         fetch_file(remote, file.path, file.bytes, file.sha256, part, counter.add)
-        with storage_errors("write", place):
-            with part.open("rb") as done:
-                os.fsync(done.fileno())
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(place)
+        with storage_errors("write", path):
+            with part.open("rb") as fetched:
+                os.fsync(fetched.fileno())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
 
-    # What came of other files stays for the next run, whatever ends this one.
+    # After an error or a signal the parts of other files stay for the next run.
     transfer_files(fetch, missing, request.workers, counter)
 
 
 def _counter(
-    out: Path, files: Sequence[_File], missing: Sequence[_File], tell: OnTransferProgress
+    out: Path,
+    files: Sequence[DataFile],
+    missing: Sequence[DataFile],
+    on_progress: OnTransferProgress,
 ) -> ByteCounter:
     total = sum(file.bytes for file in files)
-    there = total - sum(file.bytes for file in missing)
+    present = total - sum(file.bytes for file in missing)
     parts = sum(max(0, _size(_part(out, file.path))) for file in missing)
-    return ByteCounter(total, there + parts, tell)
+    return ByteCounter(total, present + parts, on_progress)
 
 
 def _part(out: Path, path: str) -> Path:
@@ -207,7 +216,7 @@ def _part(out: Path, path: str) -> Path:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file, -1 where there is none."""
+    """Returns the bytes of a file, or -1 if there is no file."""
     try:
         status = path.stat()
     except OSError:

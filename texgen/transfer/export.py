@@ -1,4 +1,4 @@
-"""`texgen export`: a folder of class folders of image files."""
+"""`texgen export`: writes the textures of a data set as image files in class folders."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from texgen.dataset.reader import Dataset
 from texgen.storage import storage_errors
 from texgen.transfer.index_validation import check_splits
 
-_OWN = ".texgen-export"
-"""Holds the fingerprint of the data set whose export a folder is; hidden from trainers."""
+_MARKER = ".texgen-export"
+"""File with the fingerprint of the exported data set; its name hides it from trainers."""
 
 _KEY = re.compile(r"[A-Za-z0-9_~+-]+(/[A-Za-z0-9_~+-]+)*")
-"""Without a dot, so that it cannot lead out of the folder."""
+"""A key has no dot, so that it cannot lead out of the folder."""
 
 _MAX_STEP = 250
-"""Characters of a file's name before its extension: file systems take 255 bytes."""
+"""Most characters of a file name before its extension: file systems allow 255 bytes."""
 
-_Place = Callable[[ManifestRow], str]
-"""Gives a texture's path below its split's folder, without extension."""
+_PathOf = Callable[[ManifestRow], str]
+"""Function from a row to its texture's path below the split's folder, without extension."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSummary:
-    """What an export has written.
+    """Result of an export.
 
     Attributes:
-        files: Textures in the folder.
-        written: Those of them that were not there before.
-        failed: Rows without a texture.
+        files: Number of textures in the folder.
+        written: Number of textures that this run wrote.
+        failed: Number of rows without a texture.
     """
 
     files: int
@@ -52,33 +52,33 @@ def export(
 ) -> ExportSummary:
     """Writes every texture as ``TO/<split>/<key>.<format>``.
 
-    Where the first folders of a split's keys are not its classes, one each, the file is
+    Where a split's classes are not the first folders of its keys, one each, the file is
     ``TO/<split>/<class>/<rest of the key>.<format>``.
 
-    A file that is there with as many bytes is left alone, so that an export goes on where
-    it stopped: each is written beside and renamed. Of a part of a data set it is the textures
+    A file that exists with the right number of bytes is kept, so that an export resumes: a file
+    is written under another name and then renamed. For a partial data set the textures are those
     of the shards that are there.
 
     Args:
-        dataset: A finished one.
-        splits: Names of those to write; empty is all.
-        to: A folder that is new, empty, or an earlier export of the same data set.
-        on_progress: Called with the textures done and the number of all.
+        dataset: Finished data set.
+        splits: Names of the splits to write; empty for all.
+        to: Folder that is new, empty, or an earlier export of the same data set.
+        on_progress: Called with the number of textures done and the number of all.
 
     Raises:
-        ConfigError: If a split is not there, or ``to`` holds anything else, such as photographs
-            of the same names.
+        ConfigError: If a split does not exist, or ``to`` holds anything else, such as images of
+            the same names.
         DatasetError: If a texture is damaged.
         StorageError: If a file cannot be written.
     """
     check_splits(dataset.index, splits)
     names = sorted(splits or dataset.index.splits)
-    _take(to, dataset.index.fingerprint)
+    _claim_folder(to, dataset.index.fingerprint)
     total = sum(dataset.index.splits[name].textures for name in names)
     extension = dataset.index.config["format"]
     done = written = 0
     for name in names:
-        write = partial(_write, dataset, to / name, _places(dataset, name), extension)
+        write = partial(_write, dataset, to / name, _layout(dataset, name), extension)
         for new in ordered_map(write, _rows_with_textures(dataset, name), available_cpus()):
             done, written = done + 1, written + new
             on_progress(done, total)
@@ -86,19 +86,21 @@ def export(
     return ExportSummary(done, written, failed)
 
 
-def _take(to: Path, fingerprint: str) -> None:
-    """Makes a folder that of this export, unless it holds something else."""
-    own = to / _OWN
-    with storage_errors("write", own):
+def _claim_folder(to: Path, fingerprint: str) -> None:
+    """Marks a folder as an export of this data set, unless it holds something else."""
+    marker = to / _MARKER
+    with storage_errors("write", marker):
         to.mkdir(parents=True, exist_ok=True)
-        held = own.read_text(errors="replace").strip() if own.is_file() else None
-        if held == fingerprint:
+        present = marker.read_text(errors="replace").strip() if marker.is_file() else None
+        if present == fingerprint:
             return
-        if held is None and not any(to.iterdir()):
-            _put(own, f"{fingerprint}\n".encode())
+        if present is None and not any(to.iterdir()):
+            _write_file(marker, f"{fingerprint}\n".encode())
             return
-    is_there = "is not empty and" if held is None else f"is that of another ({held[:12]}…) and"
-    message = f"{to} {is_there} no export of this data set; name a new folder"
+    if present is None:
+        message = f"{to} is not empty and not an export of this data set; name a new folder"
+    else:
+        message = f"{to} is an export of another data set ({present[:12]}…); name a new folder"
     raise ConfigError(message)
 
 
@@ -109,54 +111,55 @@ def _rows_with_textures(dataset: Dataset, split: str) -> Iterator[ManifestRow]:
     return (row for row in rows if row["status"] == "ok" and row["shard"] in shards)
 
 
-def _places(dataset: Dataset, split: str) -> _Place:
+def _layout(dataset: Dataset, split: str) -> _PathOf:
     """Finds the layout in which a split has as many class folders as classes."""
-    steps: dict[int | None, set[str]] = {}
+    folders_of: dict[int | None, set[str]] = {}
     prefixes: dict[int | None, str] = {}
-    in_class = True
+    keys_have_prefix = True
     for row in dataset.rows(split, ["key", "label", "class"]):
         label, key = row["label"], row["key"]
-        steps.setdefault(label, set()).add(_folder(key))
+        folders_of.setdefault(label, set()).add(_first_folder(key))
         if label not in prefixes:
             prefixes[label] = escape(f"{row['class']}/x".encode())[:-1]
-        in_class &= key.startswith(prefixes[label])
-    folders = [folder for found in steps.values() for folder in found]
-    apart = len(set(folders)) == len(folders) == len(steps) and "" not in folders
-    if apart or None in steps:
+        keys_have_prefix &= key.startswith(prefixes[label])
+    folders = [folder for of_label in folders_of.values() for folder in of_label]
+    one_each = len(set(folders)) == len(folders) == len(folders_of) and "" not in folders
+    if one_each or None in folders_of:
         return lambda row: str(row["key"])
-    # Left as a whole in the others, so that no two textures get one place.
-    cut = {label: len(prefix) if in_class else 0 for label, prefix in prefixes.items()}
+    # A prefix is cut off all keys of the split or of none, so that no two textures get one path.
+    cut = {label: len(prefix) if keys_have_prefix else 0 for label, prefix in prefixes.items()}
     return lambda row: f"{class_folder_name(row['class'])}/{row['key'][cut[row['label']] :]}"
 
 
-def _folder(key: str) -> str:
+def _first_folder(key: str) -> str:
     first, slash, _ = key.partition("/")
     return first if slash else ""
 
 
 def _write(
-    dataset: Dataset, folder: Path, place_of: _Place, extension: str, row: ManifestRow
+    dataset: Dataset, folder: Path, path_of: _PathOf, extension: str, row: ManifestRow
 ) -> bool:
-    """Whether a texture had to be written."""
+    """Writes a row's texture unless its file is complete; returns whether it was written."""
     if not _KEY.fullmatch(row["key"]):
-        message = f"{row['key'][:80]!r} is no key; the data set was not made by texgen"
+        message = f"{row['key'][:80]!r} is not a valid key; texgen did not build this data set"
         raise DatasetError(message)
-    steps = (shorten_step(step, _MAX_STEP) for step in place_of(row).split("/"))
-    place = folder / f"{'/'.join(steps)}.{extension}"
-    with storage_errors("write", place):
+    steps = (shorten_step(step, _MAX_STEP) for step in path_of(row).split("/"))
+    path = folder / f"{'/'.join(steps)}.{extension}"
+    with storage_errors("write", path):
         try:
-            if place.stat().st_size == row["length"]:
+            if path.stat().st_size == row["length"]:
                 return False
         except FileNotFoundError:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
     data = dataset.image(row)
-    with storage_errors("write", place):
-        _put(place, data)
+    with storage_errors("write", path):
+        _write_file(path, data)
     return True
 
 
-def _put(place: Path, data: bytes) -> None:
-    # Hidden from programs that read the folder meanwhile; its name is short, whatever the file's.
-    part = place.parent / f".texgen-{os.getpid()}-{threading.get_native_id()}.part"
+def _write_file(path: Path, data: bytes) -> None:
+    # The part is hidden from programs that read the folder meanwhile. Its name is short, since the
+    # file's may have the greatest length that the file system allows.
+    part = path.parent / f".texgen-{os.getpid()}-{threading.get_native_id()}.part"
     part.write_bytes(data)
-    part.replace(place)
+    part.replace(path)

@@ -1,4 +1,4 @@
-"""Index and files of a data set, each fetched whole or not at all."""
+"""Fetches the index and the files of a data set, each complete or not at all."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from texgen.transfer.index_validation import MAX_INDEX_BYTES
 _INDEX_PAUSES_S = (0.5, 2.0)
 _TRIES = 6
 _WRONG_SUMS = 2
-"""Times that a file whose sum is wrong is fetched: a cache on the way may have a bad copy."""
+"""Times that a file with a wrong SHA-256 is fetched: a cache on the way may have a bad copy."""
 
 _PAUSE_S = 0.5
-_LONGEST_S = 120.0
-"""A server that asks for more patience is left to the user."""
+_MAX_PAUSE_S = 120.0
+"""Longest pause; if a server asks for a longer one, the user decides."""
 
 OnBytes = Callable[[int], None]
-"""Called with the number of bytes that have come; below 0 where some were for nothing,
-those of earlier runs too."""
+"""Called with the number of bytes that arrived, or a negative number for bytes that are thrown
+away, those of earlier runs too."""
 
 
 def fetch_index(remote: Remote) -> bytes:
-    """The bytes of a data set's index, whatever they are.
+    """Fetches the bytes of a data set's index, without parsing them.
 
     Raises:
-        RemoteError: If it cannot be had.
-        DatasetError: If there are too many.
+        RemoteError: If the index cannot be fetched.
+        DatasetError: If it is too large.
     """
     for pause_s in _INDEX_PAUSES_S:
         try:
@@ -52,105 +52,109 @@ def _read_index(remote: Remote) -> bytes:
         for block in body.blocks:
             data += block
             if len(data) > MAX_INDEX_BYTES:
-                message = (
-                    f"{INDEX} is not to be trusted: it has over {format_bytes(MAX_INDEX_BYTES)}"
-                )
+                message = f"{INDEX} cannot be trusted: it has over {format_bytes(MAX_INDEX_BYTES)}"
                 raise DatasetError(message)
     return bytes(data)
 
 
 def fetch_file(
-    remote: Remote, path: str, size: int, sha256: str, part: Path, tell: OnBytes
+    remote: Remote, path: str, size: int, sha256: str, part: Path, on_bytes: OnBytes
 ) -> None:
-    """Fetches a file to ``part``, going on where an earlier try or run stopped.
+    """Fetches a file to ``part``, and resumes where an earlier attempt or run stopped.
 
     Args:
-        remote: Where it is.
-        path: Relative to the data set.
-        size: Bytes it must have.
-        sha256: Sum it must have, hex.
-        part: Where it goes; left there when this fails, but for what is known to be wrong.
-        tell: See `OnBytes`.
+        remote: Store of the data set.
+        path: Path of the file relative to the data set.
+        size: Bytes that the file must have.
+        sha256: Hex SHA-256 that the file must have.
+        part: Local file. After an error it stays, unless its content is known to be wrong.
+        on_bytes: See `OnBytes`.
 
     Raises:
-        RemoteError: If it cannot be had.
-        DatasetError: If what comes is not what the index says.
-        StorageError: If it cannot be written.
+        RemoteError: If the file cannot be fetched.
+        DatasetError: If the fetched bytes differ from the index.
+        StorageError: If the local file cannot be written.
     """
     wrong = 0
     for attempt in range(_TRIES):
         try:
-            found = _go_on(remote, path, size, part, tell)
+            digest = _fetch_rest(remote, path, size, part, on_bytes)
         except RemoteError as error:
             if not error.again or attempt == _TRIES - 1:
                 raise
             _pause(_PAUSE_S * 2**attempt, error)
             continue
-        if found == sha256:
+        if digest == sha256:
             return
         wrong += 1
-        _forget(part, tell)
+        _discard(part, on_bytes)
         if wrong == _WRONG_SUMS:
             break
     message = (
-        f"{path}: what comes is not what the index says (sha256 {sha256[:12]}…), {wrong} times; "
-        "tell whoever publishes it"
+        f"{path}: the fetched bytes do not have the SHA-256 in the index ({sha256[:12]}…), after "
+        f"{wrong} attempts; ask its publisher to fix it"
     )
     raise DatasetError(message)
 
 
 def _pause(pause_s: float, error: RemoteError) -> None:
-    """Waits, for as long as a server asks for if that is not too long."""
-    if error.after_s > _LONGEST_S:
-        message = f"{error}, and asks to come back after {error.after_s:.0f} s; try again then"
+    """Waits, and longer if a server asks for it.
+
+    Raises:
+        RemoteError: If the server asks for more than `_MAX_PAUSE_S`.
+    """
+    if error.after_s > _MAX_PAUSE_S:
+        message = (
+            f"{error}, and asks to retry after {error.after_s:.0f} s; run the command again then"
+        )
         raise RemoteError(message, again=False) from error
     time.sleep(max(pause_s, error.after_s))
 
 
-def _forget(part: Path, tell: OnBytes) -> None:
-    tell(-part.stat().st_size)
+def _discard(part: Path, on_bytes: OnBytes) -> None:
+    on_bytes(-part.stat().st_size)
     part.unlink()
 
 
-def _go_on(remote: Remote, path: str, size: int, part: Path, tell: OnBytes) -> str:
-    """Fetches what is missing of a file; the sum of the whole."""
+def _fetch_rest(remote: Remote, path: str, size: int, part: Path, on_bytes: OnBytes) -> str:
+    """Fetches the missing bytes of a file; returns the hex SHA-256 of all its bytes."""
     with storage_errors("write", part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        digest, there = _left_of(part, size, tell)
-        if there == size:
+        digest, present = _hash_present(part, size, on_bytes)
+        if present == size:
             return digest.hexdigest()
-        with part.open("ab") as file, remote.fetch(path, there) as body:
-            if body.offset != there:
-                # The server sends whole files only.
-                tell(-there)
+        with part.open("ab") as file, remote.fetch(path, present) as body:
+            if body.offset != present:
+                # The server sends only complete files, not ranges.
+                on_bytes(-present)
                 file.truncate(0)
-                digest, there = hashlib.sha256(), 0
+                digest, present = hashlib.sha256(), 0
             for block in body.blocks:
-                there += len(block)
-                if there > size:
-                    message = f"{path}: more than the {size} bytes that the index says come"
+                present += len(block)
+                if present > size:
+                    message = f"{path}: more than the {size} bytes in the index arrived"
                     raise DatasetError(message)
                 file.write(block)
                 digest.update(block)
-                tell(len(block))
-    if there < size:
-        # A server that ends early without a word.
-        message = f"{path}: only {there} of {size} bytes came"
+                on_bytes(len(block))
+    if present < size:
+        # The server ended the answer early without an error.
+        message = f"{path}: only {present} of {size} bytes arrived"
         raise RemoteError(message, again=True)
     return digest.hexdigest()
 
 
-def _left_of(part: Path, size: int, tell: OnBytes) -> tuple[hashlib._Hash, int]:
-    """The running sum of what an earlier try left, and its size."""
+def _hash_present(part: Path, size: int, on_bytes: OnBytes) -> tuple[hashlib._Hash, int]:
+    """Returns the running digest and the size of the bytes that an earlier attempt fetched."""
     digest = hashlib.sha256()
     if not part.exists():
         return digest, 0
     if part.stat().st_size > size:
-        _forget(part, tell)
+        _discard(part, on_bytes)
         return digest, 0
-    there = 0
+    present = 0
     with part.open("rb") as file:
         while block := file.read(BLOCK):
             digest.update(block)
-            there += len(block)
-    return digest, there
+            present += len(block)
+    return digest, present

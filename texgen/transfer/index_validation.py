@@ -1,4 +1,4 @@
-"""Whether an index that came over the network may be acted on."""
+"""Checks whether an index from the network can be trusted, and whether it has given splits."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from texgen.core.layout import BUILD, MANIFEST, manifest_path, shard_number, sha
 from texgen.dataset.index import Index, SplitIndex
 
 MAX_INDEX_BYTES = 1 << 30
-"""An index has some 250 bytes a shard; this is that of two thousand million textures."""
+"""Most bytes of an index; at about 250 bytes per shard, enough for two billion textures."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def check_index(index: Index) -> None:
-    """Checks that an index names nothing but a data set's own files.
+    """Checks that an index lists only a data set's own files.
 
-    Its paths must be those that texgen gives, so that none can lead elsewhere, and none
-    can occur twice.
+    Its paths must be those that texgen gives, so that none can lead elsewhere, and none can occur
+    twice.
 
     Raises:
-        DatasetError: If anything is otherwise; says what.
+        DatasetError: If an entry is not as texgen writes it.
     """
     for fault in _faults(index):
-        message = f"index.json is not to be trusted: {fault}; nothing of it was written"
+        message = f"index.json cannot be trusted: {fault}; nothing was written"
         raise DatasetError(message)
 
 
@@ -48,7 +48,7 @@ def _file_faults(name: str, split: SplitIndex) -> Iterator[str]:
             yield f"{file.path[:80]!r} where {manifest_path(name, number)} belongs"
     last = -1
     for shard in split.shards:
-        # Those of a part of a data set have gaps, but are in order.
+        # The shards of a partial data set have gaps, but are in order.
         number = shard_number(shard.path)
         if number <= last or shard.path != shard_path(name, number):
             yield f"{shard.path[:80]!r} as a shard of {name!r}"
@@ -60,10 +60,10 @@ def _file_faults(name: str, split: SplitIndex) -> Iterator[str]:
 
 
 def check_splits(index: Index, names: Iterable[str]) -> None:
-    """Checks that each of them is there.
+    """Checks that the splits named by ``--split`` exist.
 
     Raises:
-        ConfigError: If one is not; says which are.
+        ConfigError: If one does not; lists those that do.
     """
     for name in names:
         if name not in index.splits:

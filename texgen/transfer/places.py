@@ -1,4 +1,4 @@
-"""The kinds of places that a data set is downloaded from."""
+"""Opens the place that a data set is downloaded from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILE = "file://"
 
 
 def folder_of(url: str) -> str | None:
-    """The path of a folder that is named by itself or by a ``file://`` URL; None for others.
+    """Returns the path that a path or ``file://`` URL names; None for any other URL.
 
     Raises:
         ConfigError: If a ``file://`` URL names another machine.
@@ -31,14 +31,14 @@ def folder_of(url: str) -> str | None:
 
 
 def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
-    """The place that a URL or a path names, which may be that of its index.
+    """Opens the place that a URL or a path names; it may also name the index there.
 
     Args:
         url: ``https://``, ``http://``, ``s3://bucket/prefix``, or a folder.
-        s3_endpoint: URL of an S3-compatible store; None is what the environment names.
+        s3_endpoint: URL of an S3-compatible store; None for the one that the environment names.
 
     Raises:
-        ConfigError: If it is of no kind that is known.
+        ConfigError: If the kind of place is not known.
     """
     url = _without_index(url)
     if url.startswith(SCHEME):
@@ -59,7 +59,7 @@ def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
 
 
 def _without_index(url: str) -> str:
-    """The folder's URL or path for that of its ``index.json``."""
+    """Returns the URL or path of the folder for that of its ``index.json``."""
     base, mark, query = url.partition("?") if "://" in url else (url, "", "")
     if base.endswith(f"/{INDEX}"):
         base = base.removesuffix(INDEX)

@@ -1,4 +1,4 @@
-"""`texgen publish`: a finished data set to a bucket."""
+"""`texgen publish`: copies a finished data set to a bucket."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 
 from texgen.core.errors import ConfigError, StorageError
 from texgen.core.layout import DOWNLOAD_FINGERPRINT, INDEX
-from texgen.dataset.index import FINISH_DOWNLOAD, Index, ManifestFile, ShardFile, parse_index
+from texgen.dataset.index import FINISH_DOWNLOAD, DataFile, Index, parse_index
 from texgen.storage import storage_errors
 from texgen.storage.s3.errors import WrongBytesError
 from texgen.storage.s3.sink import OWN_FILES, S3Sink
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
 from texgen.transfer.index_validation import check_index
 from texgen.transfer.publish_source import PublishSource, damaged
-from texgen.transfer.publish_target import Target
+from texgen.transfer.publish_target import PublishTarget
 
 _PATIENCE_S = 5.0
-"""Seconds in which files on their way may arrive after another's error: what has begun by then is
-thrown away, and nothing begins later."""
+"""Seconds after an error in which other uploads may finish; then they are discarded, and no other
+upload begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishSummary:
-    """What a publication has brought.
+    """Result of publishing.
 
     Attributes:
-        files: Files of the data set that are in the bucket now, but for the index.
-        bytes: Of all of them.
-        sent: Bytes that were sent in this run.
-        samples: Textures in them.
+        files: Number of files of the data set in the bucket, without the index.
+        bytes: Bytes of these files.
+        sent: Bytes sent in this run.
+        samples: Number of textures in these files.
     """
 
     files: int
@@ -41,90 +41,90 @@ class PublishSummary:
 
 
 def publish(
-    origin: PublishSource, sink: S3Sink, workers: int, tell: OnTransferProgress
+    source: PublishSource, sink: S3Sink, workers: int, on_progress: OnTransferProgress
 ) -> PublishSummary:
-    """Sends what is not there yet; the index is written last.
+    """Sends the files that the bucket lacks; the index is written last.
 
-    Every file is checked against the SHA-256 in the index as it is sent. What is there is
-    never written over, but for the index of a part that becomes more of the data set.
+    Every file is checked against the SHA-256 in the index as it is sent. Files in the bucket are
+    never overwritten, except for the index of a partial data set when more of it is published.
 
     Args:
-        origin: A finished OUT.
-        sink: Where it goes.
-        workers: Files that are sent side by side.
-        tell: See `OnTransferProgress`.
+        source: Finished OUT.
+        sink: Destination.
+        workers: Number of files sent at once.
+        on_progress: See `OnTransferProgress`.
 
     Raises:
-        ConfigError: If OUT is not finished, or something else is there already.
-        DatasetError: If a file of OUT is not what the index says.
-        StorageError: If OUT cannot be read, or the bucket not be written.
+        ConfigError: If OUT is not finished, or the destination holds something else.
+        DatasetError: If a file of OUT differs from the index.
+        StorageError: If OUT cannot be read, or the bucket cannot be written.
     """
-    data, index = _finished(origin)
-    target = Target(sink, data, index)
+    data, index = _read_finished(source)
+    target = PublishTarget(sink, data, index)
     in_place = target.in_place()
     missing = [file for file in index.files if file.path not in in_place]
     total = sum(file.bytes for file in index.files)
-    counter = ByteCounter(total, total - sum(file.bytes for file in missing), tell)
-    begun = counter.done
+    counter = ByteCounter(total, total - sum(file.bytes for file in missing), on_progress)
+    done_before = counter.done
     if missing or not target.has_this_index:
         with sink.lock(), _without_unfinished_uploads(sink):
-            _send_all(origin, target, missing, workers, counter)
+            _send_all(source, target, missing, workers, counter)
             target.send(data, INDEX, hashlib.sha256(data).hexdigest(), replace=target.has_index)
             for path in OWN_FILES:
-                # Nobody who downloads has a use for them; who may not delete leaves them.
+                # Downloads do not need them; without the permission to delete they stay.
                 with contextlib.suppress(StorageError):
                     sink.remove(path)
-    return PublishSummary(len(index.files), total, counter.done - begun, index.samples)
+    return PublishSummary(len(index.files), total, counter.done - done_before, index.samples)
 
 
-def _finished(origin: PublishSource) -> tuple[bytes, Index]:
-    """The index of OUT, whose files are there and as large as it says."""
-    there = origin.sink.list("")
-    if INDEX not in there:
-        finish = "`texgen build` finishes it, and `texgen status` says how far it is"
-        if DOWNLOAD_FINGERPRINT in there:
-            finish = f"it is {FINISH_DOWNLOAD}"
-        message = f"{origin.location} is no finished data set: it has no {INDEX}; {finish}"
+def _read_finished(source: PublishSource) -> tuple[bytes, Index]:
+    """Returns the index of OUT after checking that its files exist and have the right size."""
+    sizes = source.sink.list("")
+    if INDEX not in sizes:
+        hint = "run `texgen build` to finish it, or `texgen status` to see its progress"
+        if DOWNLOAD_FINGERPRINT in sizes:
+            hint = f"it is {FINISH_DOWNLOAD}"
+        message = f"{source.location} is not a finished data set: it has no {INDEX}; {hint}"
         raise ConfigError(message)
-    data: bytes = origin.sink.open(INDEX).read()
+    data: bytes = source.sink.open(INDEX).read()
     index = parse_index(data)
     check_index(index)
     for file in index.files:
-        if there.get(file.path) != file.bytes:
-            raise damaged(origin.location, file.path)
+        if sizes.get(file.path) != file.bytes:
+            raise damaged(source.location, file.path)
     return data, index
 
 
 @contextlib.contextmanager
 def _without_unfinished_uploads(sink: S3Sink) -> Iterator[None]:
-    """Throws away parts of large files: what a killed run left, and what this one leaves.
+    """Discards the parts of unfinished uploads, of a killed run before and of this run after.
 
-    It leaves some even where all is well: of an upload that was begun twice, since the
-    answer to the first request was lost.
+    Even a run without errors may leave some: if the answer to a request is lost, its upload is
+    begun a second time.
     """
     sink.abort_uploads()
     try:
         yield
     except BaseException:
-        # Whoever has just failed need not wait for a store that does not answer.
+        # After an error the user must not wait for a store that may not answer.
         sink.abort_uploads(attempts=1)
         raise
     sink.abort_uploads()
 
 
 def _send_all(
-    origin: PublishSource,
-    target: Target,
-    missing: Sequence[ManifestFile | ShardFile],
+    source: PublishSource,
+    target: PublishTarget,
+    missing: Sequence[DataFile],
     workers: int,
     counter: ByteCounter,
 ) -> None:
-    def send(file: ManifestFile | ShardFile) -> None:
-        with origin.file(file) as local, storage_errors("read", local):
+    def send(file: DataFile) -> None:
+        with source.file(file) as local, storage_errors("read", local):
             try:
                 target.send(local, file.path, file.sha256)
             except WrongBytesError as error:
-                raise damaged(origin.location, file.path) from error
+                raise damaged(source.location, file.path) from error
         counter.add(file.bytes)
 
     transfer_files(send, missing, workers, counter, patience_s=_PATIENCE_S)

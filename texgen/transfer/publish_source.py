@@ -1,4 +1,4 @@
-"""An OUT that is published, as local files."""
+"""Gives the files of an OUT that is published as local files."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from texgen.transfer.fetch import fetch_file
 
 
 class PublishSource(Protocol):
-    """The OUT of a finished data set.
+    """OUT of a finished data set.
 
     Attributes:
-        location: Its path or URL.
-        sink: What lies there.
+        location: Path or URL of OUT.
+        sink: OUT.
     """
 
     location: str
     sink: Sink
 
     def file(self, file: ManifestFile | ShardFile) -> AbstractContextManager[Path]:
-        """A file of the data set on this machine, while it is open.
+        """Opens a context in which a file of the data set lies on this machine.
 
         Raises:
-            DatasetError: If it is known to be damaged.
-            StorageError: If it cannot be read.
+            DatasetError: If the file is known to be damaged.
+            StorageError: If the file cannot be read.
         """
         ...
 
@@ -74,10 +74,10 @@ class BucketPublishSource:
 
 @contextlib.contextmanager
 def open_publish_source(location: str, s3_endpoint: str | None) -> Iterator[PublishSource]:
-    """The OUT at a path or URL, while it is open.
+    """Opens OUT at a path or URL.
 
     Raises:
-        ConfigError: If it is of no kind that is known.
+        ConfigError: If the kind of place is not known.
     """
     if not location.startswith(SCHEME):
         yield LocalPublishSource(location)
@@ -90,8 +90,8 @@ def open_publish_source(location: str, s3_endpoint: str | None) -> Iterator[Publ
 
 
 def damaged(location: str, path: str) -> DatasetError:
-    """The error of a file that is not what the index says."""
+    """Returns the error for a file that differs from the index."""
     return DatasetError(
-        f"{place_of(location, path)} is damaged: it is not what index.json says, and was not "
-        f"published; `texgen verify {location}` says how to mend it, then publish again"
+        f"{place_of(location, path)} is damaged: it differs from index.json, and was not "
+        f"published; run `texgen verify {location}` to see how to repair it, then publish again"
     )

@@ -1,4 +1,4 @@
-"""What lies where a data set is to be published, and whether it may go there."""
+"""Checks whether a data set may be published to a prefix of a bucket, and writes it there."""
 
 from __future__ import annotations
 
@@ -8,92 +8,92 @@ from pathlib import Path
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError, DatasetError, ShardConflictError
 from texgen.core.layout import INDEX, is_build_file
-from texgen.dataset.index import Index, ManifestFile, ShardFile, parse_index
+from texgen.dataset.index import DataFile, Index, parse_index
 from texgen.storage.s3.sink import OWN_FILES, S3Sink
 
 
-class Target:
-    """A prefix of a bucket, looked at before anything is written.
+class PublishTarget:
+    """A prefix of a bucket, which is listed before anything is written.
 
     Args:
-        sink: Of the prefix.
-        data: The index that is to be there.
-        index: The same, parsed.
+        sink: The prefix.
+        data: Bytes of the index to publish.
+        index: The same index, parsed.
 
     Attributes:
-        has_index: Whether something is published there.
-        has_this_index: Whether it is the same.
+        has_index: Whether a data set is published there.
+        has_this_index: Whether its index is the same.
 
     Raises:
-        ConfigError: If something else is there; says what to do.
-        StorageError: If it cannot be looked at.
+        ConfigError: If the prefix holds something else; with a hint.
+        StorageError: If the prefix cannot be read.
     """
 
     def __init__(self, sink: S3Sink, data: bytes, index: Index) -> None:
         self._sink = sink
         self._index = index
-        self._there = sink.list("")
-        self.has_index = INDEX in self._there
-        held = sink.open(INDEX).read() if self.has_index else None
-        self.has_this_index = held == data
-        if held is None:
-            self._refuse_others()
+        self._sizes = sink.list("")
+        self.has_index = INDEX in self._sizes
+        published = sink.open(INDEX).read() if self.has_index else None
+        self.has_this_index = published == data
+        if published is None:
+            self._refuse_other_files()
         elif not self.has_this_index:
-            self._refuse_another(held)
+            self._refuse_other_index(published)
 
-    def _refuse_others(self) -> None:
+    def _refuse_other_files(self) -> None:
         known = {file.path for file in self._index.files} | set(OWN_FILES)
-        others = sorted(path for path in self._there if path not in known)
+        others = sorted(path for path in self._sizes if path not in known)
         if others and is_build_file(others[0]):
             message = f"{self._sink.url} is the OUT of a build; name another prefix"
             raise ConfigError(message)
         if others:
             message = (
-                f"{self._sink.url} holds {others[0]}, which is not of this data set; "
-                "name another prefix, or delete what is there"
+                f"{self._sink.url} holds {others[0]}, which does not belong to this data set; "
+                "name another prefix, or delete the files there"
             )
             raise ConfigError(message)
 
-    def _refuse_another(self, data: bytes) -> None:
-        """Refuses an index of anything but a part of this data set."""
+    def _refuse_other_index(self, data: bytes) -> None:
+        """Accepts only the index of a part of this data set."""
         try:
-            held = parse_index(data, hint="")
+            published = parse_index(data, hint="")
         except DatasetError as error:
             message = f"{self._sink.url}: {error}; name another prefix"
             raise ConfigError(message) from error
-        if held.fingerprint != self._index.fingerprint:
+        if published.fingerprint != self._index.fingerprint:
             message = (
-                f"{self._sink.url} holds another data set ({held.fingerprint[:12]}…); "
+                f"{self._sink.url} holds another data set ({published.fingerprint[:12]}…); "
                 "name another prefix"
             )
             raise ConfigError(message)
-        ours = {file.path: file.sha256 for file in self._index.files}
-        for file in held.files:
-            if file.path not in ours:
+        own = {file.path: file.sha256 for file in self._index.files}
+        for file in published.files:
+            if file.path not in own:
                 message = (
-                    f"{self._sink.url} holds more of this data set than is to be published "
+                    f"{self._sink.url} holds more of this data set than you publish "
                     f"({file.path}); publish all of it, or name another prefix"
                 )
                 raise ConfigError(message)
-            if file.sha256 != ours[file.path]:
+            if file.sha256 != own[file.path]:
                 raise self._conflict(file.path)
 
     def in_place(self) -> set[str]:
-        """The files of the data set that are there already.
+        """Returns the paths of the data set's files that are there already.
 
         Raises:
             ConfigError: If one of them has other bytes.
         """
-        found = [file for file in self._index.files if file.path in self._there]
-        for file in found:
-            if self._there[file.path] != file.bytes:
+        present = [file for file in self._index.files if file.path in self._sizes]
+        for file in present:
+            if self._sizes[file.path] != file.bytes:
                 raise self._conflict(file.path)
         if self.has_this_index:
-            # It was written after all of them.
-            return {file.path for file in found}
-        return self._checked(found)
+            # The index is written after all files.
+            return {file.path for file in present}
+        return self._with_right_sha256(present)
 
-    def _checked(self, files: Sequence[ManifestFile | ShardFile]) -> set[str]:
+    def _with_right_sha256(self, files: Sequence[DataFile]) -> set[str]:
         paths = [file.path for file in files]
         sums = ordered_map(self._sink.sha256_of, paths, self._sink.parallel)
         in_place = set()
@@ -108,7 +108,7 @@ class Target:
         """Puts a file in place; see `S3Sink.send`.
 
         Raises:
-            ConfigError: If another of that name has come there meanwhile.
+            ConfigError: If another file of that name was written there meanwhile.
         """
         try:
             self._sink.send(body, path, sha256, replace=replace)
@@ -117,6 +117,6 @@ class Target:
 
     def _conflict(self, path: str) -> ConfigError:
         return ConfigError(
-            f"{self._sink.url}/{path} is there with other bytes than those of this data set, and "
-            "others may be reading it; name another prefix, or delete what is there"
+            f"{self._sink.url}/{path} exists with other bytes than in this data set, and others "
+            "may be reading it; name another prefix, or delete the files there"
         )

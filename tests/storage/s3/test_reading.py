@@ -35,7 +35,9 @@ def test_verify_reads_a_bucket_as_it_reads_a_folder(uploaded, s3):
     name = next(key for key in s3.keys("out/train/") if key.endswith(".tar"))
     s3.put(name, s3.get(name)[:-1] + b"x")
     report = verify(open_sink(uploaded), workers=2)
-    assert report.faults == [f"{name.removeprefix('out/')}: its SHA-256 is not the one in the index"]
+    assert report.faults == [
+        f"{name.removeprefix('out/')}: its SHA-256 is not the one in the index"
+    ]
 
 
 def test_the_commands_take_a_bucket(uploaded, s3, capsys, monkeypatch):
