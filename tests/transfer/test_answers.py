@@ -1,4 +1,4 @@
-"""`texgen download` from servers that answer in ways of their own, and URLs of all kinds."""
+"""`texgen download` from servers with unusual answers, and from URLs of all kinds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_server_that_compresses_gives_the_same_files(finished, tmp_path):
         packed = gzip.compress(data)
         first = handler.begin()
         ranges.append(first)
-        # As nginx's gzip and some stores do it: ranges of what is compressed.
+        # nginx's gzip and some stores send ranges of the compressed bytes.
         handler.send_response(206 if first else 200)
         if first:
             handler.send_header("Content-Range", f"bytes {first}-{len(packed) - 1}/{len(packed)}")
@@ -216,7 +216,7 @@ def test_urls_from_which_nothing_can_come_are_refused(url, tmp_path, capsys):
     assert said.count("\n") == 1
 
 
-def test_a_url_that_is_signed_for_one_object_is_told_when_it_opens_no_other(finished, tmp_path):
+def test_a_url_that_is_signed_for_one_object_only_is_explained(finished, tmp_path):
     def signed(handler: Handler, data: bytes) -> bool:
         return not handler.path.startswith("/index.json") and (handler.send_error(403) or True)
 
@@ -229,6 +229,6 @@ def test_a_url_that_is_signed_for_one_object_is_told_when_it_opens_no_other(fini
         fetched(f"{server.url}/index.json?X-Amz-Signature=sesame", tmp_path / "out")
 
 
-def test_a_host_that_no_name_server_knows_is_said(tmp_path):
+def test_a_host_that_no_name_server_knows_is_named(tmp_path):
     with pytest.raises(RemoteError, match=r"index\.json: its name is not known here; check the na"):
         fetched("http://nohost.invalid/x", tmp_path / "out")

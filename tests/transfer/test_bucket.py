@@ -37,7 +37,7 @@ def proxy(s3: Store) -> Iterator[Proxy]:
 
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Bytes asked for at once, so few that a shard has several."""
+    """Bytes per request, so few that a shard needs several."""
     monkeypatch.setattr(remote, "_PIECE", 1000)
     return 1000
 
@@ -128,7 +128,7 @@ def test_an_object_that_changes_meanwhile_is_not_mixed(
     def choose(method: str, path: str) -> str | None:
         left[0] -= SHARD in path
         if left[0] == 0:
-            # The same bytes again: the store tells them from the first by their date alone.
+            # The same bytes again: only their date tells them from the first.
             s3.put(f"set/{SHARD}", data[:-1] + b"x")
         return None
 

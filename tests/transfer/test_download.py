@@ -1,4 +1,4 @@
-"""`texgen download` against a server that fails in every way."""
+"""`texgen download` from a server that fails in every way."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def once(path: str, act: Callable[[Handler, bytes], None]) -> Callable[[Handler,
 def reset(handler: Handler, data: bytes) -> None:
     handler.answer(data[: len(data) // 2], length=len(data))
     handler.wfile.flush()
-    # Closed with a reset instead of an end.
+    # The connection is reset instead of closed.
     linger = struct.pack("ii", 1, 0)
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     handler.close_connection = True
@@ -126,7 +126,7 @@ def test_many_faults_at_random_leave_the_same_bytes(finished, tmp_path):
     assert tree(tmp_path / "out") == tree(finished)
 
 
-def test_what_came_of_a_shard_is_not_fetched_again(finished, tmp_path):
+def test_bytes_that_arrived_are_not_fetched_again(finished, tmp_path):
     out = tmp_path / "out"
     asked: list[int] = []
 
@@ -193,7 +193,7 @@ def test_a_server_that_sends_too_much_is_stopped(finished, tmp_path):
         fetched(server.url, tmp_path / "out")
 
 
-def test_what_is_not_there_is_one_error_without_further_tries(finished, tmp_path):
+def test_a_missing_file_is_one_error_without_retries(finished, tmp_path):
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     (copy / SHARD).unlink()
     with serving(copy) as server, pytest.raises(RemoteError, match=f"{SHARD}: .*404"):
@@ -232,7 +232,7 @@ HOSTILE: dict[str, Edit] = {
 
 @contextlib.contextmanager
 def hosted(root: Path, scheme: str, request: pytest.FixtureRequest) -> Iterator[Hosted]:
-    """The URL of a data set, and what has been asked for there."""
+    """The URL of a data set, and the requests that its server got."""
     if scheme == "http":
         with serving(root) as server:
             yield server.url, lambda: set(server.asked)
@@ -298,7 +298,7 @@ def test_an_out_with_something_else_is_refused(finished, out, tmp_path):
         fetched(str(finished), out)
 
 
-def test_too_little_room_is_said_before_anything_comes(finished, tmp_path, monkeypatch):
+def test_too_little_room_is_reported_before_anything_is_fetched(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalSink, "free_bytes", lambda self: 1000)
     with serving(finished) as server:
         with pytest.raises(ConfigError, match=r"needs .*, and 1\.0 kB are free"):
@@ -336,7 +336,7 @@ def test_some_shards_are_a_data_set_of_their_own(finished, tmp_path):
     assert tree(out) == tree(finished)
 
 
-def test_a_second_download_adds_to_what_the_first_has_brought(finished, tmp_path):
+def test_a_second_download_adds_to_the_files_of_the_first(finished, tmp_path):
     out = tmp_path / "out"
     fetched(str(finished), out, splits=("val",))
     fetched(str(finished), out, splits=("train",), shards=range(3))
@@ -356,7 +356,7 @@ def test_a_complete_set_stays_complete_whatever_part_of_it_is_asked_for(finished
     assert tree(tmp_path / "out") == tree(finished)
 
 
-def test_what_a_broken_download_has_brought_is_in_the_index_of_the_next(finished, tmp_path):
+def test_files_of_a_broken_download_are_in_the_index_of_the_next(finished, tmp_path):
     def fault(handler: Handler, data: bytes) -> bool:
         if handler.path.lstrip("/") == SHARD:
             handler.send_error(404)
@@ -375,13 +375,13 @@ def test_what_a_broken_download_has_brought_is_in_the_index_of_the_next(finished
 
 @pytest.fixture
 def cut_off(finished, tmp_path) -> Path:
-    """A download of which one shard has not come."""
+    """A download that lacks one shard."""
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     (copy / SHARD).unlink()
     others = set(threading.enumerate())
     with pytest.raises(RemoteError):
         fetched(str(copy), tmp_path / "cut", workers=1)
-    # A thread may be bringing another file to its end.
+    # A thread may be fetching the rest of another file.
     for thread in set(threading.enumerate()) - others:
         thread.join()
     return tmp_path / "cut"
@@ -408,7 +408,7 @@ def test_an_unfinished_download_is_not_built_over(cut_off, photographs, capsys):
 
 @pytest.mark.parametrize("data", [b"not here", b"", b'{"format": 1}', b'{"version'])
 @pytest.mark.parametrize("scheme", ["http", "s3"])
-def test_what_is_no_index_is_named_by_its_url(data, scheme, finished, tmp_path, request):
+def test_an_invalid_index_is_named_by_its_url(data, scheme, finished, tmp_path, request):
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     (copy / "index.json").write_bytes(data)
     with (
@@ -429,7 +429,7 @@ def test_a_data_set_is_not_copied_into_itself(prefix, inside, out, capsys):
 
 
 @pytest.mark.parametrize("text", ["9-0", "a", "-1", "1-", "0-9-9"])
-def test_what_is_no_range_of_shards_is_refused(text, finished, tmp_path, capsys):
+def test_an_invalid_range_of_shards_is_refused(text, finished, tmp_path, capsys):
     command = ["download", str(finished), "--out", str(tmp_path / "o"), f"--shards={text}"]
     assert run(command) == 2
     assert "expected a range such as 0-9" in capsys.readouterr().err
@@ -460,13 +460,13 @@ def test_a_password_in_a_url_is_refused_and_not_shown(scheme, tmp_path, capsys):
     assert "sesame" not in capsys.readouterr().err
 
 
-def test_two_downloads_into_one_folder_are_told_apart(finished, tmp_path):
+def test_two_downloads_into_one_folder_exclude_each_other(finished, tmp_path):
     request = DownloadRequest(tmp_path / "out")
     with LocalSink(tmp_path / "out").lock(), pytest.raises(ConfigError, match="being written by"):
         download(open_remote(str(finished)), replace(request, workers=1), lambda *_: None)
 
 
-def test_the_command_says_what_came(finished, tmp_path, capsys):
+def test_the_command_prints_the_result(finished, tmp_path, capsys):
     command = ["download", str(finished), "--out", str(tmp_path / "out")]
     assert run(command) == 0
     assert capsys.readouterr().out.startswith("12 textures in 7 files, ")

@@ -58,7 +58,7 @@ def test_one_split_and_no_other(finished, tmp_path):
         exported(finished, tmp_path / "files", "train,val")
 
 
-def test_photographs_are_not_replaced_and_nothing_is_put_beside_them(finished, tmp_path, capsys):
+def test_images_are_not_replaced_and_nothing_is_put_beside_them(finished, tmp_path, capsys):
     photograph = tmp_path / "inet" / "train" / "ant" / "ant_000.png"
     photograph.parent.mkdir(parents=True)
     photograph.write_bytes(b"a photograph")
@@ -112,7 +112,7 @@ def test_a_key_that_leads_elsewhere_is_refused(finished, tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("*.png"))
 
 
-def test_the_command_says_what_it_wrote_and_keeps_out_of_out(finished, tmp_path, capsys):
+def test_the_command_prints_the_result_and_keeps_out_of_out(finished, tmp_path, capsys):
     assert run(["export", str(finished), "--to", str(tmp_path / "files")]) == 0
     assert capsys.readouterr().out.startswith(f"12 textures in {tmp_path}/files, 12 new, 2 rows")
     assert run(["export", str(finished), "--to", str(tmp_path / "files"), "--json"]) == 0

@@ -1,4 +1,4 @@
-"""`texgen download` over networks as strangers have them: redirects, proxies, certificates."""
+"""`texgen download` over networks with redirects, proxies and certificates."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ CERTIFICATES = {
 
 
 @pytest.mark.parametrize("kind", CERTIFICATES)
-def test_what_is_wrong_with_a_certificate_is_said(kind, finished, tmp_path, monkeypatch):
+def test_the_problem_of_a_certificate_is_named(kind, finished, tmp_path, monkeypatch):
     about, said = CERTIFICATES[kind]
     authority = Authority(tmp_path)
     if kind not in ("unknown", "self-signed"):
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_a_certificate_is_said(kind, finished, tmp_path, monk
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
-def test_a_file_of_authorities_is_trusted_or_what_is_wrong_with_it_is_said(
+def test_a_file_of_authorities_is_trusted_or_its_problem_is_named(
     name, finished, tmp_path, monkeypatch
 ):
     authority = Authority(tmp_path)
@@ -178,7 +178,7 @@ def test_a_file_of_authorities_is_trusted_or_what_is_wrong_with_it_is_said(
         fetched(server.url, tmp_path / "out")
 
 
-def test_https_and_http_that_are_mixed_up_are_told(finished, tmp_path):
+def test_https_and_http_that_are_mixed_up_are_named(finished, tmp_path):
     with serving(finished) as server:
         url = server.url.replace("http:", "https:")
         with pytest.raises(RemoteError, match="it does not speak https; write http://"):
@@ -224,7 +224,7 @@ def test_the_environments_proxy_is_gone_through(
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     through.user = "me:ses/ame"
     written = through.url.replace("://", "://me:ses%2Fame@")
-    # As many write it, without a scheme.
+    # Many users write it without a scheme.
     monkeypatch.setenv(name, written if name.isupper() else written.removeprefix("http://"))
     tls = authority.context("data.invalid") if scheme == "https" else None
     with serving(finished, tls=tls) as server:

@@ -1,4 +1,4 @@
-"""`texgen publish` to a store that has good and bad days."""
+"""`texgen publish` to a store, with and without failures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def published(
 
 
 def everything(s3: Store, prefix: str = "set") -> dict[str, bytes]:
-    """What lies below the prefix, ``_build`` too."""
+    """Objects below the prefix, those of ``_build`` too."""
     return {key.removeprefix(f"{prefix}/"): s3.get(key) for key in s3.keys(f"{prefix}/")}
 
 
@@ -75,11 +75,11 @@ def test_a_complete_set_costs_two_requests_and_no_permission_to_write(finished, 
     assert [method for method, _ in proxy.asked] == ["GET", "GET"]
 
 
-def test_what_is_there_is_not_sent_again(finished, s3):
+def test_files_that_are_there_are_not_sent_again(finished, s3):
     published(finished, s3)
     s3.client.delete_object(Bucket=s3.bucket, Key="set/index.json")
     s3.client.delete_object(Bucket=s3.bucket, Key=f"set/{SHARD}")
-    # Brought by another program, without its sum.
+    # Another program wrote it, without its SHA-256.
     s3.put("set/val/val-000000.tar", (finished / "val" / "val-000000.tar").read_bytes())
     with Proxy(s3.endpoint) as proxy:
         summary = published(finished, s3, proxy.url)
@@ -153,7 +153,7 @@ def edited(**changes: Any) -> Edit:
 
 
 def remade(out: Path) -> None:
-    """The same data set, one of whose shards came out otherwise."""
+    """Gives one shard of the data set other bytes."""
     flipped(out / SHARD)
     card = json.loads((out / "index.json").read_text())
     card["splits"]["train"]["shards"][1]["sha256"] = sha256_file(out / SHARD)
@@ -239,7 +239,7 @@ def test_a_store_without_conditions_does_too(finished, s3, hurried):
 
 
 @pytest.mark.parametrize("fault", ["denied", "slow_down"])
-def test_a_store_that_fails_for_good_is_one_line_and_what_was_sent_stays(
+def test_a_store_that_fails_for_good_is_one_line_and_sent_files_stay(
     fault, finished, s3, hurried, capsys
 ):
     line = ["publish", str(finished), f"s3://{s3.bucket}/set", "--workers", "1", "--quiet"]
@@ -265,7 +265,7 @@ def test_parts_of_large_files_that_were_left_are_thrown_away(finished, s3, monke
     assert s3.uploads() == []
 
 
-def test_whoever_comes_second_is_told_and_the_first_goes_on(finished, s3):
+def test_a_second_publisher_is_refused_and_the_first_continues(finished, s3):
     sink = S3Sink(f"s3://{s3.bucket}/set")
     with sink.lock(), pytest.raises(LockedError, match="is being written by process"):
         published(finished, s3)
@@ -281,7 +281,7 @@ def test_of_two_without_a_lock_neither_writes_over_the_other(same, finished, out
 
     @contextlib.contextmanager
     def unlocked(self: S3Sink) -> Iterator[None]:
-        # As when one was silent for so long that the other has taken its lease.
+        # So it is when one was silent for so long that the other took its lease.
         barrier.wait(20)
         yield
 
@@ -308,7 +308,7 @@ def test_of_two_without_a_lock_neither_writes_over_the_other(same, finished, out
         assert all("exists with other bytes" in str(error) for error in errors)
 
 
-def test_the_command_ends_with_what_others_type(finished, s3, tmp_path, capsys):
+def test_the_command_prints_the_download_command(finished, s3, tmp_path, capsys):
     line = ["publish", str(finished), f"s3://{s3.bucket}/set/"]
     assert run(line) == 0
     said = capsys.readouterr().out.splitlines()

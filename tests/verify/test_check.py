@@ -147,8 +147,8 @@ def test_a_shard_whose_members_are_not_the_manifests_is_reported(out, tampering)
     assert_named(out, SHARD)
 
 
-def test_a_shard_that_is_packed_anew_is_reported_only_for_its_bytes(out):
-    # Shows that the tests above find what they changed, not that a tar was rewritten.
+def test_a_shard_that_is_packed_again_is_reported_only_for_its_bytes(out):
+    # The tests above report the changes, then, and not that a tar was rewritten.
     retar(out / SHARD, members(out / SHARD))
     trust(out, SHARD)
     assert check(out).faults == []
@@ -222,7 +222,7 @@ def test_a_stray_file_is_reported(out, path):
     assert check(out).faults == [f"{path}: not in the index"]
 
 
-def test_what_lies_under_build_is_no_stray(out):
+def test_files_below_build_are_no_strays(out):
     (out / "_build" / "anything").write_bytes(b"")
     assert check(out).faults == []
     shutil.rmtree(out / "_build")

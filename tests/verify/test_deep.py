@@ -1,4 +1,4 @@
-"""What `verify` finds only with ``--deep``, and only with ``--src``, through the command line."""
+"""Faults that `verify` finds only with ``--deep``, or only with ``--src``."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Result:
 
 @pytest.fixture
 def source(tmp_path: Path, small_source: Path) -> Path:
-    """A copy of the photographs that a test may change."""
+    """A copy of the images that a test may change."""
     return Path(shutil.copytree(small_source, tmp_path / "src", symlinks=True))
 
 
 @pytest.fixture
 def check(out, source, capsys) -> Callable[..., Result]:
-    """Runs ``texgen verify OUT`` with as much as a level names."""
+    """Returns a function that runs ``texgen verify OUT`` with the options of a level."""
 
     def look(level: str, *more: str) -> Result:
         options = {
@@ -92,7 +92,7 @@ def encoded(image: np.ndarray | Image.Image, image_format: str = "PNG") -> bytes
 
 
 def texture(edit: Callable[[bytes], bytes]) -> Callable[[Path], None]:
-    """Replaces a texture by what ``edit`` makes of it."""
+    """Replaces the file of a texture by the result of ``edit``."""
     return lambda out: forge(out, lambda _, images: images.update({ONE: edit(images[ONE])}))
 
 
@@ -114,7 +114,7 @@ def two_pixels_swapped(data: bytes) -> bytes:
 
 
 def resized(rows: Rows, width: int = 60) -> None:
-    """Another photograph's size, with the patches that follow from it."""
+    """Gives a row another width, with the patches that follow from it."""
     row = row_of(rows)
     boxes = patch_geometry(width, row["height"], row["seed"])
     row["width"] = width
@@ -177,15 +177,15 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a bit of a shard flipped": (PLAIN, lambda out: flip(out, SHARD)),
     "a bit of a manifest flipped": (PLAIN, lambda out: flip(out, MANIFEST)),
     "a tar cut between members": (PLAIN, cut),
-    "a tar cut between members, sums mended": (PLAIN, trusted(cut)),
+    "a tar cut between members, sums corrected": (PLAIN, trusted(cut)),
     "a member missing": (PLAIN, MISSING),
-    "a member missing, sums mended": (PLAIN, trusted(MISSING)),
+    "a member missing, sums corrected": (PLAIN, trusted(MISSING)),
     "a member doubled": (PLAIN, DOUBLED),
-    "a member doubled, sums mended": (PLAIN, trusted(DOUBLED)),
+    "a member doubled, sums corrected": (PLAIN, trusted(DOUBLED)),
     "a member renamed": (PLAIN, RENAMED),
-    "a member renamed, sums mended": (PLAIN, trusted(RENAMED)),
+    "a member renamed, sums corrected": (PLAIN, trusted(RENAMED)),
     "two shards swapped": (PLAIN, shards_swapped),
-    "two shards swapped, sums mended": (PLAIN, trusted(shards_swapped, *BOTH)),
+    "two shards swapped, sums corrected": (PLAIN, trusted(shards_swapped, *BOTH)),
     "a row changed": (PLAIN, lambda out: rewrite_rows(out, lambda rows: rows[0].update(width=51))),
     "a row gone": (PLAIN, lambda out: rewrite_rows(out, lambda rows: rows.pop(1))),
     "rows out of order": (
@@ -211,7 +211,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     ),
     "two textures swapped": (SOURCE, swapped(ONE, LATER)),
     "a pixel of another colour": (SOURCE, texture(another_color)),
-    "another photograph's size": (SOURCE, rows(resized)),
+    "another image's size": (SOURCE, rows(resized)),
     "another class": (
         SOURCE,
         rows(lambda rows: row_of(rows).update({"label": 1, "class": "bee"})),
@@ -219,11 +219,11 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "another source": (SOURCE, rows(lambda rows: row_of(rows).update(source="train/ant/x.JPEG"))),
     "a texture said to have failed": (SOURCE, failed_as("image_corrupt")),
     "another reason of a failure": (SOURCE, failed_as("image_empty", "ant/broken")),
-    "patches of no photograph": (SOURCE, failed_as("image_unreadable", "ant/broken", width=9)),
-    "an engine's failure on no photograph": (SOURCE, failed_as("engine_panicked", "ant/broken")),
+    "patches of no image": (SOURCE, failed_as("image_unreadable", "ant/broken", width=9)),
+    "an engine's failure on no image": (SOURCE, failed_as("engine_panicked", "ant/broken")),
     "an engine's failure on other patches": (SOURCE, failed_as("engine_panicked", width=49)),
     "two pixels swapped": (SAMPLE, texture(two_pixels_swapped)),
-    "the same pixels, encoded anew": (SAMPLE, texture(lambda data: encoded(pixels(data)))),
+    "the same pixels, encoded again": (SAMPLE, texture(lambda data: encoded(pixels(data)))),
 }
 LEVELS = [PLAIN, DEEP, SOURCE, SAMPLE]
 
@@ -244,7 +244,7 @@ FORGED = [kind for kind, (level, _) in DAMAGE.items() if level != PLAIN]
 
 
 @pytest.mark.parametrize("kind", FORGED)
-def test_the_mend_that_is_printed_works_when_typed(kind, out, source, finished, capsys):
+def test_the_printed_commands_repair_the_data_set(kind, out, source, finished, capsys):
     DAMAGE[kind][1](out)
     arguments = ["verify", str(out), "--deep", "--src", str(source), "--sample", "99"]
     assert run(arguments) == 1
@@ -258,14 +258,14 @@ def test_the_mend_that_is_printed_works_when_typed(kind, out, source, finished, 
     assert run(arguments) == 0
 
 
-def test_a_whole_data_set_is_decoded_compared_and_made_anew(check):
-    plain, deep, compared, anew = (check(level) for level in LEVELS)
-    assert [r.code for r in (plain, deep, compared, anew)] == [0, 0, 0, 0]
+def test_an_intact_data_set_is_decoded_compared_and_rebuilt(check):
+    plain, deep, compared, rebuilt = (check(level) for level in LEVELS)
+    assert [r.code for r in (plain, deep, compared, rebuilt)] == [0, 0, 0, 0]
     looked_at = [(r.report["decoded"], r.report["photographs"], r.report["remade"])
-                 for r in (plain, deep, compared, anew)]  # fmt: skip
+                 for r in (plain, deep, compared, rebuilt)]  # fmt: skip
     assert looked_at == [(0, 0, 0), (12, 0, 0), (12, 7, 0), (12, 7, 12)]
-    assert [len(r.report["notes"]) for r in (plain, deep, compared, anew)] == [0, 1, 0, 0]
-    assert anew.report["sample_seed"] == 7
+    assert [len(r.report["notes"]) for r in (plain, deep, compared, rebuilt)] == [0, 1, 0, 0]
+    assert rebuilt.report["sample_seed"] == 7
 
 
 def test_one_texture_is_one_fault_that_names_shard_key_and_engine(out, check):
@@ -314,7 +314,7 @@ def rewrite(place: str, data: Callable[[bytes], bytes]) -> Callable[[Path], obje
 FIRST = "train/ant/ant_000.JPEG"
 
 SOURCES: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "a photograph gone": (f"SRC/{FIRST}: not there", lambda src: (src / FIRST).unlink()),
+    "an image gone": (f"SRC/{FIRST}: not there", lambda src: (src / FIRST).unlink()),
     "the last one gone": ("not there", lambda src: (src / "val/ant/ant_000.JPEG").unlink()),
     "one more": ("SRC/train/bee/x.png: the data set has no row",
                  lambda src: photograph(1).save(src / "train/bee/x.png")),
@@ -330,7 +330,7 @@ SOURCES: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 @pytest.mark.parametrize("planned", [True, False])
 @pytest.mark.parametrize("kind", SOURCES)
-def test_an_src_that_is_not_what_was_built_from_is_named(kind, planned, out, source, check):
+def test_differences_of_src_are_named(kind, planned, out, source, check):
     what, change = SOURCES[kind]
     change(source)
     if not planned:
@@ -343,7 +343,7 @@ def test_an_src_that_is_not_what_was_built_from_is_named(kind, planned, out, sou
     assert report["delete"] == []
 
 
-def test_a_wrong_src_is_not_mended_by_a_build(out, source, capsys):
+def test_no_build_is_advised_with_a_wrong_src(out, source, capsys):
     (source / FIRST).unlink()
     assert run(["verify", str(out), "--deep", "--src", str(source)]) == 1
     printed = capsys.readouterr().out
@@ -352,7 +352,7 @@ def test_a_wrong_src_is_not_mended_by_a_build(out, source, capsys):
 
 
 def shifted(source: Path) -> None:
-    """One class more, so that every label is another."""
+    """Adds a class that changes every label."""
     shutil.copytree(source / "train" / "ant", source / "train" / "aaa", symlinks=True)
     shutil.copytree(source / "val" / "ant", source / "val" / "aaa", symlinks=True)
 
@@ -363,7 +363,7 @@ def test_for_a_wrong_src_nothing_of_out_is_to_be_deleted(damaged, out, source, c
     if damaged:
         flip(out, SHARD)
     report = check(SOURCE).report
-    # Every shard is unlike SRC, and there is no other fault in most of them.
+    # Every shard differs from SRC, and most have no other fault.
     assert len(report["faults"]) > len(report["sources"]) > 0
     assert (report["delete"], report["unlike_src"]) == ([], [])
     assert run(["verify", str(out), "--deep", "--src", str(source), "--sample", "0"]) == 1
@@ -375,7 +375,7 @@ def test_for_a_wrong_src_nothing_of_out_is_to_be_deleted(damaged, out, source, c
 
 
 def test_a_shard_that_only_src_belies_is_deleted_on_one_condition(out, source, check, capsys):
-    """A photograph of the same size in bytes may have changed, of which no sum tells."""
+    """An image may have changed and kept its size in bytes, which no digest reveals."""
     data = (source / FIRST).read_bytes()
     (source / FIRST).write_bytes(bytes(len(data)))
     report = check(SOURCE).report
@@ -386,14 +386,14 @@ def test_a_shard_that_only_src_belies_is_deleted_on_one_condition(out, source, c
     assert after.startswith(str(out / "train/train-000000.tar"))
 
 
-def test_a_photograph_with_other_content_of_the_same_size_is_found(source, check):
+def test_an_image_with_other_content_of_the_same_size_is_found(source, check):
     data = (source / FIRST).read_bytes()
     other = encoded(photograph(99, (50, 40)), "JPEG")[: len(data)]
     (source / FIRST).write_bytes(other + bytes(len(data) - len(other)))
     assert any(ONE in fault for fault in check(SOURCE).report["faults"])
 
 
-def test_a_photograph_that_was_readable_and_no_longer_is_is_found(source, check):
+def test_an_image_that_became_unreadable_is_found(source, check):
     data = (source / FIRST).read_bytes()
     (source / FIRST).write_bytes(bytes(len(data)))
     (fault, *_) = check(SOURCE).report["faults"]
@@ -401,7 +401,7 @@ def test_a_photograph_that_was_readable_and_no_longer_is_is_found(source, check)
 
 
 @pytest.mark.parametrize("rest", [True, False])
-def test_with_a_limit_photographs_behind_it_are_no_fault(tmp_path, rest, capsys):
+def test_images_beyond_the_limit_are_no_fault(tmp_path, rest, capsys):
     source = make_source(tmp_path / "src" / "train", {"ant": 3, "bee": 3}, (20, 20)).parent
     out = tmp_path / "out"
     build(request(source, out, limit=4 if rest else 9), SilentMonitor())
@@ -416,7 +416,7 @@ def test_with_a_limit_photographs_behind_it_are_no_fault(tmp_path, rest, capsys)
 
 
 @pytest.mark.parametrize("image_format", ["webp", "jpg"])
-def test_other_formats_are_decoded_and_made_anew(image_format, tmp_path, small_source):
+def test_other_formats_are_decoded_and_rebuilt(image_format, tmp_path, small_source):
     out = tmp_path / "out"
     quality = 90 if image_format == "jpg" else None
     build(request(small_source, out, format=image_format, quality=quality), SilentMonitor())
@@ -439,7 +439,7 @@ OTHER_ENGINES = {
 
 
 @pytest.mark.parametrize("kind", OTHER_ENGINES)
-def test_where_the_engine_is_another_a_note_says_that_nothing_is_made_anew(kind, out, check):
+def test_with_another_engine_a_note_says_that_nothing_is_rebuilt(kind, out, check):
     shutil.rmtree(out / "_build")
     edit_index(out, lambda card: card["config"].update(OTHER_ENGINES[kind]))
     for split in ("train", "val"):
@@ -447,7 +447,7 @@ def test_where_the_engine_is_another_a_note_says_that_nothing_is_made_anew(kind,
     result = check(SAMPLE)
     assert any("rebuilt" in note for note in result.report["notes"]), result
     assert (result.report["remade"], result.report["sample_seed"]) == (0, None)
-    # The card no longer fits the fingerprint; the textures do fit the photographs.
+    # The config no longer fits the fingerprint; the textures still fit the images.
     (fault,) = result.report["faults"]
     assert "index.json: its fingerprint" in fault
 
@@ -528,7 +528,7 @@ def test_a_split_of_src_that_was_not_built_is_noted(out, source, check):
     assert any("'test' is not in the data set" in note for note in result.report["notes"])
 
 
-def test_what_was_looked_at_is_told(out, source, capsys):
+def test_the_counts_of_a_deep_check_are_printed(out, source, capsys):
     assert run(["verify", str(out), "--deep", "--src", str(source), "--sample", "5"]) == 0
     _, looked_at = capsys.readouterr().out.splitlines()
     assert looked_at.startswith("  12 textures decoded, 7 photographs compared, 5 made anew")

@@ -1,4 +1,4 @@
-"""Deep checks of data sets from real engines, and of photographs of every kind."""
+"""Deep checks of data sets from real engines, and of images of every kind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def deep(texgen: Texgen, out: Path, src: Path, sample: int = 99) -> dict:
         ("--engine", "embark", "--size", 48),
     ],
 )
-def test_every_texture_of_a_real_engine_is_made_anew_byte_for_byte(
+def test_every_texture_of_a_real_engine_is_rebuilt_byte_for_byte(
     options: tuple[object, ...], imagenet_mini: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
@@ -41,7 +41,7 @@ def test_every_texture_of_a_real_engine_is_made_anew_byte_for_byte(
     assert report["photographs"] == 6
 
 
-def test_a_texture_of_another_photograph_is_found_with_all_sums_mended(
+def test_a_texture_of_another_image_is_found_with_all_sums_corrected(
     imagenet_mini: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
@@ -58,7 +58,7 @@ def test_a_texture_of_another_photograph_is_found_with_all_sums_mended(
     assert fault.endswith("(and 1 row more)")
 
 
-def test_awkward_photographs_are_no_fault(tmp_path: Path, texgen: Texgen) -> None:
+def test_awkward_images_are_no_fault(tmp_path: Path, texgen: Texgen) -> None:
     source, out = tmp_path / "src", tmp_path / "out"
     awkward_photographs(source / "train" / "x")
     stub = ("--engine", "stub", "--size", 32, "--no-ray", "--quiet", "--max-failures", "100%")

@@ -1,4 +1,4 @@
-"""What `verify` tells of faults, and that the mend it prints works."""
+"""Hints that `verify` prints for faults, and that following them works."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ BY_ROWS = ["another seed", "another patch size", "shards in another order", "cla
 
 
 @pytest.mark.parametrize("edit", BY_ROWS)
-def test_what_rows_can_tell_is_noticed_without_a_plan_too(out, edit):
+def test_an_edited_index_contradicts_its_rows_without_a_plan_too(out, edit):
     shutil.rmtree(out / "_build")
     edit_index(out, INDEX_EDITS[edit])
     report = check(out)
     assert report.faults
-    # One for each manifest, however many rows the card belies.
+    # One fault per manifest, however many rows the edited index affects.
     assert len(report.faults) <= 4
     assert report.delete == []
 
 
-def test_without_a_plan_it_is_noted_what_is_not_checked(out):
+def test_without_a_plan_a_note_names_the_omitted_checks(out):
     shutil.rmtree(out / "_build")
     report = check(out)
     assert report.faults == []
@@ -96,7 +96,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_the_mend_that_is_printed_works_when_typed(out, small_source, finished, damage):
+def test_the_printed_commands_repair_the_data_set(out, small_source, finished, damage):
     DAMAGE[damage](out)
     printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
     assert "the same `texgen build` again" in printed
@@ -109,13 +109,13 @@ def test_the_mend_that_is_printed_works_when_typed(out, small_source, finished, 
 
 
 @pytest.mark.parametrize("more", [None, "train/train-000001.tar"])
-def test_what_may_not_be_read_is_not_to_be_deleted(out, more, monkeypatch):
-    """It may well be whole; a build would not even look at it."""
+def test_a_shard_that_cannot_be_read_is_not_to_be_deleted(out, more, monkeypatch):
+    """It may be intact, and a build would not read it."""
     look = LocalSink.open
 
     def denied(self, path):
         if path == OTHER:
-            # Whoever runs the tests may be allowed everything.
+            # Raised here, since root could read the file whatever its permissions.
             with storage_errors("read", out / path):
                 raise PermissionError(errno.EACCES, "")
         return look(self, path)
@@ -133,7 +133,7 @@ def test_what_may_not_be_read_is_not_to_be_deleted(out, more, monkeypatch):
     assert ("texgen build" in printed) == bool(more)
 
 
-def test_what_this_texgen_would_not_make_again_is_not_to_be_deleted(out, monkeypatch):
+def test_a_shard_that_this_texgen_would_not_rebuild_is_not_to_be_deleted(out, monkeypatch):
     flip(out, SHARD)
     identity = identify(EngineSpec("stub"))
     newer = dataclasses.replace(identity, version="2")
@@ -145,13 +145,13 @@ def test_what_this_texgen_would_not_make_again_is_not_to_be_deleted(out, monkeyp
     assert not any(line.startswith("rm ") for line in printed.splitlines())
 
 
-def test_what_no_build_makes_is_to_be_moved_and_not_deleted(out):
+def test_a_foreign_file_is_to_be_moved_and_not_deleted(out):
     (out / "thesis.tex").touch()
     printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
     assert printed.splitlines()[-1] == f"Move what is not in the index out of {out}."
 
 
-def test_one_of_something_is_not_said_in_the_plural(out):
+def test_a_single_fault_is_printed_in_the_singular(out):
     flip(out, MANIFEST)
     assert (
         ": 1 fault; 5 shards"
