@@ -45,19 +45,13 @@ def ordered_map(
     pending: deque[Future[_Result]] = deque()
     threads = ThreadPoolExecutor(workers)
 
-    def next_result() -> _Result:
-        while on_wait is not None and not pending[0].done():
-            wait([pending[0]], _TICK_S)
-            on_wait()
-        return pending.popleft().result()
-
     try:
         for item in items:
             pending.append(threads.submit(function, item))
             if len(pending) >= (ahead or 2 * workers):
-                yield next_result()
+                yield _next_result(pending, on_wait)
         while pending:
-            yield next_result()
+            yield _next_result(pending, on_wait)
     except Exception:
         threads.shutdown(wait=False, cancel_futures=True)
         # A cancelled call never becomes done for `wait`.
@@ -65,3 +59,10 @@ def ordered_map(
         raise
     finally:
         threads.shutdown(wait=patience_s is None, cancel_futures=True)
+
+
+def _next_result(pending: deque[Future[_Result]], on_wait: Callable[[], None] | None) -> _Result:
+    while on_wait is not None and not pending[0].done():
+        wait([pending[0]], _TICK_S)
+        on_wait()
+    return pending.popleft().result()

@@ -22,16 +22,6 @@ from texgen.source.decode import decode
 from texgen.storage import open_sink
 
 _COLUMNS = ["key", "label", "shard", "offset", "length"]
-_EMPTY = pa.table(
-    {
-        "key": pa.array([], pa.string()),
-        "label": pa.array([], pa.int32()),
-        "shard": pa.array([], pa.string()).dictionary_encode(),
-        "offset": pa.array([], pa.int64()),
-        "length": pa.array([], pa.int64()),
-    }
-)
-"""Table of a split without rows, whose manifest has no row group."""
 
 
 class MissingTextureError(DatasetError, KeyError):
@@ -208,13 +198,12 @@ def _read_locations(location: str, split: str) -> ArrowTable:
             parquet = pq.ParquetFile(file, read_dictionary=["shard"], pre_buffer=False)
             # Row groups are read one by one, since decoding takes more memory than its result.
             groups = [
-                parquet.read_row_group(number, columns=_COLUMNS, use_threads=False)
-                for number in range(parquet.num_row_groups)
+                parquet.read_row_groups(numbers, columns=_COLUMNS, use_threads=False)
+                # An empty list gives a table without rows, for a manifest without row groups.
+                for numbers in [[], *([number] for number in range(parquet.num_row_groups))]
             ]
         # Failed rows have no shard, and some shards may not have been downloaded.
         tables += [_in_shards(group, shards) for group in groups]
-    if not tables:
-        tables = [_EMPTY]
     # Otherwise this process and each worker of a loader would keep the memory of decoding.
     pa.default_memory_pool().release_unused()
     return pa.concat_tables(tables).unify_dictionaries()

@@ -35,10 +35,10 @@ def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
     if row.geometry is None:
         message = f"{row.key}: a texture without geometry"
         raise ValueError(message)
-    return provenance(manifest_row(row), engine, engine_version)
+    return provenance_json(manifest_row(row), engine, engine_version)
 
 
-def provenance(row: ManifestRow, engine: str, engine_version: str) -> bytes:
+def provenance_json(row: ManifestRow, engine: str, engine_version: str) -> bytes:
     """Returns the ``KEY.json`` member of a manifest row that has a texture; see `sample_json`."""
     return canonical_json(
         {

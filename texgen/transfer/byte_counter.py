@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from texgen.core.concurrency import ordered_map
-
-_File = TypeVar("_File")
+from texgen.dataset.index import DataFile
 
 OnTransferProgress = Callable[[int, int], None]
 """Called with the bytes that are in place and the bytes of all files."""
@@ -48,16 +46,12 @@ class ByteCounter:
             StoppedError: If the transfer has ended.
         """
         with self._guard:
-            self._check()
+            self.check()
             self.done += count
             self._on_progress(self.done, self.total)
 
     def check(self) -> None:
         """Raises `StoppedError` if the transfer has ended."""
-        with self._guard:
-            self._check()
-
-    def _check(self) -> None:
         if self._stopped:
             raise StoppedError
 
@@ -69,8 +63,8 @@ class ByteCounter:
 
 
 def transfer_files(
-    transfer: Callable[[_File], object],
-    files: Sequence[_File],
+    transfer: Callable[[DataFile], object],
+    files: Sequence[DataFile],
     workers: int,
     counter: ByteCounter,
     *,
@@ -87,7 +81,7 @@ def transfer_files(
             wait.
     """
 
-    def transfer_or_stop(file: _File) -> None:
+    def transfer_or_stop(file: DataFile) -> None:
         # A thread takes its next file before it can be known that another's has failed.
         counter.check()
         try:

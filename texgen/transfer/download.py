@@ -24,7 +24,7 @@ from texgen.storage import LocalSink, storage_errors
 from texgen.storage.remote import Remote
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
 from texgen.transfer.fetch import fetch_file, fetch_index
-from texgen.transfer.index_validation import check_index, check_splits
+from texgen.transfer.index_validation import check_index, check_split_names
 
 _SPARE_BYTES = 100_000_000
 
@@ -114,7 +114,7 @@ def _parse_trusted(data: bytes, remote: Remote) -> Index:
 
 def _selected_shards(index: Index, request: DownloadRequest) -> dict[str, Sequence[ShardFile]]:
     """Returns the selected splits, and the selected shards of each."""
-    check_splits(index, request.splits)
+    check_split_names(index, request.splits)
     selected = {name: index.splits[name].shards for name in request.splits or index.splits}
     if request.shards is None:
         return selected

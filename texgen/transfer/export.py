@@ -17,7 +17,7 @@ from texgen.core.keys import class_folder_name, escape, shorten_step
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.reader import Dataset
 from texgen.storage import storage_errors
-from texgen.transfer.index_validation import check_splits
+from texgen.transfer.index_validation import check_split_names
 
 _MARKER = ".texgen-export"
 """File with the fingerprint of the exported data set; its name hides it from trainers."""
@@ -71,7 +71,7 @@ def export(
         DatasetError: If a texture is damaged.
         StorageError: If a file cannot be written.
     """
-    check_splits(dataset.index, splits)
+    check_split_names(dataset.index, splits)
     names = sorted(splits or dataset.index.splits)
     _claim_folder(to, dataset.index.fingerprint)
     total = sum(dataset.index.splits[name].textures for name in names)

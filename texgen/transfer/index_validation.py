@@ -59,7 +59,7 @@ def _file_faults(name: str, split: SplitIndex) -> Iterator[str]:
             yield f"{entry.path} with {entry.bytes} bytes and sha256 {entry.sha256[:80]!r}"
 
 
-def check_splits(index: Index, names: Iterable[str]) -> None:
+def check_split_names(index: Index, names: Iterable[str]) -> None:
     """Checks that the splits named by ``--split`` exist.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from texgen.core.errors import DatasetError, ImageError, SourceChangedError, SourceReadError
 from texgen.core.keys import image_key_of
@@ -82,6 +82,11 @@ class ShardInspection:
         settings: Settings of the data set.
         images: Images of the shard's rows; None without SRC.
         counter: Counter of what is inspected.
+
+    Attributes:
+        faults: Faults of the shard, whatever SRC is.
+        differences: Differences between the shard and SRC: either may be at fault.
+        source_faults: Faults of SRC.
     """
 
     def __init__(
@@ -95,9 +100,9 @@ class ShardInspection:
         self._settings = settings
         self._images = images
         self._counter = counter
-        self._faults = FaultsByKind("row")
-        self._differences = FaultsByKind("row")
-        self._source_faults = FaultsByKind("image", 20)
+        self.faults = FaultsByKind("row")
+        self.differences = FaultsByKind("row")
+        self.source_faults = FaultsByKind("image", 20)
 
     def check_texture(self, row: ManifestRow, data: bytes) -> None:
         """Checks a row and its encoded texture, whose bytes are those of the manifest."""
@@ -115,7 +120,7 @@ class ShardInspection:
         try:
             return decode_texture(data, self._settings)
         except DatasetError as error:
-            self._faults.add("texture", self._line(row, str(error)))
+            self.faults.add("texture", self._line(row, str(error)))
             return None
 
     def check_failed_row(self, row: ManifestRow) -> None:
@@ -145,7 +150,7 @@ class ShardInspection:
         try:
             image = self._images.pixels(entry)
         except (SourceReadError, SourceChangedError) as error:
-            self._source_faults.add("read", f"SRC: {error}")
+            self.source_faults.add("read", f"SRC: {error}")
             return None
         # Further textures of the image may lie in another shard, so only the first one counts.
         self._counter.add(images=row["texture_index"] == 0)
@@ -153,7 +158,7 @@ class ShardInspection:
             return image
         if row["error"] != image.reason:
             fault = f"SRC/{entry.source}: cannot be read now; repair its permissions or link"
-            self._source_faults.add("denied", fault)
+            self.source_faults.add("denied", fault)
             return None
         return image
 
@@ -183,22 +188,10 @@ class ShardInspection:
             self._differ("colours", row, f"is not made of its patches: {share} have other colours")
 
     def _differ(self, kind: str, row: ManifestRow, fault: str) -> None:
-        self._differences.add(kind, self._line(row, fault))
+        self.differences.add(kind, self._line(row, fault))
 
     def _line(self, row: ManifestRow, fault: str) -> str:
         return f"{self._path}: {row['key']} {fault}"
-
-    def faults(self) -> Iterator[str]:
-        """Yields faults of the shard, whatever SRC is."""
-        return self._faults.lines()
-
-    def differences(self) -> Iterator[str]:
-        """Yields differences between the shard and SRC: either may be at fault."""
-        return self._differences.lines()
-
-    def source_faults(self) -> Iterator[str]:
-        """Yields faults of SRC."""
-        return self._source_faults.lines()
 
 
 def _origin(source: str, label: int | None, class_name: str | None) -> str:

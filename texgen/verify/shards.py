@@ -11,7 +11,7 @@ from texgen.core.errors import StorageError
 from texgen.core.text import pluralize
 from texgen.dataset.index import Index, ShardFile
 from texgen.dataset.manifest import ManifestRow
-from texgen.dataset.shards import TarMember, provenance, read_members
+from texgen.dataset.shards import TarMember, provenance_json, read_members
 from texgen.storage import Sink
 from texgen.verify.index_checks import byte_faults
 from texgen.verify.pixel_checks import ShardInspection
@@ -56,9 +56,9 @@ def check_shard(work: ShardWork, index: Index, sink: Sink) -> ShardResult:
     result = ShardResult(work.file)
     result.faults += _shard_faults(work, index, sink, result)
     if work.inspection is not None:
-        result.faults += work.inspection.faults()
-        result.differences += work.inspection.differences()
-        result.sources += work.inspection.source_faults()
+        result.faults += work.inspection.faults.lines()
+        result.differences += work.inspection.differences.lines()
+        result.sources += work.inspection.source_faults.lines()
     return result
 
 
@@ -118,7 +118,7 @@ def _expected_members(row: ManifestRow, index: Index) -> Iterator[tuple[str, byt
     if row["label"] is not None:
         yield f"{key}.cls", str(row["label"]).encode()
     engine, version = index.config["engine"], index.config["engine_version"]
-    yield f"{key}.json", provenance(row, engine, version)
+    yield f"{key}.json", provenance_json(row, engine, version)
     yield f"{key}.{index.config['format']}", None
 
 
