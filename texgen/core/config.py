@@ -1,4 +1,7 @@
-"""What a build makes (fingerprinted) and how it runs (free to change on resume)."""
+"""Options of a build: what it makes (fingerprinted), and how it runs (free to change on resume).
+
+A field that is an option of `texgen build` holds its help text, range and choices in its metadata.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,44 @@ from dataclasses import asdict, dataclass, field
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
+from texgen.core.keys import MAX_TEXTURES
+from texgen.core.options import option, option_metadata
+
 FORMAT_VERSION = 1
-"""Version of what is on disk."""
+"""Version of the data set's files."""
 
 FORMATS = ("png", "webp", "jpg")
 
+JPEG_QUALITY = 95
+"""Quality of JPEG textures unless ``--quality`` is given."""
+
 ENGINES = ("fast", "embark", "embark-cli")
-"""Those that users are offered, wherever a list of them is shown."""
+"""Engines that help texts and error messages list."""
 
 DEFAULT_ENGINE = "fast"
 
 UPSTREAM_ENGINE = "embark-cli"
-"""The one that runs a program which the user may name."""
+"""Engine that runs a program which the user may name."""
 
 STUB = "stub"
-"""Not offered: it takes no time, for tests and benchmarks of everything else."""
+"""Engine that takes no time, for tests and benchmarks of everything else; it is not listed."""
 
+TEXTURE_SIZE = 224
+PATCH_SIZE = 96
+SMALL_PATCH_SIZE = 48
+MIN_SIZE = 16
 MAX_SIZE = 4096
 """Largest side of a texture of any engine, px."""
 
 _MAX_SIZES = {"fast": 1024}
 
-_SECONDS_AT_224 = 120.0
-"""Two orders of magnitude above the slowest engine's usual time for a 224 px texture."""
+SAMPLES_PER_SHARD = 512
+
+MAX_WORKERS = 4096
+"""More engine processes than any machine can use."""
+
+_TIMEOUT_S = 120.0
+"""Two orders of magnitude above the slowest engine's usual time for a texture of 224 px."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +58,10 @@ class EngineIdentity:
     """What an engine's textures depend on, as the engine process itself reports it.
 
     Attributes:
-        name: As given to ``--engine``.
-        version: Of the algorithm.
-        parameters: Every parameter by name.
-        encoders: Image format to the encoder's name, version and settings.
+        name: Value of ``--engine``.
+        version: Version of the algorithm.
+        parameters: All parameters by name.
+        encoders: Name, version and settings of the encoder by image format.
     """
 
     name: str
@@ -54,47 +72,69 @@ class EngineIdentity:
 
 @dataclass(frozen=True, slots=True)
 class DatasetConfig:
-    """Everything but the photographs that a data set's bytes depend on.
+    """Everything except the images that a data set's bytes depend on.
 
     Attributes:
         engine: Identity of the engine.
-        size: Side of the textures, px.
-        patch_size: Side of the example patches, px.
-        small_patch_size: Side where the photograph is too small for ``patch_size``.
-        textures_per_image: T.
-        format: ``png``, ``webp`` or ``jpg``.
-        quality: Of JPEG, 1 to 100; None for the other formats.
-        samples_per_shard: Rows planned a shard.
-        seed: Run seed.
-        max_pixels: A larger photograph is a failed row.
-        decode_rule: Name of the rule from files to pixels.
-        classes: Those that are taken, sorted; None is all.
-        limit: First photographs in key order that are taken of each split; None is all.
-        source_options: How SRC is read, where that is not as usual.
+        decode_rule: Name of the rule by which files become pixels.
+        quality: JPEG quality; None for the other formats.
+        classes: Classes that are taken, sorted; None takes all.
+        source_options: Options of SRC (`texgen.source.SOURCE_OPTIONS`) that are not the default.
     """
 
     engine: EngineIdentity
     decode_rule: str
-    max_pixels: int
-    size: int = 224
-    patch_size: int = 96
-    small_patch_size: int = 48
-    textures_per_image: int = 1
-    format: str = "png"
-    quality: int | None = None
-    samples_per_shard: int = 512
-    seed: int = 0
-    classes: tuple[str, ...] | None = None
-    limit: int | None = None
+    max_pixels: int = field(
+        metadata=option_metadata(
+            "Number of pixels above which an image is not decoded and becomes a failed row.", min=1
+        )
+    )
+    size: int = option(
+        TEXTURE_SIZE,
+        f"Side of a texture, px; --engine fast makes up to {_MAX_SIZES['fast']} px.",
+        min=MIN_SIZE,
+        max=MAX_SIZE,
+    )
+    patch_size: int = option(PATCH_SIZE, "Side of the example patches, px.", min=1)
+    small_patch_size: int = option(
+        SMALL_PATCH_SIZE,
+        "Side of the example patches of an image that is smaller than --patch-size, px.",
+        min=1,
+    )
+    textures_per_image: int = option(1, "Number of textures per image.", min=1, max=MAX_TEXTURES)
+    format: str = option(
+        "png",
+        "Image format of the textures. webp is lossless, jpg is stored as 4:4:4.",
+        choices=FORMATS,
+    )
+    quality: int | None = option(
+        None,
+        f"JPEG quality, 1 to 100; only for jpg.  [default: {JPEG_QUALITY}]",
+        min=1,
+        max=100,
+    )
+    samples_per_shard: int = option(
+        SAMPLES_PER_SHARD, "Number of textures in a shard, failed rows included.", min=1
+    )
+    seed: int = option(0, "Seed of the data set, from which each texture's seed is derived.")
+    classes: tuple[str, ...] | None = option(
+        None,
+        "Classes to take: a file with one class per line, or imagenet100.  [default: all]",
+    )
+    limit: int | None = option(
+        None,
+        "Number of images to take from each split, in the order of their keys.  [default: all]",
+        min=1,
+    )
     source_options: Mapping[str, str] = field(default_factory=dict)
 
     def canonical(self) -> dict[str, Any]:
-        """The configuration as JSON types, for the fingerprint and the card."""
+        """Returns the configuration as JSON types, for the fingerprint and the card."""
         config = asdict(self)
         engine = config.pop("engine")
         encoder = engine.pop("encoders")[self.format]
         if not config["source_options"]:
-            # Data sets of before there were any keep their fingerprints.
+            # Data sets that were built before these options existed keep their fingerprints.
             del config["source_options"]
         return {
             **config,
@@ -109,11 +149,11 @@ class DatasetConfig:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of several builds, each without the others' knowledge, that share one OUT.
+    """One of several independent builds that share one OUT.
 
     Attributes:
-        number: 1 to ``count``.
-        count: How many there are.
+        number: Number of this part, 1 to ``count``.
+        count: Number of parts.
     """
 
     number: int
@@ -121,12 +161,12 @@ class Part:
 
     @property
     def name(self) -> str:
-        """``2-of-8``, for files."""
+        """Name of the part in file names, such as ``2-of-8``."""
         return f"{self.number}-of-{self.count}"
 
     def holds(self, position: int) -> bool:
-        """Whether the shard at ``position`` among all of them is this part's."""
-        # In turn, so that a split whose photographs cost more is shared by all parts.
+        """Whether the shard at ``position`` among all shards belongs to this part."""
+        # Parts take turns, so that all of them share a split whose images cost more.
         return position % self.count == self.number - 1
 
 
@@ -135,94 +175,124 @@ class RunOptions:
     """How a build runs; none of it changes a byte of the data set.
 
     Attributes:
-        workers: Engine processes on each node; None is one for each processor.
-        ray: Whether to run on Ray, or in plain processes.
-        ray_address: Of a running cluster; None starts a local Ray.
+        workers: Engine processes on each node; None starts one per processor.
+        ray: Whether to run on Ray; otherwise the build runs in plain processes.
+        ray_address: Address of a running cluster; None starts a local Ray.
         engine_bin: The upstream program, for ``embark-cli``.
-        sample_timeout_s: For one texture.
-        sample_retries: Further tries after an engine process failed on a sample.
-        shard_attempts: Times that a shard is given out before it counts as failed.
-        stall_s: A shard without progress for this long is named, and for twice as long
-            given out again.
-        max_failures: Photographs that may fail: a number if an int, a share if a float.
-        part: Of the shards; None is all of them.
-        retry_failed: Whether failed rows of earlier runs are tried again.
-        overwrite: Whether what OUT holds is thrown away first.
-        s3_endpoint: URL of an S3-compatible store that SRC or OUT is in; None is Amazon's.
+        sample_timeout_s: Time limit for one texture, s.
+        sample_retries: Further attempts after an engine process failed on a sample.
+        shard_attempts: Times that a shard is started before it counts as failed.
+        stall_s: A shard without progress for this long is reported, and for twice as long
+            started again, s.
+        max_failures: Images that may fail: a number if an int, a share if a float.
+        part: Part of the shards to build; None builds all of them.
+        s3_endpoint: URL of the S3-compatible store that holds SRC or OUT; None is Amazon's.
     """
 
-    workers: int | None = None
+    workers: int | None = option(
+        None,
+        "Number of engine processes on each node.  [default: one per processor]",
+        min=1,
+        max=MAX_WORKERS,
+    )
     ray: bool = True
-    ray_address: str | None = None
-    engine_bin: str | None = None
-    sample_timeout_s: float = 120.0
+    ray_address: str | None = option(
+        None,
+        "Address of a running Ray cluster: auto, ray://host:port or host:port.  "
+        "[default: start a local Ray]",
+    )
+    engine_bin: str | None = option(
+        None,
+        f"Path of the program that --engine {UPSTREAM_ENGINE} runs.  "
+        "[default: texture-synthesis on PATH]",
+    )
+    sample_timeout_s: float = option(
+        _TIMEOUT_S,
+        f"Time limit for one texture, seconds.  [default: {_TIMEOUT_S:g} at {TEXTURE_SIZE} px, in "
+        "proportion to the area]",
+    )
     sample_retries: int = 2
     shard_attempts: int = 5
     stall_s: float = 600.0
-    max_failures: int | float = 0.01
-    part: Part | None = None
-    retry_failed: bool = False
-    overwrite: bool = False
-    s3_endpoint: str | None = None
+    max_failures: int | float = option(
+        0.01, "Number or percentage of images that may fail; if more fail, the exit code is 1."
+    )
+    part: Part | None = option(  # noqa: RUF009 - a field
+        None,
+        "Part of the shards to build, such as 2/8 for the second of eight; each part may run on "
+        "its own machine.  [default: all shards]",
+    )
+    retry_failed: bool = option(
+        False,
+        "Retry the failed rows of earlier runs, for example after permissions or the engine were "
+        "repaired. Finished textures stay. Images whose bytes changed need a new OUT.",
+    )
+    overwrite: bool = option(
+        False, "Delete what texgen wrote in OUT before the build starts; asks first, unless --yes."
+    )
+    s3_endpoint: str | None = option(
+        None,
+        "URL of an S3-compatible store.  [default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS]",
+    )
 
     def failures_allowed(self, images: int) -> int:
-        """Photographs out of ``images`` that may fail."""
+        """Returns how many of ``images`` images may fail."""
         limit = self.max_failures
-        # A share of 0.29 is a little less than that as a float; 29 of 100 may fail all the same.
+        # As a float 0.29 is a little less than 0.29; 29 of 100 images may fail nevertheless.
         return limit if isinstance(limit, int) else math.floor(images * limit + 1e-9)
 
 
 def max_size(engine: str) -> int:
-    """Largest side of a texture that an engine makes, px."""
+    """Returns the largest side of a texture that an engine makes, px."""
     return _MAX_SIZES.get(engine, MAX_SIZE)
 
 
 def sample_timeout_s(size: int) -> float:
-    """Time-out for one texture of ``size`` px where none is named: it grows with the area."""
-    return max(_SECONDS_AT_224, _SECONDS_AT_224 * (size / 224) ** 2)
+    """Returns the default time limit for a texture of ``size`` px, s; it grows with the area."""
+    return max(_TIMEOUT_S, _TIMEOUT_S * (size / TEXTURE_SIZE) ** 2)
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """JSON with sorted keys, without white space, in ASCII: one text for one value."""
+    """Returns JSON with sorted keys, without white space, in ASCII: equal values, equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def fingerprint(config: Mapping[str, Any], sources: Mapping[str, str]) -> str:
-    """SHA-256, hex, of what a data set is made of.
+    """Returns the SHA-256, hex, of a configuration and the images.
 
     Args:
-        config: `DatasetConfig.canonical`.
-        sources: Split name to the digest of its photographs (`SourceDigest`).
+        config: Result of `DatasetConfig.canonical`.
+        sources: Digest of a split's images (`SourceDigest`) by split name.
     """
     return hashlib.sha256(canonical_json({"config": config, "sources": sources})).hexdigest()
 
 
 class SourceDigest:
-    """SHA-256 over the (key, source, bytes, label) of a split's photographs, in key order."""
+    """SHA-256 over the (key, source, bytes, label) of a split's images, in key order."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, key: str, source: str, size: int, label: int | None) -> None:
-        """Takes the next photograph in."""
-        # `canonical_json` of the list; that would set up an encoder for each photograph.
+        """Adds the next image."""
+        # The same bytes as `canonical_json` of the list, which would set up an encoder per image.
         number = "null" if label is None else label
         line = f"[{_quoted(key)},{_quoted(source)},{size},{number}]\n"
         self._hash.update(line.encode("ascii"))
 
     def hexdigest(self) -> str:
-        """The digest of all photographs so far."""
+        """Returns the digest of all images so far."""
         return self._hash.hexdigest()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs between two canonical configurations, a plain phrase each."""
+    """Returns one phrase for each field in which two canonical configurations differ."""
     return [
-        f"{name} was {_said(old.get(name))} and is now {_said(new.get(name))}"
+        f"{name} was {_value_text(old.get(name))} and is now {_value_text(new.get(name))}"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
 
 
-def _said(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _value_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return "not set" if value is None else repr(value)

@@ -1,7 +1,7 @@
-"""Every error that texgen raises on purpose.
+"""All errors that texgen raises on purpose.
 
-A message is one plain line that names the thing and the mend. Errors cross
-process borders, so each keeps its arguments in ``args`` and pickles.
+A message is one plain line: what happened, to what, and what to do. Errors are sent between
+processes, so each keeps its arguments in ``args`` and can be pickled.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ FAILURES = {
     "engine_failed": "the engine could not run",
     "encoding_failed": "the texture could not be encoded",
 }
-"""Code to text of a failed row's ``error``: fixed, so that manifests are reproducible."""
+"""Text of a failed row's ``error`` by code. The texts are fixed: manifests stay reproducible."""
 
 
 _LARGE = 10_000_000
-"""Pixels of an image that may itself be what uses memory up."""
+"""Number of pixels from which an image itself may be what exhausts memory."""
 
 
 class TexgenError(Exception):
-    """Base of all; ``exit_code`` is what the command line ends with."""
+    """Base class of all errors here; the command line ends with ``exit_code``."""
 
     exit_code = 1
 
@@ -44,15 +44,15 @@ class ConfigError(TexgenError):
 
 
 class SourceError(ConfigError):
-    """The photographs cannot be listed."""
+    """The images of SRC cannot be listed."""
 
 
 class SourceChangedError(SourceError):
-    """A photograph is no longer what it was when the build was planned."""
+    """An image has changed since the build was planned."""
 
 
 class SourceReadError(TexgenError):
-    """The storage of a photograph failed; another attempt may succeed."""
+    """The storage that holds an image failed; another attempt may succeed."""
 
 
 class LockedError(ConfigError):
@@ -64,20 +64,20 @@ class StorageError(TexgenError):
 
 
 class ScratchError(StorageError):
-    """Files on their way to OUT cannot be written on this machine; on another they may."""
+    """Temporary files cannot be written on this machine; another machine may succeed."""
 
 
 class LimitError(TexgenError):
-    """The system gives a process no more memory, threads, processes or open files."""
+    """The system refuses more memory, threads, processes or open files."""
 
 
 class ImageMemoryError(LimitError):
-    """This machine has too little memory for an image, of which another may make a texture.
+    """This machine has too little memory for an image; another machine may have enough.
 
     Args:
         width: Width of the image, px.
         height: Height of the image, px.
-        source: Where it is, relative to SRC; empty where whoever decodes does not know.
+        source: Path of the image relative to SRC; empty if the decoder does not know it.
     """
 
     def __init__(self, width: int, height: int, source: str = "") -> None:
@@ -89,12 +89,12 @@ class ImageMemoryError(LimitError):
     def __str__(self) -> str:
         pixels = self.width * self.height
         line = (
-            f"memory does not suffice for {self.source or 'an image'} of {self.width} x "
+            f"not enough memory for {self.source or 'an image'} of {self.width} x "
             f"{self.height} pixels: raise the limit (`ulimit -v`, or the memory of the container "
-            "or job), or take fewer --workers"
+            "or job), or use fewer --workers"
         )
         if pixels >= _LARGE:
-            line += f"; --max-pixels {pixels - 1} makes such images failed rows of a new OUT"
+            line += f"; in a new OUT, --max-pixels {pixels - 1} turns such images into failed rows"
         return line
 
 
@@ -103,23 +103,23 @@ class OutputError(TexgenError):
 
 
 class ShardConflictError(StorageError):
-    """A finished shard is there with other bytes than this attempt made."""
+    """A finished shard exists and its bytes differ from those of this attempt."""
 
 
 class DatasetError(TexgenError):
-    """A data set on disk is not there or not readable as one."""
+    """A data set does not exist or cannot be read."""
 
 
 class BuildFailedError(TexgenError):
-    """Some shards could not be made; the others are kept."""
+    """Some shards could not be built; the others are kept."""
 
 
 class InterruptedBuildError(TexgenError):
     """The user or the system stopped the build.
 
     Args:
-        message: How to go on.
-        exit_code: 130 after Ctrl-C, 143 after SIGTERM.
+        message: Text that says how to resume.
+        exit_code: Exit code of the process: 130 after Ctrl-C, 143 after SIGTERM.
     """
 
     def __init__(self, message: str, exit_code: int) -> None:
@@ -131,23 +131,23 @@ class InterruptedBuildError(TexgenError):
 
 
 class CodeDiffersError(ConfigError):
-    """A process or node that makes shards has another texgen than the command."""
+    """A process or node that builds shards runs another version of texgen than the command."""
 
 
 class EngineStartError(ConfigError):
-    """An engine process cannot be started at all, so no sample can be made."""
+    """An engine process cannot be started, so no texture can be made."""
 
 
 class MissingCodecError(ConfigError):
-    """Pillow was built without a format that `texgen.source.decode` reads: rows would differ."""
+    """Pillow lacks a format that `texgen.source.decode` reads, so rows would differ."""
 
 
 class SampleError(TexgenError):
-    """One texture cannot be made; the build records it and goes on.
+    """One texture cannot be made; the build records a failed row and continues.
 
     Args:
-        code: A key of `FAILURES`.
-        detail: What happened, for the log; may differ from run to run.
+        code: Key of `FAILURES`.
+        detail: Details for the log, which may differ from run to run.
     """
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -157,7 +157,7 @@ class SampleError(TexgenError):
 
     @property
     def reason(self) -> str:
-        """The fixed text that goes into the manifest."""
+        """Fixed text that is written to the manifest."""
         return f"{self.code}: {FAILURES[self.code]}"
 
     def __str__(self) -> str:
@@ -165,24 +165,24 @@ class SampleError(TexgenError):
 
 
 class ImageError(SampleError):
-    """A photograph cannot be read."""
+    """An image cannot be read."""
 
 
 class EngineSampleError(SampleError):
-    """The engine gave an answer that is not a texture; another try gives the same."""
+    """The engine returned no texture; a retry would give the same result."""
 
 
 class RetryableEngineError(SampleError):
-    """The engine process failed; another try may succeed."""
+    """The engine process failed; a retry may succeed."""
 
 
 class WorkerTimeoutError(RetryableEngineError):
-    """No answer within the time-out; the process was killed."""
+    """The engine process did not answer within the time limit and was killed."""
 
 
 class WorkerCrashedError(RetryableEngineError):
-    """The process ended without an answer."""
+    """The engine process ended without an answer."""
 
 
 class WorkerGarbageError(RetryableEngineError):
-    """The process sent bytes that are not a frame; it was killed."""
+    """The engine process sent bytes that are not a frame and was killed."""
