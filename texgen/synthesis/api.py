@@ -12,6 +12,7 @@ from texgen.core.config import (
     ENGINES,
     MAX_SIZE,
     STUB,
+    TEXTURE_SIZE,
     UPSTREAM_ENGINE,
     max_size,
     sample_timeout_s,
@@ -30,7 +31,7 @@ from texgen.synthesis.pool import EnginePool
 from texgen.synthesis.process import EngineSpec
 from texgen.synthesis.protocol import Job
 
-_SIZES = (224, 1024, MAX_SIZE)
+_SIZES = (TEXTURE_SIZE, 1024, MAX_SIZE)
 """Sizes in px that have a pool, since a pool has one time-out; a texture takes the next larger.
 
 A pool for every size would run too many engines."""
@@ -41,7 +42,7 @@ _pools: dict[tuple[int, EngineSpec, float], EnginePool] = {}
 
 def synthesize(
     patches: Sequence[Pixels],
-    size: int = 224,
+    size: int = TEXTURE_SIZE,
     seed: int = 0,
     *,
     engine: str = DEFAULT_ENGINE,

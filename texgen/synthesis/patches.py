@@ -7,11 +7,10 @@ from operator import index
 
 import numpy as np
 
+from texgen.core.config import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.core.seeds import position_index
 from texgen.core.types import Geometry, Pixels
 
-PATCH_SIZE = 96
-SMALL_PATCH_SIZE = 48
 MIN_ENGINE_SIDE = 16
 """Shortest side in px that engines take; smaller patches are mirrored out to it."""
 
