@@ -10,6 +10,7 @@ from torch import Tensor
 
 from texgen.core.errors import ConfigError
 from texgen.evaluate.classes import accuracy, per_class
+from texgen.evaluate.config import KnnConfig
 from texgen.evaluate.features import features
 from texgen.evaluate.images import CentreLook, LabelledImages, labels_among
 from texgen.evaluate.run import TrainedRun
@@ -71,8 +72,7 @@ class KnnClassifier:
     Args:
         run: The encoder, without its head.
         train: The photographs.
-        k: Neighbours.
-        temperature: See `knn_votes`.
+        config: Number of neighbours, and the temperature of `knn_votes`.
 
     Raises:
         ConfigError: If there are less than k.
@@ -80,14 +80,14 @@ class KnnClassifier:
 
     name = "knn"
 
-    def __init__(
-        self, run: TrainedRun, train: LabelledImages, k: int = 200, temperature: float = 0.1
-    ) -> None:
+    def __init__(self, run: TrainedRun, train: LabelledImages, config: KnnConfig) -> None:
         self.classes = train.classes
         self.learned = train.name
-        self.k, self.temperature = k, temperature
-        if k > len(train.positions):
-            message = f"--k {k}: {train.name} has {len(train.positions)} photographs; take less"
+        self.k, self.temperature = config.k, config.temperature
+        if self.k > len(train.positions):
+            message = (
+                f"--k {self.k}: {train.name} has {len(train.positions)} photographs; take less"
+            )
             raise ConfigError(message)
         self._bank, self._labels = features(run, train, CentreLook(run.config.size))
 

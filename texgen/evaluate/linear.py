@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from texgen.core.errors import ConfigError, TexgenError
 from texgen.evaluate.classes import accuracy, per_class
+from texgen.evaluate.config import LinearConfig
 from texgen.evaluate.features import features
 from texgen.evaluate.images import (
     CentreLook,
@@ -33,25 +34,6 @@ OnStep = Callable[[int, int, dict[str, float]], None]
 
 Epoch = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 """Gives the batches of an epoch: features (B, F) and labels (B,)."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinearConfig:
-    """Options of `texgen eval linear`; the defaults are the paper's for IN-100."""
-
-    lr: float = 10.0
-    milestones: tuple[int, ...] = (30, 40, 50)
-    epochs: int = 60
-    batch_size: int = 128
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    crop_scale: tuple[float, float] = (0.08, 1.0)
-    cached: bool = False
-    seed: int = 0
-
-    def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch: a tenth after each milestone."""
-        return float(self.lr * 0.1 ** sum(epoch >= one for one in self.milestones))
 
 
 class LinearClassifier:

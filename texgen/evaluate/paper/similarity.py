@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from texgen.core.errors import ConfigError
 from texgen.dataset.random_access import TextureStore
+from texgen.evaluate.config import SimilarityConfig
 from texgen.evaluate.run import TrainedRun, check_unchanged
 from texgen.train.augment import ViewParameters
 from texgen.train.config import check_patches
@@ -37,23 +38,6 @@ MODES = ("eval", "batch")
 """Batch normalisation by running statistics, and by each set's own batch as in training."""
 
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class SimilarityConfig:
-    """What is looked at.
-
-    Attributes:
-        images: At most so many photographs, drawn at random.
-        batch: Images whose statistics are taken together, and which are each other's negatives.
-        patch_range: Least and greatest side of a patch, px.
-        seed: Of the choice, views and patches.
-    """
-
-    images: int = 2048
-    batch: int = 256
-    patch_range: tuple[int, int] = (16, 72)
-    seed: int = 0
 
 
 @dataclass(slots=True)
