@@ -189,10 +189,7 @@ def test_a_finished_build_that_lost_a_shard_is_not_finished(planned, out, capsys
     assert (found.splits["train"].shards_done, found.splits["train"].shards) == (3, 4)
     assert run(["status", str(out)]) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert (
-        first
-        == f"{out}: finished once, but not all of it is there: `texgen verify` says what to do"
-    )
+    assert first == f"{out}: was finished, but files are missing or damaged: see `texgen verify`"
 
 
 def test_a_run_of_this_machine_that_was_killed_is_gone_at_once(out):
@@ -215,11 +212,11 @@ def test_what_is_printed_names_late_shards_and_the_run(out, capsys):
     # The clock is the system's here, long after that beat.
     assert run(["status", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{out}: not running: its last run ended without a word")
+    assert lines[0].startswith(f"{out}: not running: its last run ended without notice")
     assert lines[1] == "64.3 %: 9 of 14 textures, 2 failed"
     assert "  train: 3 of 4 shards, 9 of 12, 2 failed, " in lines[2]
     assert "process 123 on host7 since " in lines[-1]
-    assert "not heard of for " in lines[-1]
+    assert "no heartbeat for " in lines[-1]
     assert run(["status", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["state"] == "gone"
 
@@ -237,7 +234,7 @@ def test_a_run_that_was_stopped_by_ctrl_z_is_not_gone_however_long_it_is_silent(
         assert progress(out).state == "suspended"
         assert run(["status", str(out)]) == 0
         printed = capsys.readouterr().out
-        assert "stopped (Ctrl-Z)" in printed
+        assert "suspended (Ctrl-Z)" in printed
         assert f"kill -CONT {sleeper.pid}" in printed
         sleeper.send_signal(signal.SIGCONT)
     finally:

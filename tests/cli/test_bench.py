@@ -85,12 +85,12 @@ def test_whole_builds_count_the_processes_below_them(photographs, capsys):
     assert fast["texture_s"] > report["engines"][1]["texture_s"]
     assert run([*arguments, "--build"]) == 0
     # The start of a build of four would be most of what is projected.
-    assert "--limit 200 or more says what ImageNet costs" in capsys.readouterr().out
+    assert "--limit 200 or more estimates the cost of ImageNet" in capsys.readouterr().out
 
 
 def test_enough_textures_are_projected_onto_imagenet():
     line = _build_line(BuildCost("fast", 200, [0.072], [7.2]))
-    assert line.endswith("; 27 core-hours for ImageNet's 1,331,167 photographs")
+    assert line.endswith("; 27 core-hours for ImageNet's 1,331,167 images")
 
 
 def test_a_split_without_photographs_is_called_so(tmp_path, capsys):

@@ -81,7 +81,7 @@ def test_reasons_beyond_the_three_most_common_are_counted(broken, tmp_path, caps
     lines = capsys.readouterr().out.splitlines()
     assert "5 failed" in lines[0]
     assert [line.split()[0] for line in lines[1:5]] == ["2", "1", "1", "1"]
-    assert lines[4] == "  1 x 1 other reason; the manifest has them all"
+    assert lines[4] == "  1 x 1 other reason; the manifest lists them all"
 
 
 @pytest.mark.parametrize("answer", ["", "n", "no"])
@@ -95,7 +95,7 @@ def test_overwrite_asks_and_takes_no_for_an_answer(answer, tmp_path, capsys, mon
     assert build(source, tmp_path / "out", "--overwrite", "--seed", "1") == 2
     shown = capsys.readouterr().err
     assert "holds a finished data set: 1 shard, " in shown
-    assert "nothing was thrown away" in shown
+    assert "nothing was deleted" in shown
     assert tree(tmp_path / "out") == before
 
 
@@ -157,7 +157,7 @@ def test_parts_in_any_order_give_the_whole(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["left_to_others"] == 2
     assert build(source, tmp_path / "out", *small, "--part", "1/3") == 0
     assert "part 1/3 is done, 0 failed: " in (said := capsys.readouterr().out)
-    assert "(already complete); it leaves 2 shards of 5 to other parts" in said
+    assert "(already complete); 2 shards of 5 are left to other parts" in said
     assert build(source, tmp_path / "out", *small, "--part", "2/3") == 0
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
@@ -173,7 +173,7 @@ def test_a_part_counts_the_failures_of_its_own_shards(broken, tmp_path, capsys):
 @pytest.mark.parametrize("part", ["0/3", "4/3", "1", "1/0", "a/b", "-1/2", "1/2/3"])
 def test_what_is_no_part_is_refused(part, tmp_path, capsys):
     assert build(tmp_path, tmp_path / "out", "--part", part) == 2
-    assert "is no part such as 1/8" in capsys.readouterr().err
+    assert "is not a valid part: expected I/N, such as 1/8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

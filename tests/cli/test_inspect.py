@@ -71,7 +71,7 @@ def test_other_settings_are_in_the_python(out, capsys):
     sample = json.loads(inspected(capsys, out, KEY, "--json"))
     assert "patch_size=50" in sample["python"]
     assert "size=99" in sample["python"]
-    assert "lost some" in sample["python"]
+    assert "jpg is lossy" in sample["python"]
 
 
 def test_a_failed_row_shows_why_and_no_python(finished, capsys):

@@ -171,7 +171,7 @@ def test_photographs_that_cannot_be_read_are_warned_of(source, capsys):
         path.write_bytes(b"no photograph")
     assert plan(source, "--max-failures", 7) == 0
     shown = capsys.readouterr().out
-    assert "warning: 7 of 10 photographs tried cannot be read, such as train/" in shown
+    assert "warning: 7 of 10 images tried cannot be read, such as train/" in shown
     for path in (source / "val").rglob("*.JPEG"):
         path.write_bytes(b"")
     assert plan(source, "--max-failures", 10) == 0

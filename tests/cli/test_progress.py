@@ -7,7 +7,14 @@ import time
 import pytest
 
 from texgen.build import BuildStatus
-from texgen.cli.progress import describe, describe_check, open_check_view, open_view
+from texgen.cli.progress import (
+    build_progress,
+    describe_build,
+    describe_check,
+    training_progress,
+    transfer_progress,
+    verify_progress,
+)
 from texgen.verify import Checked
 
 
@@ -17,7 +24,7 @@ def status(done: int, total: int = 240, failed: int = 0) -> BuildStatus:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Its one element is what the time is."""
+    """The time in seconds, as its only element."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
@@ -38,11 +45,11 @@ class Terminal(io.StringIO):
     ],
 )
 def test_a_status_is_described_in_one_line(done, rate, text):
-    assert describe(status(done, failed=3), rate) == text
+    assert describe_build(status(done, failed=3), rate) == text
 
 
 def test_without_a_terminal_a_line_comes_every_half_minute(clock, capsys):
-    with open_view(quiet=False) as view:
+    with build_progress(quiet=False) as view:
         for second in range(100):
             clock[0] = 1000.0 + second
             view.update(status(2 * second))
@@ -55,7 +62,7 @@ def test_without_a_terminal_a_line_comes_every_half_minute(clock, capsys):
 
 
 def test_the_rate_is_that_of_the_last_minute_and_not_of_earlier_runs(clock, capsys):
-    with open_view(quiet=False) as view:
+    with build_progress(quiet=False) as view:
         view.update(status(100_000, 10**6))
         for second in range(0, 600, 5):
             clock[0] = 1000.0 + second
@@ -68,7 +75,7 @@ def test_the_rate_is_that_of_the_last_minute_and_not_of_earlier_runs(clock, caps
 
 
 def test_without_progress_the_time_left_is_unknown(clock, capsys):
-    with open_view(quiet=False) as view:
+    with build_progress(quiet=False) as view:
         for second in (0, 31):
             clock[0] = 1000.0 + second
             view.update(status(5))
@@ -76,7 +83,7 @@ def test_without_progress_the_time_left_is_unknown(clock, capsys):
 
 
 def test_messages_are_shown_at_once_and_never_on_standard_output(capsys):
-    with open_view(quiet=False) as view:
+    with build_progress(quiet=False) as view:
         view.say("folder 'x' is not a split [and] is ignored")
     captured = capsys.readouterr()
     assert captured.err == "folder 'x' is not a split [and] is ignored\n"
@@ -84,16 +91,18 @@ def test_messages_are_shown_at_once_and_never_on_standard_output(capsys):
 
 
 def test_quiet_shows_nothing(capsys):
-    with open_view(quiet=True) as view:
-        assert view is None
+    with build_progress(quiet=True) as view:
+        view.update(status(24))
+        view.say("a note")
     assert capsys.readouterr().err == ""
 
 
 def test_a_closed_standard_error_shows_nothing(monkeypatch):
     # Python's sign for `2>&-`.
     monkeypatch.setattr(sys, "stderr", None)
-    with open_view(quiet=False) as view:
-        assert view is None
+    with build_progress(quiet=False) as view:
+        view.update(status(24))
+        view.say("a note")
 
 
 def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
@@ -101,7 +110,7 @@ def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "150")
-    with open_view(quiet=False) as view:
+    with build_progress(quiet=False) as view:
         view.update(status(24))
         view.say("[red]not markup[/red]")
     text = terminal.getvalue()
@@ -112,12 +121,12 @@ def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
 def test_a_check_is_described_in_one_line():
     text = "12/240 textures checked, 4.00 textures/s, 0:00:57 left, 1 fault"
     assert describe_check(Checked(12, 240, 1), 4.0) == text
-    text = "0/16 textures made anew, 0.00 textures/s, -:--:-- left, 0 faults"
+    text = "0/16 textures rebuilt, 0.00 textures/s, -:--:-- left, 0 faults"
     assert describe_check(Checked(0, 16, 0, anew=True), 0.0) == text
 
 
-def test_the_rate_begins_anew_with_another_count(clock, capsys):
-    with open_check_view(quiet=False) as show:
+def test_the_rate_restarts_with_another_count(clock, capsys):
+    with verify_progress(quiet=False) as show:
         for second in range(0, 25):
             clock[0] = 1000.0 + second
             show(Checked(100 * second, 2400, 0))
@@ -125,13 +134,43 @@ def test_the_rate_begins_anew_with_another_count(clock, capsys):
             clock[0] = 1024.0 + second
             show(Checked(second, 16, 0, anew=True))
     (line,) = capsys.readouterr().err.splitlines()
-    assert line == "6/16 textures made anew, 1.00 textures/s, 0:00:10 left, 0 faults"
+    assert line == "6/16 textures rebuilt, 1.00 textures/s, 0:00:10 left, 0 faults"
 
 
 def test_a_check_shows_nothing_when_quiet_or_without_standard_error(monkeypatch, capsys):
-    with open_check_view(quiet=True) as show:
+    with verify_progress(quiet=True) as show:
         show(Checked(1, 2, 0))
     monkeypatch.setattr(sys, "stderr", None)
-    with open_check_view(quiet=False) as show:
+    with verify_progress(quiet=False) as show:
         show(Checked(1, 2, 0))
     assert capsys.readouterr().err == ""
+
+
+def test_a_transfer_is_shown_every_half_minute_in_bytes_or_files(clock, capsys):
+    for of_bytes in (True, False):
+        clock[0] = 1000.0
+        with transfer_progress(quiet=False, of_bytes=of_bytes) as on_progress:
+            for second in range(0, 70):
+                clock[0] = 1000.0 + second
+                on_progress(1000 * second, 100_000)
+    lines = ["30.0 kB of 100.0 kB", "60.0 kB of 100.0 kB", "30000 of 100000", "60000 of 100000"]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_training_run_shows_its_first_and_last_step_and_one_every_half_minute(clock, capsys):
+    with training_progress(quiet=False) as on_step:
+        for step in range(1, 41):
+            clock[0] = 1000.0 + step
+            on_step(step, 40, {"loss": step / 8, "other": 1.0})
+    lines = [f"step {step} of 40: loss {step / 8:.3f}" for step in (1, 31, 40)]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_terminal_gets_a_bar_of_metrics(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    with training_progress(quiet=False, unit="epoch") as on_epoch:
+        on_epoch(1, 2, {"top1": 12.34})
+    assert "epoch 1 of 2: top-1 12.3 %" in terminal.getvalue()

@@ -239,7 +239,7 @@ def test_photographs_that_moved_are_said_to_be_the_runs(trained, photographs, tm
         said = capsys.readouterr().err
         assert code == 2
         assert f"--src {gone}: no such" in said
-        assert "the run was trained there, and --src says where that is now" in said
+        assert "the run was trained on it: name its present place with --src" in said
         assert said.count("\n") == 1
         named = ["--src", str(photographs)]
         assert call(*command, moved, *named, "--out", tmp_path / "f.json") == 0
@@ -257,7 +257,7 @@ def test_what_is_no_result_is_not_written_over(name, trained, tmp_path, capsys):
     path = tmp_path / name
     path.write_text('{"format": "texgen-dataset"}')
     assert run(["eval", "knn", str(trained), "--k", "3", "--out", str(path), *COMMON]) == 2
-    assert "is there, and no result of texgen eval or analyze" in capsys.readouterr().err
+    assert "is not a result of texgen eval or analyze" in capsys.readouterr().err
     assert path.read_text() == '{"format": "texgen-dataset"}'
 
 

@@ -250,7 +250,7 @@ def test_the_printed_commands_repair_the_data_set(kind, out, source, finished, c
     assert run(arguments) == 1
     printed = capsys.readouterr().out
     assert "the same `texgen build` again" in printed
-    assert "SRC is not what" not in printed
+    assert "SRC differs from" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("rm ")]
     subprocess.run(["sh", "-c", line], check=True)
     build(request(source, out), SilentMonitor())
@@ -368,8 +368,8 @@ def test_for_a_wrong_src_nothing_of_out_is_to_be_deleted(damaged, out, source, c
     assert (report["delete"], report["unlike_src"]) == ([], [])
     assert run(["verify", str(out), "--deep", "--src", str(source), "--sample", "0"]) == 1
     printed = capsys.readouterr().out
-    assert "SRC is not what OUT was built from" in printed
-    assert "Delete nothing of OUT" in printed
+    assert "SRC differs from what OUT was built from" in printed
+    assert "Delete nothing in OUT" in printed
     assert "rm " not in printed
     assert "texgen build" not in printed
 
@@ -531,7 +531,7 @@ def test_a_split_of_src_that_was_not_built_is_noted(out, source, check):
 def test_the_counts_of_a_deep_check_are_printed(out, source, capsys):
     assert run(["verify", str(out), "--deep", "--src", str(source), "--sample", "5"]) == 0
     _, looked_at = capsys.readouterr().out.splitlines()
-    assert looked_at.startswith("  12 textures decoded, 7 photographs compared, 5 made anew")
+    assert looked_at.startswith("  12 textures decoded, 7 images compared, 5 rebuilt")
     assert "(--sample-seed " in looked_at
 
 

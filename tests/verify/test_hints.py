@@ -127,7 +127,7 @@ def test_a_shard_that_cannot_be_read_is_not_to_be_deleted(out, more, monkeypatch
     assert (report.unread, report.delete) == ([OTHER], [more] if more else [])
     printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
     assert "Permission denied; change its permissions" in printed
-    assert "What cannot be read was not checked" in printed
+    assert "Files that cannot be read were not checked" in printed
     commands = [line for line in printed.splitlines() if line.startswith("rm ")]
     assert commands == ([f"rm -- {out / more}"] if more else [])
     assert ("texgen build" in printed) == bool(more)
@@ -140,7 +140,7 @@ def test_a_shard_that_this_texgen_would_not_rebuild_is_not_to_be_deleted(out, mo
     monkeypatch.setattr("texgen.verify.remake.identify", lambda _: newer)
     assert check(out).delete == []
     printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
-    assert "Delete nothing: a build here would not make it again" in printed
+    assert "Delete nothing: a build here would not rebuild it" in printed
     assert "engine_version was '1' and is now '2'" in printed
     assert not any(line.startswith("rm ") for line in printed.splitlines())
 
@@ -148,7 +148,7 @@ def test_a_shard_that_this_texgen_would_not_rebuild_is_not_to_be_deleted(out, mo
 def test_a_foreign_file_is_to_be_moved_and_not_deleted(out):
     (out / "thesis.tex").touch()
     printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output
-    assert printed.splitlines()[-1] == f"Move what is not in the index out of {out}."
+    assert printed.splitlines()[-1] == f"Move the files that are not in the index out of {out}."
 
 
 def test_a_single_fault_is_printed_in_the_singular(out):

@@ -7,64 +7,72 @@ from typing import Any
 
 import click
 
-from texgen.cli.extras import POSITIVE, need_train_extra
-from texgen.cli.options.common import Place
-from texgen.cli.options.evaluation import (
-    accuracy_words,
-    asked_for,
-    begin,
-    called,
-    classifier_options,
-    finish,
-    frozen_run,
+from texgen.cli.evaluation import (
+    accuracy_text,
+    check_options,
+    image_source,
     open_classifier,
+    open_frozen_run,
+    open_split,
+    renamed_option,
+    source_errors,
+    write_result,
+)
+from texgen.cli.options.evaluation import (
+    classifier_options,
     out_options,
-    photographs,
-    place_of_photographs,
     run_options,
     source_options,
+    split_option,
 )
-from texgen.cli.output import print_result
-from texgen.cli.output_files import check_target, write_file
+from texgen.cli.options.from_config import config_option
+from texgen.cli.options.training import check_train_extra
+from texgen.cli.options.types import Place
+from texgen.cli.output import check_target, print_lines, write_file
 from texgen.core.text import format_bytes, pluralize
-from texgen.evaluate.paper.sweeps import METRICS
-from texgen.evaluate.paper.sweeps import sweep as measure_sweep
+from texgen.evaluate.config import SimilarityConfig
+from texgen.evaluate.paper.sweeps import METRICS, sweep
 
 
-@click.group(name="analyze", short_help="similarities, biases, sweeps; one page of all")
+@click.group(name="analyze")
 def command() -> None:
-    """The paper's figures, of encoders of one's own, beside its numbers."""
+    """Measure what the paper's figures show, for your encoders.
+
+    RUN is the folder that texgen train wrote. Results appear beside the paper's numbers.
+    """
 
 
 @command.command(name="similarity")
-@run_options
 @source_options
-@click.option("--split", default="train", show_default=True, help="Split of SRC.")
+@split_option("--split", "train", "to draw images from")
 @click.option(
-    "--textures", type=Place(), help="A finished build of the photographs.  [default: the run's]"
+    "--textures",
+    type=Place(),
+    help="OUT of a finished texgen build of these images: a folder or URL.  [default: the run's]",
 )
-@click.option("--textures-split", help="Its split, if it is called otherwise.")
-@click.option("--images", type=click.IntRange(2), default=2048, show_default=True, help="At most.")
-@click.option("--batch-size", type=click.IntRange(2), help="[default: the run's]")
 @click.option(
-    "--patch-range",
-    type=POSITIVE,
-    nargs=2,
-    help="Least and greatest side of a patch, px.  [default: the run's]",
+    "--textures-split", help="Split of --textures, if its name differs.  [default: same as --split]"
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Cosines to a second view, other images, patch and texture negatives (Figs. 2, 3)."""
-    begin("analyze similarity", options)
-    from texgen.evaluate.paper.similarity import SimilarityConfig
-    from texgen.evaluate.paper.similarity import similarity as measure
+@config_option(SimilarityConfig, "images")
+@config_option(SimilarityConfig, "batch", "--batch-size", default=None)
+@config_option(SimilarityConfig, "patch_range", default=None)
+@config_option(SimilarityConfig, "seed")
+@run_options
+def similarity_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Measure cosines between embeddings (Figs. 2 and 3).
+
+    They are those of an image to its second view, to other images, and to patch and texture
+    negatives.
+    """
+    check_options("analyze similarity", options)
+    from texgen.evaluate.paper.similarity import similarity
     from texgen.evaluate.results import make_result
     from texgen.evaluate.run import open_run
     from texgen.train.images import open_images
     from texgen.train.negatives import open_textures
 
     run = open_run(options["place"], options["device"], options["workers"], head=True)
-    src, how = place_of_photographs(run, options)
+    src, how_read = image_source(run, options)
     split = options["split"]
     textures = options["textures"] or run.config.textures
     store = open_textures(textures, options["textures_split"] or split) if textures else None
@@ -74,105 +82,121 @@ def similarity(**options: Any) -> None:  # noqa: ANN401 - click checks them
         options["patch_range"] or run.config.patch_range,
         options["seed"],
     )
-    with asked_for(options, "split"):
-        images = open_images(src, split, how)
-    found = measure(run, images, store, config)
-    cosines = found["eval"]["cosines"]
-    words = ", ".join(
+    with source_errors(options, "split"):
+        images = open_images(src, split, how_read)
+    measured = similarity(run, images, store, config)
+    cosines = measured["eval"]["cosines"]
+    summary = ", ".join(
         f"{name} {one['mean']:.3f} ± {one['se']:.3f}" for name, one in cosines.items()
     )
-    result = make_result("similarity", run, {"split": split, "seed": options["seed"], **found})
-    finish(options, result, f"cosines (eval mode): {words}")
+    result = make_result("similarity", run, {"split": split, "seed": options["seed"], **measured})
+    write_result(options, result, f"cosines (eval mode): {summary}")
 
 
 @command.command(name="shape-bias")
-@run_options
 @classifier_options
 @click.option(
     "--stimuli",
     type=Place(),
     required=True,
     metavar="DIR",
-    help="Folders of a shape, with images called as cat7-clock2.png.",
+    help="Folder with a folder for each shape, whose images are named like cat7-clock2.png.",
 )
 @click.option(
     "--mapping",
     type=Place(utf8=False),
     metavar="F.csv",
-    help="Lines of 'category,class'.  [default: the same names]",
+    help="CSV file with lines 'category,class of the classifier'.  [default: the same names]",
 )
-def shape_bias(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Decisions for shape or texture where they are in conflict (Geirhos et al. 2019)."""
-    begin("analyze shape-bias", options)
+@run_options
+def shape_bias_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Count decisions for shape and for texture.
+
+    The images combine the shape of one class with the texture of another (Geirhos et al. 2019).
+    """
+    check_options("analyze shape-bias", options)
     from texgen.evaluate.classes import read_mapping
     from texgen.evaluate.images import open_folder
-    from texgen.evaluate.paper.bias import shape_bias as measure
+    from texgen.evaluate.paper.bias import shape_bias
     from texgen.evaluate.results import make_result
 
     mapping = read_mapping(options["mapping"]) if options["mapping"] else None
-    with frozen_run(options) as run:
-        with called("--src", "--stimuli"):
+    with open_frozen_run(options) as run:
+        with renamed_option("--src", "--stimuli"):
             stimuli = open_folder(options["stimuli"])
-        found = measure(run, open_classifier(run, options), stimuli, mapping)
-    share = "none" if found["shape_bias"] is None else accuracy_words(found, "shape_bias")
-    words = f"shape bias {share}: {found['shape']} for shape, {found['texture']} for texture"
-    finish(options, make_result("shape-bias", run, found), f"{words}, {found['other']} for neither")
+        counts = shape_bias(run, open_classifier(run, options), stimuli, mapping)
+    share = "none" if counts["shape_bias"] is None else accuracy_text(counts, "shape_bias")
+    summary = (
+        f"shape bias {share}: {counts['shape']} for shape, {counts['texture']} for texture, "
+        f"{counts['other']} for neither"
+    )
+    write_result(options, make_result("shape-bias", run, counts), summary)
 
 
 @command.command(name="texture-accuracy")
-@run_options
 @classifier_options
-@click.option("--textures", type=Place(), required=True, help="A finished texgen build.")
-@click.option("--textures-split", default="val", show_default=True)
+@click.option(
+    "--textures",
+    type=Place(),
+    required=True,
+    help="OUT of a finished texgen build, with labels: a folder or URL.",
+)
+@click.option("--textures-split", default="val", help="Split of --textures.")
 @click.option(
     "--beside",
     type=Place(utf8=False),
     multiple=True,
     metavar="F.json",
-    help="Another run's result of this command, to draw too.",
+    help="Result of this command for another run, to draw in the same plot; may be given several "
+    "times.",
 )
-def texture_accuracy(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Accuracy of each class on textures alone (Fig. 7)."""
-    begin("analyze texture-accuracy", options)
+@run_options
+def texture_accuracy_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Measure the accuracy of each class on textures (Fig. 7)."""
+    check_options("analyze texture-accuracy", options)
     from texgen.evaluate.images import TextureImages, with_labels
-    from texgen.evaluate.paper.bias import texture_accuracy as measure
+    from texgen.evaluate.paper.bias import texture_accuracy
     from texgen.evaluate.results import make_result, read_result
 
-    beside = [read_result(Path(one), "texture-accuracy") for one in options["beside"]]
-    with frozen_run(options) as run:
+    beside = [read_result(Path(path), "texture-accuracy") for path in options["beside"]]
+    with open_frozen_run(options) as run:
         location, split = options["textures"], options["textures_split"]
         textures = with_labels(f"{location} ({split})", TextureImages(location, split))
-        found = measure(run, open_classifier(run, options), textures)
-    words = f"textures {accuracy_words(found)} (chance {found['chance']:.1f} %)"
-    finish(options, make_result("texture-accuracy", run, found), words, beside=beside)
+        accuracies = texture_accuracy(run, open_classifier(run, options), textures)
+    summary = f"textures {accuracy_text(accuracies)} (chance {accuracies['chance']:.1f} %)"
+    result = make_result("texture-accuracy", run, accuracies)
+    write_result(options, result, summary, beside=beside)
 
 
 @command.command(name="fine-coarse")
-@run_options
 @classifier_options
-@click.option("--split", default="val", show_default=True, help="Split of SRC to evaluate on.")
+@split_option("--split", "val", "to evaluate on")
 @click.option(
     "--mapping",
     type=Place(utf8=False),
     metavar="F.csv",
-    help="Lines of 'class,coarse class'.  [default: ImageNet's dogs]",
+    help="CSV file with lines 'class,coarse class'.  [default: ImageNet's dogs]",
 )
-def fine_coarse(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Whether the fine class is right, or at least the coarse one (Fig. 6d)."""
-    begin("analyze fine-coarse", options)
+@run_options
+def fine_coarse_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Measure the accuracy of classes and of coarse classes.
+
+    A coarse class joins several classes, such as all dogs. An answer that is wrong about the class
+    may be right about the coarse class (Fig. 6d).
+    """
+    check_options("analyze fine-coarse", options)
     from texgen.evaluate.classes import read_mapping
-    from texgen.evaluate.paper.bias import dogs
-    from texgen.evaluate.paper.bias import fine_coarse as measure
+    from texgen.evaluate.paper.bias import dogs, fine_coarse
     from texgen.evaluate.results import make_result
 
     given = read_mapping(options["mapping"]) if options["mapping"] else None
-    with frozen_run(options) as run:
-        images = photographs(run, options, "split")
+    with open_frozen_run(options) as run:
+        images = open_split(run, options, "split")
         classifier = open_classifier(run, options)
         mapping = dogs(classifier.classes) if given is None else given
-        found = measure(run, classifier, images, mapping)
-    words = ", ".join(f"{kind} {accuracy_words(found[kind])}" for kind in ("fine", "coarse"))
-    finish(options, make_result("fine-coarse", run, found), words)
+        accuracies = fine_coarse(run, classifier, images, mapping)
+    summary = ", ".join(f"{kind} {accuracy_text(accuracies[kind])}" for kind in ("fine", "coarse"))
+    write_result(options, make_result("fine-coarse", run, accuracies), summary)
 
 
 @command.command(name="sweep")
@@ -181,8 +205,7 @@ def fine_coarse(**options: Any) -> None:  # noqa: ANN401 - click checks them
     "--over",
     type=click.Choice(["alpha", "queue-size"]),
     default="alpha",
-    show_default=True,
-    help="Option of texgen train that differs.",
+    help="Option of texgen train on the horizontal axis.",
 )
 @click.option(
     "--metric",
@@ -190,38 +213,44 @@ def fine_coarse(**options: Any) -> None:  # noqa: ANN401 - click checks them
     type=click.Choice(tuple(METRICS)),
     multiple=True,
     default=("linear",),
-    show_default=True,
-    help="A panel each; may be given several times.",
+    metavar="NAME",
+    help=f"Metric to draw, of {', '.join(METRICS)}; may be given several times, for a panel each.",
 )
 @out_options
-def sweep(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Draw figures of many runs over alpha or the queue's size (Figs. 4 to 6).
+def sweep_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Plot metrics of runs over alpha or the queue's size.
 
-    RESULTS are JSON of texgen eval and analyze, or folders of them. Seeds are averaged.
+    These are the plots of Figs. 4 to 6. RESULTS are JSON files of texgen eval and texgen analyze,
+    or folders that hold them. Runs that differ only in their seed are averaged.
     """
-    begin("analyze sweep", options)
+    check_options("analyze sweep", options)
     from texgen.evaluate.results import find_results
 
     results = list(find_results(options["places"]).values())
     over = options["over"].replace("-", "_")
-    result = measure_sweep(results, over, options["metrics"])
+    result = sweep(results, over, options["metrics"])
     series = sum(len(one) for one in result["metrics"].values())
     note = f" (they also differ in {', '.join(result['differ'])})" if result["differ"] else ""
-    finish(options, result, f"{pluralize(series, 'line')} over {options['over']}{note}")
+    write_result(options, result, f"{pluralize(series, 'line')} over {options['over']}{note}")
 
 
 @command.command(name="report")
 @click.argument("folder", type=Place(utf8=False), metavar="DIR")
-@click.option("--html", type=Place(utf8=False), required=True, metavar="F.html", help="The page.")
-def report(folder: str, html: str) -> None:
-    """Join all results and plots below DIR on one page that needs no network."""
-    need_train_extra("analyze report", "matplotlib")
+@click.option(
+    "--html", type=Place(utf8=False), required=True, metavar="F.html", help="File of the page."
+)
+def report_command(folder: str, html: str) -> None:
+    """Write all results below DIR on one HTML page.
+
+    The page holds their plots too, and needs no other files and no network.
+    """
+    check_train_extra("analyze report", "matplotlib")
     target = Path(html)
     check_target("--html", target, [".html", ".htm"])
     from texgen.evaluate.paper.page import render
     from texgen.evaluate.results import find_results
 
-    found = find_results([folder])
-    page = render(found).encode()
+    results = find_results([folder])
+    page = render(results).encode()
     write_file(target, page)
-    print_result(f"{pluralize(len(found), 'result')}, {format_bytes(len(page))}: {html}")
+    print_lines(f"{pluralize(len(results), 'result')}, {format_bytes(len(page))}: {html}")

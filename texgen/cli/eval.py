@@ -2,231 +2,247 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import click
 
-from texgen.cli.bar import metrics_bar
-from texgen.cli.extras import ABOVE_0, POSITIVE
-from texgen.cli.options.common import Place
-from texgen.cli.options.decorate import with_options
-from texgen.cli.options.evaluation import (
-    accuracy_words,
-    begin,
-    called,
-    check_splits,
-    classifier_options,
-    finish,
-    frozen_run,
-    named,
-    neighbour_options,
+from texgen.cli.evaluation import (
+    accuracy_text,
+    check_disjoint_splits,
+    check_options,
     open_classifier,
-    photographs,
+    open_frozen_run,
+    open_knn,
+    open_split,
+    paths_by_name,
+    renamed_option,
+    write_result,
+)
+from texgen.cli.options.common import quiet_option
+from texgen.cli.options.evaluation import (
+    classifier_options,
+    neighbour_options,
     run_options,
     source_options,
+    split_option,
     train_split_option,
 )
+from texgen.cli.options.from_config import Command, config_option, config_options, with_options
+from texgen.cli.options.types import Place
+from texgen.cli.progress import training_progress
 from texgen.core.errors import ConfigError
+from texgen.evaluate.config import LinearConfig
 from texgen.evaluate.corruption_error import ALEXNET
 
-_LINEAR = [
-    click.option("--val-split", default="val", show_default=True, help="Split to evaluate on."),
-    click.option("--lr", type=ABOVE_0, default=10.0, show_default=True, help="IN-1K: 30."),
-    click.option("--batch-size", type=POSITIVE, default=128, show_default=True),
-    click.option("--epochs", type=POSITIVE, default=60, show_default=True),
-    click.option(
-        "--drop-at",
-        "milestones",
-        type=click.IntRange(0),
-        multiple=True,
-        default=(30, 40, 50),
-        show_default=True,
-        metavar="EPOCH",
-        help="Epochs after which the rate is a tenth.",
-    ),
-    click.option("--weight-decay", type=click.FloatRange(0), default=0.0, show_default=True),
-    click.option("--momentum", type=click.FloatRange(0, 1), default=0.9, show_default=True),
-    click.option(
-        "--crop-scale",
-        type=click.FloatRange(0, 1, min_open=True),
-        nargs=2,
-        default=(0.08, 1.0),
-        show_default=True,
-        help="Part of the area that a training view covers.",
-    ),
-    click.option(
-        "--cached", is_flag=True, help="Train on one centre view an image: cheap, a bit worse."
-    ),
-    click.option("--seed", type=click.IntRange(0), default=0, show_default=True),
-    click.option("--quiet", is_flag=True, help="No progress."),
-]
+_val_split_option = split_option("--val-split", "val", "to evaluate on")
 
 
-@click.group(name="eval", short_help="classifiers on a frozen encoder; other domains")
+def _linear_options(command: Command) -> Command:
+    milestones = config_option(
+        LinearConfig, "milestones", "--drop-at", "milestones", metavar="EPOCH"
+    )
+    return with_options(command, config_options(LinearConfig, {"milestones": milestones}))
+
+
+@click.group(name="eval")
 def command() -> None:
-    """What a trained encoder is worth. It stays as it is, which is checked."""
+    """Evaluate the frozen encoder of a training run.
+
+    RUN is the folder that texgen train wrote. Its last checkpoint is evaluated and never changed.
+    """
 
 
 @command.command(name="linear")
-@run_options
 @source_options
 @train_split_option
-@lambda command: with_options(command, _LINEAR)
-def linear(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Train a linear classifier on the features of RUN's last checkpoint.
+@_val_split_option
+@_linear_options
+@quiet_option
+@run_options
+def linear_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Train a linear classifier on the frozen encoder's features.
 
-    Defaults are the paper's for IN-100; for IN-1K: --lr 30 --batch-size 256 --epochs 100
-    --drop-at 60 --drop-at 80. F.pt, beside F.json, holds the last epoch's classifier.
+    The defaults are the paper's for IN-100. For IN-1K use --lr 30 --batch-size 256 --epochs 100
+    --drop-at 60 --drop-at 80. F.pt, beside F.json, holds the classifier after the last epoch.
     """
-    begin("eval linear", options)
-    from texgen.evaluate.linear import LinearConfig, train_linear
+    check_options("eval linear", options)
+    from texgen.evaluate.linear import train_linear
     from texgen.evaluate.paper.published_results import table_for
     from texgen.evaluate.results import make_result
 
-    names = ("lr", "batch_size", "epochs", "milestones", "weight_decay", "momentum")
-    config = LinearConfig(**{n: options[n] for n in (*names, "crop_scale", "cached", "seed")})
-    with frozen_run(options) as run, metrics_bar(quiet=options["quiet"], unit="epoch") as tell:
-        check_splits(run, options)
-        train = photographs(run, options, "train_split")
-        val = photographs(run, options, "val_split")
-        classifier, found = train_linear(run, train, val, config, tell)
-    result = make_result("linear", run, {**found, "paper": table_for(classifier.classes)})
-    last, best = found["last"], found["best"]
-    words = (
-        f"top-1 {accuracy_words(last, 'top1')} after the last epoch, "
-        f"{accuracy_words(best, 'top1')} after the best, {best['epoch']}"
+    config = LinearConfig(**{field.name: options[field.name] for field in fields(LinearConfig)})
+    with (
+        open_frozen_run(options) as run,
+        training_progress(quiet=options["quiet"], unit="epoch") as on_epoch,
+    ):
+        check_disjoint_splits(run, options)
+        train = open_split(run, options, "train_split")
+        val = open_split(run, options, "val_split")
+        classifier, accuracies = train_linear(run, train, val, config, on_epoch)
+    paper = table_for(classifier.classes)
+    result = make_result("linear", run, {**accuracies, "paper": paper})
+    last, best = accuracies["last"], accuracies["best"]
+    summary = (
+        f"top-1 {accuracy_text(last, 'top1')} after the last epoch, "
+        f"{accuracy_text(best, 'top1')} after the best, {best['epoch']}"
     )
-    finish(options, result, words, more={".pt": classifier.to_bytes()})
+    write_result(options, result, summary, more={".pt": classifier.to_bytes()})
 
 
 @command.command(name="knn")
-@run_options
 @source_options
 @train_split_option
-@click.option("--val-split", default="val", show_default=True, help="Split to evaluate on.")
+@_val_split_option
 @neighbour_options
-def knn(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Let the nearest training photographs vote."""
-    begin("eval knn", options)
-    from texgen.evaluate.knn import KnnClassifier, evaluate_knn
+@run_options
+def knn_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Classify images by a vote of the nearest training images.
+
+    No classifier is trained, so this is the fastest evaluation.
+    """
+    check_options("eval knn", options)
+    from texgen.evaluate.knn import evaluate_knn
     from texgen.evaluate.results import make_result
 
-    with frozen_run(options) as run:
-        check_splits(run, options)
-        val = photographs(run, options, "val_split")
-        train = photographs(run, options, "train_split")
-        classifier = KnnClassifier(run, train, options["k"], options["temperature"])
-        result = make_result("knn", run, evaluate_knn(run, classifier, val))
-    finish(options, result, f"top-1 {accuracy_words(result, 'top1')} of {result['images']} images")
+    with open_frozen_run(options) as run:
+        check_disjoint_splits(run, options)
+        val = open_split(run, options, "val_split")
+        result = make_result("knn", run, evaluate_knn(run, open_knn(run, options), val))
+    summary = f"top-1 {accuracy_text(result, 'top1')} of {result['images']} images"
+    write_result(options, result, summary)
 
 
 @command.command(name="ood")
-@run_options
 @classifier_options
 @click.option(
-    "--set", "sets", multiple=True, metavar="NAME=DIR", help="Class folders of another domain."
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Class folders of another domain, under a name; may be given several times.",
 )
 @click.option(
     "--mapping",
     "mappings",
     multiple=True,
     metavar="NAME=F.csv",
-    help="A set's classes: lines of 'its class,our class'.  [default: the same names]",
+    help="CSV file with lines 'class of the set,class of the classifier' for the set of this "
+    "name.  [default: the same names]",
 )
-@click.option("--val-split", help="A split of SRC to show beside the sets.")
 @click.option(
-    "--corrupted", type=Place(), metavar="DIR", help="ImageNet-C: corruption/severity/class."
+    "--val-split",
+    help="Split of SRC to evaluate beside the sets.  [default: none; with --corrupt: val]",
+)
+@click.option(
+    "--corrupted",
+    type=Place(),
+    metavar="DIR",
+    help="Folder of ImageNet-C, with images in corruption/severity/class.",
 )
 @click.option(
     "--corrupt",
     is_flag=True,
-    help="Corrupt SRC's --val-split here instead (pip install imagecorruptions-imaug).",
+    help="Corrupt the images of SRC's --val-split instead of reading --corrupted; needs pip "
+    "install imagecorruptions-imaug.",
 )
 @click.option(
     "--corruption",
     "corruptions",
     type=click.Choice(tuple(ALEXNET)),
     multiple=True,
-    help="Only this one; may be given several times.  [default: all 15]",
+    metavar="NAME",
+    help=f"Corruption to evaluate, of {', '.join(ALEXNET)}; may be given several times.  "
+    f"[default: all {len(ALEXNET)}]",
 )
-def ood(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Evaluate on other domains: -R, -Sketch, Stylized, -C, any folder of classes.
+@run_options
+def ood_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
+    """Evaluate a classifier on other domains.
 
-    Only classes in common with the classifier's are answers (19 of IN-100's for ImageNet-R).
+    Domains are ImageNet-R, ImageNet-Sketch, Stylized-ImageNet, ImageNet-C or any folder of class
+    folders. Only classes that a domain shares with the classifier are possible answers, such as 19
+    of IN-100's for ImageNet-R.
     """
-    begin("eval ood", options)
+    check_options("eval ood", options)
     from texgen.evaluate.ood import evaluate_domain
     from texgen.evaluate.paper.published_results import table_for
     from texgen.evaluate.results import make_result
 
-    folders, mappings = named("--set", options["sets"]), named("--mapping", options["mappings"])
-    if unknown := [name for name in mappings if name not in folders]:
-        name = unknown[0]
-        message = f"--mapping {name}={mappings[name]}: no --set is called {name}"
-        raise ConfigError(message)
-    if not (folders or options["corrupted"] or options["corrupt"]):
-        raise ConfigError("name what to evaluate on: --set NAME=DIR, --corrupted DIR, --corrupt")
-    if options["corruptions"] and not (options["corrupted"] or options["corrupt"]):
-        raise ConfigError("--corruption: of what? add --corrupted DIR, or --corrupt")
-    with frozen_run(options) as run:
-        domains = _domains(run, options, folders, mappings)
+    folders, mappings = _check_domains(options)
+    with open_frozen_run(options) as run:
+        domains = _open_domains(run, options, folders, mappings)
         corrupted = _corrupted_source(run, options)
         classifier = open_classifier(run, options)
-        sets = {one.name: evaluate_domain(run, classifier, one) for one in domains}
-        found: dict[str, Any] = {"classifier": classifier.name, "sets": sets, "corrupted": None}
+        sets = {domain.name: evaluate_domain(run, classifier, domain) for domain in domains}
+        result: dict[str, Any] = {"classifier": classifier.name, "sets": sets, "corrupted": None}
         if corrupted is not None:
-            found["corrupted"] = _evaluate_corrupted(run, classifier, corrupted, options)
-    found["paper"] = table_for(classifier.classes)
-    words = [f"{name} {accuracy_words(one)}{_left_out(one)}" for name, one in sets.items()]
-    if found["corrupted"]:
-        words.append(f"corrupted {found['corrupted']['mean']:.1f} %")
-    finish(options, make_result("ood", run, found), ", ".join(words))
+            result["corrupted"] = _evaluate_corrupted(run, classifier, corrupted, options)
+    result["paper"] = table_for(classifier.classes)
+    summary = [f"{name} {accuracy_text(one)}{_left_out_text(one)}" for name, one in sets.items()]
+    if result["corrupted"]:
+        summary.append(f"corrupted {result['corrupted']['mean']:.1f} %")
+    write_result(options, make_result("ood", run, result), ", ".join(summary))
 
 
-def _left_out(found: dict[str, Any]) -> str:
-    """A class that was misspelt in a mapping shows here."""
-    if not found["left_out"]:
+def _check_domains(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the folders of ``--set`` and the files of ``--mapping`` by name, checked."""
+    folders = paths_by_name("--set", options["sets"])
+    mappings = paths_by_name("--mapping", options["mappings"])
+    for name, path in mappings.items():
+        if name not in folders:
+            message = f"--mapping {name}={path}: no --set is called {name}"
+            raise ConfigError(message)
+    if not (folders or options["corrupted"] or options["corrupt"]):
+        raise ConfigError("name what to evaluate on: --set NAME=DIR, --corrupted DIR or --corrupt")
+    if options["corruptions"] and not (options["corrupted"] or options["corrupt"]):
+        raise ConfigError("--corruption needs images: add --corrupted DIR or --corrupt")
+    return folders, mappings
+
+
+def _left_out_text(result: dict[str, Any]) -> str:
+    """Returns how many images were left out, which reveals a misspelt class of a mapping."""
+    if not result["left_out"]:
         return ""
-    return f" ({found['left_out']} of {found['left_out'] + found['images']} left out)"
+    return f" ({result['left_out']} of {result['left_out'] + result['images']} left out)"
 
 
-def _domains(
-    run: Any,  # noqa: ANN401 - a Run, whose module is loaded later
+def _open_domains(
+    run: Any,  # noqa: ANN401 - a TrainedRun, whose module is loaded later
     options: dict[str, Any],
     folders: dict[str, str],
     mappings: dict[str, str],
 ) -> list[Any]:
-    """The sets, all opened before any is evaluated."""
+    """Opens all sets, so that errors come before the first evaluation."""
     from texgen.evaluate.classes import read_mapping
     from texgen.evaluate.images import open_folder
     from texgen.evaluate.ood import Domain
 
     domains = []
     if options["val_split"]:
-        domains.append(Domain("val", photographs(run, options, "val_split")))
+        domains.append(Domain("val", open_split(run, options, "val_split")))
         if "val" in folders:
-            message = f"--set val={folders['val']}: --val-split has that name; take another"
+            message = f"--set val={folders['val']}: --val-split has this name; use another"
             raise ConfigError(message)
     for name, folder in folders.items():
         mapping = read_mapping(mappings[name]) if name in mappings else None
-        with called("--src", "--set"):
+        with renamed_option("--src", "--set"):
             domains.append(Domain(name, open_folder(folder), mapping))
     return domains
 
 
-def _corrupted_source(run: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_domains`
-    """A folder, photographs to corrupt, or None."""
+def _corrupted_source(run: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_open_domains`
+    """Returns the folder of corrupted images, images to corrupt, or None."""
     from texgen.evaluate.corruptions import check_library
 
     if not options["corrupt"]:
         return options["corrupted"]
     if options["corrupted"]:
-        raise ConfigError("--corrupt and --corrupted: keep one")
+        raise ConfigError("--corrupt and --corrupted exclude each other; leave one out")
     check_library(run.config.size)
-    return photographs(run, {**options, "val_split": options["val_split"] or "val"}, "val_split")
+    return open_split(run, {**options, "val_split": options["val_split"] or "val"}, "val_split")
 
 
-def _evaluate_corrupted(run: Any, classifier: Any, source: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_domains`
+def _evaluate_corrupted(run: Any, classifier: Any, source: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_open_domains`
     from texgen.evaluate.ood import evaluate_corrupted
 
     names = tuple(dict.fromkeys(options["corruptions"])) or tuple(ALEXNET)

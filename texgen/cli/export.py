@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from texgen.cli.bar import transfer_bar
-from texgen.cli.options.common import Place, s3_endpoint_option
-from texgen.cli.output import print_json, print_result
-from texgen.cli.output_files import check_apart
+from texgen.cli.options.common import json_option, quiet_option, s3_endpoint_option
+from texgen.cli.options.types import Place
+from texgen.cli.output import check_apart, print_result
+from texgen.cli.progress import transfer_progress
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.dataset.reader import Dataset
@@ -19,13 +18,18 @@ from texgen.storage import open_sink
 from texgen.transfer import export
 
 
-@click.command(name="export", short_help="a folder of class folders of image files")
+@click.command(name="export")
 @click.argument("out", type=Place(), metavar="OUT")
-@click.option("--to", type=Place(), required=True, metavar="DIR", help="Folder for the files.")
-@click.option("--split", "splits", multiple=True, help="Only this split; may be repeated.")
+@click.option("--to", type=Place(), required=True, metavar="DIR", help="Folder of the image files.")
+@click.option(
+    "--split",
+    "splits",
+    multiple=True,
+    help="Split to export; may be given several times.  [default: all splits]",
+)
 @s3_endpoint_option
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@quiet_option
+@json_option
 def command(
     out: str,
     to: str,
@@ -34,21 +38,19 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Write the textures of OUT as image files: DIR/<split>/<class>/<name>.
+    """Write the textures of OUT as image files.
 
-    That is how the paper's authors' trainer takes them. DIR is a new folder; the same command
-    goes on where an earlier one stopped.
+    They become DIR/<split>/<class>/<name>, as the trainer of the paper's authors reads them. DIR is
+    a new folder, or that of an earlier export of OUT, which is resumed.
     """
     if "://" in to:
-        message = f"--to {to}: an export goes into a folder"
+        message = f"--to {to} is a URL; name a folder to export to"
         raise ConfigError(message)
     if "://" not in out:
         check_apart("--to", to, out)
-    with transfer_bar(quiet=quiet, of_bytes=False) as tell:
+    with transfer_progress(quiet=quiet, of_bytes=False) as on_progress:
         dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
-        summary = export(dataset, splits, Path(to), tell)
-    if as_json:
-        print_json(json.dumps(asdict(summary)))
-        return
+        summary = export(dataset, splits, Path(to), on_progress)
     failed = f", {pluralize(summary.failed, 'row')} without a texture" if summary.failed else ""
-    print_result(f"{pluralize(summary.files, 'texture')} in {to}, {summary.written} new{failed}")
+    line = f"{pluralize(summary.files, 'texture')} in {to}, {summary.written} new{failed}"
+    print_result(asdict(summary), [line], as_json=as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +11,10 @@ from typing import Any
 import click
 from PIL import Image
 
-from texgen.cli.options.common import Place, s3_endpoint_option
-from texgen.cli.output import print_json, print_result
-from texgen.cli.output_files import check_target, write_file
-from texgen.core.config import DEFAULT_ENGINE
+from texgen.cli.options.common import json_option, s3_endpoint_option
+from texgen.cli.options.types import Place
+from texgen.cli.output import check_target, print_result, write_file
+from texgen.core.config import DEFAULT_ENGINE, PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.text import format_bytes, pluralize
 from texgen.dataset.index import Index, SplitIndex
@@ -26,28 +25,37 @@ from texgen.report.contact_sheet import Example, SheetTexture, draw_sheet
 from texgen.source import SourceSpec
 from texgen.source.locator import locator_of
 from texgen.storage import open_sink
-from texgen.synthesis.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 
-_COUNT = 6
+_SHEET_TEXTURES = 6
 _COLUMNS = ("images", "textures", "failed", "shards", "bytes", "classes")
 
 
-@click.command(name="inspect", short_help="card, counts, one sample's provenance")
+@click.command(name="inspect")
 @click.argument("out", type=Place(), metavar="OUT")
 @click.argument("key", required=False, metavar="[KEY]")
-@click.option("--split", help="Where KEY is looked for.  [default: the first that has it]")
-@click.option("--src", type=Place(), metavar="SRC", help="Photographs of the build, as build.")
+@click.option(
+    "--split", help="Split in which KEY is looked up.  [default: the first split that has KEY]"
+)
+@click.option(
+    "--src",
+    type=Place(),
+    metavar="SRC",
+    help="Images that OUT was built from, as for texgen build.",
+)
 @click.option(
     "--sheet",
     type=Place(utf8=False),
     metavar="F.png",
-    help="Draw textures spread over OUT, or KEY's; with --src beside their photographs.",
+    help="File of a contact sheet to draw: textures spread over OUT, or that of KEY; with --src "
+    "beside their images.",
 )
 @click.option(
-    "--count", type=click.IntRange(1, 200), help=f"Textures on the sheet.  [default: {_COUNT}]"
+    "--count",
+    type=click.IntRange(1, 200),
+    help=f"Number of textures on the sheet.  [default: {_SHEET_TEXTURES}]",
 )
 @s3_endpoint_option
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 def command(
     out: str,
     key: str | None,
@@ -58,28 +66,34 @@ def command(
     s3_endpoint: str | None,
     as_json: bool,
 ) -> None:
-    """Show what OUT is and holds; with KEY where one texture is from and how to make it again."""
+    """Show the card and the counts of OUT, or one texture.
+
+    With KEY, the row of that texture is shown, and Python code that makes the texture again.
+    """
     _check_options(key, split, src, sheet, count)
     if sheet is not None:
         check_target("--sheet", Path(sheet), [".png"], {"OUT": out, "--src": src})
     dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
     homes = [] if key is None else _homes(dataset, key, split)
     if sheet is not None:
-        rows = [row for _, row in homes[:1] or dataset.spread(count or _COUNT)]
+        rows = [row for _, row in homes[:1] or dataset.spread(count or _SHEET_TEXTURES)]
         write_file(Path(sheet), _sheet(dataset, rows, src, s3_endpoint))
-    result = _sample(dataset, homes, src, s3_endpoint) if homes else _card(dataset.index)
-    if as_json:
-        print_json(json.dumps({"out": out, **result, "sheet": sheet}))
+    if homes:
+        result = _sample(dataset, homes, src, s3_endpoint)
+        lines = [*_sample_lines(result)]
     else:
-        lines = _sample_text(result) if homes else _card_text(out, result)
-        print_result(*lines, *([f"sheet: {sheet}"] if sheet else []))
+        result = _card(dataset.index)
+        lines = [*_card_lines(out, result)]
+    if sheet is not None:
+        lines.append(f"sheet: {sheet}")
+    print_result({"out": out, **result, "sheet": sheet}, lines, as_json=as_json)
 
 
 def _check_options(
     key: str | None, split: str | None, src: str | None, sheet: str | None, count: int | None
 ) -> None:
-    """Refuses options that would do nothing."""
-    faults = {
+    """Refuses options that would have no effect."""
+    conflicts = {
         "--split goes with KEY; add one, or leave it out": split is not None and key is None,
         "--src goes with KEY or --sheet; add one, or leave it out": (
             src is not None and key is None and sheet is None
@@ -89,44 +103,45 @@ def _check_options(
         "--count does not go with KEY, which is one texture; leave one out": count is not None
         and key is not None,
     }
-    for message, wrong in faults.items():
+    for message, wrong in conflicts.items():
         if wrong:
             raise ConfigError(message)
 
 
 def _homes(dataset: Dataset, key: str, split: str | None) -> list[tuple[str, ManifestRow]]:
-    # `row` is what says which keys are near one that is not there.
+    # For a missing key `row` raises an error that names similar keys.
     return list(dataset.homes(key, split)) or [dataset.row(key, split)]
 
 
 def _sheet(
     dataset: Dataset, rows: list[ManifestRow], src: str | None, s3_endpoint: str | None
 ) -> bytes:
-    """The contact sheet as a PNG file."""
+    """Returns the contact sheet as a PNG file."""
     if not rows:
-        message = "there is no texture to draw: every row of OUT is a failed one"
+        message = "OUT has no texture to draw: all of its rows are failed rows"
         raise DatasetError(message)
     config = dataset.index.config
     splits = dataset.index.splits
-    photographs = open_originals(src, config, s3_endpoint, splits) if src is not None else None
+    originals = open_originals(src, config, s3_endpoint, splits) if src is not None else None
     out = io.BytesIO()
-    draw_sheet([_picture(dataset, row, photographs) for row in rows]).save(out, "PNG")
+    draw_sheet([_sheet_texture(dataset, row, originals) for row in rows]).save(out, "PNG")
     return out.getvalue()
 
 
-def _picture(
-    dataset: Dataset, row: ManifestRow, photographs: OriginalImages | None
+def _sheet_texture(
+    dataset: Dataset, row: ManifestRow, originals: OriginalImages | None
 ) -> SheetTexture:
     with Image.open(io.BytesIO(dataset.image(row))) as image:
         texture = image.convert("RGB")
-    if photographs is None:
+    if originals is None:
         return SheetTexture(row["key"], texture)
-    image, cut = photographs.read(row)
-    return SheetTexture(row["key"], texture, Example(image, cut.center, cut.random, cut.boxes))
+    image, patches = originals.read(row)
+    example = Example(image, patches.center, patches.random, patches.boxes)
+    return SheetTexture(row["key"], texture, example)
 
 
 def _card(index: Index) -> dict[str, Any]:
-    """The data set's card with counts in place of lists of files."""
+    """Returns the data set's card with counts instead of lists of files."""
     splits = {name: _counts(split) for name, split in sorted(index.splits.items())}
     return {
         "name": index.name,
@@ -147,7 +162,7 @@ def _counts(split: SplitIndex) -> dict[str, int]:
     }
 
 
-def _card_text(out: str, card: dict[str, Any]) -> Iterator[str]:
+def _card_lines(out: str, card: dict[str, Any]) -> Iterator[str]:
     splits, config = card["splits"], card["config"]
     total = {name: sum(counts[name] for counts in splits.values()) for name in _COLUMNS}
     yield (
@@ -182,65 +197,67 @@ def _number(value: object) -> str:
 def _sample(
     dataset: Dataset, homes: list[tuple[str, ManifestRow]], src: str | None, s3_endpoint: str | None
 ) -> dict[str, Any]:
-    """A texture's provenance; of the first split that has its key, with the names of the others."""
+    """Returns the texture in the first split that has its key, and the names of the others."""
     (split, row), *others = homes
-    photograph = _photograph(row, dataset.index, src, s3_endpoint)
-    again = _again(row, dataset.index.config, photograph) if row["status"] == "ok" else None
-    also = [name for name, _ in others]
-    return {"split": split, "also_in": also, "row": row, "python": again}
+    code = None
+    if row["status"] == "ok":
+        decoding = _decoding_code(row, dataset.index, src, s3_endpoint)
+        code = _texture_code(row, dataset.index.config, decoding)
+    also_in = [name for name, _ in others]
+    return {"split": split, "also_in": also_in, "row": row, "python": code}
 
 
-def _sample_text(sample: dict[str, Any]) -> Iterator[str]:
+def _sample_lines(sample: dict[str, Any]) -> Iterator[str]:
     row = sample["row"]
     yield f"{row['key']}: {sample['split']}"
     for name in sample["also_in"]:
-        yield f"  note: {name} has that key too; --split {name} shows it"
+        yield f"  note: {name} has this key too; --split {name} shows it"
     width = max(map(len, row))
     for name, value in row.items():
         if name != "key" and value is not None:
             yield f"  {name:<{width}}  {value}"
     if sample["python"]:
-        yield "Patches and texture again:"
+        yield "Python code that makes the patches and the texture again:"
         yield from (f"  {line}" for line in sample["python"].splitlines())
 
 
-def _photograph(
+def _decoding_code(
     row: ManifestRow, index: Index, src: str | None, s3_endpoint: str | None
 ) -> list[str]:
-    """Python that decodes a row's photograph."""
-    # A photograph in an archive is no file of its own.
+    """Returns lines of Python code that decode a row's image."""
+    # An image in an archive has no file of its own.
     if "!" not in row["source"] and (src is None or "://" not in src):
-        place = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
+        path = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
         return [
             "from pathlib import Path",
             "from texgen.source.decode import decode",
-            f"image = decode(Path({str(place)!r}).read_bytes())",
+            f"image = decode(Path({str(path)!r}).read_bytes())",
         ]
     spec = SourceSpec.of_card("", index.config, s3_endpoint, index.splits)
-    given = {"selected": spec.selected, **spec.choices, "endpoint": spec.endpoint}
-    at = "".join(f", {name}={value!r}" for name, value in given.items() if value)
+    options = {"selected": spec.selected, **spec.choices, "endpoint": spec.endpoint}
+    arguments = "".join(f", {name}={value!r}" for name, value in options.items() if value)
     return [
         "from texgen.source.decode import decode",
         "from texgen.source import SourceSpec, open_source",
-        f"source = open_source(SourceSpec({src or 'SRC'!r}{at}))",
+        f"source = open_source(SourceSpec({src or 'SRC'!r}{arguments}))",
         f"image = decode(source.read(source.find({row['key']!r}, {row['source']!r})))",
     ]
 
 
-def _again(row: ManifestRow, config: dict[str, Any], photograph: list[str]) -> str:
-    """Python that makes a row's patches and texture again."""
+def _texture_code(row: ManifestRow, config: dict[str, Any], decoding: list[str]) -> str:
+    """Returns Python code that makes a row's patches and texture again."""
     seed = f"seed={row['seed']}"
     sizes = {"patch_size": PATCH_SIZE, "small_patch_size": SMALL_PATCH_SIZE}
-    cut = [f"{name}={config[name]}" for name in sizes if config[name] != sizes[name]]
-    made = [f"size={config.get('size')}", seed]
+    patch_arguments = [f"{name}={config[name]}" for name in sizes if config[name] != sizes[name]]
+    arguments = [f"size={config.get('size')}", seed]
     if config["engine"] != DEFAULT_ENGINE:
-        made.append(f"engine={config['engine']!r}")
+        arguments.append(f"engine={config['engine']!r}")
     lines = [
         "import texgen",
-        *photograph,
-        f"patches = texgen.sample_patches(image, {', '.join([seed, *cut])})",
-        f"texture = texgen.synthesize([patches.center, patches.random], {', '.join(made)})",
+        *decoding,
+        f"patches = texgen.sample_patches(image, {', '.join([seed, *patch_arguments])})",
+        f"texture = texgen.synthesize([patches.center, patches.random], {', '.join(arguments)})",
     ]
     if config["format"] == "jpg":
-        lines.append("# The texture in the shard has lost some in encoding as jpg.")
+        lines.append("# The texture in the shard differs slightly, since jpg is lossy.")
     return "\n".join(lines)

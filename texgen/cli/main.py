@@ -1,4 +1,4 @@
-"""`texgen`: finds the command, and turns every error into one line and an exit code."""
+"""`texgen`: runs the command, and turns every error into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from texgen.core.limits import limit_error
 from texgen.core.text import escape_unprintable
 
 _COMMANDS = {
-    "analyze": "similarities, biases, sweeps of trained encoders; one page of all",
-    "bench": "what engines cost on your photographs, side by side",
-    "build": "photographs -> ImageNet-Texture shards (goes on by itself where it stopped)",
-    "download": "prebuilt shards over https://, s3:// or from a folder, resumed, checksummed",
-    "eval": "classifiers on a frozen encoder, and other domains",
-    "export": "a folder of class folders of image files",
-    "inspect": "card, counts, one sample's provenance; --sheet draws a contact sheet",
-    "plan": "what a build would do: counts, shards, bytes, core-hours; writes nothing",
-    "publish": "a finished data set to s3://, index last, resumed, checksummed",
-    "report": "a self-contained page: counts, failures, pictures, plots",
-    "status": "how far a build is, from storage alone",
-    "synth": "one texture from example patches",
-    "train": "contrastive learning with textures or patches as negatives (extra: [train])",
-    "verify": "every shard, sample and manifest row against the index",
+    "plan": "Show what a build would do: images, bytes, time, problems.",
+    "build": "Build shards of textures from a folder of images; resumes by itself.",
+    "status": "Show how far a build is.",
+    "verify": "Check every shard, sample and manifest row of a data set.",
+    "inspect": "Show a data set's card and counts, or one texture's origin.",
+    "report": "Write an HTML page about a data set.",
+    "publish": "Upload a finished data set to S3.",
+    "download": "Download a finished data set; resumes, and checks every file.",
+    "export": "Write a data set as class folders of image files.",
+    "synth": "Make one texture from example patches.",
+    "bench": "Measure what engines cost on your images.",
+    "train": "Train an encoder with textures as negatives (extra: [train]).",
+    "eval": "Evaluate a trained encoder by classifiers (extra: [train]).",
+    "analyze": "Measure biases and similarities of encoders (extra: [train]).",
 }
 
 
 class _StoppedError(BaseException):
-    """A signal has come; no handler of `Exception` on the way out may take it for its own."""
+    """A signal has arrived. It is no `Exception`, so that no handler on the way out catches it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -47,7 +47,7 @@ class _StoppedError(BaseException):
 
 
 class _Commands(click.Group):
-    """Imports a command only when it is called: `--help` need not load Arrow."""
+    """Commands that are imported when they are called, so that ``--help`` does not load Arrow."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -64,17 +64,20 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__, prog_name="texgen")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def texgen(debug: bool) -> None:
-    """Textures that keep a photograph's look and lose its meaning.
+    """Make textures from images: they keep an image's look and lose its meaning.
 
-    They are negatives for contrastive learning (Ge et al., NeurIPS 2021).
+    The textures are negatives for contrastive learning (Ge et al., NeurIPS 2021).
     """
-    # `run` reads it, which sees it even where parsing fails.
+    # `run` reads the option itself, since it must know it even if parsing fails.
     del debug
-    # The command is imported by now. It may have something to clean up.
+    # From here on the command may have something to clean up.
     signals.catch(_unwind)
 
 
@@ -82,36 +85,34 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process with its exit code."""
     signals.catch(_leave)
     _open_standard_streams()
-    # Ray and torch start Python processes of their own: none looks in the current folder. Python
-    # 3.10 knows no such thing, and has theirs by name or by fork.
+    # Python processes that Ray and torch start must not import from the current folder. Python 3.10
+    # ignores the variable, and starts theirs by name or by fork.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     code = run(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             if stream is not None:
                 stream.flush()
-    # Not by way of the interpreter's own end: there a signal would print a traceback, and
-    # a Ray that is still waiting for its cluster would hang or crash it.
+    # The interpreter's own exit is skipped: a signal during it would print a traceback, and a Ray
+    # that is still waiting for its cluster would hang or crash it.
     os._exit(code)
 
 
 def _open_standard_streams() -> None:
-    """Makes standard streams take whatever is printed.
+    """Makes the standard streams accept everything that is printed.
 
-    Closed ones, as by ``2>&-``, lead to nowhere.
-
-    Otherwise the next file to be opened would get its number, and with it what
-    engines and libraries print.
+    Closed streams, as by ``2>&-``, are redirected to the null device. Otherwise the next file that
+    is opened would get their number, and with it the output of engines and libraries.
     """
-    # Each gets the lowest number that is free, until it is above theirs.
+    # A file gets the lowest free number, so this fills the gaps among 0, 1 and 2.
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(number, True)
     os.close(number)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A name that the terminal's encoding lacks is shown escaped, as standard error does.
+        # Characters that the terminal's encoding lacks are escaped, as on standard error.
         sys.stdout.reconfigure(errors="backslashreplace")
     if sys.stderr is None:
-        # Ray does not start without one.
+        # Ray does not start without a standard error.
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - as long as the process
 
 
@@ -119,15 +120,15 @@ def run(arguments: list[str]) -> int:
     """Runs the command line.
 
     Returns:
-        0 done; 1 something fell short; 2 usage or configuration; 130 Ctrl-C; 141 a closed
-        pipe; 143 SIGTERM.
+        Exit code: 0 done; 1 incomplete or failed; 2 wrong usage or configuration; 130 Ctrl-C;
+        141 closed pipe; 143 SIGTERM.
     """
     with signals.kept():
         try:
             signals.catch(_leave)
             return _run(arguments)
         except _StoppedError as stopped:
-            _complain("stopped")
+            _print_error("stopped")
             return stopped.exit_code
 
 
@@ -136,14 +137,14 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _unwind(number: int, frame: FrameType | None) -> None:
-    # A second one is out at once.
+    # A second signal ends the process at once.
     signals.catch(_leave)
     raise _StoppedError(number)
 
 
 def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
-    # Taken out here, so that it may stand before and after the command.
+    # Removed here, so that the option may stand before and after the command.
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         code = texgen.main(arguments, prog_name="texgen", standalone_mode=False)
@@ -151,34 +152,34 @@ def _run(arguments: list[str]) -> int:
         click.echo(error.format_message(), err=True)
         return 2
     except click.ClickException as error:
-        _complain(error.format_message())
+        _print_error(error.format_message())
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        _complain("stopped")
+        _print_error("stopped")
         return 130
     except TexgenError as error:
         if debug:
             traceback.print_exc()
-        _complain(str(error))
+        _print_error(str(error))
         return error.exit_code
     except BrokenPipeError:
         return CLOSED_PIPE
-    except Exception as error:  # noqa: BLE001 - the last place before a traceback
+    except Exception as error:  # noqa: BLE001 - the alternative is a traceback
         if debug:
             traceback.print_exc()
-        _complain(str(limit_error(error) or _unforeseen(error)))
+        _print_error(str(limit_error(error) or _unexpected_error(error)))
         return 1
     return code if isinstance(code, int) else 0
 
 
-def _unforeseen(error: Exception) -> str:
+def _unexpected_error(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        # The system's answer about a file, a device or a socket is no bug of ours.
-        what = f"{error.filename}: " if error.filename else ""
-        return f"{what}{error.strerror}; --debug shows where"
+        # An error of a file, a device or a socket is no bug of texgen.
+        path = f"{error.filename}: " if error.filename else ""
+        return f"{path}{error.strerror}; --debug shows where"
     return f"unexpected {type(error).__name__}: {error}; --debug shows where, please report it"
 
 
-def _complain(message: str) -> None:
+def _print_error(message: str) -> None:
     line = escape_unprintable(" ".join(message.split()))
     click.echo(f"texgen: {line}", err=True)

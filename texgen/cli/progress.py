@@ -1,4 +1,4 @@
-"""Progress on standard error: a live bar on a terminal, plain lines elsewhere."""
+"""Progress on standard error: a live bar on a terminal, elsewhere a line every 30 seconds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,151 @@ from typing import Generic, Protocol, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from texgen.build import BuildMonitor, BuildStatus
-from texgen.core.text import escape_unprintable, pluralize
+from texgen.core.text import escape_unprintable, format_bytes, pluralize
 from texgen.verify import Checked, OnChecked
 
-LINE_EVERY_S = 30.0
+_LINE_EVERY_S = 30.0
 _RATE_OVER_S = 60.0
+
+_METRICS = {
+    "loss": "loss {:.3f}",
+    "top1": "top-1 {:.1f} %",
+    "ns_share": "NS {:.1%} of the denominator",
+    "positive": "positive {:.2f}",
+    "negative": "negative {:.2f}",
+    "nonsemantic": "NS {:.2f}",
+    "images_per_s": "{:.0f} images/s",
+    "data_share": "{:.0%} in data",
+}
+
+
+@contextlib.contextmanager
+def build_progress(*, quiet: bool) -> Iterator[BuildMonitor]:
+    """Shows a build while it is open."""
+    with _open(quiet, BarColumn(), TextColumn("{task.description}")) as display:
+        yield _RateView(display, describe_build)
+
+
+@contextlib.contextmanager
+def verify_progress(*, quiet: bool) -> Iterator[OnChecked]:
+    """Shows a verification while it is open."""
+    with _open(quiet, BarColumn(), TextColumn("{task.description}")) as display:
+        yield _RateView(display, describe_check).update
+
+
+@contextlib.contextmanager
+def transfer_progress(*, quiet: bool, of_bytes: bool) -> Iterator[Callable[[int, int], None]]:
+    """Shows a transfer while it is open.
+
+    Args:
+        quiet: Whether to show nothing.
+        of_bytes: Whether the numbers are bytes; otherwise they are files.
+
+    Yields:
+        Function to call with the number that is done and the total.
+    """
+    columns = [DownloadColumn(), TransferSpeedColumn()] if of_bytes else [MofNCompleteColumn()]
+    text = format_bytes if of_bytes else str
+    with _open(quiet, BarColumn(), *columns, TimeRemainingColumn()) as display:
+        yield lambda done, total: display.update(
+            done, total, lambda: f"{text(done)} of {text(total)}"
+        )
+
+
+@contextlib.contextmanager
+def training_progress(
+    *, quiet: bool, unit: str = "step"
+) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    """Shows a training run while it is open.
+
+    Args:
+        quiet: Whether to show nothing.
+        unit: What is counted.
+
+    Yields:
+        Function to call with the number that is done, the total, and the last metrics by name.
+    """
+    columns = (BarColumn(20), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with _open(quiet, *columns, first_and_last=True) as display:
+        yield lambda done, total, metrics: display.update(
+            done, total, lambda: f"{unit} {done} of {total}: {_metrics_text(metrics)}"
+        )
+
+
+def _metrics_text(metrics: dict[str, float]) -> str:
+    return ", ".join(
+        text.format(metrics[name]) for name, text in _METRICS.items() if name in metrics
+    )
+
+
+class _Display(Protocol):
+    def update(self, done: int, total: int, describe: Callable[[], str]) -> None: ...
+
+    def print(self, message: str) -> None: ...
+
+
+@contextlib.contextmanager
+def _open(
+    quiet: bool, *columns: ProgressColumn, first_and_last: bool = False
+) -> Iterator[_Display]:
+    if quiet or sys.stderr is None:
+        yield _Nothing()
+    elif sys.stderr.isatty():
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            yield _Bar(progress)
+    else:
+        yield _Lines(first_and_last=first_and_last)
+
+
+class _Nothing:
+    def update(self, done: int, total: int, describe: Callable[[], str]) -> None:
+        pass
+
+    def print(self, message: str) -> None:
+        pass
+
+
+class _Bar:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("starting", total=None)
+
+    def update(self, done: int, total: int, describe: Callable[[], str]) -> None:
+        self._progress.update(self._task, completed=done, total=total, description=describe())
+
+    def print(self, message: str) -> None:
+        self._progress.console.print(escape_unprintable(message), markup=False, highlight=False)
+
+
+class _Lines:
+    """A line every 30 seconds, and at once for the first and the last update if asked to."""
+
+    def __init__(self, *, first_and_last: bool) -> None:
+        self._next = time.monotonic() + (0.0 if first_and_last else _LINE_EVERY_S)
+        self._last = first_and_last
+
+    def update(self, done: int, total: int, describe: Callable[[], str]) -> None:
+        now = time.monotonic()
+        if now >= self._next or (self._last and done == total):
+            self._next = now + _LINE_EVERY_S
+            self.print(describe())
+
+    def print(self, message: str) -> None:
+        # The work continues if nobody reads its progress any more.
+        with contextlib.suppress(OSError):
+            click.echo(escape_unprintable(message), err=True)
 
 
 class _Counted(Protocol):
@@ -30,44 +167,40 @@ class _Counted(Protocol):
 
 
 C = TypeVar("C", bound=_Counted)
-Describe = Callable[[C, float], str]
-"""A state and its rate a second, in one line."""
 
 
-@contextlib.contextmanager
-def open_view(*, quiet: bool) -> Iterator[BuildMonitor | None]:
-    """A build's view that fits standard error; None with ``quiet`` or where that is closed."""
-    with _open(describe, quiet) as view:
-        yield view
+class _RateView(Generic[C]):
+    """Shows a count with its rate.
 
+    Args:
+        display: Where it is shown.
+        describe: Makes one line from the count and its rate per second.
+    """
 
-@contextlib.contextmanager
-def open_check_view(*, quiet: bool) -> Iterator[OnChecked]:
-    """What shows how far a check is; nothing where `open_view` has no view."""
-    with _open(describe_check, quiet) as view:
-        yield view.update if view else lambda _: None
+    def __init__(self, display: _Display, describe: Callable[[C, float], str]) -> None:
+        self._display = display
+        self._describe = describe
+        self._rate = _Rate()
 
+    def update(self, count: C) -> None:
+        self._rate.add(count.done)
+        self._display.update(
+            count.done, count.total, lambda: self._describe(count, self._rate.per_second())
+        )
 
-@contextlib.contextmanager
-def _open(describe: Describe[C], quiet: bool) -> Iterator[_Bar[C] | _Lines[C] | None]:
-    if quiet or sys.stderr is None:
-        yield None
-    elif sys.stderr.isatty():
-        with _Bar(describe) as bar:
-            yield bar
-    else:
-        yield _Lines(describe)
+    def say(self, message: str) -> None:
+        self._display.print(message)
 
 
 class _Rate:
-    """Textures a second over the last minute, and the time that is left."""
+    """Rate of a count over the last minute."""
 
     def __init__(self) -> None:
         self._points: deque[tuple[float, int]] = deque()
 
     def add(self, done: int) -> None:
         now = time.monotonic()
-        # Another count has begun.
+        # A smaller number is that of another count, which has just started.
         if self._points and done < self._points[-1][1]:
             self._points.clear()
         self._points.append((now, done))
@@ -79,78 +212,26 @@ class _Rate:
         return (last - first) / (end - start) if end > start else 0.0
 
 
-def describe(status: BuildStatus, rate: float) -> str:
-    """``12/240 images, 0.71 textures/s, 0:05:21 left, 0 failed``."""
+def describe_build(status: BuildStatus, rate: float) -> str:
+    """Returns a line such as ``12/240 images, 0.71 textures/s, 0:05:21 left, 0 failed``."""
     return (
         f"{status.images}/{status.images_total} images, {rate:.2f} textures/s, "
-        f"{_left(status, rate)} left, {status.failed} failed"
+        f"{_time_left(status, rate)} left, {status.failed} failed"
     )
 
 
 def describe_check(checked: Checked, rate: float) -> str:
-    """``12/240 textures checked, 310.00 textures/s, 0:05:21 left, 0 faults``."""
-    what = "textures made anew" if checked.anew else "textures checked"
+    """Returns ``12/240 textures checked, 310.00 textures/s, 0:05:21 left, 0 faults``."""
+    action = "rebuilt" if checked.anew else "checked"
     return (
-        f"{checked.done}/{checked.total} {what}, {rate:.2f} textures/s, "
-        f"{_left(checked, rate)} left, {pluralize(checked.faults, 'fault')}"
+        f"{checked.done}/{checked.total} textures {action}, {rate:.2f} textures/s, "
+        f"{_time_left(checked, rate)} left, {pluralize(checked.faults, 'fault')}"
     )
 
 
-def _left(counted: _Counted, rate: float) -> str:
-    return _time((counted.total - counted.done) / rate) if rate > 0 else "-:--:--"
-
-
-def _time(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
+def _time_left(count: _Counted, rate: float) -> str:
+    if rate <= 0:
+        return "-:--:--"
+    minutes, seconds = divmod(int((count.total - count.done) / rate), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
-
-
-class _Bar(Generic[C]):
-    def __init__(self, describe: Describe[C]) -> None:
-        self._describe = describe
-        self._progress = Progress(
-            BarColumn(),
-            TextColumn("{task.description}"),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._progress.add_task("starting", total=None)
-        self._rate = _Rate()
-
-    def update(self, status: C) -> None:
-        self._rate.add(status.done)
-        self._progress.update(
-            self._task,
-            total=status.total,
-            completed=status.done,
-            description=self._describe(status, self._rate.per_second()),
-        )
-
-    def say(self, message: str) -> None:
-        self._progress.console.print(escape_unprintable(message), markup=False, highlight=False)
-
-    def __enter__(self) -> _Bar[C]:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-
-class _Lines(Generic[C]):
-    def __init__(self, describe: Describe[C]) -> None:
-        self._describe = describe
-        self._rate = _Rate()
-        self._last = time.monotonic()
-
-    def update(self, status: C) -> None:
-        self._rate.add(status.done)
-        if time.monotonic() - self._last >= LINE_EVERY_S:
-            self._last = time.monotonic()
-            self.say(self._describe(status, self._rate.per_second()))
-
-    def say(self, message: str) -> None:
-        # Whoever read it may have gone; the build goes on.
-        with contextlib.suppress(OSError):
-            click.echo(escape_unprintable(message), err=True)

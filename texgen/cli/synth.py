@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.options.common import (
-    Place,
-    check_size,
+    check_texture_size,
     engine_bin_option,
     engine_option,
     engine_spec,
@@ -16,29 +15,35 @@ from texgen.cli.options.common import (
     quality_option,
     size_option,
 )
-from texgen.cli.output_files import check_not_read, check_target, write_file
+from texgen.cli.options.types import Place
+from texgen.cli.output import check_not_read, check_target, write_file
 from texgen.core.config import sample_timeout_s
 from texgen.core.errors import ConfigError, ImageError
 from texgen.core.types import Pixels
 from texgen.source.decode import decode
 from texgen.synthesis import EnginePool, Job
-from texgen.synthesis.patches import MAX_PATCHES, mirror_to_minimum
+from texgen.synthesis.patches import MAX_PATCHES, MAX_SEED, mirror_to_minimum
 
 _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 
 
-@click.command(name="synth", short_help="one texture from example patches")
+@click.command(name="synth")
 @click.argument("patches", nargs=-1, required=True, metavar="PATCH...", type=Place(utf8=False))
 @click.option(
     "--out",
     type=Place(utf8=False),
     required=True,
     metavar="F",
-    help="A .png, .webp (lossless) or .jpg file.",
+    help="File of the texture; its name ends in .png, .webp (lossless) or .jpg.",
 )
 @size_option
-# A texture's own seed, where that of `texgen build` is what textures' seeds are made of.
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
+@click.option(
+    "--seed",
+    # The seed of one texture, and not that of a data set as in `texgen build`.
+    type=click.IntRange(0, MAX_SEED),
+    default=0,
+    help="Seed of the texture, such as the seed of a row in a manifest.",
+)
 @quality_option
 @engine_option
 @engine_bin_option
@@ -51,14 +56,17 @@ def command(
     engine: str,
     engine_bin: str | None,
 ) -> None:
-    """Make one texture from example patches, used whole as they are."""
+    """Make one texture from example patches.
+
+    Each PATCH is an image file, which is used as a whole.
+    """
     target = Path(out)
     check_target("--out", target, _FORMATS)
     check_not_read("--out", target, patches)
     image_format = _FORMATS[target.suffix.lower()]
     quality = jpeg_quality(quality, image_format)
     spec = engine_spec(engine, engine_bin)
-    check_size(size, engine)
+    check_texture_size(size, engine)
     if len(patches) > MAX_PATCHES:
         message = f"PATCH...: {len(patches)} patches; give {MAX_PATCHES} at most"
         raise ConfigError(message)

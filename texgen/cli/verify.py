@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shlex
 from collections.abc import Iterator
@@ -10,10 +9,12 @@ from dataclasses import asdict
 
 import click
 
-from texgen.cli.options.common import WORKERS, Place, s3_endpoint_option
-from texgen.cli.output import print_json, print_result
-from texgen.cli.progress import open_check_view
+from texgen.cli.options.common import json_option, quiet_option, s3_endpoint_option
+from texgen.cli.options.types import Place
+from texgen.cli.output import print_result
+from texgen.cli.progress import verify_progress
 from texgen.core import signals
+from texgen.core.config import MAX_WORKERS
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.storage import open_sink, place_of
@@ -24,33 +25,41 @@ _SAMPLE = 16
 _SEED_BITS = 32
 
 
-@click.command(name="verify", short_help="every file of OUT against its index")
+@click.command(name="verify")
 @click.argument("out", type=Place(), metavar="OUT")
-@click.option("--deep", is_flag=True, help="Decode every texture too.")
+@click.option("--deep", is_flag=True, help="Also decode every texture.")
 @click.option(
     "--src",
     type=Place(),
     metavar="SRC",
-    help="With --deep: compare with the photographs that OUT was built from.",
+    help="With --deep: images that OUT was built from, to compare rows and textures with.",
 )
 @click.option(
-    "--labels", type=Place(), metavar="F", help="With --src: classes of a flat split, as in build."
+    "--labels",
+    type=Place(),
+    metavar="F",
+    help="With --src: file with the classes of a split without class folders, as for texgen build.",
 )
 @click.option(
     "--sample",
     type=click.IntRange(0),
     metavar="N",
-    help=f"With --src: textures to make anew and compare.  [default: {_SAMPLE}]",
+    help=f"With --src: number of textures to rebuild and compare.  [default: {_SAMPLE}]",
 )
 @click.option(
     "--sample-seed",
     type=int,
-    help="Chooses them; the report names it.  [default: another one each time]",
+    help="With --src: seed that chooses the --sample textures; the result names it.  [default: "
+    "a new one for each run]",
 )
-@click.option("--workers", type=WORKERS, help="Shards read side by side.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    help="Number of shards that are read at the same time.  [default: number of processors]",
+)
 @s3_endpoint_option
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@quiet_option
+@json_option
 def command(
     out: str,
     deep: bool,
@@ -63,19 +72,19 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Check every shard, sample and manifest row of OUT; exit code 1 on any fault."""
-    wanted = _deep(deep, src, labels, sample, sample_seed, s3_endpoint)
+    """Check every shard, sample and manifest row of OUT.
+
+    The exit code is 1 if there is a fault.
+    """
+    checks = _deep(deep, src, labels, sample, sample_seed, s3_endpoint)
     with signals.kept():
-        # Nothing is written that would have to be cleared away, and engines end with this process.
+        # No clean-up is needed: nothing is written, and engines end with this process.
         signals.catch(lambda number, _: signals.leave(number, "stopped"))
-        with open_check_view(quiet=quiet) as show:
+        with verify_progress(quiet=quiet) as on_progress:
             report = verify(
-                open_sink(out, s3_endpoint=s3_endpoint), workers, deep=wanted, progress=show
+                open_sink(out, s3_endpoint=s3_endpoint), workers, deep=checks, progress=on_progress
             )
-    if as_json:
-        print_json(json.dumps(asdict(report)))
-    else:
-        print_result(*_text(out, report, s3_endpoint))
+    print_result(asdict(report), _lines(out, report, s3_endpoint), as_json=as_json)
     return 1 if report.faults else 0
 
 
@@ -87,65 +96,65 @@ def _deep(
     sample_seed: int | None,
     s3_endpoint: str | None,
 ) -> Deep | None:
-    """What the options ask for beyond the index."""
+    """Returns the checks that the options ask for besides those of the index."""
     if src is not None and not deep:
         message = "--src goes with --deep; add it"
         raise ConfigError(message)
     if src is None and (labels, sample, sample_seed) != (None, None, None):
-        message = "--labels, --sample and --sample-seed go with --src; name the photographs"
+        message = "--labels, --sample and --sample-seed go with --src; add it"
         raise ConfigError(message)
     if not deep:
         return None
-    # A fixed one would tell beforehand which textures are not made anew.
+    # With a fixed seed some textures would never be rebuilt.
     seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
     return Deep(src, _SAMPLE if sample is None else sample, seed, s3_endpoint, labels)
 
 
-def _text(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]:
+def _lines(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]:
     verdict = pluralize(len(report.faults), "fault") if report.faults else "no fault"
     lines = [
         f"{out}: {verdict}; {pluralize(report.shards, 'shard')}, "
         f"{pluralize(report.textures, 'texture')} and "
         f"{pluralize(report.rows, 'manifest row')} read",
-        *_looked_at(report),
+        *_deep_line(report),
     ]
     lines += [f"  note: {note}" for note in report.notes]
     lines += [f"  {fault}" for fault in report.faults[:_SHOWN]]
     if len(report.faults) > _SHOWN:
         lines.append(f"  … and {len(report.faults) - _SHOWN} more; --json lists them all")
-    return [*lines, *_mend(out, report, s3_endpoint)]
+    return [*lines, *_hints(out, report, s3_endpoint)]
 
 
-def _looked_at(report: VerifyReport) -> Iterator[str]:
-    """What a deep check has looked at."""
+def _deep_line(report: VerifyReport) -> Iterator[str]:
+    """Yields what a deep check has covered."""
     if report.decoded or report.photographs:
-        done = [f"{pluralize(report.decoded, 'texture')} decoded"]
+        counts = [f"{pluralize(report.decoded, 'texture')} decoded"]
         if report.photographs:
-            done.append(f"{pluralize(report.photographs, 'photograph')} compared")
+            counts.append(f"{pluralize(report.photographs, 'image')} compared")
         if report.sample_seed is not None:
-            done.append(f"{report.remade} made anew (--sample-seed {report.sample_seed})")
-        yield f"  {', '.join(done)}"
+            counts.append(f"{report.remade} rebuilt (--sample-seed {report.sample_seed})")
+        yield f"  {', '.join(counts)}"
 
 
-def _mend(out: str, report: VerifyReport, s3_endpoint: str | None) -> Iterator[str]:
-    """What to type against the faults; what is deleted for it, a build makes anew."""
+def _hints(out: str, report: VerifyReport, s3_endpoint: str | None) -> Iterator[str]:
+    """Yields what to do about the faults; a build rebuilds what is deleted."""
     if report.strays:
-        yield f"Move what is not in the index out of {out}."
+        yield f"Move the files that are not in the index out of {out}."
     if report.unread:
-        yield "What cannot be read was not checked: mend what is said of it, and verify again."
+        yield "Files that cannot be read were not checked: repair them, and run verify again."
     others = len(report.faults) - len(report.strays) - len(report.unread) - len(report.sources)
     if report.sources:
         yield (
-            "SRC is not what OUT was built from: put the photographs back as they were, name "
-            "the right --src, or build into a new OUT."
+            "SRC differs from what OUT was built from: restore its images, name the right --src, "
+            "or build into a new OUT."
         )
         if others > 0:
-            yield "Delete nothing of OUT, and verify again then: no build mends it from this SRC."
+            yield "Delete nothing in OUT: no build can repair it from this SRC. Then verify again."
     elif others > 0 and not report.mendable:
-        yield f"{out} has no _build to go on from: copy it anew, or build into a new OUT."
+        yield f"{out} has no folder _build to resume from: copy it again, or build into a new OUT."
     elif others > 0 and report.hindrance:
         yield (
-            f"Delete nothing: a build here would not make it again, since {report.hindrance}. "
+            f"Delete nothing: a build here would not rebuild it, since {report.hindrance}. "
             "Verify with the texgen that OUT was built with, or build into a new OUT."
         )
     elif others > 0:
@@ -153,25 +162,25 @@ def _mend(out: str, report: VerifyReport, s3_endpoint: str | None) -> Iterator[s
 
 
 def _rebuild(out: str, report: VerifyReport, s3_endpoint: str | None) -> Iterator[str]:
-    """Which shards to delete before the same build."""
+    """Yields the shards to delete before the same build."""
     if report.delete:
-        yield "With the photographs at hand as they were, delete the shards that are damaged:"
+        yield "If you have the images as they were, delete the damaged shards:"
         yield from _delete_lines(out, report.delete, "delete", s3_endpoint)
     if report.unlike_src:
         yield (
-            "Some shards are whole, but not what SRC gives: has a photograph or Pillow changed "
-            "since OUT was built, put that back; only else delete them:"
+            "Some shards are intact, but differ from what SRC gives. If an image or Pillow has "
+            "changed since OUT was built, restore it; otherwise delete these shards:"
         )
         yield from _delete_lines(out, report.unlike_src, "unlike_src", s3_endpoint)
-    before = "Then run" if report.delete or report.unlike_src else "Run"
-    yield f"{before} the same `texgen build` again: it makes anew what is damaged or gone."
+    verb = "Then run" if report.delete or report.unlike_src else "Run"
+    yield f"{verb} the same `texgen build` again: it rebuilds what is damaged or missing."
 
 
 def _delete_lines(out: str, paths: list[str], field: str, s3_endpoint: str | None) -> Iterator[str]:
     places = [shlex.quote(place_of(out, path)) for path in paths[:_SHOWN]]
     if "://" in places[0]:
-        where = f"--endpoint-url {s3_endpoint} " if s3_endpoint else ""
-        yield from (f"aws s3 {where}rm {place}" for place in places)
+        endpoint = f"--endpoint-url {s3_endpoint} " if s3_endpoint else ""
+        yield from (f"aws s3 {endpoint}rm {place}" for place in places)
     else:
         yield f"rm -- {' '.join(places)}"
     if len(paths) > _SHOWN:

@@ -1,8 +1,9 @@
-"""The options of `texgen build`, which `texgen plan` takes too, and what they ask for."""
+"""Options of `texgen build` and `texgen plan`, and the request that they make."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +11,30 @@ import click
 
 from texgen.build import BuildRequest
 from texgen.cli.options.common import (
-    WORKERS,
-    Budget,
-    Classes,
-    Name,
-    PartOf,
-    Place,
-    Seconds,
-    check_size,
+    SOURCE_CHOICES,
+    check_texture_size,
     engine_bin_option,
     engine_option,
     engine_spec,
     jpeg_quality,
-    quality_option,
     s3_endpoint_option,
-    size_option,
+    source_choices,
 )
-from texgen.cli.options.config_file import config_option
-from texgen.cli.options.decorate import Command, with_options
-from texgen.cli.options.source import CHOICE_OPTIONS, chosen
-from texgen.core.config import FORMATS, DatasetConfig, RunOptions, sample_timeout_s
+from texgen.cli.options.config_file import config_file_option
+from texgen.cli.options.from_config import (
+    Command,
+    config_option,
+    config_options,
+    field_default,
+    with_options,
+)
+from texgen.cli.options.types import Budget, Classes, Name, PartOf, Place, Seconds
+from texgen.core.config import DatasetConfig, RunOptions, sample_timeout_s
 from texgen.core.errors import ConfigError
-from texgen.core.keys import MAX_TEXTURES
 from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.source.decode import DECODE_RULE, MAX_PIXELS
 from texgen.storage.s3.address import endpoint_from_environment, parse
 from texgen.synthesis import EngineSpec, identify
-from texgen.synthesis.patches import PATCH_SIZE, SMALL_PATCH_SIZE
 
 _SOURCE = [
     click.option(
@@ -44,138 +42,76 @@ _SOURCE = [
         type=Place(),
         required=True,
         metavar="SRC",
-        help="Folder of class folders or of splits, ILSVRC's tars, WebDataset, or Parquet; "
-        "or s3://bucket/prefix of these.",
+        help="Images: a folder of class folders or of splits, ILSVRC's tars, WebDataset or "
+        "Parquet; or s3://bucket/prefix of one of these.",
     ),
     click.option(
         "--src-format",
         type=click.Choice(SRC_FORMATS),
-        help="What SRC is.  [default: found by looking]",
+        help="Format of SRC.  [default: detected from its content]",
     ),
-    *CHOICE_OPTIONS,
-]
-
-_DATASET = [
+    *SOURCE_CHOICES.values(),
+    click.option(
+        "--labels",
+        type=Place(),
+        metavar="F",
+        help="File with the classes of a split without class folders: a CSV file with the header "
+        "file,class, LOC_val_solution.csv, or ILSVRC's devkit.",
+    ),
     click.option(
         "--split",
         "splits",
         multiple=True,
         type=click.Choice(SPLIT_NAMES),
-        help="Only this split; may be given several times.  [default: those found]",
+        help="Split to build; may be given several times.  [default: all splits of SRC]",
     ),
-    size_option,
-    click.option(
-        "--patch-size",
-        type=click.IntRange(1),
-        default=PATCH_SIZE,
-        show_default=True,
-        help="Side of the example patches, px.",
-    ),
-    click.option(
-        "--small-patch-size",
-        type=click.IntRange(1),
-        default=SMALL_PATCH_SIZE,
-        show_default=True,
-        help="Their side where the photograph is too small, px.",
-    ),
-    click.option(
-        "--textures-per-image",
-        type=click.IntRange(1, MAX_TEXTURES),
-        default=1,
-        show_default=True,
-        help="Textures of each photograph.",
-    ),
-    click.option(
-        "--format",
-        "image_format",
-        type=click.Choice(FORMATS),
-        default="png",
-        show_default=True,
-        help="Of the textures; webp is lossless, jpg is 4:4:4.",
-    ),
-    quality_option,
-    click.option("--samples-per-shard", type=click.IntRange(1), default=512, show_default=True),
-    engine_option,
-    engine_bin_option,
-    click.option("--seed", type=int, default=0, show_default=True),
-    click.option(
-        "--labels",
-        type=Place(),
-        metavar="F",
-        help="Classes of a flat split: a CSV file,class; LOC_val_solution.csv; ILSVRC's devkit.",
-    ),
-    click.option(
-        "--classes",
-        type=Classes(),
-        metavar="F",
-        help="Only these classes: a file with one a line, or imagenet100.",
-    ),
-    click.option("--limit", type=click.IntRange(1), help="First N photographs of every split."),
-    click.option(
-        "--max-pixels",
-        type=click.IntRange(1),
-        default=MAX_PIXELS,
-        show_default=True,
-        help="A larger photograph is a failed row.",
-    ),
+]
+
+_DATASET = [
     click.option(
         "--name",
         type=Name(),
         default="imagenet-texture",
-        show_default=True,
-        help="The data set's name in its card.",
+        help="Name of the data set in its card.",
     ),
+    engine_option,
+    engine_bin_option,
+    *config_options(
+        DatasetConfig,
+        {
+            "classes": config_option(
+                DatasetConfig, "classes", type=Classes(), multiple=False, metavar="F"
+            )
+        },
+        without=["max_pixels"],
+    ),
+    config_option(DatasetConfig, "max_pixels", default=MAX_PIXELS),
 ]
 
 _RUN = [
+    config_option(RunOptions, "workers"),
     click.option(
-        "--workers",
-        type=WORKERS,
-        help="Engine processes on each node.  [default: one a processor]",
+        "--no-ray", is_flag=True, help="Run in plain processes of this machine, without Ray."
     ),
-    click.option(
-        "--ray-address",
-        type=Name(),
-        metavar="ADDRESS",
-        help="Of a running Ray cluster: auto, ray://…, host:port.  [default: a local Ray]",
-    ),
-    click.option("--no-ray", is_flag=True, help="Run in plain processes of this machine."),
-    click.option(
-        "--part",
-        type=PartOf(),
-        help="Only this part of the shards, such as 2/8; every part may run on another machine.",
-    ),
-    click.option(
-        "--max-failures",
+    config_option(RunOptions, "ray_address", type=Name(), metavar="ADDRESS"),
+    config_option(RunOptions, "part", type=PartOf()),
+    config_option(
+        RunOptions,
+        "max_failures",
         type=Budget(),
-        default="1%",
-        show_default=True,
-        help="Photographs that may fail before exit code 1.",
+        default=f"{field_default(RunOptions, 'max_failures'):.0%}",
     ),
-    click.option(
-        "--retry-failed",
-        is_flag=True,
-        help="Try failed rows of earlier runs again, after permissions or the engine were mended; "
-        "not for other photographs. Textures that are there stay.",
-    ),
-    click.option(
-        "--overwrite",
-        is_flag=True,
-        help="Throw away what texgen wrote in OUT first; asks, unless --yes.",
-    ),
-    click.option("--yes", is_flag=True, help="Do not ask."),
-    click.option(
-        "--sample-timeout",
-        type=Seconds(),
-        help="Seconds for one texture.  [default: 120 at 224 px, in proportion to area]",
-    ),
+    config_option(RunOptions, "retry_failed"),
+    config_option(RunOptions, "sample_timeout_s", "--sample-timeout", type=Seconds(), default=None),
+    config_option(RunOptions, "overwrite"),
+    click.option("--yes", is_flag=True, help="Overwrite without asking."),
     s3_endpoint_option,
-    config_option,
+    config_file_option,
 ]
 
 
 def build_options(*, out_required: bool) -> Callable[[Command], Command]:
-    """Every option that says what is built and how.
+    """Returns a decorator that adds all options that say what is built and how.
 
     Args:
         out_required: Whether ``--out`` must be given.
@@ -185,7 +121,7 @@ def build_options(*, out_required: bool) -> Callable[[Command], Command]:
         type=Place(),
         required=out_required,
         metavar="OUT",
-        help="Folder for the data set, or s3://bucket/prefix.",
+        help="Folder of the data set, or s3://bucket/prefix.",
     )
 
     def decorate(command: Command) -> Command:
@@ -195,43 +131,50 @@ def build_options(*, out_required: bool) -> Callable[[Command], Command]:
 
 
 def build_request(options: dict[str, Any]) -> BuildRequest:
-    """What the options ask for; an ``out`` of None becomes "".
+    """Returns the build that the options ask for; its ``out`` is "" without ``--out``.
 
     Raises:
-        ConfigError: If they contradict each other.
+        ConfigError: If options contradict each other.
     """
     source, out = options["src"], options["out"] or ""
     if out:
         _check_places(source, out)
     engine = engine_spec(options["engine"], options["engine_bin"])
-    check_size(options["size"], engine.name)
-    quality = jpeg_quality(options["quality"], options["image_format"])
+    check_texture_size(options["size"], engine.name)
+    quality = jpeg_quality(options["quality"], options["format"])
     if options["small_patch_size"] > options["patch_size"]:
-        message = "--small-patch-size is above --patch-size; swap them"
+        message = "--small-patch-size is larger than --patch-size; swap them"
         raise ConfigError(message)
     splits = tuple(dict.fromkeys(options["splits"]))
     run = _run_options(options)
-    # Found once, not in each process that reads.
-    form = options["src_format"] or find_format(source, run.s3_endpoint)
-    taken, labels = options["classes"], options["labels"]
-    spec = SourceSpec(source, splits, taken, labels, form, run.s3_endpoint, **chosen(options))
-    config = _dataset(options, engine, quality, spec.choices)
+    # Detected once, and not in each process that reads.
+    src_format = options["src_format"] or find_format(source, run.s3_endpoint)
+    spec = SourceSpec(
+        source,
+        splits,
+        options["classes"],
+        options["labels"],
+        src_format,
+        run.s3_endpoint,
+        **source_choices(options),
+    )
+    config = _dataset_config(options, engine, quality, spec.choices)
     return BuildRequest(spec, out, options["name"], config, run)
 
 
 _EXCLUSIVE = [
     ("no_ray", "ray_address"),
     ("overwrite", "retry_failed"),
-    # Each part would throw the others' shards away.
+    # Each part would delete the shards of the others.
     ("overwrite", "part"),
 ]
 
 
 def _run_options(options: dict[str, Any]) -> RunOptions:
-    for one, other in _EXCLUSIVE:
-        if options[one] and options[other]:
-            names = [f"--{name.replace('_', '-')}" for name in (one, other)]
-            message = f"{names[0]} and {names[1]} exclude each other; leave one out"
+    for pair in _EXCLUSIVE:
+        if all(options[name] for name in pair):
+            first, second = (f"--{name.replace('_', '-')}" for name in pair)
+            message = f"{first} and {second} exclude each other; leave one out"
             raise ConfigError(message)
     timeout_s = options["sample_timeout"] or sample_timeout_s(options["size"])
     return RunOptions(
@@ -241,34 +184,26 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
         engine_bin=options["engine_bin"],
         sample_timeout_s=timeout_s,
         max_failures=options["max_failures"],
-        stall_s=_stall(timeout_s),
+        stall_s=_stall_s(timeout_s),
         part=options["part"],
         retry_failed=options["retry_failed"],
         overwrite=options["overwrite"],
-        # Tasks on other nodes do not see this process's environment.
+        # Tasks on other nodes do not see the environment of this process.
         s3_endpoint=options["s3_endpoint"] or endpoint_from_environment(),
     )
 
 
-def _dataset(
+def _dataset_config(
     options: dict[str, Any], engine: EngineSpec, quality: int | None, choices: dict[str, str]
 ) -> DatasetConfig:
-    return DatasetConfig(
-        engine=identify(engine),
-        decode_rule=DECODE_RULE,
-        max_pixels=options["max_pixels"],
-        size=options["size"],
-        patch_size=options["patch_size"],
-        small_patch_size=options["small_patch_size"],
-        textures_per_image=options["textures_per_image"],
-        format=options["image_format"],
-        quality=quality,
-        samples_per_shard=options["samples_per_shard"],
-        seed=options["seed"],
-        classes=options["classes"],
-        limit=options["limit"],
-        source_options=choices,
-    )
+    own: dict[str, Any] = {
+        "engine": identify(engine),
+        "decode_rule": DECODE_RULE,
+        "quality": quality,
+        "source_options": choices,
+    }
+    names = [field.name for field in fields(DatasetConfig) if field.name not in own]
+    return DatasetConfig(**own, **{name: options[name] for name in names})
 
 
 def _check_places(source: str, out: str) -> None:
@@ -292,6 +227,6 @@ def _check_urls(source: str, out: str) -> None:
         raise ConfigError(message)
 
 
-def _stall(timeout_s: float) -> float:
-    """Above what a sample may take with all its retries."""
+def _stall_s(timeout_s: float) -> float:
+    """Returns more seconds than a sample may take with all its retries."""
     return 60.0 + 4 * timeout_s

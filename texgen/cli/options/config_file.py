@@ -1,4 +1,4 @@
-"""``--config F.toml``: a command's options from a file."""
+"""Option ``--config F.toml``: reads the other options of a command from a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from texgen.cli.options.common import Place
+from texgen.cli.options.types import Place
 from texgen.core.errors import ConfigError
 from texgen.core.text import decode_text
 
@@ -20,31 +20,32 @@ else:
     import tomli as tomllib
 
 _NOT_FROM_FILES = {
-    "config": "a file names no other file",
-    "overwrite": "a file would throw the work away at every run; give it on the command line",
-    "yes": "a question is answered on the command line",
+    "config": "a configuration file cannot name another one",
+    "overwrite": "a file would delete the data set at every run; give it on the command line",
+    "yes": "give it on the command line",
 }
 
 
 def _load(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is not None:
         options = [o for o in ctx.command.params if isinstance(o, click.Option)]
-        # What the command line names wins over it.
-        ctx.default_map = _defaults(value, _read(value), options, ctx)
+        # The command line takes precedence over defaults.
+        ctx.default_map = _defaults(value, _read_toml(value), options, ctx)
 
 
-config_option = click.option(
+config_file_option = click.option(
     "--config",
     type=Place(),
     is_eager=True,
     expose_value=False,
     callback=_load,
     metavar="F.toml",
-    help="The same options from a file; those given here win.",
+    help="TOML file with options of this command, such as size = 224. Options on the command "
+    "line take precedence.",
 )
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read_toml(path: str) -> dict[str, Any]:
     try:
         given: dict[str, Any] = tomllib.loads(decode_text(Path(path).read_bytes()))
     except OSError as error:
@@ -71,7 +72,7 @@ def _defaults(
             raise ConfigError(message)
         option = by_key.get(key)
         if option is None or option.name is None:
-            raise ConfigError(f"{path}: no option is called {written!r}{_near(key, by_key)}")
+            raise ConfigError(f"{path}: no option is called {written!r}{_suggestion(key, by_key)}")
         if option.name in defaults:
             message = f"{path}: {key} is given twice, with - and with _; keep one"
             raise ConfigError(message)
@@ -79,7 +80,7 @@ def _defaults(
     return defaults
 
 
-def _near(key: str, known: Mapping[str, click.Option]) -> str:
+def _suggestion(key: str, known: Mapping[str, click.Option]) -> str:
     near = difflib.get_close_matches(key, known.keys() - _NOT_FROM_FILES.keys(), 1)
     return f"; did you mean {near[0]!r}?" if near else "; `--help` lists them"
 
@@ -91,7 +92,7 @@ def _checked(
     option: click.Option,
     ctx: click.Context,
 ) -> object:
-    """What click takes for this option, tried out so that the error names file and key."""
+    """Returns the value for click, which has checked it, so that an error names file and key."""
     several = option.multiple or option.nargs != 1
     text = _texts(value, option.nargs) if several else _text(value, flag=option.is_flag)
     if text is None:
@@ -111,15 +112,15 @@ def _checked(
 
 
 def _texts(value: object, number: int) -> list[str] | None:
-    """As many texts as are wanted, 1 for any number of them, or None if they are none."""
+    """Returns ``number`` texts, or any number of them for 1; None if a value is not a text."""
     texts = [_text(one, flag=False) for one in (value if isinstance(value, list) else [value])]
     wrong = None in texts or number not in (1, len(texts))
     return None if wrong else [str(text) for text in texts]
 
 
 def _text(value: object, *, flag: bool) -> str | bool | None:
-    """A value as the command line would give it, or None if it could not."""
+    """Returns a value as the command line would give it; None if the command line could not."""
     if flag or isinstance(value, bool):
         return value if flag and isinstance(value, bool) else None
-    # As text, so that 1.5 is no number of pixels: from a float click would take the 1.
+    # From the float 1.5 click would take the integer 1; it refuses the text.
     return str(value) if isinstance(value, (str, int, float)) else None

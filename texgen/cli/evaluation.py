@@ -1,0 +1,235 @@
+"""What the commands of `texgen eval` and `texgen analyze` do alike: open RUN, SRC and a classifier.
+
+They import torch within functions, so that ``--help`` works without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from texgen.cli.options.common import source_choices
+from texgen.cli.options.training import check_train_extra
+from texgen.cli.output import check_not_read, check_target, print_result, write_file
+from texgen.core.errors import ConfigError
+from texgen.evaluate.config import KnnConfig
+
+if TYPE_CHECKING:
+    from texgen.evaluate.images import LabelledImages
+    from texgen.evaluate.knn import Classifier, KnnClassifier
+    from texgen.evaluate.run import TrainedRun
+
+
+def check_options(command: str, options: Mapping[str, Any]) -> None:
+    """Checks everything that can be checked before any work is done.
+
+    Raises:
+        ConfigError: If the extra ``[train]`` is missing, this is one of several ranks, ``--out``
+            cannot be written, or the options name no classifier or two.
+    """
+    check_train_extra(command, "matplotlib")
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        message = f"texgen {command} runs in one process; start it without torchrun"
+        raise ConfigError(message)
+    out = Path(options["out"])
+    apart = {f"--{name}": options.get(name) for name in ("src", "textures")}
+    check_target("--out", out, [".json"], apart)
+    check_not_read("--out", out, _paths_in(options))
+    if out.exists():
+        _check_result(out)
+    if "knn" in options and options["knn"] == (options["linear"] is not None):
+        raise ConfigError("name one classifier: --linear F.json (of texgen eval linear) or --knn")
+
+
+def _check_result(out: Path) -> None:
+    """Checks that an existing file is an earlier result, and not an index or a run's config."""
+    from texgen.evaluate.results import read_result
+
+    try:
+        read_result(out)
+    except ConfigError as error:
+        message = (
+            f"--out {out} exists and is not a result of texgen eval or analyze; name another file"
+        )
+        raise ConfigError(message) from error
+
+
+def _paths_in(options: Mapping[str, Any]) -> Iterator[str]:
+    """Values of all options but ``--out``, and the paths in ``NAME=PATH``."""
+    for name, value in options.items():
+        for text in value if isinstance(value, (list, tuple)) else [value]:
+            if name != "out" and isinstance(text, str):
+                yield from (text, text.partition("=")[2])
+
+
+@contextlib.contextmanager
+def open_frozen_run(options: Mapping[str, Any]) -> Iterator[TrainedRun]:
+    """Opens RUN's encoder without its head, and checks at the end that it is unchanged.
+
+    Raises:
+        ConfigError: If RUN has no checkpoint.
+        ChangedEncoderError: If the encoder was changed.
+        LoaderError: If the processes that load images reached a limit of the machine.
+    """
+    from texgen.evaluate.run import check_unchanged, open_run
+    from texgen.train.loader_errors import loader_failures
+
+    run = open_run(options["place"], options["device"], options["workers"])
+    with check_unchanged(run.encoder), loader_failures():
+        yield run
+
+
+def check_disjoint_splits(run: TrainedRun, options: Mapping[str, Any]) -> None:
+    """Checks that a classifier is not evaluated on the images that it was trained on.
+
+    Raises:
+        ConfigError: If both splits are the same images.
+    """
+    from texgen.train.images import has_splits
+
+    train, val = options["train_split"], options["val_split"]
+    if train == val:
+        message = f"--train-split and --val-split are both {train}; name two splits"
+        raise ConfigError(message)
+    location, how = image_source(run, options)
+    with source_errors(options, "train_split"):
+        disjoint = has_splits(location, how)
+    if not disjoint:
+        message = (
+            f"--src {location} has no splits {train} and {val}, so both would be all of its "
+            "images: name a folder of splits, and its splits by --train-split and --val-split"
+        )
+        raise ConfigError(message)
+
+
+def open_split(run: TrainedRun, options: Mapping[str, Any], split: str) -> LabelledImages:
+    """Opens the labelled images of a split of ``--src``, or of the run's source.
+
+    Args:
+        run: Run that is evaluated.
+        options: Options of the command.
+        split: Name of the option that names the split, such as ``val_split``.
+
+    Raises:
+        ConfigError: If the split has no labelled images.
+    """
+    from texgen.evaluate.images import open_labelled
+
+    location, how = image_source(run, options)
+    with source_errors(options, split):
+        return open_labelled(location, options[split], how)
+
+
+@contextlib.contextmanager
+def source_errors(options: Mapping[str, Any], split: str) -> Iterator[None]:
+    """Makes errors of a source name the options that this command has.
+
+    Args:
+        options: Options of the command.
+        split: Name of the option that stands for ``--split``.
+    """
+    with renamed_option("--split", f"--{split.replace('_', '-')}"):
+        try:
+            yield
+        except ConfigError as error:
+            if options["src"] is not None or not str(error).startswith("--src "):
+                raise
+            message = f"{error}; the run was trained on it: name its present place with --src"
+            raise ConfigError(message) from error
+
+
+@contextlib.contextmanager
+def renamed_option(name: str, here: str) -> Iterator[None]:
+    """Makes errors that begin with the option ``name`` begin with ``here`` instead."""
+    try:
+        yield
+    except ConfigError as error:
+        if not str(error).startswith(f"{name} "):
+            raise
+        raise ConfigError(here + str(error).removeprefix(name)) from error
+
+
+def image_source(run: TrainedRun, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns ``--src`` and how it is read; without it, the source of the run."""
+    if options["src"] is None:
+        return run.config.src, run.config.how_read
+    return options["src"], {"format": options["src_format"], **source_choices(options)}
+
+
+def open_classifier(run: TrainedRun, options: Mapping[str, Any]) -> Classifier:
+    """Opens the classifier that ``--linear`` or ``--knn`` names.
+
+    Raises:
+        ConfigError: If it cannot be opened, or belongs to another encoder.
+    """
+    from texgen.evaluate.linear import load_linear
+
+    if options["linear"] is not None:
+        return load_linear(options["linear"], run)
+    return open_knn(run, options)
+
+
+def open_knn(run: TrainedRun, options: Mapping[str, Any]) -> KnnClassifier:
+    """Opens a classifier by the nearest neighbours in ``--train-split``."""
+    from texgen.evaluate.knn import KnnClassifier
+
+    train = open_split(run, options, "train_split")
+    return KnnClassifier(run, train, KnnConfig(options["k"], options["temperature"]))
+
+
+def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:
+    """Returns the paths of an option ``NAME=PATH`` that is given several times, by name.
+
+    Raises:
+        ConfigError: If a name or a path is missing, or a name is given twice.
+    """
+    paths: dict[str, str] = {}
+    for value in values:
+        name, _, path = value.partition("=")
+        if not name or not path:
+            message = f"{option} {value}: expected NAME=PATH, such as sketch=imagenet-sketch/"
+            raise ConfigError(message)
+        if name in paths:
+            message = f"{option} {value}: the name {name} is given twice; use another"
+            raise ConfigError(message)
+        paths[name] = path
+    return paths
+
+
+def write_result(
+    options: Mapping[str, Any],
+    result: dict[str, Any],
+    summary: str,
+    *,
+    more: Mapping[str, bytes] | None = None,
+    beside: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Writes a result and its plot, and prints it.
+
+    Args:
+        options: Options of the command: ``out`` and ``as_json``.
+        result: Result that is written as JSON.
+        summary: Line that is printed without ``--json``.
+        more: Further files by suffix.
+        beside: Results of other runs that are drawn too.
+
+    Raises:
+        StorageError: If a file cannot be written.
+    """
+    from texgen.evaluate.paper.plots import draw
+    from texgen.evaluate.results import to_json
+
+    out = Path(options["out"])
+    for suffix, data in {**(more or {}), **draw(result, beside)}.items():
+        write_file(out.with_suffix(suffix), data)
+    # The result is written last, so that a result always has its plot.
+    write_file(out, to_json(result).encode())
+    print_result(result, [f"{summary}: {out}"], as_json=options["as_json"])
+
+
+def accuracy_text(result: Mapping[str, Any], key: str = "accuracy") -> str:
+    """Returns a share and its standard error, such as ``58.4 ± 3.2 %``."""
+    return f"{result[key]:.1f} ± {result['se']:.1f} %"

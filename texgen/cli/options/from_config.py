@@ -1,0 +1,101 @@
+"""Click options made from the fields of config dataclasses (see `texgen.core.options`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Option = Callable[[Any], Any]
+"""Decorator that `click.option` returns."""
+
+
+def with_options(command: Command, options: Sequence[Option]) -> Command:
+    """Adds options to a command in the order in which ``--help`` shows them."""
+    # Click shows the option first that is applied last.
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def config_option(config: type, name: str, *declarations: str, **settings: Any) -> Option:  # noqa: ANN401
+    """Returns the option of a config's field, with the field's default, type, range and help.
+
+    Args:
+        config: Dataclass whose field was made by `texgen.core.options`.
+        name: Name of the field: ``rank_timeout`` becomes ``--rank-timeout``.
+        declarations: Names of the option and the parameter where they differ from ``name``.
+        settings: Arguments of `click.option` that replace those from the field.
+    """
+    (field,) = (one for one in dataclasses.fields(config) if one.name == name)
+    from_field = {
+        "help": field.metadata["help"],
+        **_type_of(get_type_hints(config)[name], field),
+        **_default_of(field),
+    }
+    if "default" in settings:
+        from_field.pop("required", None)
+    return click.option(
+        *(declarations or [_flag_name(field)]),
+        **{**from_field, **settings},
+    )
+
+
+def config_options(
+    config: type, special: Mapping[str, Option] | None = None, *, without: Collection[str] = ()
+) -> list[Option]:
+    """Returns the options of all fields of a config that have a help text, in their order.
+
+    Args:
+        config: See `config_option`.
+        special: Options by field name that replace those made from the field.
+        without: Names of fields to leave out.
+    """
+    special = special or {}
+    return [
+        special.get(field.name) or config_option(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in without and (field.name in special or "help" in field.metadata)
+    ]
+
+
+def field_default(config: type, name: str) -> Any:  # noqa: ANN401 - the field's type
+    """Returns the default of a config's field."""
+    return next(one.default for one in dataclasses.fields(config) if one.name == name)
+
+
+def _flag_name(field: dataclasses.Field[Any]) -> str:
+    flag = f"--{field.name.replace('_', '-')}"
+    return f"{flag}/--no-{flag[2:]}" if field.default is True else flag
+
+
+def _default_of(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    if field.default is dataclasses.MISSING:
+        return {"required": True}
+    return {"is_flag": True} if field.default is False else {"default": field.default}
+
+
+def _type_of(hint: Any, field: dataclasses.Field[Any]) -> dict[str, Any]:  # noqa: ANN401 - a type
+    """Click's ``type``, and ``nargs`` or ``multiple`` of a tuple."""
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(one for one in get_args(hint) if one is not type(None))
+    if get_origin(hint) is not tuple:
+        return {"type": _value_type(hint, field)}
+    each, last = get_args(hint)[0], get_args(hint)[-1]
+    length = {"multiple": True} if last is Ellipsis else {"nargs": len(get_args(hint))}
+    return {"type": _value_type(each, field), **length}
+
+
+def _value_type(hint: type, field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 - click takes any
+    least, most = field.metadata.get("min"), field.metadata.get("max")
+    if choices := field.metadata.get("choices"):
+        return click.Choice(choices)
+    if least is None and most is None:
+        return hint
+    if hint is int:
+        return click.IntRange(least, most)
+    return click.FloatRange(least, most, min_open=field.metadata["min_open"])
