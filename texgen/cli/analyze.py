@@ -59,10 +59,10 @@ def command() -> None:
 @config_option(SimilarityConfig, "seed")
 @run_options
 def similarity_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Measure cosines between embeddings (Figs. 2 and 3).
+    """Measure cosines between embeddings.
 
     They are those of an image to its second view, to other images, and to patch and texture
-    negatives.
+    negatives (Figs. 2 and 3).
     """
     check_options("analyze similarity", options)
     from texgen.evaluate.paper.similarity import similarity
@@ -152,7 +152,10 @@ def shape_bias_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
 )
 @run_options
 def texture_accuracy_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
-    """Measure the accuracy of each class on textures (Fig. 7)."""
+    """Measure the accuracy of each class on textures.
+
+    The plot is that of Fig. 7.
+    """
     check_options("analyze texture-accuracy", options)
     from texgen.evaluate.images import TextureImages, with_labels
     from texgen.evaluate.paper.bias import texture_accuracy

@@ -119,7 +119,10 @@ class TrainConfig:
     weight_decay: float = option(1e-4, "Weight decay, a factor on the weight.", min=0)
     seed: int = option(0, "Seed of all random numbers.", min=0)
     max_steps: int | None = option(
-        None, "Number of steps after which the run ends; the schedule is that of --epochs.", min=1
+        None,
+        "Number of steps after which the run ends; the schedule remains that of --epochs.  "
+        "[default: no limit]",
+        min=1,
     )
     amp: bool = option(False, "Run networks in bfloat16; losses stay in 32 bits.")
     compile: bool = option(False, "Compile the encoder with torch.compile.")
