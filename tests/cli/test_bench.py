@@ -81,10 +81,10 @@ def test_whole_builds_count_the_processes_below_them(photographs, capsys):
     stub, fast = report["builds"]
     assert fast["textures"] == 4
     assert fast["texture_s"] > stub["texture_s"] > 0
-    # Four textures and the schedules of the engine process, which is the build's grandchild.
+    # This counts the schedules too, which the engine process makes, a grandchild of the build.
     assert fast["texture_s"] > report["engines"][1]["texture_s"]
     assert run([*arguments, "--build"]) == 0
-    # The start of a build of four would be most of what is projected.
+    # The start would dominate an estimate from a build of four textures.
     assert "--limit 200 or more estimates the cost of ImageNet" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""What `texgen build` prints, and what it refuses."""
+"""`texgen build`: its output, and the options that it refuses."""
 
 from __future__ import annotations
 
@@ -208,13 +208,13 @@ def test_a_retry_makes_failed_rows_and_keeps_the_others(tmp_path, capsys):
     assert build(source, tmp_path / "whole", *small) == 0
     damaged = source / "ant" / "ant_002.JPEG"
     whole = damaged.read_bytes()
-    # Of the same length: another one would be another photograph.
+    # The file keeps its length, since another length would make it another image.
     damaged.write_bytes(bytes(len(whole)))
     assert build(source, tmp_path / "out", *small, "--max-failures", "1") == 0
     retry = ("--max-failures", "1", "--retry-failed", "--json")
     capsys.readouterr()
     assert build(source, tmp_path / "out", *small, *retry) == 0
-    # What is kept was not made.
+    # Textures that are kept do not count as made.
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["made"] == 0
     damaged.write_bytes(whole)
     assert build(source, tmp_path / "out", *small) == 1

@@ -22,7 +22,7 @@ from texgen.core.errors import (
 
 @pytest.fixture
 def raising(monkeypatch: pytest.MonkeyPatch):
-    """Makes ``texgen verify`` raise what it is given."""
+    """Returns a function that makes ``texgen verify`` raise its argument."""
 
     def arrange(error: BaseException) -> None:
         def fail(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""`texgen plan`: what a build would do."""
+"""`texgen plan`: the preview of a build."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_it_counts_what_a_build_would_make_and_writes_nothing(source, tmp_path, 
         assert split["shards"] == len(index["splits"][name]["shards"])
     photographs = [p for p in source.rglob("*") if p.is_file()]
     sizes = sum(path.stat().st_size for path in photographs)
-    # Every image lies whole in one shard here.
+    # No image is split between two shards here.
     assert sum(split["bytes"] for split in report["splits"].values()) == sizes
     tried = report["tried"]
     assert (tried["photographs"], tried["small"], tried["textures"]) == (10, 7, 10)
@@ -188,12 +188,12 @@ def test_more_unreadable_photographs_than_may_fail_are_a_problem(source, capsys)
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_the_engine_that_makes_textures_by_default_has_a_cost(count, source, capsys):
-    """However few photographs there are: the first of them pay for what is made once."""
+    """The time that the first image spends on work done once is not multiplied by the images."""
     shutil.rmtree(source / "val")
     assert run(["plan", "--src", str(source), "--limit", str(count), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["tried"]["textures"] == count
-    # That of schedules is ten times as much.
+    # The schedules alone take ten times as long.
     assert 0 < report["core_seconds"] / count < 0.5
 
 
@@ -212,7 +212,7 @@ def test_where_nothing_is_left_nothing_is_tried(source, tmp_path, capsys):
 def test_an_out_that_a_build_may_not_write_to_is_a_problem(source, tmp_path, capsys, monkeypatch):
     kept = tmp_path / "kept"
     kept.mkdir()
-    # Whoever runs the tests may be allowed everything.
+    # The tests may run as root, which may read everything.
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != kept and access(path, mode))
     assert plan(source, "--out", kept / "new") == 1

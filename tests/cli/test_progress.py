@@ -98,7 +98,7 @@ def test_quiet_shows_nothing(capsys):
 
 
 def test_a_closed_standard_error_shows_nothing(monkeypatch):
-    # Python's sign for `2>&-`.
+    # Python sets it to None for `2>&-`.
     monkeypatch.setattr(sys, "stderr", None)
     with build_progress(quiet=False) as view:
         view.update(status(24))

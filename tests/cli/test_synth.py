@@ -15,7 +15,7 @@ from texgen.synthesis import EnginePool
 
 @pytest.fixture(autouse=True)
 def patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A patch in the current folder."""
+    """Makes the temporary folder, with a patch in it, the current one."""
     monkeypatch.chdir(tmp_path)
     photograph(0, (40, 40)).save("patch.png")
     return tmp_path / "patch.png"

@@ -13,7 +13,7 @@ from texgen.cli.evaluation import (
     image_source,
     open_classifier,
     open_frozen_run,
-    open_split,
+    open_labelled_split,
     renamed_option,
     source_errors,
     write_result,
@@ -26,8 +26,8 @@ from texgen.cli.options.evaluation import (
     split_option,
 )
 from texgen.cli.options.from_config import config_option
+from texgen.cli.options.param_types import Place
 from texgen.cli.options.training import check_train_extra
-from texgen.cli.options.types import Place
 from texgen.cli.output import check_target, print_lines, write_file
 from texgen.core.text import format_bytes, pluralize
 from texgen.evaluate.config import SimilarityConfig
@@ -194,7 +194,7 @@ def fine_coarse_command(**options: Any) -> None:  # noqa: ANN401 - click checks 
 
     given = read_mapping(options["mapping"]) if options["mapping"] else None
     with open_frozen_run(options) as run:
-        images = open_split(run, options, "split")
+        images = open_labelled_split(run, options, "split")
         classifier = open_classifier(run, options)
         mapping = dogs(classifier.classes) if given is None else given
         accuracies = fine_coarse(run, classifier, images, mapping)

@@ -26,7 +26,7 @@ from texgen.cli.options.common import (
     source_choices,
 )
 from texgen.cli.options.from_config import Command, config_option, with_options
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.cli.output import print_result
 from texgen.core.config import (
     DEFAULT_ENGINE,

@@ -14,7 +14,7 @@ from texgen.cli.evaluation import (
     open_classifier,
     open_frozen_run,
     open_knn,
-    open_split,
+    open_labelled_split,
     paths_by_name,
     renamed_option,
     write_result,
@@ -29,7 +29,7 @@ from texgen.cli.options.evaluation import (
     train_split_option,
 )
 from texgen.cli.options.from_config import Command, config_option, config_options, with_options
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.cli.progress import training_progress
 from texgen.core.errors import ConfigError
 from texgen.evaluate.config import LinearConfig
@@ -77,8 +77,8 @@ def linear_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
         training_progress(quiet=options["quiet"], unit="epoch") as on_epoch,
     ):
         check_disjoint_splits(run, options)
-        train = open_split(run, options, "train_split")
-        val = open_split(run, options, "val_split")
+        train = open_labelled_split(run, options, "train_split")
+        val = open_labelled_split(run, options, "val_split")
         classifier, accuracies = train_linear(run, train, val, config, on_epoch)
     paper = table_for(classifier.classes)
     result = make_result("linear", run, {**accuracies, "paper": paper})
@@ -107,7 +107,7 @@ def knn_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
     with open_frozen_run(options) as run:
         check_disjoint_splits(run, options)
-        val = open_split(run, options, "val_split")
+        val = open_labelled_split(run, options, "val_split")
         result = make_result("knn", run, evaluate_knn(run, open_knn(run, options), val))
     summary = f"top-1 {accuracy_text(result, 'top1')} of {result['images']} images"
     write_result(options, result, summary)
@@ -219,7 +219,7 @@ def _open_domains(
 
     domains = []
     if options["val_split"]:
-        domains.append(Domain("val", open_split(run, options, "val_split")))
+        domains.append(Domain("val", open_labelled_split(run, options, "val_split")))
         if "val" in folders:
             message = f"--set val={folders['val']}: --val-split has this name; use another"
             raise ConfigError(message)
@@ -239,7 +239,9 @@ def _corrupted_source(run: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401
     if options["corrupted"]:
         raise ConfigError("--corrupt and --corrupted exclude each other; leave one out")
     check_library(run.config.size)
-    return open_split(run, {**options, "val_split": options["val_split"] or "val"}, "val_split")
+    return open_labelled_split(
+        run, {**options, "val_split": options["val_split"] or "val"}, "val_split"
+    )
 
 
 def _evaluate_corrupted(run: Any, classifier: Any, source: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_open_domains`

@@ -105,7 +105,7 @@ def check_disjoint_splits(run: TrainedRun, options: Mapping[str, Any]) -> None:
         raise ConfigError(message)
 
 
-def open_split(run: TrainedRun, options: Mapping[str, Any], split: str) -> LabelledImages:
+def open_labelled_split(run: TrainedRun, options: Mapping[str, Any], split: str) -> LabelledImages:
     """Opens the labelled images of a split of ``--src``, or of the run's source.
 
     Args:
@@ -176,7 +176,7 @@ def open_knn(run: TrainedRun, options: Mapping[str, Any]) -> KnnClassifier:
     """Opens a classifier by the nearest neighbours in ``--train-split``."""
     from texgen.evaluate.knn import KnnClassifier
 
-    train = open_split(run, options, "train_split")
+    train = open_labelled_split(run, options, "train_split")
     return KnnClassifier(run, train, KnnConfig(options["k"], options["temperature"]))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.options.common import json_option, quiet_option, s3_endpoint_option
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.cli.output import check_apart, print_result
 from texgen.cli.progress import transfer_progress
 from texgen.core.errors import ConfigError

@@ -12,7 +12,7 @@ import click
 from PIL import Image
 
 from texgen.cli.options.common import json_option, s3_endpoint_option
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.cli.output import check_target, print_result, write_file
 from texgen.core.config import DEFAULT_ENGINE, PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.core.errors import ConfigError, DatasetError

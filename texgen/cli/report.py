@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from texgen.cli.options.common import json_option, s3_endpoint_option
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.cli.output import check_target, print_result, write_file
 from texgen.core.text import format_bytes
 from texgen.dataset.originals import open_originals

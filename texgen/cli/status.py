@@ -12,7 +12,7 @@ import click
 from texgen.build.heartbeat import Heartbeat, RunningShard
 from texgen.build.status import BuildProgress, read_progress
 from texgen.cli.options.common import json_option, s3_endpoint_option
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.cli.output import print_result
 from texgen.core.errors import DatasetError
 from texgen.core.layout import shard_name

@@ -15,7 +15,7 @@ from texgen.cli.options.common import (
     quality_option,
     size_option,
 )
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.cli.output import check_not_read, check_target, write_file
 from texgen.core.config import sample_timeout_s
 from texgen.core.errors import ConfigError, ImageError

@@ -18,8 +18,8 @@ from texgen.cli.options.from_config import (
     config_options,
     with_options,
 )
+from texgen.cli.options.param_types import Place
 from texgen.cli.options.training import check_train_extra, workers_option
-from texgen.cli.options.types import Place
 from texgen.cli.output import print_result
 from texgen.cli.progress import training_progress
 from texgen.core.errors import ConfigError

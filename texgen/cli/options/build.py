@@ -28,7 +28,7 @@ from texgen.cli.options.from_config import (
     field_default,
     with_options,
 )
-from texgen.cli.options.types import Budget, Classes, Name, PartOf, Place, Seconds
+from texgen.cli.options.param_types import Budget, Classes, Name, PartOf, Place, Seconds
 from texgen.core.config import DatasetConfig, RunOptions, sample_timeout_s
 from texgen.core.errors import ConfigError
 from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
@@ -177,33 +177,33 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
             message = f"{first} and {second} exclude each other; leave one out"
             raise ConfigError(message)
     timeout_s = options["sample_timeout"] or sample_timeout_s(options["size"])
-    return RunOptions(
-        workers=options["workers"],
-        ray=not options["no_ray"],
-        ray_address=options["ray_address"],
-        engine_bin=options["engine_bin"],
-        sample_timeout_s=timeout_s,
-        max_failures=options["max_failures"],
-        stall_s=_stall_s(timeout_s),
-        part=options["part"],
-        retry_failed=options["retry_failed"],
-        overwrite=options["overwrite"],
+    values = {
+        **_values(options, RunOptions),
+        "ray": not options["no_ray"],
+        "sample_timeout_s": timeout_s,
+        "stall_s": _stall_s(timeout_s),
         # Tasks on other nodes do not see the environment of this process.
-        s3_endpoint=options["s3_endpoint"] or endpoint_from_environment(),
-    )
+        "s3_endpoint": options["s3_endpoint"] or endpoint_from_environment(),
+    }
+    return RunOptions(**values)
 
 
 def _dataset_config(
     options: dict[str, Any], engine: EngineSpec, quality: int | None, choices: dict[str, str]
 ) -> DatasetConfig:
-    own: dict[str, Any] = {
+    values = {
+        **_values(options, DatasetConfig),
         "engine": identify(engine),
         "decode_rule": DECODE_RULE,
         "quality": quality,
         "source_options": choices,
     }
-    names = [field.name for field in fields(DatasetConfig) if field.name not in own]
-    return DatasetConfig(**own, **{name: options[name] for name in names})
+    return DatasetConfig(**values)
+
+
+def _values(options: dict[str, Any], config: type) -> dict[str, Any]:
+    """Returns the options that are named like fields of a config."""
+    return {field.name: options[field.name] for field in fields(config) if field.name in options}
 
 
 def _check_places(source: str, out: str) -> None:

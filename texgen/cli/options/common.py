@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from texgen.cli.options.from_config import config_option
-from texgen.cli.options.types import Endpoint, Engine, Name, Program
+from texgen.cli.options.param_types import Endpoint, Engine, Name, Program
 from texgen.core.config import (
     DEFAULT_ENGINE,
     JPEG_QUALITY,

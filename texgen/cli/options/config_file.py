@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from texgen.cli.options.types import Place
+from texgen.cli.options.param_types import Place
 from texgen.core.errors import ConfigError
 from texgen.core.text import decode_text
 

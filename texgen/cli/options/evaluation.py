@@ -6,8 +6,8 @@ import click
 
 from texgen.cli.options.common import SOURCE_CHOICES, json_option
 from texgen.cli.options.from_config import Command, Option, config_options, with_options
+from texgen.cli.options.param_types import Place
 from texgen.cli.options.training import device_option, workers_option
-from texgen.cli.options.types import Place
 from texgen.evaluate.config import KnnConfig
 
 _OUT = click.option(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.cli.options.types import Budget, Name, Place, Program, Seconds
+from texgen.cli.options.param_types import Budget, Name, Place, Program, Seconds
 
 
 @given(st.integers(0, 10**9))
@@ -69,7 +69,7 @@ def test_seconds_up_to_a_day_are_taken(text, seconds):
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a home in it."""
+    """Makes the temporary folder, with a home folder in it, the current one."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
