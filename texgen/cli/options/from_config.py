@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -31,18 +32,15 @@ def config_option(config: type, name: str, *declarations: str, **settings: Any) 
         declarations: Names of the option and the parameter where they differ from ``name``.
         settings: Arguments of `click.option` that replace those from the field.
     """
-    (field,) = (one for one in dataclasses.fields(config) if one.name == name)
+    field = _field(config, name)
     from_field = {
         "help": field.metadata["help"],
-        **_type_of(get_type_hints(config)[name], field),
+        **_type_of(_type_hints(config)[name], field),
         **_default_of(field),
     }
     if "default" in settings:
         from_field.pop("required", None)
-    return click.option(
-        *(declarations or [_flag_name(field)]),
-        **{**from_field, **settings},
-    )
+    return click.option(*(declarations or [_flag_name(field)]), **{**from_field, **settings})
 
 
 def config_options(
@@ -65,7 +63,14 @@ def config_options(
 
 def field_default(config: type, name: str) -> Any:  # noqa: ANN401 - the field's type
     """Returns the default of a config's field."""
-    return next(one.default for one in dataclasses.fields(config) if one.name == name)
+    return _field(config, name).default
+
+
+_type_hints = functools.cache(get_type_hints)
+
+
+def _field(config: type, name: str) -> dataclasses.Field[Any]:
+    return next(field for field in dataclasses.fields(config) if field.name == name)
 
 
 def _flag_name(field: dataclasses.Field[Any]) -> str:
@@ -80,7 +85,7 @@ def _default_of(field: dataclasses.Field[Any]) -> dict[str, Any]:
 
 
 def _type_of(hint: Any, field: dataclasses.Field[Any]) -> dict[str, Any]:  # noqa: ANN401 - a type
-    """Click's ``type``, and ``nargs`` or ``multiple`` of a tuple."""
+    """Returns click's ``type``, and ``nargs`` or ``multiple`` for a tuple."""
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(one for one in get_args(hint) if one is not type(None))
     if get_origin(hint) is not tuple:
