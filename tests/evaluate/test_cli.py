@@ -173,8 +173,11 @@ WRONG = {
         "x.pt is not beside it; run texgen eval linear again",
     ),
     "no dogs": (["analyze", "fine-coarse", "{run}", "--knn", "--k", "3"], "by --mapping"),
-    "no splits": (["eval", "knn", "{run}", "--src", "{more}"], "has no train and val in it"),
-    "one split": (["eval", "linear", "{run}", "--val-split", "train"], "are both train: name two"),
+    "no splits": (["eval", "knn", "{run}", "--src", "{more}"], "has no splits train and val"),
+    "one split": (
+        ["eval", "linear", "{run}", "--val-split", "train"],
+        "are both train; name two splits",
+    ),
     "large patches": (
         ["analyze", "similarity", "{run}", "--patch-range", "16", "72"],
         "px at most",
@@ -194,7 +197,7 @@ WRONG = {
     ),
     "corruption of nothing": (
         ["eval", "ood", "{run}", "--knn", "--set", "a={emus}", "--corruption", "fog"],
-        "--corruption: of what",
+        "--corruption needs images",
     ),
 }
 
