@@ -347,7 +347,7 @@ def test_no_build_is_advised_with_a_wrong_src(out, source, capsys):
     (source / FIRST).unlink()
     assert run(["verify", str(out), "--deep", "--src", str(source)]) == 1
     printed = capsys.readouterr().out
-    assert "put the photographs back" in printed
+    assert "restore its images" in printed
     assert "texgen build" not in printed
 
 
@@ -382,7 +382,7 @@ def test_a_shard_that_only_src_belies_is_deleted_on_one_condition(out, source, c
     assert (report["delete"], report["unlike_src"]) == ([], ["train/train-000000.tar"])
     assert run(["verify", str(out), "--deep", "--src", str(source), "--sample", "0"]) == 1
     before, _, after = capsys.readouterr().out.partition("rm -- ")
-    assert before.rstrip().endswith("put that back; only else delete them:")
+    assert before.rstrip().endswith("restore it; otherwise delete these shards:")
     assert after.startswith(str(out / "train/train-000000.tar"))
 
 
