@@ -38,7 +38,7 @@ def test_json_tells_what_was_written(finished, tmp_path, capsys):
         (["--html", "{out}/r.html"], 2, "lies inside OUT"),
         (["--html", "{src}/r.html", "--src", "{src}"], 2, "lies inside --src"),
         (["--html", "r.html", "--src", "nowhere"], 2, "nowhere: no such file or folder"),
-        (["--html", "r.html", "--src", "folder.html"], 2, "--src has none of the 12 photographs"),
+        (["--html", "r.html", "--src", "folder.html"], 2, "--src has none of the 12 images"),
         (["--html", "r.html", "--count", "0"], 2, "--count"),
     ],
 )

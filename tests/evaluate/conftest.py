@@ -1,4 +1,4 @@
-"""Fixtures of the evaluation's tests: photographs, textures and one tiny run."""
+"""Fixtures of the evaluation's tests: images, textures and one tiny run."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ CLASSES = {"ant": 12, "bee": 8, "cat": 8}
 
 
 @pytest.fixture(scope="session")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """28 to train on and 12 to validate on, in three classes, 40 px."""
-    root = tmp_path_factory.mktemp("photographs")
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """28 training images and 12 validation images in three classes, 40 px."""
+    root = tmp_path_factory.mktemp("images")
     make_source(root / "train", CLASSES, (40, 40))
     make_source(root / "val", {"ant": 5, "bee": 4, "cat": 3}, (40, 40))
     return root
 
 
 @pytest.fixture(scope="session")
-def textures(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A texture of each, 32 px."""
+def textures(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished build with a texture of each image, 32 px."""
     out = tmp_path_factory.mktemp("textures") / "shards"
     sizes = ["--size", "32", "--patch-size", "16", "--small-patch-size", "16"]
-    arguments = ["build", "--src", str(photographs), "--out", str(out), *sizes]
+    arguments = ["build", "--src", str(image_folder), "--out", str(out), *sizes]
     assert texgen([*arguments, "--no-ray", "--quiet"]) == 0
     return out
 
 
 @pytest.fixture(scope="session")
-def trained(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(image_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of SimCLR's first four steps."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
     size = ["--arch", "resnet18", "--width", "0.125", "--size", "32", "--batch-size", "8"]
     some = ["--epochs", "4", "--max-steps", "4", "--patch-range", "8", "16", "--workers", "0"]
-    arguments = ["train", "--src", str(photographs), "--out", str(out), "--method", "simclr"]
+    arguments = ["train", "--src", str(image_folder), "--out", str(out), "--method", "simclr"]
     assert texgen([*arguments, *size, *some, "--quiet", "--device", "cpu"]) == 0
     return out
 
 
 @pytest.fixture(scope="session")
 def linear(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The JSON of a linear classifier on it."""
+    """The JSON of a linear classifier on the run."""
     out = tmp_path_factory.mktemp("linear") / "linear.json"
     arguments = ["eval", "linear", str(trained), "--cached", "--epochs", "3", "--lr", "1"]
     assert texgen([*arguments, *COMMON, "--quiet", "--out", str(out)]) == 0
@@ -69,7 +69,7 @@ def tiny_run(trained: Path) -> TrainedRun:
 
 @pytest.fixture
 def run_of(tiny_run: TrainedRun) -> Callable[[nn.Module], TrainedRun]:
-    """The run with another encoder."""
+    """Gives the run with another encoder."""
 
     def make(encoder: nn.Module) -> TrainedRun:
         return TrainedRun("made", tiny_run.config, 0, encoder, torch.device("cpu"), 0)
@@ -79,7 +79,7 @@ def run_of(tiny_run: TrainedRun) -> Callable[[nn.Module], TrainedRun]:
 
 @pytest.fixture
 def encoder(tiny_run: TrainedRun) -> nn.Module:
-    """A copy that a test may spoil."""
+    """A copy of the encoder that a test may change."""
     return copy.deepcopy(tiny_run.encoder)
 
 
@@ -88,7 +88,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 class Pixels(nn.Module):
-    """The pixels themselves as features: cosines that can be known."""
+    """An encoder whose features are the pixels, so that cosines are known."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.flatten(1)

@@ -1,4 +1,4 @@
-"""The commands, end to end on a tiny run."""
+"""The commands of texgen eval and analyze, end to end on a tiny run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from texgen.source import read_classes
 
 
 def plotted(out: Path) -> bool:
-    """Whether the PNG shows more than white, and the PDF is one."""
+    """Whether the PNG is not blank and the PDF begins like one."""
     with Image.open(io.BytesIO(out.with_suffix(".png").read_bytes())) as image:
         pixels = np.asarray(image.convert("L"))
     assert out.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
@@ -33,7 +33,7 @@ def call(*arguments: object) -> int:
 
 
 @pytest.fixture(scope="session")
-def results(trained, linear, photographs, textures, tmp_path_factory) -> Path:
+def results(trained, linear, image_folder, textures, tmp_path_factory) -> Path:
     """A folder with a result of every command."""
     out = tmp_path_factory.mktemp("results")
     (out / "linear.json").write_bytes(linear.read_bytes())
@@ -94,7 +94,7 @@ def test_each_command_writes_a_result_and_a_plot(name, results):
     assert plotted(results / f"{name}.json")
 
 
-def test_a_result_says_what_run_it_is_of(results, trained):
+def test_a_result_identifies_its_run(results, trained):
     found = read(results / "ood.json")
     assert (found["run"], found["step"]) == (str(trained), 4)
     assert found["config"]["method"] == "simclr"
@@ -120,7 +120,7 @@ def test_the_report_joins_them_and_loads_nothing(results, tmp_path, capsys):
     assert "http" not in text.replace("http-equiv", "")
     for title in ("Linear evaluation", "Other domains", "Similarities", "Fig. 7", "Sweeps"):
         assert title in text
-    # The paper's, of Fig. 2.
+    # The paper's mean positive cosine in Fig. 2.
     assert "0.9426" in text
 
 
@@ -130,7 +130,7 @@ def test_a_result_is_printed_as_json(trained, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == read(out)
 
 
-def test_other_runs_textures_are_drawn_beside(results, trained, textures, tmp_path):
+def test_results_of_other_runs_are_drawn_too(results, trained, textures, tmp_path):
     out = tmp_path / "both.json"
     more = ["--textures", textures, "--beside", results / "textures.json"]
     assert call("analyze", "texture-accuracy", trained, "--knn", "--k", 3, *more, "--out", out) == 0
@@ -139,7 +139,7 @@ def test_other_runs_textures_are_drawn_beside(results, trained, textures, tmp_pa
 
 WRONG = {
     "no run": (["eval", "knn", "{tmp}"], "neither a checkpoint nor a run"),
-    "large k": (["eval", "knn", "{run}", "--k", "99"], "--k 99: .* has 28 photographs; take less"),
+    "large k": (["eval", "knn", "{run}", "--k", "99"], "--k 99: .* has 28 images; lower --k"),
     "no split": (
         ["eval", "linear", "{run}", "--val-split", "x", "--cached"],
         "--val-split x: SRC has only train, val",
@@ -183,7 +183,7 @@ WRONG = {
         "px at most",
     ),
     "no results": (["analyze", "sweep", "{tmp}"], "no JSON of texgen eval"),
-    "not a result": (["analyze", "sweep", "{run}/config.json"], "no result of texgen"),
+    "not a result": (["analyze", "sweep", "{run}/config.json"], "not a result of texgen"),
     "no textures": (
         ["analyze", "similarity", "{run}", "--textures", "{tmp}"],
         "texgen: --textures .*: no finished",
@@ -202,9 +202,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_one_line(what, trained, textures, tmp_path, capsys):
-    arguments, expected = WRONG[what]
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_input_is_one_line(case, trained, textures, tmp_path, capsys):
+    arguments, expected = WRONG[case]
     make_source(tmp_path / "more" / "emus", {"emu": 1}, (40, 40))
     (tmp_path / "empty").mkdir()
     places = {"tmp": tmp_path / "empty", "run": trained, "emus": tmp_path / "more" / "emus"}
@@ -212,9 +212,9 @@ def test_what_is_wrong_is_one_line(what, trained, textures, tmp_path, capsys):
     filled = [one.format(**places) for one in arguments]
     common = [] if "sweep" in filled else COMMON
     code = run([*filled, "--out", str(tmp_path / "f.json"), *common])
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1, said
-    assert re.search(expected, said), said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1, message
+    assert re.search(expected, message), message
     assert code == 2
     assert not (tmp_path / "f.json").exists()
 
@@ -228,23 +228,23 @@ def test_one_rank_of_several_does_not_evaluate(ranks, trained, tmp_path, capsys,
     assert not out.exists()
 
 
-def test_photographs_that_moved_are_said_to_be_the_runs(trained, photographs, tmp_path, capsys):
+def test_images_that_moved_are_reported_as_the_runs(trained, image_folder, tmp_path, capsys):
     moved = tmp_path / "moved"
     shutil.copytree(trained, moved)
     config = (moved / "config.json").read_text()
     checkpoint = max((moved / "checkpoints").iterdir())
-    gone = str(photographs.with_name("gone"))
+    gone = str(image_folder.with_name("gone"))
     state = torch.load(checkpoint, weights_only=True)
-    assert str(photographs) in config
-    torch.save({**state, "config": state["config"].replace(str(photographs), gone)}, checkpoint)
+    assert str(image_folder) in config
+    torch.save({**state, "config": state["config"].replace(str(image_folder), gone)}, checkpoint)
     for command in (["eval", "knn", "--k", "3"], ["analyze", "similarity", "--images", "16"]):
         code = run([*command, str(moved), "--out", str(tmp_path / "f.json"), *COMMON])
-        said = capsys.readouterr().err
+        message = capsys.readouterr().err
         assert code == 2
-        assert f"--src {gone}: no such" in said
-        assert "the run was trained on it: name its present place with --src" in said
-        assert said.count("\n") == 1
-        named = ["--src", str(photographs)]
+        assert f"--src {gone}: no such" in message
+        assert "the run was trained on it: name its present place with --src" in message
+        assert message.count("\n") == 1
+        named = ["--src", str(image_folder)]
         assert call(*command, moved, *named, "--out", tmp_path / "f.json") == 0
 
 
@@ -256,7 +256,7 @@ def test_the_papers_table_is_that_of_the_classes():
 
 
 @pytest.mark.parametrize("name", ["index.json", "metrics.json"])
-def test_what_is_no_result_is_not_written_over(name, trained, tmp_path, capsys):
+def test_a_file_that_is_not_a_result_is_not_overwritten(name, trained, tmp_path, capsys):
     path = tmp_path / name
     path.write_text('{"format": "texgen-dataset"}')
     assert run(["eval", "knn", str(trained), "--k", "3", "--out", str(path), *COMMON]) == 2
@@ -264,7 +264,7 @@ def test_what_is_no_result_is_not_written_over(name, trained, tmp_path, capsys):
     assert path.read_text() == '{"format": "texgen-dataset"}'
 
 
-def test_the_classifier_that_is_read_is_not_written_over(trained, tmp_path, capsys):
+def test_the_classifier_that_is_read_is_not_overwritten(trained, tmp_path, capsys):
     path = tmp_path / "linear.json"
     path.write_text('{"kind": "knn", "run": "", "step": 1, "config": {}, "top1": 1}')
     (tmp_path / "other.json").hardlink_to(path)

@@ -12,7 +12,7 @@ from lightly.utils.benchmarking.knn import knn_predict
 from tests.conftest import make_source
 from texgen.core.errors import ConfigError
 from texgen.evaluate.config import KnnConfig
-from texgen.evaluate.images import open_labelled
+from texgen.evaluate.features import open_labelled
 from texgen.evaluate.knn import KnnClassifier, evaluate_knn, knn_votes
 
 
@@ -54,24 +54,24 @@ def test_a_low_temperature_does_not_overflow(points):
     assert votes.sum(1) == pytest.approx(torch.ones(40))
 
 
-def test_a_photograph_is_its_own_nearest_neighbour(photographs, tiny_run):
-    train = open_labelled(str(photographs), "train")
+def test_an_image_is_its_own_nearest_neighbour(image_folder, tiny_run):
+    train = open_labelled(str(image_folder), "train")
     classifier = KnnClassifier(tiny_run, train, KnnConfig(k=1))
     assert evaluate_knn(tiny_run, classifier, train)["top1"] == 100.0
 
 
-def test_more_neighbours_than_photographs_are_an_error(photographs, tiny_run, points):
-    train = open_labelled(str(photographs), "train")
-    with pytest.raises(ConfigError, match=r"--k 29: .* has 28 photographs"):
+def test_more_neighbours_than_images_are_an_error(image_folder, tiny_run, points):
+    train = open_labelled(str(image_folder), "train")
+    with pytest.raises(ConfigError, match=r"--k 29: .* has 28 images"):
         KnnClassifier(tiny_run, train, KnnConfig(k=29))
     with pytest.raises(ConfigError, match="only 60"):
         knn_votes(*points, 4, 61, 0.1)
 
 
-def test_photographs_of_a_class_that_was_not_learned_are_an_error(photographs, tiny_run, tmp_path):
-    shutil.copytree(photographs / "val", tmp_path / "val")
+def test_images_of_a_class_that_was_not_learned_are_an_error(image_folder, tiny_run, tmp_path):
+    shutil.copytree(image_folder / "val", tmp_path / "val")
     (tmp_path / "val" / "bee").rename(tmp_path / "val" / "emu")
-    classifier = KnnClassifier(tiny_run, open_labelled(str(photographs), "train"), KnnConfig(k=3))
+    classifier = KnnClassifier(tiny_run, open_labelled(str(image_folder), "train"), KnnConfig(k=3))
     val = open_labelled(str(tmp_path), "val")
     with pytest.raises(ConfigError, match=r"\(val\) has classes that .* \(train\) has not: emu"):
         evaluate_knn(tiny_run, classifier, val)
@@ -80,5 +80,5 @@ def test_photographs_of_a_class_that_was_not_learned_are_an_error(photographs, t
 def test_neighbours_of_one_class_are_no_question(tiny_run, tmp_path):
     make_source(tmp_path / "train", {"ant": 4}, (40, 40))
     ants = open_labelled(str(tmp_path), "train")
-    with pytest.raises(ConfigError, match="has one class, and every answer would be right"):
+    with pytest.raises(ConfigError, match="has one class, so every answer would be right"):
         evaluate_knn(tiny_run, KnnClassifier(tiny_run, ants, KnnConfig(k=2)), ants)

@@ -14,9 +14,13 @@ from tests.conftest import make_source, photograph
 from tests.evaluate.conftest import Answers
 from texgen.core.errors import ConfigError
 from texgen.evaluate import corruptions
-from texgen.evaluate.corruption_error import ALEXNET, mean_corruption_error
-from texgen.evaluate.corruptions import CorruptedLook
-from texgen.evaluate.images import CentreLook, WholeLook, open_folder
+from texgen.evaluate.corruptions import ALEXNET, mean_corruption_error
+from texgen.evaluate.features import (
+    CentreTransform,
+    CorruptedTransform,
+    WholeTransform,
+    open_folder,
+)
 from texgen.evaluate.ood import Domain, evaluate_corrupted, evaluate_domain
 
 CLASSES = ("ant", "bee", "cat")
@@ -25,7 +29,7 @@ CLASSES = ("ant", "bee", "cat")
 def test_mce_is_the_mean_of_ratios_to_alexnet():
     errors = {name: [share / 2] * 5 for name, share in ALEXNET.items()}
     assert mean_corruption_error(errors) == pytest.approx(50.0)
-    # One that is as often wrong as AlexNet over its severities adds half a fifteenth.
+    # A corruption with AlexNet's mean error adds half a fifteenth.
     mean = ALEXNET["fog"]
     errors["fog"] = [mean - 0.1, mean - 0.05, mean, mean + 0.05, mean + 0.1]
     assert mean_corruption_error(errors) == pytest.approx(50.0 + 50.0 / 15)
@@ -42,7 +46,7 @@ def test_mce_of_some_corruptions_is_refused():
 
 def test_images_of_other_classes_are_left_out(tiny_run, tmp_path):
     make_source(tmp_path, {"bee": 2, "cat": 1, "emu": 3}, (40, 40))
-    # Ant is no class of the set, and never the answer.
+    # Ant is not a class of the set, so it is never the answer.
     answers = Answers(CLASSES, torch.tensor([[9.0, 1, 0]] * 2 + [[9.0, 0, 1]] * 4))
     found = evaluate_domain(tiny_run, answers, Domain("set", open_folder(str(tmp_path))))
     assert found["accuracy"] == 100.0
@@ -62,7 +66,7 @@ def test_imagenet_c_is_read_with_and_without_groups(group, tiny_run, tmp_path):
     found = evaluate_corrupted(tiny_run, answers, str(tmp_path), ["fog"])
     assert found["accuracy"] == {"fog": [50.0] * 5}
     assert found["mean"] == 50.0
-    # AlexNet's errors are of a thousand classes.
+    # AlexNet's errors are known for a thousand classes only.
     assert found["mce"] is None
     shutil.rmtree(tmp_path / f"{group}fog/3")
     with pytest.raises(ConfigError, match="no fog/3"):
@@ -71,7 +75,7 @@ def test_imagenet_c_is_read_with_and_without_groups(group, tiny_run, tmp_path):
 
 def test_an_image_that_was_cut_already_is_taken_whole():
     image = photograph(1, (32, 32))
-    whole, centre = WholeLook(32)(image, (0, 0)), CentreLook(32)(image, (0, 0))
+    whole, centre = WholeTransform(32)(image, (0, 0)), CentreTransform(32)(image, (0, 0))
     pixels = torch.from_numpy(np.asarray(image, np.float32)).permute(2, 0, 1)
     scale = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255
@@ -87,18 +91,18 @@ def test_corrupting_here_takes_the_librarys_functions_and_its_own_numbers(monkey
 
     monkeypatch.setitem(sys.modules, "imagecorruptions", types.SimpleNamespace(corrupt=corrupt))
     image = photograph(1, (40, 40))
-    looks = [
-        CorruptedLook(32, name, 3)(image, (0, n))
+    first = [
+        CorruptedTransform(32, name, 3)(image, (0, n))
         for name in ("fog", "glass_blur")
         for n in range(9)
     ]
     again = [
-        CorruptedLook(32, name, 3)(image, (0, n))
+        CorruptedTransform(32, name, 3)(image, (0, n))
         for name in ("fog", "glass_blur")
         for n in range(9)
     ]
-    assert all(map(torch.equal, looks, again))
-    assert len({float(one.mean()) for one in looks}) > 4
+    assert all(map(torch.equal, first, again))
+    assert len({float(one.mean()) for one in first}) > 4
 
 
 def test_without_the_library_the_package_is_named(monkeypatch):
@@ -118,9 +122,9 @@ def test_a_library_that_does_not_load_is_one_line(monkeypatch, tmp_path):
 
 def test_every_corruption_of_the_library_is_made():
     image = photograph(1, (64, 64))
-    plain = CentreLook(48)(image, (0, 0))
+    plain = CentreTransform(48)(image, (0, 0))
     for name in ALEXNET:
-        look = CorruptedLook(48, name, 3)
-        first = look(image, (0, 5))
+        transform = CorruptedTransform(48, name, 3)
+        first = transform(image, (0, 5))
         assert not torch.allclose(first, plain), name
-        assert torch.equal(first, look(image, (0, 5))), name
+        assert torch.equal(first, transform(image, (0, 5))), name

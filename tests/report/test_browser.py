@@ -1,4 +1,4 @@
-"""The report in a real browser: it loads nothing, runs nothing, shows everything, fits a phone."""
+"""The report in a real browser: it loads and runs nothing, shows everything and fits a phone."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ pytestmark = [pytest.mark.alone, pytest.mark.integration]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "<img src=x onerror=alert(1)> \"'&"
-BROKEN = "no photograph"
+BROKEN = "not an image"
 
-# Every picture is drawn, and none is cut by the page's own edge.
+# Every image is drawn, and the page's edge cuts none of them.
 NATURAL_WIDTHS = "[...document.images].map(image => image.naturalWidth)"
 FITS = "document.documentElement.scrollWidth <= window.innerWidth"
 NAME = "e => document.getElementById(e.getAttribute('aria-labelledby').split(' ')[0]).textContent"
-# Contrast of every text with what is behind it, after WCAG 2.1; the background is the page's.
+# Contrast of every text with the page's background, by WCAG 2.1.
 CONTRASTS = """() => {
   const channel = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
   const luminance = css => {
@@ -68,22 +68,22 @@ def browser() -> Iterator[Any]:
 
 
 class Visit:
-    """The report, open; with all that it said and asked for."""
+    """The open report, with its messages and requests."""
 
     def __init__(self, browser: Any, report: Path, width: int, scheme: str) -> None:
         self.page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.said.append(dialog.message))
-        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.messages: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.messages.append(message.text))
+        self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.messages.append(dialog.message))
+        self.page.on("request", lambda request: self.requests.append(request.url))
         self.address = report.as_uri()
         self.page.goto(self.address, wait_until="load")
 
     def assert_quiet(self) -> None:
-        assert self.said == []
-        elsewhere = [url for url in self.asked if not url.startswith("data:")]
+        assert self.messages == []
+        elsewhere = [url for url in self.requests if not url.startswith("data:")]
         assert elsewhere == [self.address]
 
 
@@ -91,11 +91,11 @@ class Visit:
     ("width", "scheme"),
     [(320, "light"), (360, "light"), (360, "dark"), (768, "light"), (1280, "dark")],
 )
-def test_the_report_is_whole_on_every_screen(browser, report, width, scheme):
+def test_the_report_is_complete_on_every_screen(browser, report, width, scheme):
     visit = Visit(browser, report, width, scheme)
     page = visit.page
     widths = page.evaluate(NATURAL_WIDTHS)
-    # Photograph, two patches and texture of each of 24.
+    # Each of the 24 textures has an image, two patches and itself.
     assert len(widths) == 24 * 4
     assert min(widths) > 0
     assert page.evaluate(FITS)
@@ -108,7 +108,7 @@ def test_the_report_is_whole_on_every_screen(browser, report, width, scheme):
     page.close()
 
 
-def test_both_schemes_are_what_they_are_called(browser, report):
+def test_the_light_scheme_is_light_and_the_dark_one_dark(browser, report):
     papers = []
     for scheme in ("light", "dark"):
         visit = Visit(browser, report, 1280, scheme)
@@ -129,7 +129,7 @@ def test_names_are_shown_as_they_are_and_nothing_runs(browser, report):
     page.close()
 
 
-def test_charts_have_names_for_who_cannot_see_them(browser, report):
+def test_charts_have_names_for_screen_readers(browser, report):
     visit = Visit(browser, report, 1280, "light")
     charts = visit.page.get_by_role("img").and_(visit.page.locator("svg"))
     names = [chart.evaluate(NAME) for chart in charts.all()]
@@ -138,7 +138,7 @@ def test_charts_have_names_for_who_cannot_see_them(browser, report):
     visit.page.close()
 
 
-def test_it_prints_black_on_white_without_cut_pictures(browser, report, tmp_path):
+def test_it_prints_black_on_white_without_cut_images(browser, report, tmp_path):
     visit = Visit(browser, report, 1280, "dark")
     page = visit.page
     page.emulate_media(media="print", color_scheme="dark")
@@ -146,9 +146,9 @@ def test_it_prints_black_on_white_without_cut_pictures(browser, report, tmp_path
     assert page.evaluate(f"[{body}.backgroundColor, {body}.color]") == [
         "rgb(255, 255, 255)", "rgb(0, 0, 0)"
     ]  # fmt: skip
-    whole = "[...document.querySelectorAll('img, svg, figure')].every(e => " \
+    uncut = "[...document.querySelectorAll('img, svg, figure')].every(e => " \
             "getComputedStyle(e).breakInside === 'avoid')"  # fmt: skip
-    assert page.evaluate(whole)
+    assert page.evaluate(uncut)
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     assert len(pdf) > 100_000

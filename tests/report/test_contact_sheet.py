@@ -42,14 +42,14 @@ def test_textures_alone_stand_in_rows_of_at_most_six():
 def test_both_frames_are_drawn_where_the_patches_lie():
     sheet = draw_sheet([SheetTexture("a", TEXTURE, example())])
     assert count(sheet, CENTER_COLOUR) > count(sheet, RANDOM_COLOUR) > 0
-    # The random frame is dashed, so that it is another one in black and white too.
+    # The random frame is also dashed, so that frames differ in black and white.
     assert count(sheet, "#000000") > 100
 
 
-def test_a_sheet_takes_photographs_of_every_shape():
+def test_a_sheet_takes_images_of_every_shape():
     shapes = [(400, 300), (20, 12), (3000, 40), (1, 1), (40, 3000), (3000, 5), (5, 3000)]
-    pictures = [SheetTexture("a", TEXTURE, example(w, h, min(w, h, 96))) for w, h in shapes]
-    sheet = draw_sheet(pictures)
+    entries = [SheetTexture("a", TEXTURE, example(w, h, min(w, h, 96))) for w, h in shapes]
+    sheet = draw_sheet(entries)
     assert sheet.width < 5 * HEIGHT
     assert len(shapes) * HEIGHT < sheet.height
 

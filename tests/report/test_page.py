@@ -1,4 +1,4 @@
-"""The whole page, read as a browser reads it but for what it looks like."""
+"""The whole page as HTML: its elements, texts, links and order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from texgen.build import SilentMonitor, build
 from texgen.core.errors import DatasetError, SourceError
 from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
-from texgen.report import gather, render
+from texgen.report import collect_report, render_report
 from texgen.report.samples import take_samples
 from texgen.source import SourceSpec, open_source
 from texgen.storage import LocalSink
@@ -29,7 +29,7 @@ HOSTILE = "</title><script>alert(1)</script>\"'><img src=x onerror=alert(1)> & \
 
 
 class Page(HTMLParser):
-    """Elements with their attributes; fails where they do not nest."""
+    """Elements with their attributes; fails if they do not nest."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -59,8 +59,8 @@ class Page(HTMLParser):
 
 
 def page(out: Path, src: Path | None = None, count: int = 24) -> str:
-    photographs = OriginalImages(open_source(SourceSpec(str(src)))) if src else None
-    return render(gather(Dataset(LocalSink(out)), photographs, count))
+    originals = OriginalImages(open_source(SourceSpec(str(src)))) if src else None
+    return render_report(collect_report(Dataset(LocalSink(out)), originals, count))
 
 
 def assert_sound(source: str) -> Page:
@@ -76,7 +76,7 @@ def assert_sound(source: str) -> Page:
     for image in read.all("img"):
         assert image["alt"]
         assert image["src"].startswith("data:image/")
-    # Nothing that a browser would fetch, in markup or style.
+    # Neither markup nor style has an address that a browser would fetch.
     assert not re.search(r"https?:|@import|url\(", source)
     levels = [int(tag[1]) for tag, _ in read.elements if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
@@ -86,17 +86,17 @@ def assert_sound(source: str) -> Page:
     return read
 
 
-def test_the_page_tells_what_the_data_set_is(finished):
+def test_the_page_describes_the_data_set(finished):
     source = page(finished)
     read = assert_sound(source)
     index = Dataset(LocalSink(finished)).index
     for words in (
-        "12 textures of 7 photographs",
+        "12 textures of 7 images",
         index.fingerprint,
         "2 of 14 rows failed",
         "image_unreadable",
         "train ant/broken",
-        "--src adds the photographs",
+        "Add --src to see the images",
     ):
         assert words in read.text, words
     for split in index.splits.values():
@@ -104,15 +104,15 @@ def test_the_page_tells_what_the_data_set_is(finished):
     assert len(read.all("img")) == 12
 
 
-def test_photographs_come_with_their_frames_and_patches(finished, small_source):
+def test_images_come_with_their_frames_and_patches(finished, small_source):
     read = assert_sound(page(finished, small_source))
     assert len(read.all("img")) == 12 * 4
     kinds = Counter(a.get("class") for a in read.all("rect"))
     assert kinds["frame center"] == kinds["frame random"] == 12
     alts = [image["alt"] for image in read.all("img")]
     assert sum("centre patch at x" in alt for alt in alts) == 12
-    assert "--src adds" not in read.text
-    assert {"photographs", "patches", "textures"} <= set(re.findall(r"\w+", read.text))
+    assert "Add --src" not in read.text
+    assert {"images", "patches", "textures"} <= set(re.findall(r"\w+", read.text))
 
 
 def test_the_page_is_the_same_every_time(finished, small_source):
@@ -120,7 +120,7 @@ def test_the_page_is_the_same_every_time(finished, small_source):
 
 
 @pytest.mark.parametrize(("count", "shown"), [(1, 1), (5, 5), (300, 12)])
-def test_as_many_pictures_as_asked_for(finished, count, shown):
+def test_as_many_textures_are_shown_as_asked_for(finished, count, shown):
     assert len(Page(page(finished, count=count)).all("img")) == shown
 
 
@@ -157,22 +157,22 @@ def test_a_set_of_failures_only_has_a_page(out):
     assert "12 of 12 rows failed" in read.text
 
 
-def test_without_its_build_there_are_no_times_and_the_page_says_so(out):
+def test_without_its_records_there_are_no_times_and_the_page_says_so(out):
     shutil.rmtree(out / "_build")
-    assert "here are none of this data set" in Page(page(out)).text
+    assert "none of this data set are left" in Page(page(out)).text
 
 
-def test_photographs_that_are_gone_are_left_out_and_named(tmp_path, finished, small_source):
+def test_images_that_are_gone_are_left_out_and_named(tmp_path, finished, small_source):
     root = Path(shutil.copytree(small_source, tmp_path / "src"))
     (root / "train" / "ant" / "ant_001.JPEG").unlink()
     read = assert_sound(page(finished, root))
-    assert "2 photographs could not be read" in read.text
+    assert "2 images could not be read" in read.text
     assert "ant_001.JPEG" in read.text
     assert len(read.all("img")) == 12 * 4 - 2 * 3
 
 
 def test_another_source_is_refused(tmp_path, finished):
-    with pytest.raises(SourceError, match="--src has none of the 12 photographs looked for"):
+    with pytest.raises(SourceError, match="--src has none of the 12 images looked for"):
         page(finished, tmp_path)
 
 
@@ -195,15 +195,15 @@ def test_many_shards_and_classes_do_not_make_the_page_large(out):
 
 
 @pytest.mark.parametrize("with_src", [True, False])
-def test_spectra_are_of_the_same_photographs_where_some_are_too_small(with_src, tmp_path):
+def test_spectra_are_of_the_same_images_where_some_are_too_small(with_src, tmp_path):
     source, out = tmp_path / "src", tmp_path / "out"
     make_source(source / "train", {"ant": 4}, (120, 110))
     make_source(source / "train", {"bee": 2}, (5, 4))
     build(request(source, out, size=96), SilentMonitor())
-    photographs = OriginalImages(open_source(SourceSpec(str(source)))) if with_src else None
-    found = take_samples(Dataset(LocalSink(out)), photographs, 1)
-    assert found.side == 96
-    # Two textures of each photograph.
-    kinds = [found.textures, *([found.photographs, found.patches] if with_src else [])]
-    for looks in kinds:
-        assert [one.spectrum is not None for one in looks] == [True] * 8 + [False] * 4
+    originals = OriginalImages(open_source(SourceSpec(str(source)))) if with_src else None
+    samples = take_samples(Dataset(LocalSink(out)), originals, 1)
+    assert samples.side == 96
+    # Each image has two textures.
+    kinds = [samples.textures, *([samples.images, samples.patches] if with_src else [])]
+    for group in kinds:
+        assert [one.spectrum is not None for one in group] == [True] * 8 + [False] * 4

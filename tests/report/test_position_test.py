@@ -1,4 +1,4 @@
-"""The map of random positions, and the test whether they are uniform."""
+"""The map of random positions, and the chi-square test for uniformity."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.report.position_test import FINEST, Positions, _shares, chi_square_tail
+from texgen.report.position_test import FINEST, PositionCounts, _shares, chi_square_tail
 from texgen.synthesis.patches import patch_geometry
 
 
@@ -38,18 +38,18 @@ def placed(count: int, size: tuple[int, int] = (150, 131)) -> tuple[np.ndarray, 
 
 @pytest.mark.parametrize(("count", "cells"), [(25, 2), (100, 4), (500, 8), (2000, 16)])
 def test_positions_as_they_are_drawn_pass_on_the_finest_map_that_holds_enough(count, cells):
-    positions = Positions()
+    positions = PositionCounts()
     positions.add(*placed(count))
-    found = positions.heat_map()
-    assert found.observed.shape == (cells, cells)
-    assert found.observed.sum() == count == pytest.approx(found.expected.sum())
-    assert found.freedom == cells * cells - 1
-    assert found.p_value > 0.001
+    counts = positions.heat_map()
+    assert counts.observed.shape == (cells, cells)
+    assert counts.observed.sum() == count == pytest.approx(counts.expected.sum())
+    assert counts.freedom == cells * cells - 1
+    assert counts.p_value > 0.001
 
 
 def test_positions_come_out_the_same_in_one_batch_or_many():
     corners, ranges = placed(500)
-    whole, parts = Positions(), Positions()
+    whole, parts = PositionCounts(), PositionCounts()
     whole.add(corners, ranges)
     for part in range(0, 500, 77):
         parts.add(corners[part : part + 77], ranges[part : part + 77])
@@ -58,22 +58,22 @@ def test_positions_come_out_the_same_in_one_batch_or_many():
 
 
 @pytest.mark.parametrize("shift", [lambda x: x // 2, lambda x: x * 0, lambda x: x * 0.93])
-def test_positions_that_keep_to_a_side_are_found_out(shift):
+def test_positions_that_keep_to_a_side_are_detected(shift):
     corners, ranges = placed(2000)
-    positions = Positions()
+    positions = PositionCounts()
     positions.add(shift(corners).astype(np.int64), ranges)
     assert positions.heat_map().p_value < 0.001
 
 
 def test_rows_and_columns_are_not_mistaken_for_each_other():
-    positions = Positions()
+    positions = PositionCounts()
     corners = np.tile([99, 0], (2000, 1))
     positions.add(corners, np.full((2000, 2), 100))
     assert positions.heat_map().observed[0, -1] == 2000
 
 
-def test_what_has_no_room_is_left_out_and_too_few_give_no_map():
-    positions = Positions()
+def test_images_without_room_are_left_out_and_too_few_give_no_map():
+    positions = PositionCounts()
     positions.add(np.array([[0, 0], [3, 3], [5, 99]]), np.array([[1, 1], [15, 50], [50, 50]]))
     assert (positions.used, positions.left_out) == (0, 3)
     assert positions.heat_map() is None

@@ -16,14 +16,14 @@ def times(out):
 
 
 def test_all_shards_of_a_build_are_there(finished):
-    found = times(finished)
-    assert found.names == [f"train-00000{i}" for i in range(4)] + ["val-000000"]
-    assert (found.shards > 0).all()
-    assert (found.textures, found.missing) == (12, 0)
-    assert set(found.parts) == {"decode", "schedule", "load", "synthesis", "encoding"}
-    assert found.parts["decode"] > 0
-    spent = sum(found.parts.values())
-    assert found.rest_s == pytest.approx(max(0, found.shards.sum() - spent))
+    measured = times(finished)
+    assert measured.names == [f"train-00000{i}" for i in range(4)] + ["val-000000"]
+    assert (measured.shards > 0).all()
+    assert (measured.textures, measured.missing) == (12, 0)
+    assert set(measured.parts) == {"decode", "schedule", "load", "synthesis", "encoding"}
+    assert measured.parts["decode"] > 0
+    spent = sum(measured.parts.values())
+    assert measured.rest_s == pytest.approx(max(0, measured.shards.sum() - spent))
 
 
 def test_records_that_are_gone_damaged_or_of_another_build_are_missing(out):

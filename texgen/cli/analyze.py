@@ -31,7 +31,7 @@ from texgen.cli.options.training import check_train_extra
 from texgen.cli.output import check_target, print_lines, write_file
 from texgen.core.text import format_bytes, pluralize
 from texgen.evaluate.config import SimilarityConfig
-from texgen.evaluate.paper.sweeps import METRICS, sweep
+from texgen.evaluate.paper.sweeps import METRICS, summarize_sweep
 
 
 @click.group(name="analyze")
@@ -65,7 +65,7 @@ def similarity_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
     negatives (Figs. 2 and 3).
     """
     check_options("analyze similarity", options)
-    from texgen.evaluate.paper.similarity import similarity
+    from texgen.evaluate.paper.similarity import measure_similarity
     from texgen.evaluate.results import make_result
     from texgen.evaluate.run import open_run
     from texgen.train.images import open_images
@@ -84,7 +84,7 @@ def similarity_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
     )
     with source_errors(options, "split"):
         images = open_images(src, split, how_read)
-    measured = similarity(run, images, store, config)
+    measured = measure_similarity(run, images, store, config)
     cosines = measured["eval"]["cosines"]
     summary = ", ".join(
         f"{name} {one['mean']:.3f} ± {one['se']:.3f}" for name, one in cosines.items()
@@ -116,15 +116,15 @@ def shape_bias_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
     """
     check_options("analyze shape-bias", options)
     from texgen.evaluate.classes import read_mapping
-    from texgen.evaluate.images import open_folder
-    from texgen.evaluate.paper.bias import shape_bias
+    from texgen.evaluate.features import open_folder
+    from texgen.evaluate.paper.bias import measure_shape_bias
     from texgen.evaluate.results import make_result
 
     mapping = read_mapping(options["mapping"]) if options["mapping"] else None
     with open_frozen_run(options) as run:
         with renamed_option("--src", "--stimuli"):
             stimuli = open_folder(options["stimuli"])
-        counts = shape_bias(run, open_classifier(run, options), stimuli, mapping)
+        counts = measure_shape_bias(run, open_classifier(run, options), stimuli, mapping)
     share = "none" if counts["shape_bias"] is None else accuracy_text(counts, "shape_bias")
     summary = (
         f"shape bias {share}: {counts['shape']} for shape, {counts['texture']} for texture, "
@@ -157,15 +157,15 @@ def texture_accuracy_command(**options: Any) -> None:  # noqa: ANN401 - click ch
     The plot is that of Fig. 7.
     """
     check_options("analyze texture-accuracy", options)
-    from texgen.evaluate.images import TextureImages, with_labels
-    from texgen.evaluate.paper.bias import texture_accuracy
+    from texgen.evaluate.features import TextureImages, with_labels
+    from texgen.evaluate.paper.bias import measure_texture_accuracy
     from texgen.evaluate.results import make_result, read_result
 
     beside = [read_result(Path(path), "texture-accuracy") for path in options["beside"]]
     with open_frozen_run(options) as run:
         location, split = options["textures"], options["textures_split"]
         textures = with_labels(f"{location} ({split})", TextureImages(location, split))
-        accuracies = texture_accuracy(run, open_classifier(run, options), textures)
+        accuracies = measure_texture_accuracy(run, open_classifier(run, options), textures)
     summary = f"textures {accuracy_text(accuracies)} (chance {accuracies['chance']:.1f} %)"
     result = make_result("texture-accuracy", run, accuracies)
     write_result(options, result, summary, beside=beside)
@@ -189,7 +189,7 @@ def fine_coarse_command(**options: Any) -> None:  # noqa: ANN401 - click checks 
     """
     check_options("analyze fine-coarse", options)
     from texgen.evaluate.classes import read_mapping
-    from texgen.evaluate.paper.bias import dogs, fine_coarse
+    from texgen.evaluate.paper.bias import dogs, measure_fine_coarse
     from texgen.evaluate.results import make_result
 
     given = read_mapping(options["mapping"]) if options["mapping"] else None
@@ -197,7 +197,7 @@ def fine_coarse_command(**options: Any) -> None:  # noqa: ANN401 - click checks 
         images = open_labelled_split(run, options, "split")
         classifier = open_classifier(run, options)
         mapping = dogs(classifier.classes) if given is None else given
-        accuracies = fine_coarse(run, classifier, images, mapping)
+        accuracies = measure_fine_coarse(run, classifier, images, mapping)
     summary = ", ".join(f"{kind} {accuracy_text(accuracies[kind])}" for kind in ("fine", "coarse"))
     write_result(options, make_result("fine-coarse", run, accuracies), summary)
 
@@ -231,7 +231,7 @@ def sweep_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
     results = list(find_results(options["places"]).values())
     over = options["over"].replace("-", "_")
-    result = sweep(results, over, options["metrics"])
+    result = summarize_sweep(results, over, options["metrics"])
     series = sum(len(one) for one in result["metrics"].values())
     note = f" (they also differ in {', '.join(result['differ'])})" if result["differ"] else ""
     write_result(options, result, f"{pluralize(series, 'line')} over {options['over']}{note}")
@@ -250,10 +250,10 @@ def report_command(folder: str, html: str) -> None:
     check_train_extra("analyze report", "matplotlib")
     target = Path(html)
     check_target("--html", target, [".html", ".htm"])
-    from texgen.evaluate.paper.page import render
+    from texgen.evaluate.paper.page import render_results
     from texgen.evaluate.results import find_results
 
     results = find_results([folder])
-    page = render(results).encode()
+    page = render_results(results).encode()
     write_file(target, page)
     print_lines(f"{pluralize(len(results), 'result')}, {format_bytes(len(page))}: {html}")

@@ -33,7 +33,7 @@ from texgen.cli.options.param_types import Place
 from texgen.cli.progress import training_progress
 from texgen.core.errors import ConfigError
 from texgen.evaluate.config import LinearConfig
-from texgen.evaluate.corruption_error import ALEXNET
+from texgen.evaluate.corruptions import ALEXNET
 
 _val_split_option = split_option("--val-split", "val", "to evaluate on")
 
@@ -214,7 +214,7 @@ def _open_domains(
 ) -> list[Any]:
     """Opens all sets, so that errors come before the first evaluation."""
     from texgen.evaluate.classes import read_mapping
-    from texgen.evaluate.images import open_folder
+    from texgen.evaluate.features import open_folder
     from texgen.evaluate.ood import Domain
 
     domains = []

@@ -18,8 +18,9 @@ from texgen.core.errors import ConfigError
 from texgen.evaluate.config import KnnConfig
 
 if TYPE_CHECKING:
-    from texgen.evaluate.images import LabelledImages
-    from texgen.evaluate.knn import Classifier, KnnClassifier
+    from texgen.evaluate.classes import Classifier
+    from texgen.evaluate.features import LabelledImages
+    from texgen.evaluate.knn import KnnClassifier
     from texgen.evaluate.run import TrainedRun
 
 
@@ -67,18 +68,17 @@ def _paths_in(options: Mapping[str, Any]) -> Iterator[str]:
 
 @contextlib.contextmanager
 def open_frozen_run(options: Mapping[str, Any]) -> Iterator[TrainedRun]:
-    """Opens RUN's encoder without its head, and checks at the end that it is unchanged.
+    """Opens RUN's frozen encoder without its head.
 
     Raises:
         ConfigError: If RUN has no checkpoint.
-        ChangedEncoderError: If the encoder was changed.
         LoaderError: If the processes that load images reached a limit of the machine.
     """
-    from texgen.evaluate.run import check_unchanged, open_run
+    from texgen.evaluate.run import open_run
     from texgen.train.loader_errors import loader_failures
 
     run = open_run(options["place"], options["device"], options["workers"])
-    with check_unchanged(run.encoder), loader_failures():
+    with loader_failures():
         yield run
 
 
@@ -116,7 +116,7 @@ def open_labelled_split(run: TrainedRun, options: Mapping[str, Any], split: str)
     Raises:
         ConfigError: If the split has no labelled images.
     """
-    from texgen.evaluate.images import open_labelled
+    from texgen.evaluate.features import open_labelled
 
     location, how = image_source(run, options)
     with source_errors(options, split):

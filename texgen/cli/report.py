@@ -12,7 +12,7 @@ from texgen.cli.output import check_target, print_result, write_file
 from texgen.core.text import format_bytes
 from texgen.dataset.originals import open_originals
 from texgen.dataset.reader import Dataset
-from texgen.report import gather, render
+from texgen.report import collect_report, render_report
 from texgen.storage import open_sink
 
 
@@ -48,8 +48,8 @@ def command(
     config = dataset.index.config
     splits = dataset.index.splits
     originals = open_originals(src, config, s3_endpoint, splits) if src is not None else None
-    figures = gather(dataset, originals, count)
-    page = render(figures).encode()
+    figures = collect_report(dataset, originals, count)
+    page = render_report(figures).encode()
     write_file(target, page)
     shown, missing = len(figures.samples.shown), len(figures.samples.missing)
     data = {"out": out, "html": html, "bytes": len(page), "shown": shown, "missing": missing}

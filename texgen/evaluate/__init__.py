@@ -1,5 +1,5 @@
-"""What a trained encoder is worth: linear and nearest-neighbour classifiers, other domains.
+"""Evaluation of a trained encoder: linear and nearest-neighbour classifiers, other domains.
 
-Read it in this order: `run` (a frozen encoder), `images` and `features` (what it gets and gives),
-`classes` (whose classes are whose), `linear`, `knn`, `ood`.
+Read the modules in this order: `run` (a frozen encoder), `features` (the images that it gets and
+the features that it gives), `classes` (which classes two sets share), `linear`, `knn`, `ood`.
 """

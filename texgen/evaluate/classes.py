@@ -1,4 +1,4 @@
-"""Whose classes are whose: masks, mappings and accuracies."""
+"""Classes of image sets and of classifiers: which of them match, and accuracies."""
 
 from __future__ import annotations
 
@@ -6,28 +6,46 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from texgen.core.errors import ConfigError
 from texgen.core.text import decode_text
+from texgen.evaluate.features import LabelledImages
 
 Mapping = list[tuple[str, str]]
-"""Pairs of a class of one naming and a class of the other; both may occur more than once."""
+"""Pairs of a class in one naming and a class in the other; both may occur more than once."""
+
+
+class Classifier(Protocol):
+    """Scores from features: linear, or by nearest neighbours.
+
+    Attributes:
+        name: ``linear`` or ``knn``.
+        classes: Names of the C classes.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(N, F) on the CPU to (N, C), logarithms of probabilities or of shares of votes."""
+        ...
 
 
 def read_mapping(path: str) -> Mapping:
-    """A file of ``one,other`` a line; what comes after # is a comment.
+    """Reads a file with lines of ``one,other``; text after # is a comment.
 
     Raises:
-        ConfigError: If it cannot be read, or a line is no pair.
+        ConfigError: If the file cannot be read, or a line is not a pair.
     """
     try:
         lines = decode_text(Path(path).read_bytes()).split("\n")
     except (OSError, ValueError) as error:
-        message = f"{path}: {error}; name a file with two classes a line, a comma between them"
+        message = f"{path}: {error}; name a file whose lines have two classes with a comma between"
         raise ConfigError(message) from error
     pairs: Mapping = []
     for number, row in enumerate(csv.reader(line.partition("#")[0] for line in lines), 1):
@@ -41,74 +59,120 @@ def read_mapping(path: str) -> Mapping:
 
 
 def match_classes(
-    name: str, theirs: Sequence[str], ours: Sequence[str], mapping: Mapping | None = None
+    name: str,
+    set_classes: Sequence[str],
+    classifier_classes: Sequence[str],
+    mapping: Mapping | None = None,
 ) -> Tensor:
-    """Which answers are right for the images of each class.
+    """Which of the classifier's classes are correct for each class of a set.
 
     Args:
-        name: Of the set, for the error.
-        theirs: Classes of the set.
-        ours: Classes of the classifier.
-        mapping: Pairs of theirs and ours; by default those of the same name.
+        name: Name of the set for the error.
+        set_classes: T classes of the set.
+        classifier_classes: C classes of the classifier.
+        mapping: Pairs of a set's class and a classifier's; by default those of the same name.
 
     Returns:
         (T, C) bool.
 
     Raises:
-        ConfigError: If they have nothing in common.
+        ConfigError: If no class matches.
     """
-    pairs = set(mapping) if mapping is not None else {(one, one) for one in theirs}
-    right = torch.tensor([[(one, other) in pairs for other in ours] for one in theirs])
-    if not right.any():
-        both = f"({', '.join(theirs[:3])}, …) and the classifier's ({', '.join(ours[:3])}, …)"
+    pairs = set(mapping) if mapping is not None else {(one, one) for one in set_classes}
+    matches = torch.tensor(
+        [[(one, other) in pairs for other in classifier_classes] for one in set_classes]
+    )
+    if not matches.any():
+        both = (
+            f"({', '.join(set_classes[:3])}, …) and the classifier's "
+            f"({', '.join(classifier_classes[:3])}, …)"
+        )
         if mapping is None:
-            message = f"{name}: none of its classes {both} are the same; a mapping says which are"
+            message = (
+                f"{name}: none of its classes {both} have the same name; name a file of pairs by "
+                "--mapping"
+            )
         else:
-            message = f"{name}: no line of the mapping has one of its classes {both}, in this order"
+            message = (
+                f"{name}: no line of the mapping pairs one of its classes {both}; each line needs "
+                "the classes in this order"
+            )
         raise ConfigError(message)
-    return right
+    return matches
 
 
-def judge(name: str, scores: Tensor, labels: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Right or wrong, where only classes in common are answers.
+def correct_predictions(
+    name: str, scores: Tensor, labels: Tensor, matches: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Whether predictions are correct if only classes in common are possible answers.
 
     Args:
-        name: Of the set, for the error.
-        scores: (N, C), the largest is the answer.
-        labels: (N,), of T classes.
-        right: (T, C) bool, see `match_classes`.
+        name: Name of the set for the error.
+        scores: (N, C); the largest is the prediction.
+        labels: (N,) labels among the T classes of the set.
+        matches: (T, C) bool, see `match_classes`.
 
     Returns:
-        (n,) bool and their labels (n,), of the images whose class is in common.
+        (n,) bool and the labels (n,) of the images whose class is in common.
 
     Raises:
-        ConfigError: If there are no such images, or there is but one answer.
+        ConfigError: If no image has a class in common, or only one answer is possible.
     """
-    answers = torch.where(right.any(0))[0]
+    answers = torch.where(matches.any(0))[0]
     if len(answers) < 2:
         message = (
-            f"{name}: has one class in common with the classifier, and every answer would be "
+            f"{name}: has one class in common with the classifier, so every answer would be "
             "right; name a set with two or more"
         )
         raise ConfigError(message)
-    known = right.any(1)[labels]
+    known = matches.any(1)[labels]
     if not known.any():
         message = f"{name}: no image is of a class in common with the classifier"
         raise ConfigError(message)
     scores, labels = scores[known], labels[known]
-    given = answers[scores[:, answers].argmax(1)]
-    return right[labels, given], labels
+    predictions = answers[scores[:, answers].argmax(1)]
+    return matches[labels, predictions], labels
+
+
+def classifier_labels(images: LabelledImages, trained_on: str, classes: Sequence[str]) -> Tensor:
+    """The label that a classifier has for each class of a set.
+
+    Args:
+        images: Images to evaluate on.
+        trained_on: Name of the classifier's training set for the error.
+        classes: Classes of the classifier.
+
+    Returns:
+        (T,) int64 by label of ``images``; -1 for a class without images that is not known.
+
+    Raises:
+        ConfigError: If the class of an image is not known, or there is only one class.
+    """
+    label = {name: number for number, name in enumerate(classes)}
+    present = np.unique(images.image_set.labels[images.positions])
+    if missing := [images.classes[n] for n in present if images.classes[n] not in label]:
+        message = (
+            f"{images.name} has classes that {trained_on} has not: {', '.join(missing[:3])}; "
+            "take images of the same classes"
+        )
+        raise ConfigError(message)
+    if len(classes) < 2:
+        message = f"{trained_on} has one class, so every answer would be right; name two or more"
+        raise ConfigError(message)
+    return torch.tensor([label.get(name, -1) for name in images.classes])
 
 
 def accuracy(correct: Tensor) -> dict[str, Any]:
-    """``accuracy`` and its standard error ``se`` in percent, and ``images``."""
+    """``accuracy`` and its standard error ``se``, both in percent, and the number of ``images``."""
     count = len(correct)
     share = float(correct.double().mean()) if count else math.nan
-    spread = math.sqrt(share * (1 - share) / count) if count else math.nan
-    return {"accuracy": 100 * share, "se": 100 * spread, "images": count}
+    error = math.sqrt(share * (1 - share) / count) if count else math.nan
+    return {"accuracy": 100 * share, "se": 100 * error, "images": count}
 
 
-def per_class(correct: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+def accuracy_per_class(
+    correct: Tensor, labels: Tensor, classes: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     """`accuracy` of each class that has images."""
     return {
         name: accuracy(correct[labels == label])

@@ -1,97 +1,91 @@
-"""ImageNet-C (Hendrycks & Dietterich 2019): its folders and its corruptions."""
+"""ImageNet-C (Hendrycks & Dietterich 2019): its corruptions and the mean corruption error."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from texgen.core.errors import ConfigError
-from texgen.evaluate.corruption_error import SEVERITIES
-from texgen.evaluate.images import LabelledImages, open_folder
-from texgen.train.augment import centre, normalised
-from texgen.train.pairs import EpochPosition
 
 _LIBRARY = "imagecorruptions"
 _PACKAGE = "imagecorruptions-imaug"
-_LEAST = 32
+_MIN_SIDE = 32
 _SEEDED = ("impulse_noise", "glass_blur")
 
+ALEXNET = {
+    "gaussian_noise": 0.886428,
+    "shot_noise": 0.894468,
+    "impulse_noise": 0.922640,
+    "defocus_blur": 0.819880,
+    "glass_blur": 0.826268,
+    "motion_blur": 0.785948,
+    "zoom_blur": 0.798360,
+    "snow": 0.866816,
+    "frost": 0.826572,
+    "fog": 0.819324,
+    "brightness": 0.564592,
+    "contrast": 0.853204,
+    "elastic_transform": 0.646056,
+    "pixelate": 0.717840,
+    "jpeg_compression": 0.606500,
+}
+"""AlexNet's share of errors on IN-1K with each of the 15 corruptions, mean of five severities."""
 
-@dataclass(frozen=True, slots=True)
-class CorruptedLook:
-    """The middle of a photograph, corrupted as ImageNet-C's, though with other random numbers.
+SEVERITIES = (1, 2, 3, 4, 5)
 
-    Attributes:
-        size: Side, px; 32 at least.
-        name: Of the corruption.
-        severity: 1 to 5.
-        seed: Of its random numbers.
+
+def mean_corruption_error(errors: Mapping[str, Sequence[float]]) -> float:
+    """The mCE in percent: the mean over corruptions of the errors divided by AlexNet's.
+
+    Args:
+        errors: Shares of errors at the five severities, for each of the 15 corruptions.
+
+    Raises:
+        ConfigError: If a corruption or a severity is missing.
     """
-
-    size: int
-    name: str
-    severity: int
-    seed: int = 0
-
-    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
-        """See `texgen.evaluate.images.EvalTransform`."""
-        corrupt = importlib.import_module(_LIBRARY).corrupt
-        rng = random.Random(f"{self.seed}/{self.name}/{self.severity}/{draw[1]}")  # noqa: S311
-        np.random.seed(rng.getrandbits(32))  # noqa: NPY002 - what the library uses
-        # Two take none of numpy's common numbers.
-        own = {"seed": rng.getrandbits(31)} if self.name in _SEEDED else {}
-        pixels = np.array(centre(image, self.size))
-        pixels = corrupt(pixels, severity=self.severity, corruption_name=self.name, **own)
-        return normalised(Image.fromarray(pixels))
+    missing = [name for name in ALEXNET if len(errors.get(name, ())) != len(SEVERITIES)]
+    if missing:
+        message = f"mCE takes all 15 corruptions at 5 severities; missing: {', '.join(missing)}"
+        raise ConfigError(message)
+    return 100 * fmean(fmean(errors[name]) / ALEXNET[name] for name in ALEXNET)
 
 
 def check_library(size: int) -> None:
-    """Checks that corruptions can be made here.
+    """Checks that the library of corruptions loads and takes images of ``size`` px.
 
     Raises:
-        ConfigError: If the library is missing or does not load, or images are too small for it.
+        ConfigError: If the library is missing or does not load, or the images are too small.
     """
     try:
         importlib.import_module(_LIBRARY)
     except ImportError as error:
-        # Such as OpenCV's without a library of the system.
-        there = importlib.util.find_spec(_LIBRARY) is not None
-        mend = f"it does not load here ({error})" if there else f"run pip install {_PACKAGE}"
+        # The library may be installed without a system library that OpenCV needs.
+        installed = importlib.util.find_spec(_LIBRARY) is not None
+        hint = f"it does not load here ({error})" if installed else f"run pip install {_PACKAGE}"
         message = (
-            f"--corrupt needs {_PACKAGE}: {mend}, or name a folder of ImageNet-C by --corrupted"
+            f"--corrupt needs {_PACKAGE}: {hint}, or name a folder of ImageNet-C by --corrupted"
         )
         raise ConfigError(message) from error
-    if size < _LEAST:
-        message = f"--corrupt: corruptions take {_LEAST} px at least, and the run has {size} px"
+    if size < _MIN_SIDE:
+        message = (
+            f"--corrupt: corruptions need images of at least {_MIN_SIDE} px, but the run has "
+            f"{size} px; name a folder of ImageNet-C by --corrupted"
+        )
         raise ConfigError(message)
 
 
-def open_corrupted(folder: str, names: Sequence[str]) -> dict[str, dict[int, LabelledImages]]:
-    """The sets of ``folder/corruption/severity/class``, or with a group between, as published.
-
-    Raises:
-        ConfigError: If a corruption or a severity is not there.
-    """
-    root = Path(folder)
-    sets: dict[str, dict[int, LabelledImages]] = {}
-    for name in names:
-        found = [
-            place for place in (root / name, *sorted(root.glob(f"*/{name}"))) if place.is_dir()
-        ]
-        missing = [one for one in SEVERITIES if not (found and (found[0] / str(one)).is_dir())]
-        if missing:
-            message = (
-                f"--corrupted {folder}: there is no {name}/{missing[0]}; name the folder of "
-                "corruption/severity/class, or fewer --corruption"
-            )
-            raise ConfigError(message)
-        sets[name] = {one: open_folder(str(found[0] / str(one))) for one in SEVERITIES}
-    return sets
+def corrupt(image: Image.Image, name: str, severity: int, seed: str) -> Image.Image:
+    """Applies a corruption to an RGB image, with random numbers from ``seed``."""
+    library = importlib.import_module(_LIBRARY)
+    rng = random.Random(seed)  # noqa: S311
+    np.random.seed(rng.getrandbits(32))  # noqa: NPY002 - what the library uses
+    # Two corruptions do not use numpy's global generator and take a seed instead.
+    own_seed = {"seed": rng.getrandbits(31)} if name in _SEEDED else {}
+    pixels = library.corrupt(np.array(image), severity=severity, corruption_name=name, **own_seed)
+    return Image.fromarray(pixels)

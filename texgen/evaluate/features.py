@@ -1,35 +1,247 @@
-"""Features of whole sets of images."""
+"""Images for a frozen encoder, how they are transformed, and the features that it gives."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision.transforms import functional as F
 
-from texgen.core.errors import ConfigError
-from texgen.evaluate.images import EvalTransform, LabelledImages, batches, make_loader
+from texgen.core.errors import ConfigError, TexgenError
+from texgen.dataset.reader import open_split
+from texgen.evaluate.corruptions import corrupt
 from texgen.evaluate.run import TrainedRun
+from texgen.source import SPLIT_NAMES
+from texgen.train.augment import Augmentation, centre, centre_view, normalised
+from texgen.train.images import ImageSet, open_images
+from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
+from texgen.train.loader_errors import as_sample_error
+from texgen.train.negatives import open_textures
+from texgen.train.pairs import EpochPosition, Sample
 
-BATCH = 256
+_BATCH = 256
 
 
-@torch.no_grad()
-def features(run: TrainedRun, images: LabelledImages, look: EvalTransform) -> tuple[Tensor, Tensor]:
-    """What the encoder makes of every image that has a class.
+class EvalTransform(Protocol):
+    """Turns an image into the encoder's input. It is pickled for the loader's processes."""
 
-    Returns:
-        (n, F) float32 and their labels (n,), on the CPU.
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """(3, size, size) float32, normalised, from an RGB image at (epoch, position)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CentreTransform:
+    """The middle of an image, see `centre_view`."""
+
+    size: int
+
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `EvalTransform`."""
+        return centre_view(image, self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeTransform:
+    """The whole of an image that is already cropped: ImageNet-C, cue-conflict stimuli, textures."""
+
+    size: int
+
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `EvalTransform`."""
+        return normalised(F.center_crop(F.resize(image, self.size, antialias=True), [self.size]))
+
+
+@dataclass(frozen=True, slots=True)
+class RandomTransform:
+    """A random view, with random numbers from (seed, epoch, position)."""
+
+    augmentation: Augmentation
+    seed: int
+
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `EvalTransform`."""
+        rng = random.Random(f"{self.seed}/{draw[0]}/{draw[1]}")  # noqa: S311
+        return self.augmentation.draw(rng)(image)
+
+
+@dataclass(frozen=True, slots=True)
+class CorruptedTransform:
+    """The middle of an image with a corruption of ImageNet-C, but with other random numbers.
+
+    Attributes:
+        size: Side, px; at least 32.
+        name: Name of the corruption.
+        severity: 1 to 5.
+        seed: Seed of the random numbers.
+    """
+
+    size: int
+    name: str
+    severity: int
+    seed: int = 0
+
+    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
+        """See `EvalTransform`."""
+        seed = f"{self.seed}/{self.name}/{self.severity}/{draw[1]}"
+        return normalised(corrupt(centre(image, self.size), self.name, self.severity, seed))
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledImages:
+    """The images of a set that have a class.
+
+    Attributes:
+        name: Name of the set for messages.
+        image_set: The whole set, with images that have no class.
+        positions: (n,) int64 positions of the images that have one.
+        classes: Names of the classes in label order.
+    """
+
+    name: str
+    image_set: ImageSet
+    positions: NDArray[np.int64]
+    classes: tuple[str, ...]
+
+
+def with_labels(name: str, image_set: ImageSet) -> LabelledImages:
+    """Selects the images of a set that have a class.
+
+    Raises:
+        ConfigError: If no image has a class.
+    """
+    labels = image_set.labels
+    positions = np.flatnonzero(labels >= 0)
+    if not len(positions):
+        message = f"{name}: no image has a class; name a folder of class folders"
+        raise ConfigError(message)
+    numbers = tuple(str(number) for number in range(int(labels.max()) + 1))
+    return LabelledImages(name, image_set, positions, tuple(image_set.classes) or numbers)
+
+
+def open_labelled(
+    location: str, split: str, read_options: Mapping[str, Any] | None = None
+) -> LabelledImages:
+    """Opens the images of a split that have a class.
+
+    Args:
+        location: SRC.
+        split: Name of the split.
+        read_options: See `texgen.train.config.TrainConfig.how_read`.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    return with_labels(f"{location} ({split})", open_images(location, split, read_options or {}))
+
+
+def open_folder(folder: str) -> LabelledImages:
+    """Opens a folder of class folders as one set, even if its name is that of a split.
+
+    Raises:
+        ConfigError: If the folder does not exist or no image in it has a class.
+    """
+    name = Path(folder).name
+    split = name if name in SPLIT_NAMES else "val"
+    return with_labels(folder, open_images(folder, split, {}))
+
+
+class TextureImages:
+    """The textures of a finished build as an `ImageSet`.
+
+    Args:
+        location: OUT of the build.
+        split: Name of its split.
+
+    Raises:
+        ConfigError: If there is no finished data set, or it has no such split.
+    """
+
+    def __init__(self, location: str, split: str) -> None:
+        self._store = open_textures(location, split)
+        _, index = open_split(location, split)
+        self.classes = tuple(index.classes)
+        self.labels = self._store.labels
+        self.keys = pa.array(self._store.keys(), pa.string())
+
+    def image(self, position: int) -> Image.Image:
+        """See `ImageSet.image`."""
+        return self._store.image(position)
+
+
+class _TransformedImages(Dataset[Sample]):
+    def __init__(self, image_set: ImageSet, transform: EvalTransform) -> None:
+        self._image_set = image_set
+        self._transform = transform
+
+    def __getitem__(self, draw: EpochPosition) -> Sample:
+        position = draw[1]
+        try:
+            image = self._transform(self._image_set.image(position), draw)
+        except (TexgenError, MemoryError, OSError) as error:
+            return as_sample_error(error)
+        return {"image": image, "label": torch.tensor(int(self._image_set.labels[position]))}
+
+
+def image_loader(
+    run: TrainedRun,
+    image_set: ImageSet,
+    transform: EvalTransform,
+    draws: Sampler[EpochPosition] | Sequence[EpochPosition],
+    batch: int,
+) -> DataLoader[Sample]:
+    """A loader of transformed images in the order of ``draws``, with ``run.workers`` processes."""
+    pixels = 3 * run.config.size**2
+    spec = LoaderSpec(run.workers, batch, pixels, pin=run.device.type == "cuda")
+    return make_loader(_TransformedImages(image_set, transform), spec, draws)
+
+
+def image_batches(
+    loader: Iterable[Sample], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images (B, 3, size, size) and labels (B,) of a loader's batches, on ``device``.
 
     Raises:
         TexgenError: If an image cannot be read.
     """
+    for batch in raise_sample_errors(loader):
+        yield batch["image"].to(device, non_blocking=True), batch["label"].to(device)
+
+
+@torch.no_grad()
+def extract_features(
+    run: TrainedRun, images: LabelledImages, transform: EvalTransform
+) -> tuple[Tensor, Tensor]:
+    """The encoder's features of every image that has a class.
+
+    Returns:
+        (n, F) float32 and the labels (n,), on the CPU.
+
+    Raises:
+        ConfigError: If a feature is not finite.
+        TexgenError: If an image cannot be read.
+    """
     draws = [(0, int(position)) for position in images.positions]
-    loader = make_loader(run, images.photographs, look, draws, BATCH)
-    found = [
+    loader = image_loader(run, images.image_set, transform, draws, _BATCH)
+    batches = [
         (run.encoder(pixels).float().cpu(), labels.cpu())
-        for pixels, labels in batches(loader, run.device)
+        for pixels, labels in image_batches(loader, run.device)
     ]
-    whole = torch.cat([one for one, _ in found])
-    if not torch.isfinite(whole).all():
-        message = f"{run.place}: its features are no finite numbers: the run had diverged"
+    features = torch.cat([part for part, _ in batches])
+    if not torch.isfinite(features).all():
+        message = (
+            f"{run.location}: the encoder's features are not finite, because the run diverged; "
+            "evaluate an earlier checkpoint, or train again with a lower --lr"
+        )
         raise ConfigError(message)
-    return whole, torch.cat([labels for _, labels in found])
+    return features, torch.cat([labels for _, labels in batches])

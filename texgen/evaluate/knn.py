@@ -1,124 +1,107 @@
-"""Evaluation by the nearest neighbours among the training photographs' features."""
+"""Evaluation by the nearest neighbours among the features of the training images."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from texgen.core.errors import ConfigError
-from texgen.evaluate.classes import accuracy, per_class
+from texgen.evaluate.classes import accuracy, accuracy_per_class, classifier_labels
 from texgen.evaluate.config import KnnConfig
-from texgen.evaluate.features import features
-from texgen.evaluate.images import CentreLook, LabelledImages, labels_among
+from texgen.evaluate.features import CentreTransform, LabelledImages, extract_features
 from texgen.evaluate.run import TrainedRun
 
 _CHUNK = 1024
 
 
-class Classifier(Protocol):
-    """Answers from features: linear, or by neighbours.
-
-    Attributes:
-        name: ``linear`` or ``knn``.
-        classes: C names.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-
-    def __call__(self, found: Tensor) -> Tensor:
-        """(N, F) on the CPU to (N, C), logarithms of shares or probabilities."""
-        ...
-
-
 def knn_votes(
     queries: Tensor, bank: Tensor, labels: Tensor, classes: int, k: int, temperature: float
 ) -> Tensor:
-    """The k nearest of the bank vote, each with the weight exp(cosine / temperature).
+    """Votes of the k nearest features, each with the weight exp(cosine / temperature).
 
     Args:
         queries: (N, F) float.
         bank: (M, F) float, M >= k.
-        labels: (M,) int64, of the bank.
-        classes: C.
-        k: Neighbours.
-        temperature: Of the weights.
+        labels: (M,) int64 labels of the bank.
+        classes: Number of classes C.
+        k: Number of neighbours.
+        temperature: Temperature of the weights.
 
     Returns:
         (N, C), each row with a sum of 1.
 
     Raises:
-        ConfigError: If the bank has less than k.
+        ConfigError: If the bank has fewer than k features.
     """
     if k > len(bank):
-        message = f"--k {k}: there are only {len(bank)} training photographs to be neighbours"
+        message = f"--k {k}: there are only {len(bank)} training images; lower --k"
         raise ConfigError(message)
     bank = F.normalize(bank, dim=1)
     votes = []
     for part in torch.split(F.normalize(queries, dim=1), _CHUNK):
-        near, which = (part @ bank.T).topk(k, dim=1)
-        # Shares are the same, and the exponential is not too large for 32 bits.
-        weights = ((near - near[:, :1]) / temperature).exp()
-        votes.append(torch.zeros(len(part), classes).scatter_add_(1, labels[which], weights))
+        cosines, neighbours = (part @ bank.T).topk(k, dim=1)
+        # Subtracting the largest cosine leaves the shares as they are and keeps the exponential
+        # within the range of 32-bit floats.
+        weights = ((cosines - cosines[:, :1]) / temperature).exp()
+        votes.append(torch.zeros(len(part), classes).scatter_add_(1, labels[neighbours], weights))
     return F.normalize(torch.cat(votes), p=1, dim=1)
 
 
 class KnnClassifier:
-    """Votes of neighbours among training photographs.
+    """Classifier by votes of the nearest training images.
 
     Args:
-        run: The encoder, without its head.
-        train: The photographs.
+        run: Run with the encoder, without its head.
+        train: Training images.
         config: Number of neighbours, and the temperature of `knn_votes`.
 
     Raises:
-        ConfigError: If there are less than k.
+        ConfigError: If there are fewer than k training images.
     """
 
     name = "knn"
 
     def __init__(self, run: TrainedRun, train: LabelledImages, config: KnnConfig) -> None:
         self.classes = train.classes
-        self.learned = train.name
+        self.trained_on = train.name
         self.k, self.temperature = config.k, config.temperature
         if self.k > len(train.positions):
-            message = (
-                f"--k {self.k}: {train.name} has {len(train.positions)} photographs; take less"
-            )
+            message = f"--k {self.k}: {train.name} has {len(train.positions)} images; lower --k"
             raise ConfigError(message)
-        self._bank, self._labels = features(run, train, CentreLook(run.config.size))
+        self._bank, self._labels = extract_features(run, train, CentreTransform(run.config.size))
 
-    def __call__(self, found: Tensor) -> Tensor:
+    def __call__(self, features: Tensor) -> Tensor:
         """(N, F) to (N, C)."""
         votes = knn_votes(
-            found, self._bank, self._labels, len(self.classes), self.k, self.temperature
+            features, self._bank, self._labels, len(self.classes), self.k, self.temperature
         )
         return votes.log()
 
 
 def evaluate_knn(run: TrainedRun, classifier: KnnClassifier, val: LabelledImages) -> dict[str, Any]:
-    """Accuracy on centre views of photographs.
+    """Accuracy on centre views of images.
 
     Returns:
-        ``top1`` and ``se`` in percent, ``k``, ``temperature``, ``images``, ``per_class``.
+        ``top1`` and ``se`` in percent, ``k``, ``temperature``, ``images``, ``classes``,
+        ``per_class``.
 
     Raises:
-        ConfigError: If a photograph's class is none of the classifier's, or there is but one.
+        ConfigError: If the class of an image is not one of the classifier's, or it has only one.
     """
-    among = labels_among(val, classifier.learned, classifier.classes)
-    found, labels = features(run, val, CentreLook(run.config.size))
-    labels = among[labels]
-    correct = classifier(found).argmax(1) == labels
-    whole = accuracy(correct)
+    own_labels = classifier_labels(val, classifier.trained_on, classifier.classes)
+    features, labels = extract_features(run, val, CentreTransform(run.config.size))
+    labels = own_labels[labels]
+    correct = classifier(features).argmax(1) == labels
+    overall = accuracy(correct)
     return {
-        "top1": whole["accuracy"],
-        "se": whole["se"],
+        "top1": overall["accuracy"],
+        "se": overall["se"],
         "k": classifier.k,
         "temperature": classifier.temperature,
-        "images": whole["images"],
+        "images": overall["images"],
         "classes": list(classifier.classes),
-        "per_class": per_class(correct, labels, classifier.classes),
+        "per_class": accuracy_per_class(correct, labels, classifier.classes),
     }

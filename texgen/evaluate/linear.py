@@ -14,25 +14,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from texgen.core.errors import ConfigError, TexgenError
-from texgen.evaluate.classes import accuracy, per_class
+from texgen.evaluate.classes import accuracy, accuracy_per_class, classifier_labels
 from texgen.evaluate.config import LinearConfig
-from texgen.evaluate.features import features
-from texgen.evaluate.images import (
-    CentreLook,
+from texgen.evaluate.features import (
+    CentreTransform,
     LabelledImages,
-    RandomLook,
-    batches,
-    labels_among,
-    make_loader,
+    RandomTransform,
+    extract_features,
+    image_batches,
+    image_loader,
 )
-from texgen.evaluate.run import TrainedRun, check_unchanged, fingerprint
+from texgen.evaluate.run import TrainedRun, encoder_fingerprint
 from texgen.train.augment import Augmentation
 from texgen.train.pairs import EpochSampler
 
-OnStep = Callable[[int, int, dict[str, float]], None]
-"""Called with epochs done, epochs in all, and the last epoch's figures."""
+OnEpoch = Callable[[int, int, dict[str, float]], None]
+"""Receives the number of epochs done, of all epochs, and the last epoch's figures."""
 
-Epoch = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
+EpochBatches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 """Gives the batches of an epoch: features (B, F) and labels (B,)."""
 
 
@@ -40,9 +39,9 @@ class LinearClassifier:
     """Log-probabilities of classes from features.
 
     Args:
-        layer: (N, F) to (N, C).
-        classes: C names.
-        encoder: Fingerprint of the encoder whose features it was trained on.
+        layer: Linear layer from (N, F) to (N, C).
+        classes: Names of the C classes.
+        encoder: Fingerprint of the encoder on whose features the layer was trained.
     """
 
     name = "linear"
@@ -51,12 +50,12 @@ class LinearClassifier:
         self.layer, self.classes, self._encoder = layer, classes, encoder
 
     @torch.no_grad()
-    def __call__(self, found: Tensor) -> Tensor:
+    def __call__(self, features: Tensor) -> Tensor:
         """(N, F) on the CPU to (N, C)."""
-        return F.log_softmax(self.layer(found), dim=1)
+        return F.log_softmax(self.layer(features), dim=1)
 
     def to_bytes(self) -> bytes:
-        """A file for `load_linear`, data alone."""
+        """A file for `load_linear` that holds tensors and text only, no pickled code."""
         file = io.BytesIO()
         torch.save(
             {
@@ -71,10 +70,10 @@ class LinearClassifier:
 
 
 def load_linear(result: str, run: TrainedRun) -> LinearClassifier:
-    """The classifier that `texgen eval linear` saved beside its JSON.
+    """Loads the classifier that `texgen eval linear` saved beside its JSON.
 
     Raises:
-        ConfigError: If there is none, or it belongs to another encoder.
+        ConfigError: If it is missing or damaged, or belongs to another encoder.
     """
     path = Path(result).with_suffix(".pt")
     if not path.is_file():
@@ -86,11 +85,14 @@ def load_linear(result: str, run: TrainedRun) -> LinearClassifier:
         layer = nn.Linear(weight.shape[1], weight.shape[0])
         layer.load_state_dict({"weight": weight, "bias": state["bias"]})
     except Exception as error:
-        message = f"{path}: damaged, or no classifier of texgen eval linear; run that again"
-        raise ConfigError(message) from error
-    if state["encoder"] != fingerprint(run.encoder):
         message = (
-            f"{path} was trained on another checkpoint than {run.place} at step {run.step}; "
+            f"{path} is damaged or not a classifier of texgen eval linear; run texgen eval linear "
+            "again"
+        )
+        raise ConfigError(message) from error
+    if state["encoder"] != encoder_fingerprint(run.encoder):
+        message = (
+            f"{path} was trained on another checkpoint than {run.location} at step {run.step}; "
             "run texgen eval linear again"
         )
         raise ConfigError(message)
@@ -102,51 +104,51 @@ def train_linear(
     train: LabelledImages,
     val: LabelledImages,
     config: LinearConfig,
-    tell: OnStep = lambda done, total, row: None,
+    on_epoch: OnEpoch = lambda done, total, row: None,
 ) -> tuple[LinearClassifier, dict[str, Any]]:
     """Trains a classifier, and evaluates it after every epoch on centre views.
 
     Args:
-        run: The encoder, without its head.
-        train: Photographs to train on.
-        val: Photographs to evaluate on, of the same classes or some of them.
-        config: How.
-        tell: Told after every epoch.
+        run: Run with the encoder, without its head.
+        train: Images to train on.
+        val: Images to evaluate on, of the same classes or some of them.
+        config: Options of the training.
+        on_epoch: Receives the progress after every epoch.
 
     Returns:
-        The last epoch's classifier, and the result: ``last``, ``best`` (chosen by these very
-        photographs, so a little too good), ``history``, ``per_class``; accuracies in percent.
+        The last epoch's classifier, and the result: ``last``, ``best`` (which is chosen by the
+        same images that it is measured on, so its accuracy is slightly too good), ``images``,
+        ``classes``, ``options``, ``per_class`` and ``history``; accuracies in percent.
 
     Raises:
-        ConfigError: If the splits' classes differ, or there is less than a batch.
-        TexgenError: If the loss is no number.
+        ConfigError: If ``val`` has a class that ``train`` lacks, or ``train`` is below one batch.
+        TexgenError: If the loss is not finite.
     """
-    among = labels_among(val, train.name, train.classes)
-    with check_unchanged(run.encoder):
-        found, labels = features(run, val, CentreLook(run.config.size))
-        labels = among[labels]
-        torch.manual_seed(config.seed)
-        layer = _new_layer(found.shape[1], len(train.classes)).to(run.device)
-        epochs = (_cached if config.cached else _augmented)(run, train, config)
-        history = []
-        for row in _fit(layer, epochs, config):
-            scores = layer.cpu()(found).detach()
-            layer.to(run.device)
-            history.append(row | _top(scores, labels))
-            tell(len(history), config.epochs, history[-1])
+    own_labels = classifier_labels(val, train.name, train.classes)
+    features, labels = extract_features(run, val, CentreTransform(run.config.size))
+    labels = own_labels[labels]
+    torch.manual_seed(config.seed)
+    layer = _new_layer(features.shape[1], len(train.classes)).to(run.device)
+    epoch_batches = (_cached if config.cached else _augmented)(run, train, config)
+    history = []
+    for row in _fit(layer, epoch_batches, config):
+        scores = layer.cpu()(features).detach()
+        layer.to(run.device)
+        history.append(row | _top_accuracies(scores, labels))
+        on_epoch(len(history), config.epochs, history[-1])
     correct = scores.argmax(1) == labels
-    keep = {"epoch", "top1", "top5", "se"}
+    published = {"epoch", "top1", "top5", "se"}
     best = max(history, key=lambda row: row["top1"])
     result = {
-        "last": {k: v for k, v in history[-1].items() if k in keep},
-        "best": {k: v for k, v in best.items() if k in keep},
+        "last": {k: v for k, v in history[-1].items() if k in published},
+        "best": {k: v for k, v in best.items() if k in published},
         "images": {"train": len(train.positions), "val": len(labels)},
         "classes": list(train.classes),
         "options": asdict(config),
-        "per_class": per_class(correct, labels, train.classes),
+        "per_class": accuracy_per_class(correct, labels, train.classes),
         "history": history,
     }
-    return LinearClassifier(layer.cpu(), train.classes, fingerprint(run.encoder)), result
+    return LinearClassifier(layer.cpu(), train.classes, encoder_fingerprint(run.encoder)), result
 
 
 def _new_layer(size: int, classes: int) -> nn.Linear:
@@ -156,8 +158,10 @@ def _new_layer(size: int, classes: int) -> nn.Linear:
     return layer
 
 
-def _fit(layer: nn.Linear, epochs: Epoch, config: LinearConfig) -> Iterator[dict[str, float]]:
-    """Trains in place; gives the rate and the mean loss after each epoch."""
+def _fit(
+    layer: nn.Linear, epoch_batches: EpochBatches, config: LinearConfig
+) -> Iterator[dict[str, float]]:
+    """Trains ``layer`` in place; yields the learning rate and the mean loss after each epoch."""
     optimizer = torch.optim.SGD(
         layer.parameters(), config.lr, config.momentum, weight_decay=config.weight_decay
     )
@@ -165,8 +169,8 @@ def _fit(layer: nn.Linear, epochs: Epoch, config: LinearConfig) -> Iterator[dict
         for group in optimizer.param_groups:
             group["lr"] = config.rate(epoch)
         total, count = 0.0, 0
-        for found, labels in epochs(epoch):
-            loss = F.cross_entropy(layer(found), labels)
+        for features, labels in epoch_batches(epoch):
+            loss = F.cross_entropy(layer(features), labels)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
@@ -177,37 +181,37 @@ def _fit(layer: nn.Linear, epochs: Epoch, config: LinearConfig) -> Iterator[dict
         yield {"epoch": epoch + 1, "lr": config.rate(epoch), "loss": total / count}
 
 
-def _augmented(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> Epoch:
-    """Random crops and flips, through the encoder anew in every epoch."""
+def _augmented(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> EpochBatches:
+    """Features of random crops and flips, which the encoder computes again in every epoch."""
     augmentation = Augmentation(run.config.size, config.crop_scale, None, grey=0.0, blur=0.0)
-    draws = EpochSampler(train.positions, config.batch_size, config.seed)
-    look = RandomLook(augmentation, config.seed)
-    loader = make_loader(run, train.photographs, look, draws, config.batch_size)
+    sampler = EpochSampler(train.positions, config.batch_size, config.seed)
+    transform = RandomTransform(augmentation, config.seed)
+    loader = image_loader(run, train.image_set, transform, sampler, config.batch_size)
 
-    def epoch(number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        draws.begin(number)
-        for pixels, labels in batches(loader, run.device):
+    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        sampler.begin(epoch)
+        for pixels, labels in image_batches(loader, run.device):
             with torch.no_grad():
-                found = run.encoder(pixels).float()
-            yield found, labels
+                features = run.encoder(pixels).float()
+            yield features, labels
 
-    return epoch
+    return batches_of
 
 
-def _cached(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> Epoch:
-    """One centre view of each photograph, through the encoder once."""
-    found, labels = features(run, train, CentreLook(run.config.size))
+def _cached(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> EpochBatches:
+    """Features of one centre view per image, which the encoder computes once."""
+    features, labels = extract_features(run, train, CentreTransform(run.config.size))
     generator = torch.Generator().manual_seed(config.seed)
 
-    def epoch(number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(found), generator=generator)
+    def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(features), generator=generator)
         for part in torch.split(order, config.batch_size):
-            yield found[part].to(run.device), labels[part].to(run.device)
+            yield features[part].to(run.device), labels[part].to(run.device)
 
-    return epoch
+    return batches_of
 
 
-def _top(scores: Tensor, labels: Tensor) -> dict[str, float]:
+def _top_accuracies(scores: Tensor, labels: Tensor) -> dict[str, float]:
     ranked = scores.topk(min(5, scores.shape[1]), dim=1).indices == labels[:, None]
     first = accuracy(ranked[:, 0])
     return {

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from texgen.evaluate.classes import Mapping, accuracy, judge, match_classes, per_class
-from texgen.evaluate.corruption_error import ALEXNET, SEVERITIES, mean_corruption_error
-from texgen.evaluate.corruptions import CorruptedLook, open_corrupted
-from texgen.evaluate.features import features
-from texgen.evaluate.images import CentreLook, EvalTransform, LabelledImages, WholeLook
-from texgen.evaluate.knn import Classifier
+from texgen.core.errors import ConfigError
+from texgen.evaluate.classes import (
+    Classifier,
+    Mapping,
+    accuracy,
+    accuracy_per_class,
+    correct_predictions,
+    match_classes,
+)
+from texgen.evaluate.corruptions import ALEXNET, SEVERITIES, mean_corruption_error
+from texgen.evaluate.features import (
+    CentreTransform,
+    CorruptedTransform,
+    EvalTransform,
+    LabelledImages,
+    WholeTransform,
+    extract_features,
+    open_folder,
+)
 from texgen.evaluate.run import TrainedRun
 
 _IMAGENET_CLASSES = 1000
@@ -20,12 +34,12 @@ _IMAGENET_CLASSES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """A set of images of another domain.
+    """A set of images from another domain.
 
     Attributes:
-        name: Of the domain.
-        images: Its images.
-        mapping: Of its classes to the classifier's; None goes by their names.
+        name: Name of the domain.
+        images: Images of the domain.
+        mapping: Pairs of its classes and the classifier's; None matches classes by name.
     """
 
     name: str
@@ -34,28 +48,34 @@ class Domain:
 
 
 def evaluate_domain(
-    run: TrainedRun, classifier: Classifier, domain: Domain, look: EvalTransform | None = None
+    run: TrainedRun, classifier: Classifier, domain: Domain, transform: EvalTransform | None = None
 ) -> dict[str, Any]:
-    """Accuracy on images whose class is one of the classifier's.
+    """Accuracy on the images whose class is one of the classifier's.
 
-    Only classes in common are answers: of ImageNet-R 19 of IN-100's, 200 of IN-1K's.
+    Only classes in common are possible answers: for ImageNet-R, 19 of IN-100's and 200 of IN-1K's.
+
+    Args:
+        run: Run with the encoder, without its head.
+        classifier: Classifier on the encoder's features.
+        domain: Images to evaluate on.
+        transform: How images are transformed; None takes centre views.
 
     Returns:
         `accuracy` with ``classes`` (how many are in common), ``left_out`` (images of other
         classes) and ``per_class``.
 
     Raises:
-        ConfigError: If no class is in common, or one alone.
+        ConfigError: If no class is in common, or only one.
     """
     images = domain.images
-    right = match_classes(images.name, images.classes, classifier.classes, domain.mapping)
-    found, labels = features(run, images, look or CentreLook(run.config.size))
-    correct, kept = judge(images.name, classifier(found), labels, right)
+    matches = match_classes(images.name, images.classes, classifier.classes, domain.mapping)
+    features, labels = extract_features(run, images, transform or CentreTransform(run.config.size))
+    correct, kept = correct_predictions(images.name, classifier(features), labels, matches)
     return {
         **accuracy(correct),
-        "classes": int(right.any(0).sum()),
+        "classes": int(matches.any(0).sum()),
         "left_out": len(labels) - len(kept),
-        "per_class": per_class(correct, kept, images.classes),
+        "per_class": accuracy_per_class(correct, kept, images.classes),
     }
 
 
@@ -65,45 +85,69 @@ def evaluate_corrupted(
     source: str | LabelledImages,
     names: Sequence[str] = tuple(ALEXNET),
 ) -> dict[str, Any]:
-    """Accuracy with corruptions.
+    """Accuracy on corrupted images.
 
     Args:
-        run: The encoder, without its head.
-        classifier: On its features.
-        source: ImageNet-C's folder, or photographs to corrupt here.
-        names: Of the corruptions.
+        run: Run with the encoder, without its head.
+        classifier: Classifier on the encoder's features.
+        source: Folder of ImageNet-C, or images to corrupt here.
+        names: Names of the corruptions.
 
     Returns:
-        ``accuracy`` by corruption, at each severity, percent; ``mean``; ``mce`` where all 15 are
-        there and the classes are IN-1K's, for which AlexNet's errors are known, else None;
-        ``made_here``, which is not ImageNet-C itself.
+        ``accuracy`` in percent by corruption, at each severity; ``mean``; ``mce``, which is None
+        unless all 15 corruptions are evaluated on IN-1K's classes, for which AlexNet's errors are
+        known; ``made_here``, whether the images were corrupted here and are not ImageNet-C itself.
 
     Raises:
         ConfigError: If a set is missing or has no class in common.
     """
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for name, images, look in _corrupted(run, source, names):
-        result = evaluate_domain(run, classifier, Domain(name, images), look)
-        found[name].append(result["accuracy"])
-    whole = len(classifier.classes) == _IMAGENET_CLASSES and set(names) == set(ALEXNET)
-    errors = {name: [1 - one / 100 for one in values] for name, values in found.items()}
+    accuracies: dict[str, list[float]] = {name: [] for name in names}
+    for name, images, transform in _corrupted_sets(run, source, names):
+        result = evaluate_domain(run, classifier, Domain(name, images), transform)
+        accuracies[name].append(result["accuracy"])
+    has_mce = len(classifier.classes) == _IMAGENET_CLASSES and set(names) == set(ALEXNET)
+    errors = {name: [1 - one / 100 for one in values] for name, values in accuracies.items()}
     return {
-        "accuracy": found,
-        "mean": fmean(one for values in found.values() for one in values),
-        "mce": mean_corruption_error(errors) if whole else None,
+        "accuracy": accuracies,
+        "mean": fmean(one for values in accuracies.values() for one in values),
+        "mce": mean_corruption_error(errors) if has_mce else None,
         "made_here": isinstance(source, LabelledImages),
     }
 
 
-def _corrupted(
+def _corrupted_sets(
     run: TrainedRun, source: str | LabelledImages, names: Sequence[str]
 ) -> Iterator[tuple[str, LabelledImages, EvalTransform]]:
+    """Each corruption at each severity: its name, its images and how they are transformed."""
     size = run.config.size
     if isinstance(source, LabelledImages):
         for name in names:
             for severity in SEVERITIES:
-                yield name, source, CorruptedLook(size, name, severity)
+                yield name, source, CorruptedTransform(size, name, severity)
         return
-    for name, sets in open_corrupted(source, names).items():
-        for images in sets.values():
-            yield name, images, WholeLook(size)
+    for name, images in _open_imagenet_c(source, names):
+        yield name, images, WholeTransform(size)
+
+
+def _open_imagenet_c(folder: str, names: Sequence[str]) -> list[tuple[str, LabelledImages]]:
+    """Opens ``folder/corruption/severity/class``, with or without the published groups.
+
+    All sets are opened before the first is evaluated.
+
+    Raises:
+        ConfigError: If a corruption or a severity is missing.
+    """
+    root = Path(folder)
+    sets: list[tuple[str, LabelledImages]] = []
+    for name in names:
+        candidates = (root / name, *sorted(root.glob(f"*/{name}")))
+        home = next((path for path in candidates if path.is_dir()), root / name)
+        for severity in SEVERITIES:
+            if not (home / str(severity)).is_dir():
+                message = (
+                    f"--corrupted {folder}: there is no {name}/{severity}; name the folder of "
+                    "corruption/severity/class, or fewer --corruption"
+                )
+                raise ConfigError(message)
+        sets += [(name, open_folder(str(home / str(severity)))) for severity in SEVERITIES]
+    return sets

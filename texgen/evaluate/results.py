@@ -1,4 +1,4 @@
-"""Results as JSON: what each says of its run, and how they are read again."""
+"""Results as JSON: what each holds about its run, and how they are read again."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ if TYPE_CHECKING:
     from texgen.evaluate.run import TrainedRun
 
 Result = dict[str, Any]
-"""``kind``, ``run``, ``step``, ``config`` of the training, and what was found."""
+"""``kind``, ``run``, ``step``, ``config`` of the training, and the fields of the kind."""
 
-
-_OF_A_RUN = {"run", "step", "config"}
-_HOLDS = {
-    "linear": {*_OF_A_RUN, "last", "best"},
-    "knn": {*_OF_A_RUN, "top1"},
-    "ood": {*_OF_A_RUN, "sets"},
-    "similarity": {*_OF_A_RUN, "eval"},
-    "shape-bias": {*_OF_A_RUN, "shape_bias"},
-    "texture-accuracy": {*_OF_A_RUN, "accuracy"},
-    "fine-coarse": {*_OF_A_RUN, "fine", "coarse"},
+_RUN_FIELDS = {"run", "step", "config"}
+_FIELDS = {
+    "linear": {*_RUN_FIELDS, "last", "best"},
+    "knn": {*_RUN_FIELDS, "top1"},
+    "ood": {*_RUN_FIELDS, "sets"},
+    "similarity": {*_RUN_FIELDS, "eval"},
+    "shape-bias": {*_RUN_FIELDS, "shape_bias"},
+    "texture-accuracy": {*_RUN_FIELDS, "accuracy"},
+    "fine-coarse": {*_RUN_FIELDS, "fine", "coarse"},
     "sweep": {"over", "metrics"},
 }
-"""What a result of each kind has at least."""
+"""Fields that a result of each kind has at least."""
 
 
-def make_result(kind: str, run: TrainedRun, found: dict[str, Any]) -> Result:
-    """What a command writes."""
-    return {"kind": kind, **run.about(), **found}
+def make_result(kind: str, run: TrainedRun, values: dict[str, Any]) -> Result:
+    """The result that a command writes."""
+    return {"kind": kind, **run.about(), **values}
 
 
 def to_json(result: Result) -> str:
-    """As it is written: plain JSON, which knows no NaN."""
+    """The text of a result's file: standard JSON, which has no NaN."""
     return json.dumps(result, indent=1, allow_nan=False)
 
 
-def describe(config: dict[str, Any], *, alpha: bool = True) -> str:
-    """``simclr, patch, alpha = 2``: a run's method and negatives."""
+def run_label(config: dict[str, Any], *, alpha: bool = True) -> str:
+    """Method and negatives of a run, such as ``simclr, patch, alpha = 2``."""
     negatives = config["negatives"]
     if negatives == "none":
         return f"{config['method']}, no NS"
@@ -49,58 +48,63 @@ def describe(config: dict[str, Any], *, alpha: bool = True) -> str:
 
 
 def read_result(path: Path, kind: str | None = None) -> Result:
-    """A result that was written.
+    """Reads a result's file.
 
     Args:
-        path: Its file.
-        kind: What it must be; None takes any.
+        path: Path of the file.
+        kind: Kind that it must have; None takes any.
 
     Raises:
-        ConfigError: If it is none, or of another kind.
+        ConfigError: If the file is not a result, or is one of another kind.
     """
     result = _checked(path, _load(path))
     if kind is not None and result["kind"] != kind:
-        message = f"{path}: a result of {result['kind']}, not of {kind}"
+        message = f"{path} is a result of {result['kind']}; name one of {kind}"
         raise ConfigError(message)
     return result
 
 
 def _load(path: Path) -> object:
-    """JSON; None where there is none that is whole."""
+    """Content of a JSON file; None if it cannot be read or is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _is_of_a_kind(content: object) -> TypeGuard[Result]:
-    return isinstance(content, dict) and str(content.get("kind")) in _HOLDS
+def _has_kind(content: object) -> TypeGuard[Result]:
+    return isinstance(content, dict) and str(content.get("kind")) in _FIELDS
 
 
 def _checked(path: Path, content: object) -> Result:
-    if _is_of_a_kind(content) and _HOLDS[content["kind"]] <= content.keys():
+    if _has_kind(content) and _FIELDS[content["kind"]] <= content.keys():
         return content
-    message = f"{path}: damaged, or no result of texgen eval or analyze; make it again, or move it"
+    message = (
+        f"{path} is damaged or not a result of texgen eval or analyze; run that command again, or "
+        "move the file away"
+    )
     raise ConfigError(message)
 
 
-def find_results(places: Sequence[str]) -> dict[Path, Result]:
-    """The results in files, and in folders with all that is below them, in order of path.
+def find_results(locations: Sequence[str]) -> dict[Path, Result]:
+    """The results in files, and in folders with all their subfolders, sorted by path.
 
     Raises:
-        ConfigError: If a file is no result, or there is none at all.
+        ConfigError: If a file is damaged or not a result, or there are no results at all.
     """
-    found: dict[Path, Result] = {}
-    for place in map(Path, places):
-        if not place.is_dir():
-            found[place] = read_result(place)
+    results: dict[Path, Result] = {}
+    for location in map(Path, locations):
+        if not location.is_dir():
+            results[location] = read_result(location)
             continue
-        for path in sorted(place.rglob("*.json")):
+        for path in sorted(location.rglob("*.json")):
             content = _load(path)
-            # Whole JSON of something else, such as a run's config, may lie there.
-            if content is None or _is_of_a_kind(content):
-                found[path] = _checked(path, content)
-    if not found:
-        message = f"{places[0]}: no JSON of texgen eval or analyze there"
+            # Intact JSON of something else, such as a run's config, is skipped.
+            if content is None or _has_kind(content):
+                results[path] = _checked(path, content)
+    if not results:
+        message = (
+            f"{locations[0]} holds no JSON of texgen eval or analyze; name a folder of results"
+        )
         raise ConfigError(message)
-    return found
+    return results

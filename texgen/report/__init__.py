@@ -1,6 +1,5 @@
-"""One self-contained HTML page about a finished data set."""
+"""Report about a finished data set: one self-contained HTML page."""
 
-from texgen.report.figures import Figures, gather
-from texgen.report.page import render
+from texgen.report.page import ReportData, collect_report, render_report
 
-__all__ = ["Figures", "gather", "render"]
+__all__ = ["ReportData", "collect_report", "render_report"]

@@ -1,4 +1,4 @@
-"""Contact sheets: textures, beside the photographs and patches that they were made of."""
+"""Contact sheets: textures, beside the images and patches that they were made of."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from PIL import Image, ImageDraw, ImageFont
 from texgen.core.types import Geometry, Pixels
 
 HEIGHT = 224
-"""Of a strip of pictures, px."""
+"""Height of a strip, px."""
 
 CENTER_COLOUR = "#ffd400"
 RANDOM_COLOUR = "#00c8ff"
-"""Of the patches' frames; the random patch's is dashed besides, for whom colours look alike."""
+"""Colours of the patches' frames. The random one is also dashed, for colour-blind readers."""
 
 _GAP = 12
 _LINE = 3
 _DASH = 12
 _CAPTION = 20
-_WIDEST = 2 * HEIGHT
+_MAX_WIDTH = 2 * HEIGHT
 _COLUMNS = 6
 _INK = "#1a1a1a"
 _FAINT = "#5f5f5f"
@@ -29,16 +29,16 @@ _FAINT = "#5f5f5f"
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A photograph and the two patches that were cut out of it.
+    """An image and the two patches that were cut out of it.
 
     Attributes:
-        photograph: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         center: (d, d, 3) uint8.
         random: (d, d, 3) uint8.
-        boxes: Where they lie.
+        boxes: Positions of the patches.
     """
 
-    photograph: Pixels
+    image: Pixels
     center: Pixels
     random: Pixels
     boxes: Geometry
@@ -46,12 +46,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class SheetTexture:
-    """What a sheet shows of one texture.
+    """A texture on a sheet.
 
     Attributes:
-        caption: The texture's key.
-        texture: RGB.
-        example: What it was made of; None shows the texture alone.
+        caption: Key of the texture.
+        texture: The texture, RGB.
+        example: Image and patches that it was made of; None shows the texture alone.
     """
 
     caption: str
@@ -59,55 +59,56 @@ class SheetTexture:
     example: Example | None = None
 
 
-def draw_sheet(pictures: Sequence[SheetTexture]) -> Image.Image:
+def draw_sheet(textures: Sequence[SheetTexture]) -> Image.Image:
     """Draws a contact sheet.
 
-    Pictures with examples are one below the other, those without in rows of at most six.
+    Textures with examples stand one below the other, textures without in rows of at most six.
 
     Args:
-        pictures: At least one; all with examples, or none.
+        textures: One or more textures; all with examples, or all without.
     """
-    strips = [_strip(picture) for picture in pictures]
+    strips = [_strip(texture) for texture in textures]
     widths = [max(strip[i].width for strip in strips) for i in range(len(strips[0]))]
     titled = len(widths) > 1
     columns = 1 if titled else min(_COLUMNS, math.ceil(math.sqrt(len(strips))))
     cell = (sum(widths) + _GAP * len(widths), HEIGHT + _CAPTION + _GAP)
-    begin = _GAP + (_CAPTION if titled else 0)
-    size = (_GAP + cell[0] * columns, begin + cell[1] * math.ceil(len(strips) / columns))
+    first_row = _GAP + (_CAPTION if titled else 0)
+    size = (_GAP + cell[0] * columns, first_row + cell[1] * math.ceil(len(strips) / columns))
     page = Image.new("RGB", size, "white")
-    for number, (picture, strip) in enumerate(zip(pictures, strips, strict=True)):
+    for number, (texture, strip) in enumerate(zip(textures, strips, strict=True)):
         row, column = divmod(number, columns)
-        left, top = _GAP + column * cell[0], begin + row * cell[1]
-        _write(page, (left, top + HEIGHT + 3), picture.caption, cell[0] - _GAP, _FAINT)
+        left, top = _GAP + column * cell[0], first_row + row * cell[1]
+        _write(page, (left, top + HEIGHT + 3), texture.caption, cell[0] - _GAP, _FAINT)
         for width, image in zip(widths, strip, strict=True):
             page.paste(image, (left, top))
             left += width + _GAP
     if titled:
-        _head(page, widths)
+        _write_titles(page, widths)
     return page
 
 
-def _head(page: Image.Image, widths: Sequence[int]) -> None:
-    """What the columns are, above the first strip."""
+def _write_titles(page: Image.Image, widths: Sequence[int]) -> None:
+    """Writes the titles of the columns above the first strip."""
     left = _GAP
-    for width, title in zip(widths, ("photograph", "patches", "texture"), strict=True):
+    for width, title in zip(widths, ("image", "patches", "texture"), strict=True):
         _write(page, (left, _GAP - 4), title, width, _INK)
         left += width + _GAP
 
 
-def _strip(picture: SheetTexture) -> list[Image.Image]:
-    """Photograph with the patches' frames, both patches, texture; or the texture alone."""
-    texture = _fitted(picture.texture, HEIGHT)
-    if picture.example is None:
+def _strip(entry: SheetTexture) -> list[Image.Image]:
+    """Image with the patches' frames, both patches, texture; or the texture alone."""
+    texture = _fitted(entry.texture, HEIGHT)
+    if entry.example is None:
         return [texture]
-    return [_framed(picture.example), _stack(picture.example), texture]
+    return [_framed(entry.example), _stack(entry.example), texture]
 
 
 def _framed(example: Example) -> Image.Image:
-    photograph = Image.fromarray(example.photograph)
-    scale = min(HEIGHT / photograph.height, _WIDEST / photograph.width)
-    size = (max(1, round(photograph.width * scale)), max(1, round(photograph.height * scale)))
-    view = photograph.resize(size, Image.Resampling.LANCZOS)
+    """The image with the frames of its patches."""
+    image = Image.fromarray(example.image)
+    scale = min(HEIGHT / image.height, _MAX_WIDTH / image.width)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    view = image.resize(size, Image.Resampling.LANCZOS)
     boxes = example.boxes
     for corner, colour, dash in (
         (boxes.center, CENTER_COLOUR, 0),
@@ -117,39 +118,39 @@ def _framed(example: Example) -> Image.Image:
             _edges(begin * scale, boxes.side * scale, length)
             for begin, length in zip(corner, view.size, strict=True)
         )
-        _frame(view, (left, top, right, bottom), colour, dash)
+        _draw_frame(view, (left, top, right, bottom), colour, dash)
     return view
 
 
 def _edges(begin: float, side: float, length: int) -> tuple[int, int]:
-    """Where a frame begins and ends; a pixel at least, as of a thin photograph drawn small."""
+    """Start and end of a frame: at least a pixel apart, even on a thin image drawn small."""
     first = min(round(begin), length - 1)
     return first, max(first + 1, round(begin + side))
 
 
 def _stack(example: Example) -> Image.Image:
-    """Both patches above each other, in frames of their colours."""
-    most = (HEIGHT - _GAP) // 2 - 2 * _LINE
+    """Both patches one above the other, in frames of their colours."""
+    max_side = (HEIGHT - _GAP) // 2 - 2 * _LINE
     framed = []
     for patch, colour, dash in (
         (example.center, CENTER_COLOUR, 0),
         (example.random, RANDOM_COLOUR, _DASH),
     ):
         view = Image.fromarray(patch)
-        if view.width > most:
-            view = view.resize((most, most), Image.Resampling.LANCZOS)
-        around = Image.new("RGB", (view.width + 2 * _LINE, view.height + 2 * _LINE), "white")
-        around.paste(view, (_LINE, _LINE))
-        _frame(around, (0, 0, around.width, around.height), colour, dash)
-        framed.append(around)
+        if view.width > max_side:
+            view = view.resize((max_side, max_side), Image.Resampling.LANCZOS)
+        frame = Image.new("RGB", (view.width + 2 * _LINE, view.height + 2 * _LINE), "white")
+        frame.paste(view, (_LINE, _LINE))
+        _draw_frame(frame, (0, 0, frame.width, frame.height), colour, dash)
+        framed.append(frame)
     both = Image.new("RGB", (framed[0].width, HEIGHT), "white")
     both.paste(framed[0], (0, 0))
     both.paste(framed[1], (0, framed[0].height + _GAP))
     return both
 
 
-def _frame(image: Image.Image, box: tuple[int, int, int, int], colour: str, dash: int) -> None:
-    """Draws a frame inside ``box``; with ``dash`` every other piece is black."""
+def _draw_frame(image: Image.Image, box: tuple[int, int, int, int], colour: str, dash: int) -> None:
+    """Draws a frame inside ``box``; ``dash`` above 0 adds black pieces."""
     draw = ImageDraw.Draw(image)
     left, top, right, bottom = box
     draw.rectangle((left, top, right - 1, bottom - 1), outline=colour, width=_LINE)
@@ -162,14 +163,14 @@ def _frame(image: Image.Image, box: tuple[int, int, int, int], colour: str, dash
 
 
 def _dashes(length: int, dash: int) -> Iterator[tuple[int, int]]:
-    """Begin and end of the black pieces of a side; its corners keep their colour."""
+    """Start and end of the black pieces of a side; its corners keep their colour."""
     if dash:
         for start in range(dash, length - dash, 2 * dash):
             yield start, min(start + dash // 2, length - _LINE)
 
 
 def _fitted(image: Image.Image, side: int) -> Image.Image:
-    """A square image on ``side`` px: smaller ones by whole factors, so that pixels show."""
+    """A square image at most ``side`` px wide; smaller ones grow by whole factors, unsmoothed."""
     image = image.convert("RGB")
     if image.width > side:
         return image.resize((side, side), Image.Resampling.LANCZOS)
@@ -178,7 +179,7 @@ def _fitted(image: Image.Image, side: int) -> Image.Image:
 
 
 def _write(page: Image.Image, place: tuple[int, int], text: str, width: int, colour: str) -> None:
-    """Writes one line, the middle left out where it would be wider than ``width``."""
+    """Writes one line, without its middle if it would be wider than ``width``."""
     font = ImageFont.load_default(size=13)
     shown = text
     cut = len(text)

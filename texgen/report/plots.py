@@ -1,4 +1,4 @@
-"""The page's parts with charts of the build: its patches, and where its time went."""
+"""The page's sections with charts of the build: its patches and its times."""
 
 from __future__ import annotations
 
@@ -7,43 +7,44 @@ from collections.abc import Iterator
 import numpy as np
 
 from texgen.core.text import pluralize
-from texgen.report.html.markup import Chart, figures, paragraph, section
+from texgen.report.html.markup import Chart, chart_grid, paragraph, section
 from texgen.report.position_test import FINEST, HeatMap
-from texgen.report.svg.charts import bars, histogram
-from texgen.report.svg.heatmap import heat_map
+from texgen.report.svg.charts import bars, heat_map, histogram
 from texgen.report.tally import ManifestTally
 from texgen.report.times import Times
 
-_DOUBT = 0.001
-"""Below this probability positions are called not uniform; of 1000 sound sets one is so too."""
+_MIN_P_VALUE = 0.001
+"""Below it, positions are reported as not uniform, which happens for one of 1000 sound sets too."""
 
-_FEW = 8
-"""Up to so many sizes, or shards, have a bar each; more are counted in bins."""
+_MAX_BARS = 8
+"""Most patch sizes, or shards, that have a bar each; more are counted in bins."""
 
 
 def patches(tally: ManifestTally) -> str:
-    """Sizes and positions."""
+    """Section on sizes and positions of patches."""
     if not tally.patch_sides:
         return section("patches", "Patches", [paragraph("There are no textures, so no patches.")])
-    title = "Shorter side of the photographs"
-    label = "shorter side of the photograph, px"
+    title = "Shorter side of the images"
+    label = "shorter side of the image, px"
     shorter = histogram("short-sides", title, tally.short_sides, label, "textures")
-    charts = [_sides(tally), Chart(title, shorter, "It decides which patch size fits.")]
-    few = ""
-    if (found := tally.positions.heat_map()) is not None:
-        charts.append(_positions(found, tally))
+    charts = [_patch_sides(tally), Chart(title, shorter, "It decides which patch size is used.")]
+    notes = []
+    if (counts := tally.positions.heat_map()) is not None:
+        charts.append(_positions(counts, tally))
     else:
-        few = paragraph(
-            f"{pluralize(tally.positions.used, 'random patch').replace('patchs', 'patches')} with "
-            f"{FINEST} positions or more each way: too few for a map of where they lie."
+        notes.append(
+            paragraph(
+                f"A map of positions needs more random patches with at least {FINEST} positions "
+                f"across and down; here are {tally.positions.used:,}."
+            )
         )
-    return section("patches", "Patches", [figures(charts), few])
+    return section("patches", "Patches", [chart_grid(charts), *notes])
 
 
-def _sides(tally: ManifestTally) -> Chart:
+def _patch_sides(tally: ManifestTally) -> Chart:
     title, total = "Side of the patches", sum(tally.patch_sides.values())
-    caption = "Patches are cut out of the photograph and never resized."
-    if len(tally.patch_sides) > _FEW:
+    caption = "Patches are cut out of the image and never resized."
+    if len(tally.patch_sides) > _MAX_BARS:
         label = "side of the patches, px"
         chart = histogram("patch-sides", title, tally.patch_sides, label, "textures")
     else:
@@ -55,51 +56,51 @@ def _sides(tally: ManifestTally) -> Chart:
     return Chart(title, chart, caption)
 
 
-def _positions(found: HeatMap, tally: ManifestTally) -> Chart:
+def _positions(counts: HeatMap, tally: ManifestTally) -> Chart:
     verdict = (
         "no sign that they are not uniform"
-        if found.p_value >= _DOUBT
+        if counts.p_value >= _MIN_P_VALUE
         else "<strong>they are not uniform</strong>"
     )
-    cells = len(found.observed)
-    words = (
+    cells = len(counts.observed)
+    caption = (
         f"{tally.positions.used:,} random patches in {cells} by {cells} cells. Pearson's "
-        f"χ² = {found.chi_square:.1f} at {found.freedom} degrees of freedom, "
-        f"p = {_probability(found.p_value)}: {verdict}."
+        f"χ² = {counts.chi_square:.1f} at {counts.freedom} degrees of freedom, "
+        f"p = {_p_value_text(counts.p_value)}: {verdict}."
     )
-    if out := tally.positions.left_out:
-        words += f" Left out: {out:,} with fewer than {FINEST} positions across or down."
+    if left_out := tally.positions.left_out:
+        caption += f" Left out: {left_out:,} with fewer than {FINEST} positions across or down."
     title = "Positions of the random patches"
-    return Chart(title, heat_map("positions", title, found), words)
+    return Chart(title, heat_map("positions", title, counts), caption)
 
 
-def _probability(p: float) -> str:
-    return f"{p:.3f}" if p >= _DOUBT else f"{p:.0e}"
+def _p_value_text(p: float) -> str:
+    return f"{p:.3f}" if p >= _MIN_P_VALUE else f"{p:.0e}"
 
 
 def time(times: Times | None) -> str:
-    """Where the build's time went."""
+    """Section on the times of the build."""
     if times is None:
         words = (
-            "The records under <code>_build</code> hold the times of a build; here are none of "
-            "this data set."
+            "The times of a build are in the records under <code>_build</code>, and none of this "
+            "data set are left."
         )
         return section("time", "Time", [paragraph(words)])
-    return section("time", "Time", _time(times))
+    return section("time", "Time", _time_charts(times))
 
 
-def _time(times: Times) -> Iterator[str]:
+def _time_charts(times: Times) -> Iterator[str]:
     textures = max(1, times.textures)
     entries = [
         (name, seconds, f"{1e3 * seconds / textures:.1f} ms")
         for name, seconds in (*times.parts.items(), ("rest", times.rest_s))
     ]
-    title = "Where it goes, a texture"
+    title = "Time per texture"
     caption = (
-        "Mean wall clock. Photographs are decoded while engines run, and a shard may keep several "
-        "engines busy: where the parts add up to more than the shards took, the rest is 0."
+        "Mean wall clock. Images are decoded while engines run, and a shard may keep several "
+        "engines busy. If the parts add up to more than the shards took, the rest is 0."
     )
-    yield figures([Chart(title, bars("parts", title, entries), caption), _shards(times)])
+    yield chart_grid([Chart(title, bars("parts", title, entries), caption), _shards(times)])
     if times.missing:
         yield paragraph(f"Without a record of this data set: {pluralize(times.missing, 'shard')}.")
 
@@ -110,7 +111,7 @@ def _shards(times: Times) -> Chart:
     caption = (
         f"{pluralize(len(times.shards), 'shard')}, median {middle:.1f} s, longest {longest:.1f} s."
     )
-    if len(times.shards) <= _FEW:
+    if len(times.shards) <= _MAX_BARS:
         named = zip(times.names, times.shards.tolist(), strict=True)
         entries = [(name, seconds, f"{seconds:.1f} s") for name, seconds in named]
         return Chart(title, bars("shards", title, entries), caption)

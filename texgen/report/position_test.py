@@ -1,4 +1,4 @@
-"""Whether random patches lie anywhere with the same probability: a heat map and a test."""
+"""Chi-square test whether random patches lie anywhere with the same probability, with a map."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 _Number = TypeVar("_Number", np.int64, np.float64)
 
 FINEST = 16
-"""Cells a side of the map that is kept; coarser ones are sums of its cells."""
+"""Cells per side of the finest map; coarser maps are sums of its cells."""
 
 _LEAST_EXPECTED = 5.0
-"""In a cell; with fewer the statistic no longer follows its distribution."""
+"""Least expected count of a cell; below it, the statistic does not follow its distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ class HeatMap:
     """Counts of positions in cells over the allowed range.
 
     Attributes:
-        observed: (k, k) rows from top to bottom, columns from left to right.
-        expected: (k, k) under the uniform distribution.
+        observed: (k, k) counts, rows from top to bottom, columns from left to right.
+        expected: (k, k) counts expected if positions are uniform.
         chi_square: Pearson's statistic.
         freedom: Its degrees of freedom.
-        p_value: Probability of a statistic as large, were the positions uniform.
+        p_value: Probability of a statistic at least as large if positions are uniform.
     """
 
     observed: NDArray[np.int64]
@@ -38,16 +38,16 @@ class HeatMap:
 
 
 @dataclass
-class Positions:
-    """Positions of random patches, each within the range that its photograph allows.
+class PositionCounts:
+    """Counts of the positions of random patches, each within the range that its image allows.
 
-    A patch that may begin at x = 0 … n - 1 lies in column floor(x * k / n) of k. Where k does not
-    divide n some columns hold more of the n positions than others, so what is expected
-    of a cell is summed up over the photographs, exactly.
+    A patch that may begin at x = 0 … n - 1 lies in column floor(x * k / n) of k. If k does not
+    divide n, some columns hold more of the n positions than others. The expected count of a cell
+    is therefore the exact sum over the images.
 
     Attributes:
-        used: Textures whose photographs allow `FINEST` positions or more each way.
-        left_out: The others: with fewer, cells are filled by the photograph's size alone.
+        used: Number of textures whose images allow at least `FINEST` positions each way.
+        left_out: Number of the others, whose cells depend on the image's size alone.
     """
 
     used: int = 0
@@ -58,11 +58,11 @@ class Positions:
     _expected: NDArray[np.float64] = field(default_factory=lambda: np.zeros((FINEST, FINEST)))
 
     def add(self, corners: NDArray[np.int64], ranges: NDArray[np.int64]) -> None:
-        """Takes positions in.
+        """Counts positions.
 
         Args:
             corners: (N, 2) x and y of the upper left pixels, px.
-            ranges: (N, 2) numbers of allowed positions each way.
+            ranges: (N, 2) number of allowed positions across and down.
         """
         fit = ((ranges >= FINEST) & (corners >= 0) & (corners < ranges)).all(axis=1)
         corners, ranges = corners[fit], ranges[fit]
@@ -71,13 +71,13 @@ class Positions:
         columns, rows = (corners * FINEST // ranges).T
         cells = np.bincount(rows * FINEST + columns, minlength=FINEST * FINEST)
         self._observed += cells.reshape(FINEST, FINEST)
-        # (N, 16): the share of a photograph's positions in each column, and in each row.
+        # (N, 16): the share of an image's positions in each column, and in each row.
         across, down = (_shares(ranges[:, axis]) for axis in (0, 1))
-        # Not a matrix product: for one as small a BLAS spends more on its threads than on sums.
+        # einsum, since BLAS would spend more on threads than on a product as small as this.
         self._expected += np.einsum("nr,nc->rc", down, across)
 
     def heat_map(self) -> HeatMap | None:
-        """The finest map with enough in each cell; None where even 2 x 2 cells have too few."""
+        """The finest map with enough in each cell; None if even 2 x 2 cells have too few."""
         cells = FINEST
         while cells >= 2:
             expected = _merged(self._expected, cells)
@@ -92,12 +92,14 @@ class Positions:
 
 
 def _shares(ranges: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(N, 16) share of the n positions of each range in each of `FINEST` columns."""
     edges = -(-np.arange(FINEST + 1) * ranges[:, None] // FINEST)
     shares: NDArray[np.float64] = np.diff(edges, axis=1) / ranges[:, None]
     return shares
 
 
 def _merged(table: NDArray[_Number], cells: int) -> NDArray[_Number]:
+    """(cells, cells) sums of the cells of the finest map."""
     step = FINEST // cells
     merged: NDArray[_Number] = table.reshape(cells, step, cells, step).sum(axis=(1, 3))
     return merged
@@ -106,8 +108,8 @@ def _merged(table: NDArray[_Number], cells: int) -> NDArray[_Number]:
 def chi_square_tail(statistic: float, freedom: int) -> float:
     """Probability that a chi-square variable of odd ``freedom`` is above ``statistic``.
 
-    The closed form for odd degrees of freedom (Abramowitz and Stegun 1964, 26.4.4); each term in
-    logarithms, since they overflow where the tail underflows.
+    It is the closed form for odd degrees of freedom (Abramowitz and Stegun 1964, 26.4.4). Terms
+    are computed as logarithms, since factors overflow where the tail underflows.
     """
     if statistic <= 0:
         return 1.0

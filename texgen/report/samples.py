@@ -1,4 +1,4 @@
-"""Textures spread over the set, beside their photographs: figures of many, pictures of some."""
+"""Textures that are spread over the set: statistics of many, and some to be shown."""
 
 from __future__ import annotations
 
@@ -15,147 +15,156 @@ from texgen.core.types import Geometry, Pixels
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
-from texgen.report.image_statistics import ImageStatistics, measure
+from texgen.report.image_statistics import ImageStatistics, measure_images
 from texgen.synthesis.patches import Patches
 
 MEASURED = 256
-"""Textures whose colours and spectra are taken."""
+"""Number of textures whose colours and spectra are measured."""
 
-_PHOTOGRAPH = (420, 300)
-_TEXTURE = 256
-_SMALLER = 320
-"""Sides, px: larger textures than the first are shown on the second."""
+_MAX_IMAGE = (420, 300)
+"""Largest width and height at which images and patches are shown, px."""
+
+_MAX_TEXTURE = 256
+_REDUCED_TEXTURE = 320
+"""Sides, px: textures larger than the first are shown with the second."""
 
 _MIMES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """Encoded pictures of one texture.
+class ShownTexture:
+    """Encoded images of one texture.
 
     Attributes:
-        split: Its split.
+        split: Name of its split.
         row: Its manifest row.
-        texture: MIME type and file.
-        photograph: JPEG, reduced; None where it is not asked for, or could not be read.
-        patches: JPEG of the centre and the random patch, likewise.
-        boxes: Where they lie, likewise.
+        texture: MIME type and bytes of its file.
+        image: Its image as a reduced JPEG; None if it is not wanted or could not be read.
+        patches: Its centre and random patch as JPEG, or None likewise.
+        boxes: Positions of the patches, or None likewise.
     """
 
     split: str
     row: ManifestRow
     texture: tuple[str, bytes]
-    photograph: bytes | None = None
+    image: bytes | None = None
     patches: tuple[bytes, bytes] | None = None
     boxes: Geometry | None = None
 
 
 @dataclass
 class SampledTextures:
-    """What was seen of the textures that are spread over the set.
+    """Statistics and encoded images of the textures that are spread over the set.
 
     Attributes:
-        side: Of the windows that spectra are taken in, px.
-        shown: In order.
-        textures: Figures of each texture that was measured.
-        photographs: Of its photograph, or None where that could not be read.
-        patches: Of both patches together, likewise.
-        missing: Why photographs could not be read.
+        side: Side of the windows in which spectra are measured, px.
+        shown: Textures to be shown, in the order of the set.
+        textures: Statistics of each texture that was measured.
+        images: Statistics of its image, or None if that was not read.
+        patches: Statistics of its two patches together, or None likewise.
+        missing: Errors of images that could not be read.
         reduced: Whether textures are shown smaller than they are.
     """
 
     side: int
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[ShownTexture] = field(default_factory=list)
     textures: list[ImageStatistics] = field(default_factory=list)
-    photographs: list[ImageStatistics | None] = field(default_factory=list)
+    images: list[ImageStatistics | None] = field(default_factory=list)
     patches: list[ImageStatistics | None] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     reduced: bool = False
 
 
-def take_samples(
-    dataset: Dataset, photographs: OriginalImages | None, count: int
-) -> SampledTextures:
-    """Measures `MEASURED` textures, or ``count`` if that is more, and keeps ``count`` pictures.
+def take_samples(dataset: Dataset, originals: OriginalImages | None, count: int) -> SampledTextures:
+    """Measures `MEASURED` textures, or ``count`` if that is more, and keeps ``count`` to be shown.
+
+    Args:
+        dataset: The data set.
+        originals: Images that the textures were made of; None leaves them out.
+        count: Number of textures to be shown.
 
     Raises:
         DatasetError: If a texture cannot be read.
-        SourceError: If SRC has none of the photographs.
+        SourceError: If SRC has none of the images.
     """
     rows = dataset.spread(max(count, MEASURED))
-    samples = SampledTextures(_side(dataset, [row for _, row in rows]))
-    wanted = {number * len(rows) // count for number in range(count)}
+    samples = SampledTextures(_window_side(dataset, [row for _, row in rows]))
+    shown_numbers = {number * len(rows) // count for number in range(count)}
     for number, (split, row) in enumerate(rows):
         encoded = dataset.image(row)
         texture = _decode(encoded)
-        # Spectra are compared, so they are of the same photographs: of smaller ones neither
-        # they nor their patches have one.
-        alike = (row["patch_size"] or 0) >= samples.side
-        example = _example(photographs, row, samples, spectrum=alike)
-        alike &= example is not None or photographs is None
-        samples.textures.append(measure([texture], samples.side, spectrum=alike))
-        if number in wanted:
+        # Spectra are compared, so they must be of the same images. If patches are smaller than a
+        # window, neither they nor their image or texture get a spectrum.
+        spectrum = (row["patch_size"] or 0) >= samples.side
+        original = _read_original(originals, row, samples, spectrum=spectrum)
+        spectrum &= original is not None or originals is None
+        samples.textures.append(measure_images([texture], samples.side, spectrum=spectrum))
+        if number in shown_numbers:
             file = _texture_file(encoded, texture, dataset.index.config["format"], samples)
-            samples.shown.append(_shown(split, row, file, example))
+            samples.shown.append(_shown_texture(split, row, file, original))
     if rows and len(samples.missing) == len(rows):
-        message = f"--src has none of the {len(rows)} photographs looked for: {samples.missing[0]}"
+        message = f"--src has none of the {len(rows)} images looked for: {samples.missing[0]}"
         raise SourceError(message)
     return samples
 
 
-def _side(dataset: Dataset, rows: Sequence[ManifestRow]) -> int:
-    """The side of most patches, which all pictures hold a window of; textures may be smaller."""
+def _window_side(dataset: Dataset, rows: Sequence[ManifestRow]) -> int:
+    """The usual side of patches, which most images hold a window of, or the textures' if less."""
     sides = sorted(row["patch_size"] or 0 for row in rows)
     size: Any = dataset.index.config.get("size")
     usual = sides[len(sides) // 2] if sides else 0
     return min(usual, size) if isinstance(size, int) else usual
 
 
-def _example(
-    photographs: OriginalImages | None,
+def _read_original(
+    originals: OriginalImages | None,
     row: ManifestRow,
     samples: SampledTextures,
     *,
     spectrum: bool,
 ) -> tuple[Pixels, Patches] | None:
-    example = None
-    if photographs is not None:
+    """Image and patches of a row, whose statistics or error are added to ``samples``."""
+    original = None
+    if originals is not None:
         try:
-            example = photographs.read(row)
+            original = originals.read(row)
         except SourceError as error:
             samples.missing.append(str(error))
-    if example is None:
-        samples.photographs.append(None)
+    if original is None:
+        samples.images.append(None)
         samples.patches.append(None)
         return None
-    image, cut = example
+    image, cut = original
     patches = [cut.center, cut.random]
-    samples.photographs.append(measure([image], samples.side, spectrum=spectrum))
-    samples.patches.append(measure(patches, samples.side, spectrum=spectrum))
-    return example
+    samples.images.append(measure_images([image], samples.side, spectrum=spectrum))
+    samples.patches.append(measure_images(patches, samples.side, spectrum=spectrum))
+    return original
 
 
-def _shown(
-    split: str, row: ManifestRow, texture: tuple[str, bytes], example: tuple[Pixels, Patches] | None
-) -> Shown:
-    if example is None:
-        return Shown(split, row, texture)
-    image, cut = example
-    small = Image.fromarray(image)
-    small.thumbnail(_PHOTOGRAPH, Image.Resampling.LANCZOS)
-    patches = (_jpeg(Image.fromarray(cut.center)), _jpeg(Image.fromarray(cut.random)))
-    return Shown(split, row, texture, _jpeg(small), patches, cut.boxes)
+def _shown_texture(
+    split: str,
+    row: ManifestRow,
+    texture: tuple[str, bytes],
+    original: tuple[Pixels, Patches] | None,
+) -> ShownTexture:
+    if original is None:
+        return ShownTexture(split, row, texture)
+    image, cut = original
+    patches = (_jpeg(cut.center), _jpeg(cut.random))
+    return ShownTexture(split, row, texture, _jpeg(image), patches, cut.boxes)
 
 
 def _texture_file(
     encoded: bytes, texture: Pixels, image_format: str, samples: SampledTextures
 ) -> tuple[str, bytes]:
-    if len(texture) <= _TEXTURE:
+    """MIME type and bytes of a texture's file, which is smaller if the texture is large."""
+    if len(texture) <= _MAX_TEXTURE:
         return _MIMES.get(image_format, "image/png"), encoded
     samples.reduced = True
     out = io.BytesIO()
-    smaller = Image.fromarray(texture).resize((_SMALLER, _SMALLER), Image.Resampling.LANCZOS)
-    smaller.save(out, "WEBP", quality=88)
+    side = _REDUCED_TEXTURE
+    reduced = Image.fromarray(texture).resize((side, side), Image.Resampling.LANCZOS)
+    reduced.save(out, "WEBP", quality=88)
     return "image/webp", out.getvalue()
 
 
@@ -164,9 +173,10 @@ def _decode(encoded: bytes) -> Pixels:
         return np.asarray(image.convert("RGB"))
 
 
-def _jpeg(image: Image.Image) -> bytes:
-    """Small enough for a page of many."""
-    image.thumbnail(_PHOTOGRAPH, Image.Resampling.LANCZOS)
+def _jpeg(pixels: Pixels) -> bytes:
+    """A JPEG file that is small enough for a page of many."""
+    image = Image.fromarray(pixels)
+    image.thumbnail(_MAX_IMAGE, Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=82, optimize=True)
     return out.getvalue()
@@ -175,7 +185,7 @@ def _jpeg(image: Image.Image) -> bytes:
 def pairs(
     first: Sequence[ImageStatistics | None], second: Sequence[ImageStatistics | None]
 ) -> Iterator[tuple[ImageStatistics, ImageStatistics]]:
-    """Those of which both are there."""
+    """Statistics at the same positions, where neither is None."""
     for one, other in zip(first, second, strict=True):
         if one is not None and other is not None:
             yield one, other

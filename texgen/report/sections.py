@@ -1,4 +1,4 @@
-"""The page's parts on what the data set is and what went wrong: counts, failures, provenance."""
+"""The page's sections of text and tables: counts, failures, provenance."""
 
 from __future__ import annotations
 
@@ -10,30 +10,28 @@ from typing import Any
 import texgen
 from texgen.core.text import format_bytes, pluralize
 from texgen.dataset.index import Index, ManifestFile, ShardFile
-from texgen.report.figures import Figures
 from texgen.report.html.markup import (
     Number,
     details,
     paragraph,
     section,
-    side_by_side,
     table,
+    table_grid,
     text,
 )
 from texgen.report.tally import ManifestTally
 
-_FILES = 40
-_CLASSES = 1000
-_REASONS = 20
-"""What is listed of each at most."""
+_MAX_FILES = 40
+_MAX_CLASSES = 1000
+_MAX_REASONS = 20
+"""Most files, classes and reasons that are listed."""
 
 
-def counts(figures: Figures) -> str:
-    """How many there are of what."""
-    index = figures.index
+def counts(index: Index) -> str:
+    """Section on the numbers of images, textures, shards and classes."""
     splits = dict(sorted(index.splits.items()))
     amounts = {
-        "photographs": [split.images for split in splits.values()],
+        "images": [split.images for split in splits.values()],
         "textures": [split.textures for split in splits.values()],
         "failed rows": [split.failed for split in splits.values()],
         "shards": [len(split.shards) for split in splits.values()],
@@ -42,13 +40,13 @@ def counts(figures: Figures) -> str:
     rows: list[list[Any]] = [
         [name, *map(_amount(name), [*values, sum(values)])] for name, values in amounts.items()
     ]
-    # Splits may share classes, so that they have no sum.
+    # Splits may share classes, so a sum would count some twice.
     rows.append(["classes", *(len(split.classes) for split in splits.values()), Number("")])
     head = ("", *map(text, splits), "all")
     per_image = index.config["textures_per_image"]
     parts = [table("Splits", head, rows)]
     if per_image != 1:
-        parts.append(paragraph(f"{text(per_image)} textures were planned of each photograph."))
+        parts.append(paragraph(f"{text(per_image)} textures were planned per image."))
     return section("counts", "Counts", [*parts, *_classes(index)])
 
 
@@ -59,17 +57,17 @@ def _amount(name: str) -> Callable[[int], int | Number]:
 def _classes(index: Index) -> Iterator[str]:
     for name, split in sorted(index.splits.items()):
         if not split.classes:
-            yield paragraph(f"{text(name)} has no classes: its photographs lie in no folders.")
+            yield paragraph(f"{text(name)} has no classes: its images are not in class folders.")
             continue
-        shown = ", ".join(f"<span>{text(c)}</span>" for c in split.classes[:_CLASSES])
-        more = len(split.classes) - _CLASSES
+        shown = ", ".join(f"<span>{text(c)}</span>" for c in split.classes[:_MAX_CLASSES])
+        more = len(split.classes) - _MAX_CLASSES
         shown += f", … and {more:,} more" if more > 0 else ""
         head = f"Classes of {text(name)} in label order: {len(split.classes):,}"
         yield details(head, f'<p class="names">{shown}</p>')
 
 
 def failures(tally: ManifestTally) -> str:
-    """What could not be made, and why."""
+    """Section on failed rows and their reasons."""
     failed = sum(tally.failures.values())
     if not failed:
         words = f"None of the {pluralize(tally.rows, 'row')} failed."
@@ -77,29 +75,30 @@ def failures(tally: ManifestTally) -> str:
     share = failed / max(1, tally.rows)
     words = (
         f"{failed:,} of {pluralize(tally.rows, 'row')} failed, {100 * share:.2f} %. The build's "
-        "log, <code>_build/logs/build.log</code>, says more of each."
+        "log, <code>_build/logs/build.log</code>, has the details of each."
     )
     reasons = []
-    for reason, count in tally.failures.most_common(_REASONS):
-        # Split and key are apart, so that a key can be copied to `texgen inspect`.
+    for reason, count in tally.failures.most_common(_MAX_REASONS):
+        # The key is an element of its own, so that it can be copied to `texgen inspect`.
         keys = ", ".join(f"{text(s)} <code>{text(k)}</code>" for s, k in tally.examples[reason])
         part = f"{pluralize(count, 'row')}, {100 * count / failed:.1f} %"
         reasons.append(f"<li><strong>{text(reason)}</strong><br>{part}; for example {keys}</li>")
-    if (more := len(tally.failures) - _REASONS) > 0:
-        reasons.append(f"<li>and {pluralize(more, 'other reason')}; the manifest has them all</li>")
+    if (more := len(tally.failures) - _MAX_REASONS) > 0:
+        reasons.append(
+            f"<li>and {pluralize(more, 'other reason')}; the manifest has all of them</li>"
+        )
     listed = f'<ul class="reasons">{"".join(reasons)}</ul>'
     return section("failures", "Failures", [paragraph(words), listed])
 
 
-def provenance(figures: Figures) -> str:
-    """What the data set is made with, and its files."""
-    index = figures.index
+def provenance(index: Index) -> str:
+    """Section on the configuration, the versions and the files of the data set."""
     parameters = index.config.get("engine_parameters")
-    config = [[name, _said(value)] for name, value in sorted(index.config.items())
+    config = [[name, _value_text(value)] for name, value in sorted(index.config.items())
               if name != "engine_parameters"]  # fmt: skip
     tables = [table("Configuration", ("setting", "value"), config)]
     if isinstance(parameters, dict) and parameters:
-        rows = [[name, _said(value)] for name, value in sorted(parameters.items())]
+        rows = [[name, _value_text(value)] for name, value in sorted(parameters.items())]
         engine = f"{text(index.config['engine'])} {text(index.config['engine_version'])}"
         tables.append(table(f"Parameters of the engine {engine}", ("parameter", "value"), rows))
     made_by = {
@@ -109,9 +108,9 @@ def provenance(figures: Figures) -> str:
         "pyarrow": version("pyarrow"),
         "Python": platform.python_version(),
     }
-    tables.append(table("What made this page", ("package", "version"), made_by.items()))
-    words = "Fingerprint of configuration and photographs: "
-    parts = [paragraph(f"{words}<code>{text(index.fingerprint)}</code>"), side_by_side(tables)]
+    tables.append(table("Versions that made this page", ("package", "version"), made_by.items()))
+    label = "Fingerprint of configuration and images: "
+    parts = [paragraph(f"{label}<code>{text(index.fingerprint)}</code>"), table_grid(tables)]
     for name, split in sorted(index.splits.items()):
         parts.append(_files(name, [*split.manifest, *split.shards]))
     return section("provenance", "Provenance", parts)
@@ -119,19 +118,21 @@ def provenance(figures: Figures) -> str:
 
 def _files(name: str, files: list[ManifestFile | ShardFile]) -> str:
     rows: list[list[Any]] = []
-    for file in files[:_FILES]:
-        holds = file.rows if isinstance(file, ManifestFile) else file.samples
-        rows.append([file.path, file.bytes, holds, file.sha256[:16]])
-    head = ("file", "bytes", "rows or samples", "SHA-256 begins")
+    for file in files[:_MAX_FILES]:
+        count = file.rows if isinstance(file, ManifestFile) else file.samples
+        rows.append([file.path, file.bytes, count, file.sha256[:16]])
+    head = ("file", "bytes", "rows or samples", "start of SHA-256")
     total = format_bytes(sum(file.bytes for file in files))
     title = f"Files of {text(name)}: {len(files):,}, {total}"
     body = table(title, head, rows)
-    if len(files) > _FILES:
-        body += paragraph(f"… and {len(files) - _FILES:,} more; <code>index.json</code> has all.")
+    if len(files) > _MAX_FILES:
+        body += paragraph(
+            f"… and {len(files) - _MAX_FILES:,} more; <code>index.json</code> has all of them."
+        )
     return details(title, body)
 
 
-def _said(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _value_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
     if value is None:
         return "not set"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""One pass over the manifest: failures, sizes of patches, positions of random patches."""
+"""Counts over the manifest: failures, sizes of patches, positions of random patches."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from texgen.core.keys import image_key_of
-from texgen.report.position_test import Positions
+from texgen.report.position_test import PositionCounts
 
-# pyarrow ships no types.
 ArrowBatch: TypeAlias = Any
-"""A `pyarrow.RecordBatch`."""
+"""A `pyarrow.RecordBatch`; pyarrow ships no types."""
 
-COLUMNS = (
+TALLY_COLUMNS = (
     "key", "width", "height", "patch_size", "random_x", "random_y", "status", "error",
 )  # fmt: skip
-"""All that is read."""
+"""Columns that are read."""
 
 EXAMPLES = 3
-"""Photographs that are kept of each reason."""
+"""Number of images that are kept as examples of each reason."""
 
-_REASONS = 200
+_MAX_REASONS = 200
+"""Most reasons that are counted apart; manifests that were edited may have any number."""
 
 
 @dataclass
 class ManifestTally:
-    """Counts over the rows of a data set; its memory does not grow with them.
+    """Counts over the rows of a data set; its memory does not grow with their number.
 
     Attributes:
-        rows: Seen so far.
-        failures: Reason to rows.
-        examples: Reason to the first photographs, as split and key.
-        patch_sides: Side of the patches, px, to textures.
-        short_sides: Shorter side of the photograph, px, to textures.
-        positions: Of the random patches.
+        rows: Number of rows so far.
+        failures: Number of rows by the reason of their failure.
+        examples: First images of each reason, as split and key.
+        patch_sides: Number of textures by the side of the patches, px.
+        short_sides: Number of textures by the shorter side of the image, px.
+        positions: Positions of the random patches.
     """
 
     rows: int = 0
@@ -47,10 +47,10 @@ class ManifestTally:
     examples: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     patch_sides: Counter[int] = field(default_factory=Counter)
     short_sides: Counter[int] = field(default_factory=Counter)
-    positions: Positions = field(default_factory=Positions)
+    positions: PositionCounts = field(default_factory=PositionCounts)
 
     def add(self, split: str, batch: ArrowBatch) -> None:
-        """Takes in a batch of `COLUMNS` of a split."""
+        """Counts a batch of `TALLY_COLUMNS` of a split."""
         self.rows += batch.num_rows
         made = pc.equal(batch["status"], "ok")
         self._add_failures(split, batch.filter(pc.invert(made)))
@@ -64,36 +64,35 @@ class ManifestTally:
 
     def _add_failures(self, split: str, batch: ArrowBatch) -> None:
         for key, error in zip(batch["key"].to_pylist(), batch["error"].to_pylist(), strict=True):
-            # Manifests of builds have fixed reasons; one that was edited may have any number.
             reason = error or "no reason is given"
-            if reason not in self.failures and len(self.failures) >= _REASONS:
+            if reason not in self.failures and len(self.failures) >= _MAX_REASONS:
                 reason = "other reasons"
             self.failures[reason] += 1
-            kept = self.examples.setdefault(reason, [])
-            # The textures of one photograph mostly fail for one reason.
+            examples = self.examples.setdefault(reason, [])
+            # The textures of one image mostly fail for the same reason, and are one example.
             image = (split, image_key_of(key))
-            if len(kept) < EXAMPLES and image not in kept:
-                kept.append(image)
+            if len(examples) < EXAMPLES and image not in examples:
+                examples.append(image)
 
 
-def tally(batches: Iterable[tuple[str, ArrowBatch]]) -> ManifestTally:
-    """The tally of all ``batches``, each with the name of its split."""
-    counts = ManifestTally()
+def tally_manifest(batches: Iterable[tuple[str, ArrowBatch]]) -> ManifestTally:
+    """Counts all ``batches``, each with the name of its split."""
+    tally = ManifestTally()
     for split, batch in batches:
-        counts.add(split, batch)
-    return counts
+        tally.add(split, batch)
+    return tally
 
 
 def _numbers(batch: ArrowBatch) -> Mapping[str, NDArray[np.int64]]:
-    """The whole numbers of rows that have them all."""
+    """Integers of the rows that have all of them."""
     names = ("width", "height", "patch_size", "random_x", "random_y")
     columns = [batch[name].to_numpy(zero_copy_only=False) for name in names]
-    # A null makes Arrow give floats, which only a manifest that was edited has here.
+    # Arrow gives floats for a column with nulls, which only a manifest that was edited has.
     table = np.stack([column.astype(np.float64) for column in columns], 1)
-    whole = table[np.isfinite(table).all(axis=1)].astype(np.int64)
-    return {name: whole[:, i] for i, name in enumerate(names)}
+    complete = table[np.isfinite(table).all(axis=1)].astype(np.int64)
+    return {name: complete[:, i] for i, name in enumerate(names)}
 
 
 def _count(counter: Counter[int], values: NDArray[np.int64]) -> None:
-    found, times = np.unique(values, return_counts=True)
-    counter.update(dict(zip(found.tolist(), times.tolist(), strict=True)))
+    unique, counts = np.unique(values, return_counts=True)
+    counter.update(dict(zip(unique.tolist(), counts.tolist(), strict=True)))

@@ -1,4 +1,4 @@
-"""Where a build's time went, from the records under ``_build``."""
+"""Times of a build, from the records under ``_build``."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Times:
 
     Attributes:
         shards: (N,) seconds that each shard took, in order.
-        names: Of those shards.
-        parts: Seconds of all shards by what they went to.
-        textures: Made in those shards.
-        missing: Shards without a record that is whole and of this data set.
+        names: Names of those shards.
+        parts: Seconds of all shards by the part of the work.
+        textures: Number of textures in those shards.
+        missing: Number of shards without an intact record of this data set.
     """
 
     shards: NDArray[np.float64]
@@ -38,12 +38,12 @@ class Times:
 
     @property
     def rest_s(self) -> float:
-        """In no part: 0 where parts that ran side by side make more than the whole."""
+        """Seconds in no part; 0 if parts that ran in parallel add up to more than the shards."""
         return max(0.0, float(self.shards.sum()) - sum(self.parts.values()))
 
 
 def read_times(sink: Sink, index: Index) -> Times | None:
-    """The times of a data set; None where there are no records of it."""
+    """Reads the times of a data set; None if no records of it are left."""
     seconds: list[float] = []
     names: list[str] = []
     parts = dict.fromkeys(_PARTS, 0.0)

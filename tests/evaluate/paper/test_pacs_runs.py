@@ -1,4 +1,4 @@
-"""The list of runs on PACS: nothing tried is lost, and the report's table is the list's."""
+"""The list of runs on PACS: no run is lost, and the table of the results is made from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def runs():
 
 
 def work_of(runs, folder: Path, seed: int, top1: float, per_image: int = 1, **options) -> Path:
-    """A WORK with one run's result of a linear classifier."""
+    """A WORK folder with the linear classifier's result of one run."""
     recipe = runs.tomllib.loads(runs.RECIPE.read_text())
     usual = {name.replace("-", "_"): value for name, value in recipe.items()} | options
     config = TrainConfig(src="s", out="o", seed=seed, **usual).to_dict()
@@ -45,9 +45,9 @@ def test_runs_are_added_and_averaged_by_what_was_set(runs, tmp_path, capsys):
     table = tmp_path / "t.csv"
     runs.main(table, [str(works[0])])
     runs.main(table, [str(one) for one in works])
-    said = capsys.readouterr().out.rpartition("\n\nGains")[0].splitlines()
-    assert "| the recipe's | patch | 1 | 0 1 | 55.0 ± 5.0 |" in said[-2]
-    assert "| colour_jitter False | none |  | 0 | 40.0 |" in said[-1]
+    printed = capsys.readouterr().out.rpartition("\n\nGains")[0].splitlines()
+    assert "| the recipe's | patch | 1 | 0 1 | 55.0 ± 5.0 |" in printed[-2]
+    assert "| colour_jitter False | none |  | 0 | 40.0 |" in printed[-1]
     assert len(runs.read_rows(table)) == 3
 
 
@@ -61,8 +61,10 @@ def test_gains_are_seed_by_seed_and_those_of_the_report_by_themselves(runs, tmp_
         arm = {"negatives": "patch", "alpha": 1.0}
         work = work_of(runs, tmp_path / f"patch{seed}", seed, without[seed] + more, **arm)
         runs.main(table, [str(work)])
-    said = [line.partition(" |  |")[0] for line in runs.gains(runs.read_rows(table)).splitlines()]
-    assert said[2:] == [
+    printed = [
+        line.partition(" |  |")[0] for line in runs.gains(runs.read_rows(table)).splitlines()
+    ]
+    assert printed[2:] == [
         "| the recipe's | patch | 1 | 0 1 | +2.0 ± 1.0",
         "| the recipe's, report | patch | 1 | 3 4 | -2.5 ± 0.5",
     ]

@@ -10,14 +10,15 @@ from torch import nn
 from tests.evaluate.conftest import Pixels
 from texgen.core.errors import ConfigError
 from texgen.dataset.random_access import TextureStore
-from texgen.evaluate.paper.similarity import SimilarityConfig, relative_hardness, similarity
-from texgen.evaluate.run import digests, open_run
+from texgen.evaluate.config import SimilarityConfig
+from texgen.evaluate.paper.similarity import measure_similarity, relative_hardness
+from texgen.evaluate.run import encoder_fingerprint, open_run
 from texgen.train.images import open_images
 
 
 @pytest.fixture
-def train(photographs):
-    return open_images(str(photographs), "train")
+def train(image_folder):
+    return open_images(str(image_folder), "train")
 
 
 def means(found, mode="eval"):
@@ -26,10 +27,10 @@ def means(found, mode="eval"):
 
 def test_a_patch_as_large_as_the_image_is_the_query_itself(train, run_of):
     config = SimilarityConfig(images=16, batch=8, patch_range=(32, 32))
-    found = similarity(run_of(Pixels()), train, None, config)
+    found = measure_similarity(run_of(Pixels()), train, None, config)
     assert means(found)["patch"] == pytest.approx(1.0)
     assert means(found)["positive"] < 0.99
-    # As hard as can be, and harder than a positive.
+    # Such a negative is harder than a positive.
     assert found["eval"]["rel"]["patch"]["value"] > 1
     assert "texture" not in found["eval"]["cosines"]
 
@@ -39,21 +40,21 @@ class Constant(nn.Module):
         return torch.ones(len(images), 4)
 
 
-def test_an_encoder_that_tells_nothing_apart_is_said_to_have_collapsed(train, run_of):
+def test_a_constant_encoder_is_reported_as_collapsed(train, run_of):
     with pytest.raises(ConfigError, match="the encoder has collapsed"):
-        similarity(run_of(Constant()), train, None, SimilarityConfig(16, 8, (8, 16)))
+        measure_similarity(run_of(Constant()), train, None, SimilarityConfig(16, 8, (8, 16)))
 
 
-def test_textures_are_looked_at_where_they_are_named(train, textures, tiny_run):
+def test_textures_are_measured_if_they_are_given(train, textures, tiny_run):
     config = SimilarityConfig(16, 8, (8, 16))
-    found = similarity(tiny_run, train, TextureStore(textures), config)
+    found = measure_similarity(tiny_run, train, TextureStore(textures), config)
     for mode in ("eval", "batch"):
         assert set(means(found, mode)) == {"positive", "negative", "patch", "texture"}
         assert set(found[mode]["rel"]) == {"patch", "texture"}
 
 
 class Brightness(nn.Module):
-    """Of dark images one direction, of light ones the opposite, after normalisation by a batch."""
+    """Gives opposite directions for dark and light images, after batch normalisation."""
 
     def __init__(self):
         super().__init__()
@@ -66,12 +67,12 @@ class Brightness(nn.Module):
 
 def test_batch_statistics_differ_from_running_ones_and_stay_out_of_them(train, run_of):
     encoder = Brightness().eval()
-    # All images are light, by what evaluation knows.
+    # By these running statistics, all images are light.
     encoder.norm.running_mean.fill_(-5.0)
-    before = digests(encoder)
+    before = encoder_fingerprint(encoder)
     config = SimilarityConfig(images=24, batch=8, patch_range=(8, 16))
-    found = similarity(run_of(encoder), train, None, config)
-    assert digests(encoder) == before
+    found = measure_similarity(run_of(encoder), train, None, config)
+    assert encoder_fingerprint(encoder) == before
     assert not encoder.training
     assert encoder.norm.track_running_stats
     assert means(found)["negative"] == pytest.approx(1.0, abs=1e-3)
@@ -80,8 +81,8 @@ def test_batch_statistics_differ_from_running_ones_and_stay_out_of_them(train, r
 
 def test_counts_are_of_all_images_and_of_all_pairs(train, tiny_run):
     config = SimilarityConfig(images=20, batch=8, patch_range=(8, 16))
-    found = similarity(tiny_run, train, None, config)
-    # Whole batches.
+    found = measure_similarity(tiny_run, train, None, config)
+    # Only full batches count.
     assert (found["images"], found["batch_size"]) == (16, 8)
     counts = {name: sum(one["counts"]) for name, one in found["eval"]["cosines"].items()}
     assert counts == {"positive": 16, "negative": 2 * 8 * 7, "patch": 16}
@@ -91,13 +92,14 @@ def test_embeddings_are_of_the_head(train, trained):
     run = open_run(str(trained), "cpu", head=True)
     seen = []
     run.encoder.register_forward_hook(lambda module, given, out: seen.append(out.shape[1]))
-    similarity(run, train, None, SimilarityConfig(8, 8, (8, 16)))
+    measure_similarity(run, train, None, SimilarityConfig(8, 8, (8, 16)))
     assert set(seen) == {128}
 
 
 def test_the_same_seed_gives_the_same(train, tiny_run):
     config = SimilarityConfig(images=8, batch=8, patch_range=(8, 16), seed=3)
-    assert similarity(tiny_run, train, None, config) == similarity(tiny_run, train, None, config)
+    first, second = (measure_similarity(tiny_run, train, None, config) for _ in range(2))
+    assert first == second
 
 
 def test_relative_hardness_and_its_error_are_those_of_a_slow_jackknife():
@@ -114,6 +116,6 @@ def test_relative_hardness_and_its_error_are_those_of_a_slow_jackknife():
     assert found["se"] == pytest.approx(np.sqrt(29 / 30 * ((without - without.mean()) ** 2).sum()))
 
 
-def test_one_photograph_is_too_few(train, tiny_run):
-    with pytest.raises(ConfigError, match="two photographs"):
-        similarity(tiny_run, train, None, SimilarityConfig(1, 8, (8, 16)))
+def test_one_image_is_too_few(train, tiny_run):
+    with pytest.raises(ConfigError, match="at least two images"):
+        measure_similarity(tiny_run, train, None, SimilarityConfig(1, 8, (8, 16)))

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from texgen.core.text import escape_unprintable
-from texgen.report.html.markup import Number, details, figures, table, text
+from texgen.report.html.markup import Number, chart_grid, details, table, text
 from texgen.report.position_test import HeatMap
 from texgen.report.svg.axes import Axis, Plot, axis_from_zero, nice_step, number_text
-from texgen.report.svg.charts import Series, bars, histogram, lines, scatter, swatches
-from texgen.report.svg.heatmap import heat_map
+from texgen.report.svg.charts import Series, bars, heat_map, histogram, lines, scatter, swatches
 
 xml = ET.fromstring
 SVG = "{http://www.w3.org/2000/svg}"
@@ -51,8 +50,8 @@ def test_a_table_without_rows_has_its_caption_and_heads():
     assert heads == ["a", "b"]
 
 
-def test_details_without_figures_have_their_summary_alone():
-    root = xml(details("s", figures([])))
+def test_details_without_charts_have_their_summary_alone():
+    root = xml(details("s", chart_grid([])))
     assert root.tag == "details"
     assert [(element.tag, element.text or "") for element in root] == [
         ("summary", "s"),
@@ -124,8 +123,8 @@ def test_steps_are_round_and_just_above(least):
 
 
 @given(st.floats(0, 1e12), st.booleans())
-def test_an_axis_from_zero_holds_what_it_must(most, whole):
-    axis = axis_from_zero("n", most, whole=whole)
+def test_an_axis_from_zero_holds_the_greatest_value(most, integers):
+    axis = axis_from_zero("n", most, integers=integers)
     assert axis.low == axis.ticks[0] == 0
     assert axis.high == pytest.approx(axis.ticks[-1])
     assert axis.high >= most * (1 - 1e-6)

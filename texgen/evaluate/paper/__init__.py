@@ -1,1 +1,1 @@
-"""The paper's figures, of runs of one's own: similarities, biases, sweeps, plots, one page."""
+"""The paper's figures for trained runs: similarities, biases, sweeps, plots, one page of all."""

@@ -1,4 +1,4 @@
-"""All results of a folder on one page that needs no network."""
+"""One page with all results of a folder, which needs no network."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from PIL import Image
 from texgen.core.text import pluralize
 from texgen.evaluate.paper import published_results as published
 from texgen.evaluate.paper.sweeps import METRICS
-from texgen.evaluate.results import Result, describe
-from texgen.report.html.markup import Number, data_uri, paragraph, section, table, text
-from texgen.report.page import document
+from texgen.evaluate.results import Result, run_label
+from texgen.report.html.markup import Number, data_uri, document, paragraph, section, table, text
 
 _TITLES = {
     "linear": "Linear evaluation",
@@ -28,53 +27,58 @@ _TITLES = {
 }
 
 Rows = list[list[object]]
+"""Cells of the rows that a result adds to its section's table, without the run's name."""
 
 
-def render(found: dict[Path, Result]) -> str:
-    """The page of results and of the plots that lie beside them."""
-    kinds = [kind for kind in _TITLES if any(one["kind"] == kind for one in found.values())]
+def render_results(results: dict[Path, Result]) -> str:
+    """Renders the page with results and the plots beside their files.
+
+    Args:
+        results: Results by the path of their file.
+    """
+    kinds = [kind for kind in _TITLES if any(one["kind"] == kind for one in results.values())]
     body = "\n".join(
-        _section(kind, {p: one for p, one in found.items() if one["kind"] == kind})
+        _section(kind, {p: one for p, one in results.items() if one["kind"] == kind})
         for kind in kinds
     )
-    runs = len({one["run"] for one in found.values() if "run" in one})
+    runs = len({one["run"] for one in results.values() if "run" in one})
     lead = (
-        f"{pluralize(len(found), 'result')} of {pluralize(runs, 'run')}. Accuracies are in "
-        "percent, ± is the standard error over images, or over runs in sweeps. Numbers of the "
-        f"paper are of ImageNet at 224 px after 200 epochs ({published.SOURCE})."
+        f"{pluralize(len(results), 'result')} of {pluralize(runs, 'run')}. Accuracies are in "
+        "percent; ± is the standard error over images, or over runs in sweeps. The paper's numbers "
+        f"are for ImageNet at 224 px after 200 epochs ({published.SOURCE})."
     )
     parts = [(kind, _TITLES[kind]) for kind in kinds]
     return document("Evaluation of trained encoders", f'<p class="lead">{lead}</p>', parts, body)
 
 
-def _section(kind: str, found: dict[Path, Result]) -> str:
+def _section(kind: str, results: dict[Path, Result]) -> str:
     parts = []
     if kind in _TABLES:
         head, rows = _TABLES[kind]
-        cells = [[_run(one), *row] for one in found.values() for row in rows(one)]
+        cells = [[_run_name(one), *row] for one in results.values() for row in rows(one)]
         parts.append(table("Each run's last checkpoint", ["Run", *head], cells))
-    parts += _paper(kind, list(found.values()))
-    plots = "".join(_plot(path.with_suffix(".png"), one) for path, one in found.items())
+    parts += _paper(kind, list(results.values()))
+    plots = "".join(_plot(path.with_suffix(".png"), one) for path, one in results.items())
     parts.append(f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{plots}</div>')
     return section(kind, _TITLES[kind], parts)
 
 
-def _run(result: Result) -> str:
-    """Name of a run, and its method and negatives."""
-    about = describe(result["config"])
-    return f"{Path(result['run']).name} ({about}, step {result['step']})"
+def _run_name(result: Result) -> str:
+    """Name of a run, with its method, its negatives and its step."""
+    label = run_label(result["config"])
+    return f"{Path(result['run']).name} ({label}, step {result['step']})"
 
 
 def _plot(path: Path, result: Result) -> str:
     if not path.is_file():
-        return paragraph(f"There is no plot {text(path.name)}.")
-    # A run may have two results of a kind.
-    name = text(f"{path.stem}: {_run(result)}" if "run" in result else path.stem)
+        return paragraph(f"The plot {text(path.name)} is missing.")
+    # A run may have two results of a kind, so the caption begins with the file's name.
+    name = text(f"{path.stem}: {_run_name(result)}" if "run" in result else path.stem)
     data = path.read_bytes()
     with Image.open(io.BytesIO(data)) as file:
-        # In proportion, and sharp on fine screens. On white, in the dark too.
-        look = f"width: {file.width // 2}px; max-width: 100%; background: #fff"
-    image = f'<img src="{data_uri("image/png", data)}" alt="{name}" style="{look}">'
+        # Half the size in pixels is sharp on fine screens. Plots need white in dark mode too.
+        style = f"width: {file.width // 2}px; max-width: 100%; background: #fff"
+    image = f'<img src="{data_uri("image/png", data)}" alt="{name}" style="{style}">'
     more = ""
     if result.get("differ"):
         more = f" These runs also differ in: {text(', '.join(result['differ']))}."
@@ -90,9 +94,9 @@ def _percent(value: float | None, se: float | None = None) -> Number:
 def _linear(result: Result) -> Rows:
     last, best = result["last"], result["best"]
     options = result["options"]
-    how = "one cached centre view" if options["cached"] else "random crops"
+    trained_on = "one cached centre view" if options["cached"] else "random crops"
     both = [_percent(one["top1"], one["se"]) for one in (last, best)]
-    return [[both[0], both[1], int(best["epoch"]), _percent(last["top5"]), how]]
+    return [[both[0], both[1], int(best["epoch"]), _percent(last["top5"]), trained_on]]
 
 
 def _knn(result: Result) -> Rows:
@@ -105,34 +109,34 @@ def _ood(result: Result) -> Rows:
         for name, one in result["sets"].items()
     ]
     if corrupted := result["corrupted"]:
-        where = "corrupted here" if corrupted["made_here"] else "ImageNet-C"
+        source = "corrupted here" if corrupted["made_here"] else "ImageNet-C"
         count = len(corrupted["accuracy"])
-        words = f"{where}, mean of {count} x 5"
-        rows.append([words, _percent(corrupted["mean"]), "", "", ""])
+        blank = [Number("")] * 3
+        rows.append([f"{source}, mean of {count} x 5", _percent(corrupted["mean"]), *blank])
         if corrupted["mce"] is not None:
-            rows.append([f"{where}, mCE", _percent(corrupted["mce"]), "", "", ""])
+            rows.append([f"{source}, mCE", _percent(corrupted["mce"]), *blank])
     return rows
 
 
 def _similarity(result: Result) -> Rows:
     rows: Rows = []
-    for mode, words in (("eval", "running"), ("batch", "batch")):
+    for mode, statistics in (("eval", "running"), ("batch", "batch")):
         for kind, one in result[mode]["cosines"].items():
             rel = result[mode]["rel"].get(kind)
-            hard = Number(f"{rel['value']:.3f} ± {rel['se']:.3f}" if rel else "")
+            hardness = Number(f"{rel['value']:.3f} ± {rel['se']:.3f}" if rel else "")
             mean = Number(f"{one['mean']:.4f} ± {one['se']:.4f}")
-            rows.append([words, kind, mean, hard])
+            rows.append([statistics, kind, mean, hardness])
     return rows
 
 
 def _shape_bias(result: Result) -> Rows:
     bias = _percent(result["shape_bias"], result["se"])
-    return [[bias, *(result[one] for one in ("shape", "texture", "other", "left_out"))]]
+    return [[bias, *(result[count] for count in ("shape", "texture", "other", "left_out"))]]
 
 
 def _texture_accuracy(result: Result) -> Rows:
-    found = _percent(result["accuracy"], result["se"])
-    return [[found, _percent(result["chance"]), result["images"]]]
+    measured = _percent(result["accuracy"], result["se"])
+    return [[measured, _percent(result["chance"]), result["images"]]]
 
 
 def _fine_coarse(result: Result) -> Rows:
@@ -143,7 +147,7 @@ def _fine_coarse(result: Result) -> Rows:
 
 
 _TABLES: dict[str, tuple[Sequence[str], Any]] = {
-    "linear": (["Last epoch", "Best epoch", "Which", "Top-5", "Trained on"], _linear),
+    "linear": (["Last epoch", "Best epoch", "Best at epoch", "Top-5", "Trained on"], _linear),
     "knn": (["Top-1", "k", "Images"], _knn),
     "ood": (["Domain", "Top-1", "Classes in common", "Images", "Left out"], _ood),
     "similarity": (["Statistics", "Cosine to", "Mean", "Relative hardness"], _similarity),
@@ -154,26 +158,25 @@ _TABLES: dict[str, tuple[Sequence[str], Any]] = {
 
 
 def _paper(kind: str, results: Sequence[Result]) -> Iterable[str]:
-    """The paper's numbers that belong to a section."""
+    """Tables of a section beside those of its runs: the paper's numbers, and sweeps' means."""
     if kind in ("linear", "ood"):
-        shown = {one["paper"]["name"]: one["paper"] for one in results if one["paper"]}
-        for known in shown.values():
-            rows = [[n, *(_percent(v) for v in values)] for n, *values in known["rows"]]
-            yield table(
-                f"{published.SOURCE}, {text(known['name'])}",
-                ["Run", *known["columns"]],
-                rows,
-            )
+        tables = {one["paper"]["name"]: one["paper"] for one in results if one["paper"]}
+        for one in tables.values():
+            rows = [[n, *(_percent(v) for v in values)] for n, *values in one["rows"]]
+            caption = f"{published.SOURCE}, {text(one['name'])}"
+            yield table(caption, ["Run", *one["columns"]], rows)
     elif kind == "similarity":
         means = [Number(f"{one:.4f}") for one in published.FIGURE_2.values()]
         rows = [["MoCo-v2, IN-1K (Fig. 2)", *means]]
         for alpha in (0, 2, 3):
             pair = [Number(f"{published.FIGURE_3[k][alpha]:.4f}") for k in ("patch", "texture")]
-            rows.append([f"trained with patch NS, alpha = {alpha} (Fig. 3)", "", "", *pair])
+            rows.append(
+                [f"trained with patch NS, alpha = {alpha} (Fig. 3)", *[Number("")] * 2, *pair]
+            )
         yield table(f"{published.SOURCE}, mean cosines", ["Run", *published.FIGURE_2], rows)
     elif kind == "sweep" and any("positive" in one["metrics"] for one in results):
         ends = " and ".join(f"{v} at alpha = {k}" for k, v in published.FIGURE_6_POSITIVE.items())
-        yield paragraph(f"{published.SOURCE}: mean positive cosine {ends}.")
+        yield paragraph(f"{published.SOURCE}: the mean positive cosine is {ends}.")
     if kind == "sweep":
         for one in results:
             yield _sweep_table(one)
@@ -188,8 +191,8 @@ def _sweep_table(result: Result) -> str:
             _percent(p["mean"], p["se"]),
             p["runs"],
         ]
-        for name, found in result["metrics"].items()
-        for series, points in found.items()
+        for name, by_series in result["metrics"].items()
+        for series, points in by_series.items()
         for p in points
     ]
     return table(

@@ -1,4 +1,4 @@
-"""Plots fit for a paper: drawn from results alone, as a vector PDF and a PNG.
+"""Plots for a paper: drawn from results alone, as a vector PDF and a PNG.
 
 Error bars are standard errors.
 """
@@ -36,40 +36,40 @@ _KINDS = {"positive": GREEN, "negative": GREY, "patch": RED, "texture": BLUE}
 
 
 def draw(result: Result, beside: Sequence[Result] = ()) -> dict[str, bytes]:
-    """The plot of a result.
+    """Draws the plot of a result.
 
     Args:
-        result: As it is written.
-        beside: Results of the same kind of other runs; of texture accuracy alone.
+        result: A result as `texgen.evaluate.results.make_result` gives it.
+        beside: Results of other runs that are drawn too; only for texture accuracy.
 
     Returns:
         Files by suffix: ``.pdf`` and ``.png``.
     """
     with mpl.rc_context(STYLE):
         if result["kind"] == "texture-accuracy":
-            figure = bars.texture_accuracy([result, *beside])
+            figure = bars.plot_texture_accuracy([result, *beside])
         else:
             figure = _DRAW[result["kind"]](result)
         return {f".{kind}": to_file(figure, kind) for kind in ("pdf", "png")}
 
 
-def _similarity(result: Result) -> Figure:
+def _plot_similarity(result: Result) -> Figure:
     figure, axes = new_figure(WIDE, 2.9, 2)
     titles = {"eval": "Running statistics (eval)", "batch": "Batch statistics (as in training)"}
     for ax, mode in zip(axes, MODES, strict=True):
-        found = result[mode]
-        for kind, one in found["cosines"].items():
-            # As many bins as the result has.
+        measured = result[mode]
+        for kind, one in measured["cosines"].items():
+            # A result of another version may have another number of bins.
             edges = np.linspace(-1, 1, len(one["counts"]) + 1)
             density = np.asarray(one["counts"]) / (sum(one["counts"]) * (edges[1] - edges[0]))
-            rel = found["rel"].get(kind)
-            words = f"{kind} {one['mean']:.3f} ± {one['se']:.3f}"
-            words += f", rel {rel['value']:.2f} ± {rel['se']:.2f}" if rel else ""
+            rel = measured["rel"].get(kind)
+            label = f"{kind} {one['mean']:.3f} ± {one['se']:.3f}"
+            label += f", rel {rel['value']:.2f} ± {rel['se']:.2f}" if rel else ""
             ax.stairs(density, edges, fill=True, color=_KINDS[kind], alpha=0.22)
-            ax.stairs(density, edges, color=_KINDS[kind], label=words)
+            ax.stairs(density, edges, color=_KINDS[kind], label=label)
         top = ax.get_ylim()[1] * 1.04
         for kind, mean in published_results.FIGURE_2.items():
-            if kind in found["cosines"]:
+            if kind in measured["cosines"]:
                 ax.plot(mean, top, "v", color=_KINDS[kind], clip_on=False, markersize=5)
         ax.plot([], [], "v", color="black", label=f"mean in {published_results.SOURCE}, Fig. 2")
         ax.set(title=titles[mode], xlabel="cosine to the image's first view", xlim=(-1, 1))
@@ -80,22 +80,22 @@ def _similarity(result: Result) -> Figure:
     return figure
 
 
-def _linear(result: Result) -> Figure:
+def _plot_linear(result: Result) -> Figure:
     figure, (ax,) = new_figure(NARROW, 2.4)
     epochs = [row["epoch"] for row in result["history"]]
     for name, colour, line in (("top5", GREY, "--"), ("top1", BLUE, "-")):
         values = [row[name] for row in result["history"]]
         ax.plot(epochs, values, line, color=colour, label=f"top-{name[3:]}")
-    for which, marker, colour in (("best", "*", ORANGE), ("last", "o", BLUE)):
-        one = result[which]
-        words = f"{which}: {one['top1']:.1f} ± {one['se']:.1f} %"
-        size = 8 if which == "best" else 4
+    for epoch, marker, colour in (("best", "*", ORANGE), ("last", "o", BLUE)):
+        one = result[epoch]
+        label = f"{epoch}: {one['top1']:.1f} ± {one['se']:.1f} %"
+        size = 8 if epoch == "best" else 4
         ax.errorbar(
             *(one["epoch"], one["top1"], one["se"]),
             fmt=marker,
             color=colour,
             markersize=size,
-            label=words,
+            label=label,
         )
     ax.set(xlabel="epoch of the linear classifier", ylabel="validation accuracy (%)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -103,23 +103,23 @@ def _linear(result: Result) -> Figure:
     return figure
 
 
-def _shape_bias(result: Result) -> Figure:
+def _plot_shape_bias(result: Result) -> Figure:
     figure, (ax,) = new_figure(NARROW, 2.9)
     kept = {k: v for k, v in result["per_category"].items() if v["shape_bias"] is not None}
-    order = sorted(kept, key=lambda one: kept[one]["shape_bias"])
-    values = [kept[one]["shape_bias"] for one in order]
-    spread = [kept[one]["se"] for one in order]
-    ax.errorbar(values, range(len(order)), xerr=spread, fmt="o", color=BLUE, elinewidth=0.9)
+    order = sorted(kept, key=lambda name: kept[name]["shape_bias"])
+    values = [kept[name]["shape_bias"] for name in order]
+    errors = [kept[name]["se"] for name in order]
+    ax.errorbar(values, range(len(order)), xerr=errors, fmt="o", color=BLUE, elinewidth=0.9)
     if result["shape_bias"] is not None:
-        words = f"all: {result['shape_bias']:.1f} ± {result['se']:.1f} %"
-        ax.axvline(result["shape_bias"], color="black", linestyle=":", label=words)
+        label = f"all: {result['shape_bias']:.1f} ± {result['se']:.1f} %"
+        ax.axvline(result["shape_bias"], color="black", linestyle=":", label=label)
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.14))
     ax.set_yticks(range(len(order)), order)
-    ax.set(xlabel="shape, of decisions for either (%)", xlim=(-2, 102))
+    ax.set(xlabel="decisions for shape (% of shape or texture)", xlim=(-2, 102))
     return figure
 
 
-def _sweep(result: Result) -> Figure:
+def _plot_sweep(result: Result) -> Figure:
     names = list(result["metrics"])
     columns = min(3, len(names))
     rows = -(-len(names) // columns)
@@ -128,32 +128,32 @@ def _sweep(result: Result) -> Figure:
     for ax in axes[len(names) :]:
         ax.set_visible(False)
     label = {"alpha": r"weight of NS, $\alpha$", "queue_size": "keys in the queue"}[result["over"]]
-    # A metric may be there for some of the runs only: one colour and one mark a series.
-    known = sorted({series for one in result["metrics"].values() for series in one})
-    shown: dict[str, Any] = {}
+    # Some runs may lack a metric; a series keeps its colour and marker in every panel.
+    series_names = sorted({series for one in result["metrics"].values() for series in one})
+    legend: dict[str, Any] = {}
     for ax, name in zip(axes, names, strict=False):
         for series, points in result["metrics"][name].items():
-            _one_series(ax, series, points, known.index(series))
+            _plot_series(ax, series, points, series_names.index(series))
         if result["over"] == "queue_size":
             ax.set_xscale("log", base=2)
-        elif tried := sorted(
+        elif ticks := sorted(
             {p["x"] for one in result["metrics"][name].values() for p in one if p["x"] is not None}
         ):
-            ax.set_xticks(tried, [f"{x:g}" for x in tried])
+            ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
         ax.set(xlabel=label, ylabel=METRICS[name].label)
         handles, labels = ax.get_legend_handles_labels()
-        shown |= dict(zip(labels, handles, strict=True))
-    shown = {series: shown[series] for series in known}
-    # Wider than the figure it would be cut off.
-    longest = max(map(len, shown))
-    ncols = max(1, min(4, len(shown), int(width / (0.6 + 0.06 * longest))))
-    figure.legend(shown.values(), shown, loc="outside lower center", ncols=ncols)
+        legend |= dict(zip(labels, handles, strict=True))
+    legend = {series: legend[series] for series in series_names}
+    # A legend wider than the figure would be cut off.
+    longest = max(map(len, legend))
+    ncols = max(1, min(4, len(legend), int(width / (0.6 + 0.06 * longest))))
+    figure.legend(legend.values(), legend, loc="outside lower center", ncols=ncols)
     return figure
 
 
-def _one_series(ax: Axes, name: str, points: Sequence[dict[str, Any]], number: int) -> None:
+def _plot_series(ax: Axes, name: str, points: Sequence[dict[str, Any]], number: int) -> None:
     for one in (one for one in points if one["x"] is None):
-        # A run without NS has no alpha: a level.
+        # A run without NS has no alpha and is drawn as a level.
         style = series_style(number, level=True)
         ax.axhline(one["mean"], label=name, **style)
         if one["se"] is not None:
@@ -161,18 +161,18 @@ def _one_series(ax: Axes, name: str, points: Sequence[dict[str, Any]], number: i
             ax.axhspan(low, high, color=style["color"], alpha=0.12, linewidth=0)
     rest = [one for one in points if one["x"] is not None]
     if rest:
-        spread = [one["se"] or 0.0 for one in rest]
+        errors = [one["se"] or 0.0 for one in rest]
         x, y = [one["x"] for one in rest], [one["mean"] for one in rest]
         style = series_style(number)
-        ax.errorbar(x, y, spread, label=name, capsize=2, elinewidth=0.9, **style)
+        ax.errorbar(x, y, errors, label=name, capsize=2, elinewidth=0.9, **style)
 
 
 _DRAW: dict[str, Callable[[Result], Figure]] = {
-    "similarity": _similarity,
-    "linear": _linear,
-    "knn": bars.knn,
-    "ood": bars.ood,
-    "shape-bias": _shape_bias,
-    "fine-coarse": bars.fine_coarse,
-    "sweep": _sweep,
+    "similarity": _plot_similarity,
+    "linear": _plot_linear,
+    "knn": bars.plot_knn,
+    "ood": bars.plot_ood,
+    "shape-bias": _plot_shape_bias,
+    "fine-coarse": bars.plot_fine_coarse,
+    "sweep": _plot_sweep,
 }

@@ -1,6 +1,6 @@
-"""Numbers of the paper (Ge et al. 2021), to stand beside one's own.
+"""Numbers of the paper (Ge et al. 2021), which are shown beside those of runs.
 
-They are of ImageNet at 224 px after 200 epochs. A small run is not comparable with them.
+They are for ImageNet at 224 px after 200 epochs. Small runs are not comparable with them.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ TABLE_1: dict[str, tuple[float | None, ...]] = {
     "BYOL + patch, alpha = .05": (78.81, 44.60, 36.76, 15.52, 41.16),
     "supervised": (86.26, None, None, None, None),
 }
-"""IN-100, top-1 in percent on `COLUMNS`."""
+"""Top-1 on IN-100 in percent, on the sets of `TABLE_COLUMNS`."""
 
 TABLE_2: dict[str, tuple[float | None, ...]] = {
     "MoCo-v2": (67.60, 87.7, 17.47, 5.55, 27.81),
     "+ patch, alpha = 2": (67.92, 87.6, 18.58, 6.34, 28.95),
 }
-"""IN-1K; for IN-C mCE, which is better when it is lower."""
+"""Top-1 on IN-1K in percent, but mCE on IN-C, where lower is better."""
 
-COLUMNS = ("IN", "IN-C", "Sketch", "Stylized", "R")
+TABLE_COLUMNS = ("IN", "IN-C", "Sketch", "Stylized", "R")
 
 FIGURE_2 = {"positive": 0.94257, "negative": 0.00018, "patch": 0.29503, "texture": 0.35248}
-"""Mean cosines, MoCo-v2 on IN-1K."""
+"""Mean cosines of MoCo-v2 on IN-1K."""
 
 FIGURE_3 = {
     "patch": {0: 0.4040, 2: 0.3252, 3: 0.1593},
     "texture": {0: 0.4114, 2: 0.3541, 3: 0.1896},
 }
-"""Mean cosines of models trained with patch NS, by alpha (0: without NS)."""
+"""Mean cosines of models trained with patch NS, by alpha (0 is without NS)."""
 
 FIGURE_6_POSITIVE = {1: 0.9267, 5: 0.7541}
 """Mean positive cosine at the ends of the sweep over alpha."""
@@ -51,15 +51,15 @@ SOURCE = "Ge et al. 2021"
 
 
 def table_for(classes: Sequence[str]) -> dict[str, Any] | None:
-    """Table 1 for IN-100's classes, Table 2 for IN-1K's, None for others.
+    """The paper's Table 1 for IN-100's classes, Table 2 for IN-1K's, None for others.
 
     Returns:
-        ``name``, ``columns`` and ``rows``, each a name and a number or None a column.
+        ``name``, ``columns`` and ``rows``; each row is a name and a number or None for each column.
     """
     if tuple(sorted(classes)) == read_classes("imagenet100"):
-        name, columns, rows = "Table 1 (IN-100, top-1, %)", COLUMNS, TABLE_1
+        name, columns, rows = "Table 1 (IN-100, top-1, %)", TABLE_COLUMNS, TABLE_1
     elif len(classes) == 1000 and all(_WORDNET.fullmatch(one) for one in classes):
-        columns = ("IN", "IN-C (mCE)", *COLUMNS[2:])
+        columns = ("IN", "IN-C (mCE)", *TABLE_COLUMNS[2:])
         name, rows = "Table 2 (IN-1K, top-1, %)", TABLE_2
     else:
         return None

@@ -1,4 +1,4 @@
-"""How similar an image is to its views, to other images and to its negatives (Figs. 2 and 3)."""
+"""Similarity of an image to its views, to other images and to its negatives (Figs. 2 and 3)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from texgen.core.errors import ConfigError
 from texgen.dataset.random_access import TextureStore
 from texgen.evaluate.config import SimilarityConfig
-from texgen.evaluate.run import TrainedRun, check_unchanged
+from texgen.evaluate.run import TrainedRun
 from texgen.train.augment import ViewParameters
 from texgen.train.config import check_patches
 from texgen.train.data import augmentation_of
@@ -31,75 +30,77 @@ from texgen.train.negatives import (
     check_textures,
 )
 from texgen.train.networks import without_bn_tracking
-from texgen.train.pairs import ContrastiveDataset, Sample
+from texgen.train.pairs import ContrastiveDataset
 
 BINS = 50
+"""Number of bins of cosines from -1 to 1."""
 MODES = ("eval", "batch")
-"""Batch normalisation by running statistics, and by each set's own batch as in training."""
+"""Batch normalisation by running statistics, or by each set's own batch as in training."""
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class _Cosines:
-    """Of one mode: a number an image, and all pairs of different images in bins."""
+    """Cosines of one mode: a number per image, and counts of all pairs of different images."""
 
-    of_images: dict[str, list[FloatArray]] = field(default_factory=dict)
+    per_image: dict[str, list[FloatArray]] = field(default_factory=dict)
     pairs: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
 
 
-def similarity(
-    run: TrainedRun, photographs: ImageSet, store: TextureStore | None, config: SimilarityConfig
+def measure_similarity(
+    run: TrainedRun, images: ImageSet, store: TextureStore | None, config: SimilarityConfig
 ) -> dict[str, Any]:
-    """Cosines of a photograph's first view with its second, others' second, patch and texture NS.
+    """Cosines of an image's first view to its second, other images' second, patches and texture.
 
-    Embeddings are of the encoder with its head, of unit length, as the loss sees them (for BYOL
-    before its predictor). Views and NS are made as in training. The encoder stays as it is.
+    Embeddings are those of the encoder with its head, of unit length, as the loss sees them (for
+    BYOL before its predictor). Views and NS are made as in training. The encoder does not change.
 
     Args:
-        run: The encoder, with its head.
-        photographs: Those to draw from.
-        store: Their textures; None leaves texture NS out. Photographs without one are left out.
-        config: What is looked at.
+        run: Run with the encoder, with its head.
+        images: Images to draw from.
+        store: Textures of the images; None leaves texture NS out. Images without a texture are
+            left out.
+        config: Options.
 
     Returns:
-        For each of `MODES`: ``cosines`` by kind, each with ``mean``, its standard error ``se``
-        over images, ``sd`` and ``counts`` in `BINS` bins from -1 to 1; and ``rel``, the relative
-        hardness of each NS.
+        ``images``, ``batch_size`` and ``patch_range``, and for each of `MODES`: ``cosines`` by
+        kind, each with ``mean``, its standard error ``se`` over images, ``sd`` and ``counts`` in
+        `BINS` bins from -1 to 1; and ``rel``, the relative hardness of each NS.
 
     Raises:
-        ConfigError: If there is less than a batch, or no photograph has a texture.
+        ConfigError: If there are fewer than two images, or no image has a texture.
         DatasetError: If a texture is damaged.
     """
-    positions = np.arange(len(photographs.keys))
+    positions = np.arange(len(images.keys))
     check_patches(config.patch_range, run.config.size)
     makers: dict[str, Negatives] = {"patch": PatchNegatives(1, config.patch_range)}
     if store is not None:
-        positions, _ = check_textures(photographs, store, "skip")
-        makers["texture"] = TextureNegatives(1, photographs, store)
+        positions, _ = check_textures(images, store, "skip")
+        makers["texture"] = TextureNegatives(1, images, store)
     chosen = np.random.default_rng(config.seed).permutation(positions)[: config.images]
     batch = min(config.batch, len(chosen))
-    # Batch normalisation by one image alone says nothing, and has no negatives.
+    # A single image has no negatives, and its batch statistics mean nothing.
     if batch < 2:
-        raise ConfigError("similarities take two photographs at least")
+        raise ConfigError("similarities need at least two images; raise --images, or name more")
     chosen = chosen[: len(chosen) // batch * batch]
-    found = {mode: _Cosines() for mode in MODES}
-    with check_unchanged(run.encoder):
-        for sets in _sets(run, photographs, makers, chosen, batch, config.seed):
-            for mode in MODES:
-                with _mode(run.encoder, mode):
-                    _add(found[mode], {k: _embed(run.encoder, v) for k, v in sets.items()})
+    cosines = {mode: _Cosines() for mode in MODES}
+    for batch_images in _batches(run, images, makers, chosen, batch, config.seed):
+        for mode in MODES:
+            with _normalisation_mode(run.encoder, mode):
+                embeddings = {k: _embed(run.encoder, v) for k, v in batch_images.items()}
+                _add(cosines[mode], embeddings)
     return {
         "images": len(chosen),
         "batch_size": batch,
         "patch_range": list(config.patch_range),
-        **{mode: _summary(cosines) for mode, cosines in found.items()},
+        **{mode: _summary(one) for mode, one in cosines.items()},
     }
 
 
 @contextlib.contextmanager
-def _mode(encoder: nn.Module, mode: str) -> Iterator[None]:
-    """Batch statistics never become running ones."""
+def _normalisation_mode(encoder: nn.Module, mode: str) -> Iterator[None]:
+    """Switches batch normalisation to a mode without changing its running statistics."""
     if mode == "eval":
         yield
         return
@@ -117,18 +118,18 @@ def _embed(encoder: nn.Module, images: Tensor) -> Tensor:
 
 
 def _add(cosines: _Cosines, z: dict[str, Tensor]) -> None:
-    """``z`` holds the views ``first`` and ``second`` and each kind of NS, all (B, C)."""
+    """Adds a batch; ``z`` has the views ``first`` and ``second`` and each kind of NS, (B, C)."""
     pairs = (z["first"] @ z["second"].T).cpu().numpy()
     other = ~np.eye(len(pairs), dtype=bool)
     values = {
         "positive": pairs.diagonal().copy(),
-        # Of each image with all others, so that images are what varies.
+        # The mean over the other images gives one number per image, as for the other kinds.
         "negative": np.where(other, pairs, 0.0).sum(1) / (len(pairs) - 1),
     }
     for name in z.keys() - {"first", "second"}:
         values[name] = (z["first"] * z[name]).sum(1).cpu().numpy()
     for name, one in values.items():
-        cosines.of_images.setdefault(name, []).append(one)
+        cosines.per_image.setdefault(name, []).append(one)
     cosines.pairs += _binned(pairs[other])
 
 
@@ -137,7 +138,7 @@ def _binned(values: FloatArray) -> NDArray[np.int64]:
 
 
 def _summary(cosines: _Cosines) -> dict[str, Any]:
-    values = {name: np.concatenate(parts) for name, parts in cosines.of_images.items()}
+    values = {name: np.concatenate(parts) for name, parts in cosines.per_image.items()}
     kinds = [name for name in ("positive", "negative", "patch", "texture") if name in values]
     return {
         "cosines": {
@@ -159,38 +160,43 @@ def _summary(cosines: _Cosines) -> dict[str, Any]:
 def relative_hardness(
     positive: FloatArray, negative: FloatArray, nonsemantic: FloatArray
 ) -> dict[str, float]:
-    """(NS - negative) / (positive - negative) of mean cosines: 0 an easy negative, 1 a positive.
+    """(NS - negative) / (positive - negative) of mean cosines.
+
+    It is 0 for an easy negative and 1 for one as hard as a positive.
 
     Args:
-        positive: (n,), of each image.
-        negative: (n,), of each image the mean over others.
-        nonsemantic: (n,), of each image.
+        positive: (n,) cosine of each image to its positive.
+        negative: (n,) mean cosine of each image to the others.
+        nonsemantic: (n,) cosine of each image to its NS.
 
     Returns:
         ``value`` and its standard error ``se`` by the jackknife over images.
 
     Raises:
-        ConfigError: If positives are exactly as similar as negatives, or no numbers.
+        ConfigError: If positives are exactly as similar as negatives, or cosines are not finite.
     """
     count = len(positive)
     sums = np.stack([positive, negative, nonsemantic])
     gap = positive.mean() - negative.mean()
     if not abs(gap) > 1e-12:
-        message = f"positive and negative cosines differ by {gap:g}: the encoder has collapsed"
+        message = (
+            f"positive and negative cosines differ by {gap:g}: the encoder has collapsed; evaluate "
+            "an earlier checkpoint"
+        )
         raise ConfigError(message)
-    value = _rel(sums.mean(1))
-    without = _rel((sums.sum(1, keepdims=True) - sums) / (count - 1))
-    spread = np.sqrt((count - 1) / count * ((without - without.mean()) ** 2).sum())
-    return {"value": float(value), "se": float(spread)}
+    value = _relative(sums.mean(1))
+    without_one = _relative((sums.sum(1, keepdims=True) - sums) / (count - 1))
+    error = np.sqrt((count - 1) / count * ((without_one - without_one.mean()) ** 2).sum())
+    return {"value": float(value), "se": float(error)}
 
 
-def _rel(means: FloatArray) -> Any:  # noqa: ANN401 - a number or an array
+def _relative(means: FloatArray) -> Any:  # noqa: ANN401 - a number or an array
     positive, negative, nonsemantic = means
     return (nonsemantic - negative) / (positive - negative)
 
 
-class _All:
-    """`Negatives` of several kinds, one after the other."""
+class _AllNegatives:
+    """`Negatives` that concatenate those of several kinds."""
 
     def __init__(self, makers: list[Negatives]) -> None:
         self._makers = makers
@@ -201,22 +207,9 @@ class _All:
         return torch.cat([make(position, view, image, rng) for make in self._makers])
 
 
-class _Chosen(Dataset[Sample]):
-    """Training samples by position: epoch 0 of the seed."""
-
-    def __init__(self, pairs: ContrastiveDataset, positions: NDArray[np.int64]) -> None:
-        self._pairs, self._positions = pairs, positions
-
-    def __len__(self) -> int:
-        return len(self._positions)
-
-    def __getitem__(self, number: int) -> Sample:
-        return self._pairs[0, int(self._positions[number])]
-
-
-def _sets(
+def _batches(
     run: TrainedRun,
-    photographs: ImageSet,
+    images: ImageSet,
     makers: dict[str, Negatives],
     chosen: NDArray[np.int64],
     batch: int,
@@ -224,12 +217,13 @@ def _sets(
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of both views and each kind of NS, (B, 3, S, S) each."""
     pairs = ContrastiveDataset(
-        photographs, augmentation_of(run.config), _All(list(makers.values())), 1, seed
+        images, augmentation_of(run.config), _AllNegatives(list(makers.values())), 1, seed
     )
     pixels = (2 + len(makers)) * 3 * run.config.size**2
     spec = LoaderSpec(run.workers, batch, pixels, seed=seed)
-    loader = make_loader(_Chosen(pairs, chosen), spec)
-    for sample in raise_sample_errors(loader):
+    # The samples are those that training has in epoch 0 with this seed.
+    order = [(0, int(position)) for position in chosen]
+    for sample in raise_sample_errors(make_loader(pairs, spec, order)):
         ns = dict(zip(makers, sample["nonsemantic"][:, 0].unbind(1), strict=True))
         views = {"first": sample["first"], "second": sample["second"]}
-        yield {name: images.to(run.device) for name, images in {**views, **ns}.items()}
+        yield {name: part.to(run.device) for name, part in {**views, **ns}.items()}

@@ -1,7 +1,7 @@
-"""How plots look, and how they become files.
+"""Style of the plots, and their files.
 
-Colours are Okabe and Ito's, which colour-blind people tell apart; kinds differ by marker or
-line besides.
+Colours are those of Okabe and Ito, which colour-blind people can tell apart. Series also differ by
+marker or line.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SERIES = (BLUE, RED, GREEN, "#CC79A7", ORANGE, "#56B4E9")
 MARKERS = "osD^vP"
 _LINES = ("-", "--", ":", "-.")
 _OTHER_SCRIPTS = ("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS")
-"""Fonts for letters that DejaVu has not, such as in names of classes; those that are there."""
+"""Fonts for letters that DejaVu lacks, such as in names of classes; used if they are installed."""
 _INSTALLED = set(font_manager.get_font_names())
 STYLE: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans", *(one for one in _OTHER_SCRIPTS if one in _INSTALLED)],
+    "font.family": ["DejaVu Sans", *(font for font in _OTHER_SCRIPTS if font in _INSTALLED)],
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.spines.top": False,
@@ -35,43 +35,43 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 7,
     "lines.linewidth": 1.4,
     "lines.markersize": 4,
-    # Text stays text in a PDF.
+    # Type 42 keeps text as text in a PDF.
     "pdf.fonttype": 42,
 }
 WIDE, NARROW = 6.8, 3.4
-"""Two columns of a page and one, inches."""
+"""Width of two columns of a page and of one, inches."""
 
 
 def new_figure(
     width: float, height: float, columns: int = 1, rows: int = 1
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of so many inches, with axes row by row."""
+    """An empty figure of a size in inches, and its axes row by row."""
     figure = Figure((width, height), layout="constrained")
     return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
 def series_style(number: int, *, level: bool = False) -> dict[str, Any]:
-    """Colour, marker and line of a series: no two of the first 24 are alike.
+    """Colour, marker and line of a series; no two of the first 24 are alike.
 
     Args:
-        number: Of the series.
-        level: Whether it is a line across, without points.
+        number: Number of the series, from 0.
+        level: Whether the series is a line across, without points.
     """
-    again = number // len(SERIES)
+    cycle = number // len(SERIES)
     style: dict[str, Any] = {
         "color": SERIES[number % len(SERIES)],
-        "linestyle": _LINES[(again + level) % len(_LINES)],
+        "linestyle": _LINES[(cycle + level) % len(_LINES)],
     }
-    return style if level else style | {"marker": MARKERS[(number + again) % len(MARKERS)]}
+    return style if level else style | {"marker": MARKERS[(number + cycle) % len(MARKERS)]}
 
 
 def to_file(figure: Figure, kind: str) -> bytes:
-    """A figure as the bytes of a ``pdf`` or ``png``."""
+    """The bytes of a figure's file, a ``pdf`` or ``png``."""
     file = io.BytesIO()
-    # The same bytes at any time.
-    about = {"CreationDate": None} if kind == "pdf" else None
+    # Without a date, the bytes are the same at any time.
+    metadata = {"CreationDate": None} if kind == "pdf" else None
     with warnings.catch_warnings():
-        # A letter that no font has is drawn as a box.
+        # A letter that no font has is drawn as a box, without a warning.
         warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(file, format=kind, dpi=220, metadata=about)
+        figure.savefig(file, format=kind, dpi=220, metadata=metadata)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""A figure over alpha or the size of the queue, from the results of many runs (Figs. 4 to 6)."""
+"""Metrics over alpha or the size of the queue, from the results of many runs (Figs. 4 to 6)."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from statistics import fmean, stdev
 from typing import Any
 
 from texgen.core.errors import ConfigError
-from texgen.evaluate.results import Result, describe
-
-OVER = ("alpha", "queue_size")
+from texgen.evaluate.results import Result, run_label
 
 INCIDENTAL = frozenset(
     {"seed", "out", "textures", "device", "workers", "compile"}
     | {"log_every", "checkpoint_every", "keep"}
 )
-"""Options by which a run is no other experiment: where it ran, what it wrote, and its draw."""
-_APART = (
+"""Options that do not make a run another experiment: its seed, its device, what it writes."""
+_MAY_DIFFER = (
     INCIDENTAL
     | {"alpha", "queue_size", "negatives", "method"}
     | {"textures_split", "missing_texture"}
 )
-"""What may differ between runs of one figure."""
+"""Options that may differ between the runs of a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,9 @@ class Metric:
     """A number of a result.
 
     Attributes:
-        label: For an axis.
-        kind: Of the results that have it.
-        value: Finds it; None where it is not there.
+        label: Label of its axis.
+        kind: Kind of the results that have it.
+        value: Function from a result to the number, or to None if the result lacks it.
     """
 
     label: str
@@ -45,8 +43,8 @@ def _ood(result: Result) -> float | None:
     return fmean(sets) if sets else None
 
 
-def _corrupted(which: str) -> Callable[[Result], float | None]:
-    return lambda result: (result.get("corrupted") or {}).get(which)
+def _corrupted(field: str) -> Callable[[Result], float | None]:
+    return lambda result: (result.get("corrupted") or {}).get(field)
 
 
 def _rel(kind: str) -> Callable[[Result], float | None]:
@@ -71,28 +69,29 @@ METRICS = {
 }
 
 
-def sweep(results: Iterable[Result], over: str, metrics: Sequence[str]) -> dict[str, Any]:
-    """Mean and standard error over seeds of each metric at each value.
+def summarize_sweep(results: Iterable[Result], over: str, metrics: Sequence[str]) -> dict[str, Any]:
+    """Mean and standard error over seeds of each metric at each value of an option.
 
     Args:
-        results: Of runs.
-        over: One of `OVER`.
-        metrics: Names of `METRICS`.
+        results: Results of runs.
+        over: ``alpha`` or ``queue_size``.
+        metrics: Names in `METRICS`.
 
     Returns:
-        ``metrics``: by name, by series (method and negatives), points with ``x`` (None for runs
-        without NS over alpha, which have no alpha), ``mean``, ``se`` (None of one run), ``runs``;
-        ``differ``: other options that the runs do not share, which a reader must know of.
+        ``metrics``: for each name and each series (method and negatives), points with ``x`` (None
+        for runs without NS in a sweep over alpha, which they do not have), ``mean``, ``se`` (None
+        for one run) and ``runs``. ``differ``: other options in which the runs differ, which a
+        reader must know.
 
     Raises:
-        ConfigError: If no result has one of the metrics, or two are of one run.
+        ConfigError: If no result has one of the metrics, or two results are of the same run.
     """
-    # Joined results are of no run.
-    results = [one for one in results if "config" in one]
+    # Results of sweeps do not belong to a run.
+    results = [result for result in results if "config" in result]
     if over == "queue_size":
-        # Others have the option, and no queue.
-        results = [one for one in results if one["config"]["method"] == "moco"]
-    found: dict[str, Any] = {}
+        # The other methods have the option too, but no queue.
+        results = [result for result in results if result["config"]["method"] == "moco"]
+    summary: dict[str, Any] = {}
     used: list[Result] = []
     for name in metrics:
         metric = METRICS[name]
@@ -104,24 +103,27 @@ def sweep(results: Iterable[Result], over: str, metrics: Sequence[str]) -> dict[
                 if result["run"] in runs:
                     message = (
                         f"--metric {name}: two results of {metric.kind} are of {result['run']}; "
-                        "name the files of one kind of evaluation"
+                        "name one file of that kind for each run"
                     )
                     raise ConfigError(message)
                 runs.add(result["run"])
                 used.append(result)
-                series, x = _place(result["config"], over)
+                series, x = _series_and_x(result["config"], over)
                 points.setdefault(series, {}).setdefault(x, []).append(value)
         if not points:
-            message = f"--metric {name}: no result of {metric.kind} there has it"
+            message = (
+                f"--metric {name}: no result of {metric.kind} has it; run that evaluation, or name "
+                "another metric"
+            )
             raise ConfigError(message)
-        found[name] = {series: _points(one) for series, one in sorted(points.items())}
-    return {"kind": "sweep", "over": over, "metrics": found, "differ": _differ(used)}
+        summary[name] = {series: _points(one) for series, one in sorted(points.items())}
+    return {"kind": "sweep", "over": over, "metrics": summary, "differ": _differ(used)}
 
 
-def _place(config: dict[str, Any], over: str) -> tuple[str, float | None]:
+def _series_and_x(config: dict[str, Any], over: str) -> tuple[str, float | None]:
     if over == "queue_size":
-        return describe(config), config["queue_size"]
-    name = describe(config, alpha=False)
+        return run_label(config), config["queue_size"]
+    name = run_label(config, alpha=False)
     return name, None if config["negatives"] == "none" else config["alpha"]
 
 
@@ -133,7 +135,7 @@ def _points(values: dict[float | None, list[float]]) -> list[dict[str, Any]]:
 
 
 def mean_and_error(values: Sequence[float]) -> dict[str, float | None]:
-    """``mean`` and its standard error ``se``, None of one value."""
+    """``mean`` and its standard error ``se``, which is None for one value."""
     return {
         "mean": fmean(values),
         "se": stdev(values) / len(values) ** 0.5 if len(values) > 1 else None,
@@ -142,5 +144,5 @@ def mean_and_error(values: Sequence[float]) -> dict[str, float | None]:
 
 def _differ(results: Sequence[Result]) -> list[str]:
     configs = [one["config"] for one in results]
-    names = sorted({name for config in configs for name in config} - _APART)
+    names = sorted({name for config in configs for name in config} - _MAY_DIFFER)
     return [n for n in names if len({str(config.get(n)) for config in configs}) > 1]

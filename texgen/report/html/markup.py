@@ -1,4 +1,4 @@
-"""Pieces of HTML; all text that comes from outside goes through `text`."""
+"""Pieces of HTML. All text from outside, such as keys, goes through `text`."""
 
 from __future__ import annotations
 
@@ -6,41 +6,51 @@ import base64
 import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 from texgen.core.text import escape_unprintable
 
+# A browser loads nothing, even if a name from outside were taken for markup.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
 
 def text(value: object) -> str:
-    """``value`` for the inside of an element or a quoted attribute, on one line.
+    """Escapes ``value`` for the inside of an element or a quoted attribute, on one line.
 
-    Characters that do not print are shown as escapes: some turn the text around them.
+    Characters that do not print are shown as escapes: some reverse the text around them.
     """
     return html.escape(escape_unprintable(str(value)), quote=True)
 
 
 def data_uri(mime: str, data: bytes) -> str:
-    """A file as the address of itself."""
+    """A URI that contains a whole file."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def section(slug: str, title: str, parts: Iterable[str]) -> str:
-    """A part of the page with its heading."""
+    """A section of the page with its heading.
+
+    Args:
+        slug: Id of the heading, unique on the page.
+        title: Heading; HTML.
+        parts: Content; HTML.
+    """
     body = "\n".join(parts)
     return f'<section aria-labelledby="{slug}"><h2 id="{slug}">{title}</h2>\n{body}\n</section>'
 
 
 def paragraph(words: str) -> str:
-    """Running text; ``words`` is HTML."""
+    """A paragraph; ``words`` is HTML."""
     return f"<p>{words}</p>"
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table whose first column names the row; columns of numbers stand right.
+    """A table whose first column names the row; columns of numbers are aligned right.
 
     Args:
-        caption: What it shows; HTML.
+        caption: Caption; HTML.
         head: Column titles; HTML.
-        rows: Cells; whole numbers are written with thousands set apart, and all else is escaped.
+        rows: Cells; integers are written with commas, and everything else is escaped.
     """
     cells = [list(row) for row in rows]
     right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(head))]
@@ -50,7 +60,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     )
     body = "\n".join(f"<tr>{_cells(row, right)}</tr>" for row in cells)
     return (
-        # What is wider than a phone is moved sideways by itself, with the keyboard too.
+        # A table wider than the screen scrolls by itself, with the keyboard too.
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table>'
         f"<caption>{caption}</caption><thead><tr>{columns}</tr></thead>"
         f"<tbody>\n{body}\n</tbody></table></div>"
@@ -74,13 +84,13 @@ def _is_number(value: object) -> bool:
 
 
 class Number(str):
-    """A number that is written already, such as ``1.5 MB``."""
+    """A number that is formatted already, such as ``1.5 MB``."""
 
     __slots__ = ()
 
 
-def figures(charts: Iterable[Chart], kind: str = "charts") -> str:
-    """Charts side by side where there is room, each below its title and above its caption."""
+def chart_grid(charts: Iterable[Chart], kind: str = "charts") -> str:
+    """Charts side by side if there is room, each below its title and above its caption."""
     body = "\n".join(
         f"<figure><h3>{chart.title}</h3>{chart.svg}"
         + (f"<figcaption>{chart.caption}</figcaption>" if chart.caption else "")
@@ -92,12 +102,12 @@ def figures(charts: Iterable[Chart], kind: str = "charts") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart as it stands on the page.
+    """A chart with its title and caption.
 
     Attributes:
-        title: HTML.
+        title: Title; HTML.
         svg: The drawing.
-        caption: HTML; may be empty.
+        caption: Caption; HTML, may be empty.
     """
 
     title: str
@@ -105,11 +115,48 @@ class Chart:
     caption: str = ""
 
 
-def side_by_side(parts: Iterable[str]) -> str:
-    """Tables beside each other where there is room."""
-    return f'<div class="tables">{"".join(parts)}</div>'
+def table_grid(tables: Iterable[str]) -> str:
+    """Tables side by side if there is room."""
+    return f'<div class="tables">{"".join(tables)}</div>'
 
 
 def details(summary: str, body: str) -> str:
-    """What is shown on demand, without a script; ``summary`` and ``body`` are HTML."""
+    """Content that is shown on demand, without a script; ``summary`` and ``body`` are HTML."""
     return f"<details><summary>{summary}</summary>{body}</details>"
+
+
+def document(title: str, lead: str, sections: Iterable[tuple[str, str]], body: str) -> str:
+    """A whole page that needs no other file.
+
+    Args:
+        title: Heading; HTML.
+        lead: Content before the links to the sections; HTML.
+        sections: Slug and title (HTML) of each section.
+        body: The sections; HTML.
+    """
+    style = files("texgen.report.html").joinpath("style.css").read_text("utf-8")
+    links = "".join(f'<li><a href="#{slug}">{name}</a></li>' for slug, name in sections)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{title} · texgen report</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{title}</h1>
+{lead}
+</header>
+<nav aria-label="Sections of this page"><ul>{links}</ul></nav>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""

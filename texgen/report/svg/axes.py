@@ -1,4 +1,4 @@
-"""A plot's frame in SVG: scales, ticks, labels. Colours and type are the page's style sheet's."""
+"""Frame of a plot in SVG: scales, ticks, labels. The style sheet sets colours and fonts."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from texgen.report.html.markup import text
 
 WIDTH = 360
-"""Of every chart in its own units: about a phone's, so that type keeps its size there."""
+"""Width of every chart in its own units: about a phone's, so that text keeps its size there."""
 
 _LETTER = 6.2
-"""Mean width of a letter of a tick's type, rather too much than too little."""
+"""Mean width of a letter in a tick's font size, rather too much than too little."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 30, 44
 
@@ -23,11 +23,11 @@ class Axis:
 
     Attributes:
         label: Quantity and unit.
-        low: Value at its begin.
-        high: Value at its end, above ``low``.
-        ticks: Values that are written.
-        log: Whether equal factors are equally long; then ``low`` is above 0.
-        names: What is written at the ticks, where it is not the numbers themselves.
+        low: Value at the start.
+        high: Value at the end, above ``low``.
+        ticks: Values that have a tick.
+        log: Whether the scale is logarithmic; then ``low`` is above 0.
+        names: Texts of the ticks; empty for the numbers themselves.
     """
 
     label: str
@@ -42,29 +42,29 @@ class Axis:
         return list(zip(self.ticks, self.names or map(number_text, self.ticks), strict=True))
 
     def share(self, value: float) -> float:
-        """How far along the axis a value lies: 0 at its begin, 1 at its end."""
+        """Position of a value along the axis, from 0 at the start to 1 at the end."""
         low, high = self.low, self.high
         if self.log:
             value, low, high = math.log(value), math.log(low), math.log(high)
         return (value - low) / (high - low)
 
 
-def axis_from_zero(label: str, most: float, *, whole: bool = False) -> Axis:
-    """An axis from 0 to a round number at or above ``most``, such as for counts."""
+def axis_from_zero(label: str, most: float, *, integers: bool = False) -> Axis:
+    """An axis from 0 to a round number of at least ``most``; ``integers`` keeps ticks whole."""
     step = nice_step(max(most, 1e-9) / 4)
-    step = max(1.0, step) if whole else step
+    step = max(1.0, step) if integers else step
     number = max(1, math.ceil(most / step - 1e-9))
     return Axis(label, 0.0, step * number, [step * i for i in range(number + 1)])
 
 
 def nice_step(least: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is not below ``least``, above 0."""
+    """The smallest of 1, 2, 5 times a power of ten that is at least ``least``, above 0."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * (1 - 1e-9))
 
 
 def number_text(value: float) -> str:
-    """A tick's number as people write it: ``0``, ``0.05``, ``1,500``, ``2M``."""
+    """A tick's number as text, such as ``0``, ``0.05``, ``1,500``, ``2M``."""
     if abs(value) >= 1e6:
         return f"{value / 1e6:g}M"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.6g}"
@@ -72,16 +72,17 @@ def number_text(value: float) -> str:
 
 @dataclass
 class Plot:
-    """A chart in the making.
+    """A chart to which marks are added.
 
     Attributes:
-        slug: Unique on the page, for the title's and description's ids.
-        title: What it shows; plain text.
-        description: What there is to see in it, for who cannot; plain text.
+        slug: Start of the title's and the description's ids, unique on the page.
+        title: Title for screen readers; plain text.
+        description: Description of the values for screen readers; plain text.
         x: Horizontal axis.
         y: Vertical axis.
-        height: Of the whole, in its own units.
-        square: Whether both axes are equally long, whatever ``height`` is.
+        height: Height of the chart in its own units.
+        square: Whether both axes are equally long; ``height`` is then ignored.
+        marks: SVG elements inside the frame.
     """
 
     slug: str
@@ -98,18 +99,18 @@ class Plot:
             self.height = WIDTH - _LEFT - _RIGHT + _TOP + _BOTTOM
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point lies in the drawing."""
+        """Coordinates of a point in the drawing."""
         across = _LEFT + self.x.share(x) * (WIDTH - _LEFT - _RIGHT)
         down = _TOP + (1 - self.y.share(y)) * (self.height - _TOP - _BOTTOM)
         return round(across, 1), round(down, 1)
 
     def path(self, points: Sequence[tuple[float, float]]) -> str:
-        """The ``d`` of a line through points in the axes' units."""
+        """The ``d`` attribute of a line through points in the axes' units."""
         places = (self.place(x, y) for x, y in points)
         return "M" + "L".join(f"{x:g} {y:g}" for x, y in places)
 
     def legend(self, entries: Sequence[tuple[str, str]]) -> None:
-        """Writes a row above the frame: a mark in SVG around (0, 0), and its name, each."""
+        """Adds a row above the frame; each entry is a mark in SVG around (0, 0) and its name."""
         left: float = _LEFT
         for mark, name in entries:
             self.marks.append(
@@ -119,7 +120,7 @@ class Plot:
             left += 44 + _LETTER * len(name)
 
     def svg(self) -> str:
-        """The chart."""
+        """The SVG of the chart."""
         return svg(self.slug, self.title, self.description, self.height, self._frame() + self.marks)
 
     def _frame(self) -> list[str]:
@@ -145,7 +146,7 @@ class Plot:
 def svg(
     slug: str, title: str, description: str, height: float, parts: Sequence[str], more: str = ""
 ) -> str:
-    """A drawing `WIDTH` wide that screen readers announce as one picture."""
+    """A drawing with a width of `WIDTH` that screen readers announce as one image."""
     return (
         f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" {more} '
         f'aria-labelledby="{slug}-title {slug}-text">'
@@ -161,5 +162,5 @@ def label(x: float, y: float, words: str, anchor: str = "start", more: str = "")
 
 
 def tick(x: float, y: float, anchor: str, words: str) -> str:
-    """Small text in a chart, such as an axis' numbers."""
+    """Small text in a chart, such as the numbers of an axis."""
     return f'<text class="tick" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{text(words)}</text>'

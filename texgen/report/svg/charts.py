@@ -1,4 +1,4 @@
-"""The page's charts, each a function from numbers to SVG."""
+"""The page's charts. Each is a function from numbers to SVG."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from texgen.report.image_statistics import LUMA
+from texgen.report.position_test import HeatMap
 from texgen.report.svg.axes import (
     WIDTH,
     Axis,
@@ -22,6 +24,9 @@ from texgen.report.svg.axes import (
 
 _BINS = 12
 _BAR = 30
+_MAP_SIDE = 264.0
+_FULL_RATIO = 2.0
+"""Ratio of the observed to the expected count at which the colour is full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +34,10 @@ class Series:
     """A line of a chart.
 
     Attributes:
-        name: In the legend.
-        kind: Its class in the style sheet: colour and dashes.
+        name: Name in the legend.
+        kind: Class in the style sheet, which sets colour and dashes.
         points: (N, 2) in the axes' units.
-        band: (N, 2) least and greatest y around it, if there is a band.
+        band: (N, 2) least and greatest y of a band around the line, or None for no band.
     """
 
     name: str
@@ -48,14 +53,14 @@ def histogram(
     x_label: str,
     y_label: str,
 ) -> str:
-    """How often values occur, in about `_BINS` bins of a round width from a round number on.
+    """A histogram in about `_BINS` bins with round edges.
 
     Args:
-        slug: Unique on the page.
-        title: What it shows.
-        counts: Value to occurrences, at least one.
+        slug: Start of ids, unique on the page.
+        title: Title.
+        counts: Number of occurrences by value; at least one value.
         x_label: Quantity and unit of the values.
-        y_label: What is counted.
+        y_label: Name of the counts.
     """
     values = np.array(list(counts), dtype=np.float64)
     times = np.array(list(counts.values()))
@@ -64,16 +69,18 @@ def histogram(
     first = int(np.floor(low / width))
     number = int(np.floor(high / width)) - first + 1
     edges = (first + np.arange(number + 1)) * width
-    # By index and not by edges, so that a value on an edge is in the bin that it begins.
+    # Bins are found by index, so that a value on an edge falls into the bin that starts there.
     heights = np.bincount(np.floor(values / width).astype(int) - first, times, number)
-    said = ", ".join(
+    description = ", ".join(
         f"{number_text(edge)} to {number_text(edge + width)}: {height:,.0f}"
         for edge, height in zip(edges, heights, strict=False)
         if height
     )
     step = max(1, -(-number // 6))
     x = Axis(x_label, float(edges[0]), float(edges[-1]), [float(e) for e in edges[::step]])
-    plot = Plot(slug, title, said, x, axis_from_zero(y_label, float(heights.max()), whole=True))
+    plot = Plot(
+        slug, title, description, x, axis_from_zero(y_label, float(heights.max()), integers=True)
+    )
     for edge, height in zip(edges, heights, strict=False):
         left, top = plot.place(float(edge), float(height))
         right, bottom = plot.place(float(edge + width), 0)
@@ -86,23 +93,23 @@ def histogram(
 
 
 def bars(slug: str, title: str, entries: Sequence[tuple[str, float, str]]) -> str:
-    """Amounts below each other: name, amount and what is written behind the bar."""
+    """Horizontal bars; each entry is a name, an amount and the text behind the bar."""
     most = max(amount for _, amount, _ in entries) or 1.0
     parts = []
-    for number, (name, amount, words) in enumerate(entries):
+    for number, (name, amount, value) in enumerate(entries):
         y = number * _BAR + 4
         width = 150 * amount / most
         parts.append(label(100, y + 15, name, "end"))
         parts.append(f'<rect class="bar" x="108" y="{y}" width="{width:.1f}" height="20"/>')
-        parts.append(tick(114 + width, y + 15, "start", words))
-    said = "; ".join(f"{name}: {words}" for name, _, words in entries)
-    return svg(slug, title, said, len(entries) * _BAR + 8, parts)
+        parts.append(tick(114 + width, y + 15, "start", value))
+    description = "; ".join(f"{name}: {value}" for name, _, value in entries)
+    return svg(slug, title, description, len(entries) * _BAR + 8, parts)
 
 
 def lines(
     slug: str, title: str, description: str, axes: tuple[Axis, Axis], series: Sequence[Series]
 ) -> str:
-    """Lines that are told apart by dashes besides colours; the last is on top."""
+    """Lines that differ by dashes and colour; the last is on top."""
     plot = Plot(slug, title, description, *axes, height=280)
     for one in series:
         if one.band is not None:
@@ -124,50 +131,102 @@ def scatter(
     labels: tuple[str, str],
     groups: Sequence[tuple[str, str, NDArray[np.float64]]],
 ) -> str:
-    """Points over both axes from 0 to 255, with the diagonal on which they would be equal.
+    """Points over axes from 0 to 255, with the diagonal on which both values are equal.
 
     Args:
-        slug: Unique on the page.
-        title: What it shows.
-        labels: Of the x and y axis.
-        groups: Name, class in the style sheet and (N, 2) points of each.
+        slug: Start of ids, unique on the page.
+        title: Title.
+        labels: Labels of the x and the y axis.
+        groups: Name, class in the style sheet and (N, 2) points of each group.
     """
     ticks = [0.0, 64.0, 128.0, 192.0, 255.0]
-    axes = [Axis(words, 0.0, 255.0, ticks) for words in labels]
-    said = "; ".join(
+    axes = [Axis(text, 0.0, 255.0, ticks) for text in labels]
+    description = "; ".join(
         f"{name}: mean difference {np.abs(points[:, 0] - points[:, 1]).mean():.1f}"
         for name, _, points in groups
     )
-    plot = Plot(slug, title, said, axes[0], axes[1], square=True)
+    plot = Plot(slug, title, description, axes[0], axes[1], square=True)
     plot.marks.append(f'<path class="equal" d="{plot.path([(0, 0), (255, 255)])}"/>')
     for _, kind, points in groups:
-        plot.marks.append(f'<path class="point {kind}" d="{_marks(plot, kind, points)}"/>')
+        places = (plot.place(float(x), float(y)) for x, y in points)
+        d = "".join(f"M{x:g} {y:g}{_MARKS[kind]}" for x, y in places)
+        plot.marks.append(f'<path class="point {kind}" d="{d}"/>')
     plot.legend(
-        [(f'<path class="point {kind}" d="{_MARKS[kind]}"/>', name) for name, kind, _ in groups]
+        [(f'<path class="point {kind}" d="M0 0{_MARKS[kind]}"/>', name) for name, kind, _ in groups]
     )
     return plot.svg()
 
 
-# Relative paths around the present point: a ring and a cross.
-_MARKS = {"photographs": "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0", "patches": "m-3 -3l6 6m0 -6l-6 6"}
-_MARKS = {kind: f"M0 0{path}" for kind, path in _MARKS.items()}
-
-
-def _marks(plot: Plot, kind: str, points: NDArray[np.float64]) -> str:
-    mark = _MARKS[kind].removeprefix("M0 0")
-    places = (plot.place(float(x), float(y)) for x, y in points)
-    return "".join(f"M{x:g} {y:g}{mark}" for x, y in places)
+_MARKS = {"images": "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0 -6 0", "patches": "m-3 -3l6 6m0 -6l-6 6"}
+"""A ring and a cross as paths relative to the current point."""
 
 
 def swatches(slug: str, title: str, colours: NDArray[np.float64]) -> str:
-    """Colours side by side, from dark to bright; (N, 3), 0 to 255."""
-    order = np.argsort(colours @ np.array([0.299, 0.587, 0.114]))
+    """Colours (N, 3), 0 to 255, side by side from dark to bright."""
+    order = np.argsort(colours @ LUMA)
     width = WIDTH / len(colours)
     parts = [
         f'<rect x="{i * width:.2f}" width="{width + 0.3:.2f}" height="40" '
         f'fill="rgb({",".join(f"{c:.0f}" for c in colours[n])})"/>'
         for i, n in enumerate(order)
     ]
-    said = f"{len(colours)} mean colours, from dark to bright"
-    # Stretched to any width: it has no type that would be stretched with it.
-    return svg(slug, title, said, 40, parts, 'preserveAspectRatio="none"')
+    description = f"{len(colours)} mean colours, from dark to bright"
+    # The strip has no text, so it may be stretched to any width.
+    return svg(slug, title, description, 40, parts, 'preserveAspectRatio="none"')
+
+
+def heat_map(slug: str, title: str, counts: HeatMap) -> str:
+    """A map of the ratio of observed to expected counts over the range of positions."""
+    ratio = counts.observed / counts.expected
+    cells = len(ratio)
+    side = _MAP_SIDE / cells
+    left, top = 62.0, 8.0
+    parts = []
+    for (row, column), value in np.ndenumerate(ratio):
+        shade = min(value / _FULL_RATIO, 1.0)
+        parts.append(
+            f'<rect class="cell" x="{left + column * side:.2f}" y="{top + row * side:.2f}" '
+            f'width="{side:.2f}" height="{side:.2f}" fill-opacity="{shade:.3f}"><title>'
+            f"{counts.observed[row, column]:,} found, {counts.expected[row, column]:,.1f} expected"
+            "</title></rect>"
+        )
+    parts.append(
+        f'<rect class="outline" x="{left}" y="{top}" width="{_MAP_SIDE:g}" height="{_MAP_SIDE:g}"/>'
+    )
+    parts += _heat_axes(left, top) + _heat_scale(left, top + _MAP_SIDE + 54)
+    description = (
+        f"{cells} by {cells} cells; counts are {ratio.min():.2f} to {ratio.max():.2f} times "
+        "those expected"
+    )
+    return svg(slug, title, description, top + _MAP_SIDE + 92, parts)
+
+
+def _heat_axes(left: float, top: float) -> list[str]:
+    bottom, right = top + _MAP_SIDE, left + _MAP_SIDE
+    turn = f'transform="rotate(-90 14 {top + _MAP_SIDE / 2:g})"'
+    return [
+        label(left, bottom + 17, "left", "start"),
+        label(right, bottom + 17, "right", "end"),
+        label(left - 8, top + 11, "top", "end"),
+        label(left - 8, bottom, "bottom", "end"),
+        label((left + right) / 2, bottom + 34, "position within the allowed range", "middle"),
+        label(14, top + _MAP_SIDE / 2, "position within the allowed range", "middle", turn),
+    ]
+
+
+def _heat_scale(left: float, top: float) -> list[str]:
+    """The legend: eight shades, with texts for none, half and all of the colour."""
+    step = _MAP_SIDE / 8
+    parts = [
+        f'<rect class="cell" x="{left + i * step:g}" y="{top}" width="{step:g}" height="12" '
+        f'fill-opacity="{(i + 0.5) / 8:g}"/>'
+        for i in range(8)
+    ]
+    parts.append(f'<rect class="outline" x="{left}" y="{top}" width="{_MAP_SIDE:g}" height="12"/>')
+    for share, anchor, value in (
+        (0.0, "start", "0"),
+        (0.5, "middle", "as expected"),
+        (1.0, "end", "twice or more"),
+    ):
+        parts.append(tick(left + share * _MAP_SIDE, top + 27, anchor, value))
+    return parts
