@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.synthesis.patches import mirror_to_minimum, patch_geometry, patch_side, sample_patches
+from texgen.synthesis.patches import PatchRule, mirror_to_minimum, patch_geometry, sample_patches
 
 SIDES = st.integers(1, 40)
 SEEDS = st.integers(0, 2**64 - 1)
@@ -25,13 +25,13 @@ def numbered(height: int, width: int) -> np.ndarray:
     ],
 )  # fmt: skip
 def test_the_side_is_the_largest_that_fits(width, height, side):
-    assert patch_side(width, height, 96, 48) == side
+    assert PatchRule(96, 48).side(width, height) == side
 
 
 @given(SIDES, SIDES, SEEDS, st.integers(1, 50), st.integers(1, 50))
 def test_patches_lie_inside_the_photograph(width, height, seed, large, small):
     large, small = max(large, small), min(large, small)
-    boxes = patch_geometry(width, height, seed, patch_size=large, small_patch_size=small)
+    boxes = patch_geometry(width, height, seed, PatchRule(large, small))
     assert (boxes.width, boxes.height) == (width, height)
     assert 1 <= boxes.side <= min(width, height)
     for x, y in (boxes.center, boxes.random):
@@ -87,7 +87,7 @@ def test_a_numpy_integer_is_a_seed_as_good_as_any():
 def test_random_patches_reach_every_position_about_equally_often():
     seen: dict[tuple[int, int], int] = {}
     for seed in range(6000):
-        corner = patch_geometry(7, 5, seed, patch_size=4, small_patch_size=4).random
+        corner = patch_geometry(7, 5, seed, PatchRule(4, 4)).random
         seen[corner] = seen.get(corner, 0) + 1
     assert set(seen) == {(x, y) for x in range(4) for y in range(2)}
     chi_square = sum((count - 750) ** 2 / 750 for count in seen.values())

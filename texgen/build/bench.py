@@ -11,19 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from texgen.core.config import sample_timeout_s
-from texgen.core.errors import (
-    ConfigError,
-    EngineStartError,
-    ImageError,
-    RetryableEngineError,
-    SourceError,
-)
+from texgen.core.errors import ConfigError, ImageError, SourceError
 from texgen.core.seeds import texture_seed
 from texgen.source import EXPECTED, Source
 from texgen.source.decode import decode
 from texgen.synthesis import EngineSpec, Job
-from texgen.synthesis.patches import mirror_to_minimum, sample_patches
-from texgen.synthesis.process import EngineProcess, Scratch
+from texgen.synthesis.job import make_job
+from texgen.synthesis.patches import DEFAULT_RULE
+from texgen.synthesis.process import EngineProcess, running_engine
 from texgen.synthesis.protocol import Texture
 
 _PER_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -99,10 +94,8 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
         except ImageError:
             continue
         decode_s = time.process_time() - started
-        cut = sample_patches(image, seed)
-        patches = (mirror_to_minimum(cut.center), mirror_to_minimum(cut.random))
         quality = 95 if image_format == "jpg" else None
-        job = Job(entry.key, patches, size, seed, image_format, quality)
+        job, _ = make_job(entry.key, image, seed, DEFAULT_RULE, size, image_format, quality)
         jobs.append(BenchJob(job, decode_s))
     if not jobs:
         message = f"no photograph of the split {split.name!r} can be decoded; name another --src"
@@ -132,31 +125,15 @@ def compare(
         ConfigError: If this system does not tell a process's time.
     """
     with contextlib.ExitStack() as stack:
-        scratch = Scratch()
-        stack.callback(scratch.cleanup)
         runs = []
         for spec in engines:
-            process = start_engine(spec, scratch)
-            stack.callback(process.kill)
+            process = stack.enter_context(running_engine(spec))
             runs.append((process, _warm_up(process, jobs)))
         for number in range(rounds):
             for process, cost in runs:
                 _run_round(process, cost, jobs)
             tell(number + 1)
     return [cost for _, cost in runs]
-
-
-def start_engine(spec: EngineSpec, scratch: Scratch) -> EngineProcess:
-    """Starts an engine process to be measured.
-
-    Raises:
-        EngineStartError: If it cannot be started.
-    """
-    try:
-        return EngineProcess(spec, scratch)
-    except RetryableEngineError as error:
-        message = f"the engine {spec.name!r} does not start: {error.detail}"
-        raise EngineStartError(message) from error
 
 
 def _warm_up(process: EngineProcess, jobs: Sequence[BenchJob]) -> EngineCost:

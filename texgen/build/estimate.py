@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
 import statistics
@@ -10,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from texgen.build.bench import process_time_s, start_engine
+from texgen.build.bench import process_time_s
 from texgen.core.config import DatasetConfig, sample_timeout_s
 from texgen.core.errors import ImageError
 from texgen.core.seeds import texture_seed
@@ -19,8 +18,9 @@ from texgen.dataset.shards import END_BYTES, END_BYTES_SPREAD, sample_bytes, sam
 from texgen.source import Source
 from texgen.source.decode import decode
 from texgen.synthesis import EngineSpec, Job
-from texgen.synthesis.patches import mirror_to_minimum, sample_patches
-from texgen.synthesis.process import EngineProcess, Scratch
+from texgen.synthesis.job import make_job
+from texgen.synthesis.patches import PatchRule
+from texgen.synthesis.process import EngineProcess, running_engine
 from texgen.synthesis.protocol import Texture
 
 _LEAST = 4
@@ -91,11 +91,7 @@ def estimate(
         SourceError: If a photograph has changed since it was listed.
     """
     found = Estimate()
-    with contextlib.ExitStack() as stack:
-        scratch = Scratch()
-        stack.callback(scratch.cleanup)
-        process = start_engine(engine, scratch)
-        stack.callback(process.kill)
+    with running_engine(engine) as process:
         started = time.monotonic()
         # Not in the order of their classes, so that an early end is no bias.
         for entry in random.Random(0).sample(entries, len(entries)):  # noqa: S311
@@ -129,17 +125,14 @@ def _make(
     found: Estimate,
 ) -> None:
     seed = texture_seed(config.seed, entry.key, 0)
-    cut = sample_patches(
-        image, seed, patch_size=config.patch_size, small_patch_size=config.small_patch_size
-    )
-    examples = (mirror_to_minimum(cut.center), mirror_to_minimum(cut.random))
-    job = Job(entry.key, examples, config.size, seed, config.format, config.quality)
+    rule = PatchRule(config.patch_size, config.small_patch_size)
+    job, boxes = make_job(entry.key, image, seed, rule, config.size, config.format, config.quality)
     texture, spent_s = _ask(job, process)
     if texture.schedule_s:
         # The first textures of a process pay for what the others use too: once more, without.
         texture, spent_s = _ask(job, process)
     found.texture_s.append(spent_s)
-    row = Row(entry.key, entry, 0, seed, geometry=cut.boxes)
+    row = Row(entry.key, entry, 0, seed, geometry=boxes)
     about = sample_json(row, config.engine.name, config.engine.version)
     found.texture_bytes.append(
         sample_bytes(entry.key, entry.label, about, texture.encoded, config.format)

@@ -17,14 +17,15 @@ from texgen.core.identity import code_identity
 from texgen.core.keys import texture_key
 from texgen.core.layout import record_path, shard_path
 from texgen.core.seeds import texture_seed
-from texgen.core.types import Geometry, ImageEntry, Pixels, Row, ShardPlan, ShardRecord, Timings
+from texgen.core.types import ImageEntry, Pixels, Row, ShardPlan, ShardRecord, Timings
 from texgen.dataset.records import encode_record
 from texgen.dataset.shards import ShardWriter, sample_json
 from texgen.source import Source, SourceSpec
 from texgen.source.decode import decode
 from texgen.storage import Sink
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture
-from texgen.synthesis.patches import cut_patches, mirror_to_minimum, patch_geometry
+from texgen.synthesis.job import make_job
+from texgen.synthesis.patches import PatchRule
 
 _log = logging.getLogger(__name__)
 
@@ -229,11 +230,10 @@ def _image_samples(
 
 
 def _with_job(draft: Row, image: Pixels, config: DatasetConfig) -> tuple[Row, Job]:
-    height, width = image.shape[:2]
-    boxes = _boxes(width, height, draft.seed, config)
-    patches = cut_patches(image, boxes)
-    examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
-    job = Job(draft.key, examples, config.size, draft.seed, config.format, config.quality)
+    rule = PatchRule(config.patch_size, config.small_patch_size)
+    job, boxes = make_job(
+        draft.key, image, draft.seed, rule, config.size, config.format, config.quality
+    )
     return replace(draft, geometry=boxes), job
 
 
@@ -252,16 +252,6 @@ def _decode(
         raise ImageMemoryError(error.width, error.height, entry.source) from error
     finally:
         clock.decode_s += time.monotonic() - started
-
-
-def _boxes(width: int, height: int, seed: int, config: DatasetConfig) -> Geometry:
-    return patch_geometry(
-        width,
-        height,
-        seed,
-        patch_size=config.patch_size,
-        small_patch_size=config.small_patch_size,
-    )
 
 
 def _finish(

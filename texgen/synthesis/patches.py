@@ -21,6 +21,28 @@ MAX_SEED = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True)
+class PatchRule:
+    """Rule for the side of the patches that are cut out of an image.
+
+    Attributes:
+        size: Side of the patches in px, if the image is large enough.
+        small_size: Side of the patches in px if it is not; patches of a still smaller image have
+            its shorter side.
+    """
+
+    size: int = PATCH_SIZE
+    small_size: int = SMALL_PATCH_SIZE
+
+    def side(self, width: int, height: int) -> int:
+        """Side in px of the patches of a ``width`` x ``height`` image."""
+        shorter = min(width, height)
+        return self.size if shorter >= self.size else min(self.small_size, shorter)
+
+
+DEFAULT_RULE = PatchRule()
+
+
+@dataclass(frozen=True, slots=True)
 class Patches:
     """Two square patches of one image.
 
@@ -35,36 +57,16 @@ class Patches:
     boxes: Geometry
 
 
-def patch_side(width: int, height: int, large: int, small: int) -> int:
-    """Side in px of the patches of a ``width`` x ``height`` image.
-
-    The side is ``large`` if that fits, else ``small`` if that fits, else the shorter side of the
-    image.
-    """
-    shorter = min(width, height)
-    if shorter >= large:
-        return large
-    return small if shorter >= small else shorter
-
-
-def patch_geometry(
-    width: int,
-    height: int,
-    seed: int,
-    *,
-    patch_size: int = PATCH_SIZE,
-    small_patch_size: int = SMALL_PATCH_SIZE,
-) -> Geometry:
+def patch_geometry(width: int, height: int, seed: int, rule: PatchRule = DEFAULT_RULE) -> Geometry:
     """Computes the positions of the two patches of a texture.
 
     Args:
         width: Width of the image in px, at least 1.
         height: Height of the image in px, at least 1.
         seed: Seed of the texture.
-        patch_size: Side of the patches in px, if the image is large enough.
-        small_patch_size: Side of the patches in px if it is not.
+        rule: Rule for the side of the patches.
     """
-    side = patch_side(width, height, patch_size, small_patch_size)
+    side = rule.side(width, height)
     columns, rows = width - side + 1, height - side + 1
     top, left = divmod(position_index(seed, columns * rows), columns)
     center = ((width - side) // 2, (height - side) // 2)
@@ -99,11 +101,19 @@ def sample_patches(
     seed = checked_integer("seed", seed, 0, MAX_SEED)
     patch_size = checked_integer("patch_size", patch_size, 1)
     small_patch_size = checked_integer("small_patch_size", small_patch_size, 1)
+    return draw_patches(image, seed, PatchRule(patch_size, small_patch_size))
+
+
+def draw_patches(image: Pixels, seed: int, rule: PatchRule) -> Patches:
+    """Cuts the patches of a texture out of an image, without checks of the arguments.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        seed: Seed of the texture.
+        rule: Rule for the side of the patches.
+    """
     height, width = image.shape[:2]
-    boxes = patch_geometry(
-        width, height, seed, patch_size=patch_size, small_patch_size=small_patch_size
-    )
-    return cut_patches(image, boxes)
+    return cut_patches(image, patch_geometry(width, height, seed, rule))
 
 
 def cut_patches(image: Pixels, boxes: Geometry) -> Patches:

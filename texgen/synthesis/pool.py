@@ -19,7 +19,7 @@ from texgen.core.errors import (
     WorkerCrashedError,
 )
 from texgen.core.limits import limit_error
-from texgen.synthesis.process import EngineProcess, EngineSpec, Scratch
+from texgen.synthesis.process import EngineProcess, EngineSpec, Scratch, start_engine
 from texgen.synthesis.protocol import Job, Texture
 from texgen.synthesis.threads import DaemonThreads
 
@@ -183,24 +183,15 @@ class EnginePool:
         return process
 
     def _start(self) -> EngineProcess:
-        reason = ""
-        for attempt in range(_START_ATTEMPTS):
-            try:
-                process = EngineProcess(self._spec, self._scratch)
-            except RetryableEngineError as error:
-                _log.warning("try %d to start an engine failed: %s", attempt + 1, error)
-                reason = error.detail
-                continue
-            self._check_identity(process)
-            with self._guard:
-                self._processes.add(process)
-                if not self._closed:
-                    return process
-            # `close` ran before this process was listed.
-            self._discard(process)
-            raise WorkerCrashedError("engine_crashed", "the pool was closed")
-        message = f"the engine {self._spec.name!r} does not start: {reason}"
-        raise EngineStartError(message)
+        process = start_engine(self._spec, self._scratch, _START_ATTEMPTS)
+        self._check_identity(process)
+        with self._guard:
+            self._processes.add(process)
+            if not self._closed:
+                return process
+        # `close` ran before this process was listed.
+        self._discard(process)
+        raise WorkerCrashedError("engine_crashed", "the pool was closed")
 
     def _check_identity(self, process: EngineProcess) -> None:
         expected, actual = self._identity, process.identity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import select
@@ -9,12 +10,17 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from texgen.core.config import EngineIdentity
-from texgen.core.errors import EngineStartError, WorkerCrashedError, WorkerGarbageError
+from texgen.core.errors import (
+    EngineStartError,
+    RetryableEngineError,
+    WorkerCrashedError,
+    WorkerGarbageError,
+)
 from texgen.core.errors import WorkerTimeoutError as Timeout
 from texgen.core.limits import limit_error
 from texgen.core.temporary import temporary_root
@@ -264,19 +270,53 @@ def _check_version(hello: Hello) -> None:
         raise EngineStartError(message)
 
 
+def start_engine(spec: EngineSpec, scratch: Scratch, attempts: int = 1) -> EngineProcess:
+    """Starts an engine process.
+
+    Args:
+        spec: The engine.
+        scratch: Folder for the engine's temporary files.
+        attempts: Number of attempts, of which all but the last may fail.
+
+    Raises:
+        EngineStartError: If the engine cannot be started.
+    """
+    for attempt in range(1, attempts + 1):
+        try:
+            process = EngineProcess(spec, scratch)
+        except RetryableEngineError as error:
+            failure = error
+            if attempts > 1:
+                _log.warning("try %d to start an engine failed: %s", attempt, error)
+            continue
+        return process
+    message = f"the engine {spec.name!r} does not start: {failure.detail}"
+    raise EngineStartError(message) from failure
+
+
+@contextlib.contextmanager
+def running_engine(spec: EngineSpec) -> Iterator[EngineProcess]:
+    """Runs an engine process, with a scratch folder, while the context is open.
+
+    Raises:
+        EngineStartError: If the engine cannot be started.
+    """
+    scratch = Scratch()
+    try:
+        process = start_engine(spec, scratch)
+        try:
+            yield process
+        finally:
+            process.kill()
+    finally:
+        scratch.cleanup()
+
+
 def identify(spec: EngineSpec) -> EngineIdentity:
     """Starts an engine once and returns the identity that it reports.
 
     Raises:
         EngineStartError: If it cannot be started.
     """
-    scratch = Scratch()
-    try:
-        process = EngineProcess(spec, scratch)
-        process.kill()
-    except (WorkerCrashedError, WorkerGarbageError, Timeout) as error:
-        message = f"the engine {spec.name!r} does not start: {error.detail}"
-        raise EngineStartError(message) from error
-    finally:
-        scratch.cleanup()
-    return process.identity
+    with running_engine(spec) as process:
+        return process.identity

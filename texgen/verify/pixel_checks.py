@@ -11,7 +11,7 @@ from texgen.dataset.index import ShardFile
 from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, patch_columns
 from texgen.source import Source
 from texgen.source.decode import decode
-from texgen.synthesis.patches import Patches, cut_patches, patch_geometry
+from texgen.synthesis.patches import Patches, PatchRule, draw_patches
 from texgen.verify.findings import CheckCounter, FaultsByKind
 from texgen.verify.textures import LOSSLESS, TextureSettings, decode_texture, foreign_pixels
 
@@ -21,15 +21,8 @@ _ACCESS_ERRORS = ("image_missing", "image_denied")
 
 def patches_of(image: Pixels, seed: int, settings: TextureSettings) -> Patches:
     """Returns the patches that image and seed give, whatever the manifest row holds."""
-    height, width = image.shape[:2]
-    boxes = patch_geometry(
-        width,
-        height,
-        seed,
-        patch_size=settings.patch_size,
-        small_patch_size=settings.small_patch_size,
-    )
-    return cut_patches(image, boxes)
+    rule = PatchRule(settings.patch_size, settings.small_patch_size)
+    return draw_patches(image, seed, rule)
 
 
 class SourceImages:

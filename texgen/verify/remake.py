@@ -24,8 +24,9 @@ from texgen.dataset.reader import Dataset
 from texgen.source import Source
 from texgen.source.decode import DECODE_RULE
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
-from texgen.synthesis.patches import mirror_to_minimum
-from texgen.verify.pixel_checks import SourceImages, patches_of
+from texgen.synthesis.job import make_job
+from texgen.synthesis.patches import PatchRule
+from texgen.verify.pixel_checks import SourceImages
 from texgen.verify.textures import TextureSettings
 
 
@@ -149,10 +150,12 @@ class Rebuilder:
         # The check of its row has reported an image that cannot be read.
         if isinstance(image, ImageError):
             return None
+        rule = PatchRule(settings.patch_size, settings.small_patch_size)
         seed = texture.row["seed"]
-        patches = patches_of(image, seed, settings)
-        examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
-        return Job(texture.key, examples, settings.size, seed, settings.format, settings.quality)
+        job, _ = make_job(
+            texture.key, image, seed, rule, settings.size, settings.format, settings.quality
+        )
+        return job
 
     def _fault(self, texture: SampledTexture, result: Texture | SampleError | None) -> str | None:
         if result is None:

@@ -8,7 +8,7 @@ from typing import Any
 from texgen.core.keys import image_key_of, texture_key
 from texgen.core.seeds import texture_seed
 from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, patch_columns
-from texgen.synthesis.patches import patch_geometry
+from texgen.synthesis.patches import PatchRule, patch_geometry
 
 
 def row_faults(
@@ -62,11 +62,6 @@ def _is_placed(row: ManifestRow, config: Mapping[str, Any]) -> bool:
     columns = {name: row[name] for name in PATCH_COLUMNS}
     if None in columns.values() or min(row["width"], row["height"]) < 1:
         return False
-    boxes = patch_geometry(
-        row["width"],
-        row["height"],
-        row["seed"],
-        patch_size=config["patch_size"],
-        small_patch_size=config["small_patch_size"],
-    )
+    rule = PatchRule(config["patch_size"], config["small_patch_size"])
+    boxes = patch_geometry(row["width"], row["height"], row["seed"], rule)
     return columns == patch_columns(boxes)
