@@ -24,8 +24,8 @@ from pathlib import Path
 
 from watch import Run, watched
 
-from texgen.build.prepare import load_or_create_plan
-from texgen.core.config import DatasetConfig
+from texgen.build.plan import BuildRequest, load_or_create_plan
+from texgen.core.config import DatasetConfig, RunOptions
 from texgen.core.layout import record_path, shard_path
 from texgen.core.seeds import texture_seed
 from texgen.core.types import Row, ShardPlan, ShardRecord, TextureFile, Timings
@@ -106,7 +106,9 @@ def make_up(src: Path, out: Path, left: int) -> int:
     config = DatasetConfig(engine, DECODE_RULE, MAX_PIXELS, samples_per_shard=ROWS)
     sink = LocalSink(out)
     with sink.lock():
-        plan = load_or_create_plan(FolderSource(SourceSpec(str(src))), config, NAME, sink, {})
+        spec = SourceSpec(str(src))
+        request = BuildRequest(spec, str(out), NAME, config, RunOptions())
+        plan = load_or_create_plan(request, FolderSource(spec), sink, {})
     planned = PlannedShards(plan, sink)
     shards = list(plan.shards())[:-left]
     for shard in shards:

@@ -11,31 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.builds import request
-from texgen.build.prepare import (
-    Records,
-    RemainingWork,
-    check_empty,
-    check_space,
-    find_records,
-    find_remaining,
-    load_or_create_plan,
-)
+from texgen.build.checks import check_empty, check_space
+from texgen.build.plan import load_or_create_plan
+from texgen.build.remaining import Records, RemainingWork, find_remaining
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError
 from texgen.core.layout import PLAN, record_path, shard_path
 from texgen.dataset.plan import Plan, load_plan
-from texgen.source import FolderSource, SourceSpec
+from texgen.source import FolderSource
 from texgen.storage import LocalSink
 
 SHARDS = {("train", index) for index in range(4)} | {("val", 0)}
 
 
 def settle(source: Path, out: Path, name: str = "small", **changes: object) -> Plan:
-    config = request(source, out, **changes).config
+    asked = request(source, out, name, **changes)
     sink = LocalSink(out)
-    return load_or_create_plan(
-        FolderSource(SourceSpec(str(source))), config, name, sink, sink.list("")
-    )
+    return load_or_create_plan(asked, FolderSource(asked.source), sink, sink.list(""))
 
 
 def test_a_plan_is_kept_in_an_empty_out(tmp_path, small_source):
@@ -187,8 +179,7 @@ def test_a_photograph_that_is_gone_or_new_is_named_without_none(out, small_sourc
 
 
 def found(out: Path, small_source: Path) -> Records:
-    sink = LocalSink(out)
-    return find_records(settle(small_source, out), sink, sink.list(""))
+    return left(out, small_source).records
 
 
 def test_all_shards_of_a_finished_data_set_are_found(out, small_source):

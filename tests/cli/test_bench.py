@@ -5,8 +5,8 @@ import json
 import pytest
 from PIL import Image
 
-from texgen.build.bench import EngineCost
-from texgen.build.bench_whole import BuildCost
+from texgen.build.bench_builds import BuildCost
+from texgen.build.bench_engines import EngineCost
 from texgen.cli.bench import _build_line
 from texgen.cli.main import run
 

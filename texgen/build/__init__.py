@@ -4,8 +4,8 @@ from texgen.build.build import BuildSummary, build
 from texgen.build.dry_run import DryRun, dry_run
 from texgen.build.finish import Failures
 from texgen.build.overwrite import describe as describe_holdings
+from texgen.build.plan import BuildRequest
 from texgen.build.progress import BuildMonitor, BuildStatus, SilentMonitor
-from texgen.build.request import BuildRequest
 
 __all__ = [
     "BuildMonitor",

@@ -7,19 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from texgen.build.checks import before_any_work, check_empty, check_space
 from texgen.build.finish import Failures, count_failures
+from texgen.build.heartbeat import HeartbeatWriter
 from texgen.build.log import BuildLog
-from texgen.build.prepare import (
-    RemainingWork,
-    before_any_work,
-    check_empty,
-    check_space,
-    find_remaining,
-    load_or_create_plan,
-)
+from texgen.build.plan import BuildRequest, load_or_create_plan
 from texgen.build.progress import BuildMonitor
-from texgen.build.pulse import HeartbeatWriter
-from texgen.build.request import BuildRequest
+from texgen.build.remaining import RemainingWork, find_remaining
 from texgen.build.run import BuildRun
 from texgen.build.stop import StopRequest
 from texgen.core.cpus import available_cpus
@@ -118,17 +112,8 @@ def _prepare(
     view.say(f"listing {request.source.location}{form}")
     sink.clear_scratch()
     there = sink.list("")
-    overwrite = options.overwrite
-    plan = load_or_create_plan(
-        source,
-        request.config,
-        request.name,
-        sink,
-        there,
-        overwrite=overwrite,
-        retry_failed=options.retry_failed,
-    )
-    there = sink.list("") if overwrite else there
+    plan = load_or_create_plan(request, source, sink, there)
+    there = sink.list("") if options.overwrite else there
     left = find_remaining(plan, sink, there, options.part, retry_failed=options.retry_failed)
     if left.note:
         view.say(left.note)

@@ -8,17 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from texgen.build.checks import before_any_work, bytes_needed, check_empty
+from texgen.build.conflicts import contradictions
 from texgen.build.estimate import Estimate, estimate
 from texgen.build.overwrite import check_ours
-from texgen.build.plan import make_plan
-from texgen.build.prepare import (
-    before_any_work,
-    bytes_needed,
-    check_empty,
-    contradictions,
-    find_records,
-)
-from texgen.build.request import BuildRequest
+from texgen.build.plan import BuildRequest, make_plan
+from texgen.build.remaining import find_records
 from texgen.core.errors import ConfigError, SourceError, StorageError
 from texgen.core.temporary import temporary_root
 from texgen.core.text import escape_unprintable, format_bytes, pluralize
@@ -136,7 +131,7 @@ def _look_into(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | Non
         return _There(rows, shards)
     problems = tuple(_refusals(request, plan, folder, sink))
     if not problems and not request.options.overwrite:
-        records = find_records(plan, sink, sink.list(""), lambda _: False)
+        records = find_records(plan, sink, sink.list(""))
         rows -= sum(record.rows for record in records.values())
         shards -= len(records)
     free = sink.free_bytes()

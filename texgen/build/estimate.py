@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from texgen.build.bench import process_time_s
+from texgen.build.bench_engines import process_time_s
 from texgen.core.config import DatasetConfig, sample_timeout_s
 from texgen.core.errors import ImageError
 from texgen.core.seeds import texture_seed

@@ -5,18 +5,72 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from texgen.core.config import DatasetConfig, SourceDigest
-from texgen.core.errors import SourceError
+from texgen.build.conflicts import contradictions
+from texgen.build.overwrite import discard
+from texgen.core.config import DatasetConfig, RunOptions, SourceDigest
+from texgen.core.errors import ConfigError, SourceError
 from texgen.core.types import ImageEntry
-from texgen.dataset.plan import SCHEMA, Plan, SplitPlan
-from texgen.source import EXPECTED, OnError, Source, raise_error
-from texgen.storage import storage_errors
+from texgen.dataset.plan import SCHEMA, Plan, SplitPlan, save_plan
+from texgen.source import EXPECTED, OnError, Source, SourceSpec, raise_error
+from texgen.storage import Sink, scratch_folder, storage_errors
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What `texgen build` was asked for.
+
+    Attributes:
+        source: SRC.
+        out: OUT.
+        name: The data set's name in its card.
+        config: What is made.
+        options: How.
+    """
+
+    source: SourceSpec
+    out: str
+    name: str
+    config: DatasetConfig
+    options: RunOptions
+
+
+def load_or_create_plan(
+    request: BuildRequest, source: Source, sink: Sink, files: Mapping[str, int]
+) -> Plan:
+    """Plans the build, or finds that OUT's plan is the same.
+
+    Args:
+        request: What `texgen build` is asked for.
+        source: SRC, opened.
+        sink: OUT, opened.
+        files: All files of OUT, with their bytes.
+
+    Raises:
+        SourceError: If SRC cannot be listed.
+        ConfigError: If OUT holds another data set; or, to be thrown away, foreign files.
+    """
+    with scratch_folder(sink.scratch()) as folder:
+        plan = make_plan(source, request.config, request.name, folder)
+        if request.options.overwrite:
+            discard(sink, files)
+        elif changes := list(contradictions(plan, folder, sink, files)):
+            message = (
+                f"OUT holds another build: {'; '.join(changes)}. "
+                "Take the same options and photographs to go on, or build into a new OUT"
+            )
+            if request.options.retry_failed:
+                message += "; --retry-failed is for photographs of which no byte has changed"
+            raise ConfigError(message)
+        # Over one that is there too: its files may be damaged.
+        save_plan(plan, folder, sink)
+    return plan
 
 
 def make_plan(

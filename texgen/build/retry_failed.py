@@ -1,18 +1,57 @@
-"""Textures that a shard has already, while its failed rows are tried again."""
+"""``--retry-failed``: shards with failed rows are made again, their textures kept.
+
+A record is set aside, not deleted, before its shard is made again, and the tar stays
+where it is until the new one takes its place: so a run that is killed in between loses
+none of the textures.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow.compute as pc
 
 from texgen.core.errors import StorageError
-from texgen.core.layout import earlier_record_path
-from texgen.core.types import Geometry, ShardPlan
+from texgen.core.layout import EARLIER_RECORDS, INDEX, earlier_record_path, record_path
+from texgen.core.types import Geometry, Shard, ShardPlan, ShardRecord
 from texgen.dataset.manifest import geometry_of
-from texgen.dataset.records import read_header, read_table
+from texgen.dataset.records import find_header, read_header, read_table
 from texgen.storage import Sink
+
+
+def set_aside_failed(
+    records: Mapping[Shard, ShardRecord], own: Iterable[Shard], sink: Sink
+) -> list[Shard]:
+    """Sets the records of shards with failed rows aside; the index is withdrawn first.
+
+    Args:
+        records: Of the finished shards.
+        own: The shards that are this run's.
+        sink: OUT.
+
+    Returns:
+        The shards that are to be made again.
+    """
+    failed = [shard for shard in own if shard in records and records[shard].failed]
+    if failed:
+        sink.remove(INDEX)
+    for shard in failed:
+        sink.write(earlier_record_path(*shard), sink.open(record_path(*shard)).read())
+        sink.remove(record_path(*shard))
+    return failed
+
+
+def set_aside(shard: Shard, sink: Sink, there: Mapping[str, int]) -> ShardRecord | None:
+    """The record of a shard that was set aside, where there is one."""
+    return find_header(earlier_record_path(*shard), sink, there)
+
+
+def forget_set_aside(sink: Sink) -> None:
+    """Deletes what was set aside, once all shards are finished."""
+    for path in sink.list(EARLIER_RECORDS):
+        sink.remove(path)
 
 
 class EarlierShard:

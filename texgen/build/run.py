@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from texgen.build.executors import Executor
 from texgen.build.finish import FinishedDataset, finish
-from texgen.build.heartbeat import RunningShard
+from texgen.build.heartbeat import HeartbeatWriter, RunningShard
 from texgen.build.log import BuildLog
-from texgen.build.prepare import Records, RemainingWork, find_records
+from texgen.build.plan import BuildRequest
 from texgen.build.progress import BuildMonitor, BuildStatus
-from texgen.build.pulse import HeartbeatWriter
-from texgen.build.request import BuildRequest
-from texgen.build.retry import forget_set_aside
+from texgen.build.remaining import Records, RemainingWork, find_records
+from texgen.build.retry_failed import forget_set_aside
 from texgen.build.schedule import Outcome, Policy, Scheduler
 from texgen.build.shard import ShardTask
 from texgen.build.sizing import open_executor
@@ -103,8 +102,7 @@ class BuildRun:
     def _all_records(self) -> Records:
         if self._request.options.part is None:
             return self._records
-        there = self._sink.list("")
-        return find_records(self._plan, self._sink, there, mine=lambda _: False)
+        return find_records(self._plan, self._sink, self._sink.list(""))
 
     def new_records(self) -> list[ShardRecord]:
         """Of the shards made in this run."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from texgen.build.executors import (
@@ -34,8 +35,8 @@ _FATAL = (CodeDiffersError, EngineStartError, MissingCodecError, StorageError)
 """What would meet every further shard too."""
 
 _WAIT_S = 0.5
-_STRAGGLER = 2.0
-"""Times the median duration of a shard after which an idle worker tries it too."""
+_LATE = 2.0
+"""Times the median duration of a shard after which it is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +238,13 @@ class Scheduler:
     def _duplicate_stragglers(self) -> None:
         if not (self._policy.duplicate and self._durations):
             return
-        late = _STRAGGLER * statistics.median(self._durations)
+        late_s = late_after_s(self._durations)
         doubled = {shard for shard in map(_shard, self._running) if self._attempts_at(shard) > 1}
         for ticket, attempt in sorted(self._running.items()):
             if self._executor.free_slots() < 1:
                 return
             began = attempt.begun
-            if began is None or _shard(ticket) in doubled or self._clock() - began < late:
+            if began is None or _shard(ticket) in doubled or self._clock() - began < late_s:
                 continue
             if self._attempts[_shard(ticket)] < self._policy.attempts:
                 self._say(
@@ -268,6 +269,11 @@ class Scheduler:
                 self._executor.cancel(ticket)
                 error = TexgenError(f"no progress for {still:.0f} s")
                 self._failed(Failed(ticket, error, lost=True))
+
+
+def late_after_s(durations: Sequence[float]) -> float:
+    """Seconds after which a shard is late, from those that others took; infinity without any."""
+    return _LATE * statistics.median(durations) if durations else math.inf
 
 
 def _shard(ticket: ShardAttempt) -> Shard:

@@ -8,18 +8,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from texgen.build.heartbeat import Heartbeat, RunningShard, read_heartbeats
-from texgen.core.concurrency import ordered_map
-from texgen.core.errors import DatasetError, StorageError
-from texgen.core.layout import BUILD, DOWNLOAD, DOWNLOAD_FINGERPRINT, record_path, shard_path
+from texgen.build.remaining import find_records
+from texgen.build.schedule import late_after_s
+from texgen.core.errors import DatasetError
+from texgen.core.layout import BUILD, DOWNLOAD, DOWNLOAD_FINGERPRINT
 from texgen.core.text import escape_unprintable
 from texgen.core.types import Shard, ShardRecord
 from texgen.dataset.index import FINISH_DOWNLOAD, Index, SplitIndex, find_index
-from texgen.dataset.plan import Plan, load_plan
-from texgen.dataset.records import find_header
+from texgen.dataset.plan import Plan, find_plan
 from texgen.storage import Sink
-
-_LATE = 2.0
-"""Times the median duration of a shard after which it is late."""
 
 _WINDOW_S = 900.0
 
@@ -99,7 +96,7 @@ def read_progress(sink: Sink, now: float | None = None) -> BuildProgress:
         StorageError: If OUT cannot be read.
     """
     # Only where one of them is there is anything else looked at: OUT may be a wrong folder.
-    index, plan = find_index(sink), _plan(sink)
+    index, plan = find_index(sink), find_plan(sink)
     if plan is None and index is None:
         raise DatasetError(_nothing(sink))
     there = sink.list("")
@@ -107,7 +104,7 @@ def read_progress(sink: Sink, now: float | None = None) -> BuildProgress:
         return _of_index(index, there)
     if plan is None:
         raise AssertionError
-    records = _records(plan, sink, there)
+    records = find_records(plan, sink, there)
     runs = tuple(read_heartbeats(sink))
     now = time.time() if now is None else now
     alive = [run for run in runs if run.state == "running" and not run.is_gone(now)]
@@ -141,7 +138,8 @@ def _progress(
     rate = _per_second(records.values())
     took = [record.timings.total_s for record in records.values()]
     shard_s = statistics.median(took) if took else None
-    late = [s for s in running if shard_s is not None and s.seconds > _LATE * shard_s]
+    late_s = late_after_s(took)
+    late = [shard for shard in running if shard.seconds > late_s]
     return BuildProgress(
         state=state,
         name=plan.name,
@@ -177,25 +175,6 @@ def _state(runs: Collection[Heartbeat], alive: Collection[Heartbeat]) -> str:
     # The end of a part is not that of the build.
     last = max(runs, key=lambda run: run.beat).state
     return {"running": "gone", "finished": "stopped"}.get(last, last)
-
-
-def _plan(sink: Sink) -> Plan | None:
-    try:
-        return load_plan(sink)
-    except (ValueError, StorageError):
-        return None
-
-
-def _records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> dict[Shard, ShardRecord]:
-    """Of the finished shards, as a build that goes on would find them."""
-    records = {}
-    paths = (record_path(*shard) for shard in plan.shards())
-    found = ordered_map(lambda path: find_header(path, sink, there), paths, sink.parallel)
-    for shard, record in zip(plan.shards(), found, strict=True):
-        size = there.get(shard_path(*shard))
-        if record and record.fingerprint == plan.fingerprint and record.size == size:
-            records[shard] = record
-    return records
 
 
 def _splits(plan: Plan, records: Mapping[Shard, ShardRecord]) -> dict[str, SplitStatus]:

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from texgen.build.bench import BenchJob, EngineCost, bench_jobs, compare
-from texgen.build.bench_whole import BuildCost, compare_builds
+from texgen.build.bench_builds import BuildCost, compare_builds
+from texgen.build.bench_engines import BenchJob, EngineCost, bench_jobs, compare
 from texgen.cli.options.common import (
     SOURCE_CHOICES,
     check_texture_size,

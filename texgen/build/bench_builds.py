@@ -19,7 +19,7 @@ from texgen.core.launch import python_command
 from texgen.core.temporary import temporary_root
 from texgen.synthesis import EngineSpec
 
-_COUNTED = "from texgen.build.bench_whole import count; sys.exit(count(sys.argv[1:]))"
+_COUNTED = "from texgen.build.bench_builds import count; sys.exit(count(sys.argv[1:]))"
 _TEXGEN = "from texgen.cli import main; main()"
 
 
