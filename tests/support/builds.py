@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from texgen.build import BuildRequest
-from texgen.core.config import DatasetConfig, RunOptions
-from texgen.source import SourceSpec
+from texgen.build.plan import load_or_create_plan
+from texgen.build.remaining import RemainingWork, find_remaining
+from texgen.core.config import DatasetConfig, Part, RunOptions
+from texgen.dataset.plan import Plan
+from texgen.source import FolderSource, SourceSpec
+from texgen.storage import LocalSink
 from texgen.synthesis import EngineSpec, identify
 
 
@@ -17,3 +21,19 @@ def request(source: Path, out: Path, name: str = "small", **changes: object) -> 
     config = DatasetConfig(engine=engine, decode_rule="pillow-rgb-v1", max_pixels=10**6, **given)
     options = RunOptions(workers=2, ray=False)
     return BuildRequest(SourceSpec(str(source)), str(out), name, config, options)
+
+
+def planned(source: Path, out: Path, name: str = "small", **changes: object) -> Plan:
+    """The plan of `request` in ``out``."""
+    asked = request(source, out, name, **changes)
+    sink = LocalSink(out)
+    return load_or_create_plan(asked, FolderSource(asked.source), sink, sink.list(""))
+
+
+def remaining(
+    out: Path, source: Path, part: Part | None = None, *, retry_failed: bool = False
+) -> RemainingWork:
+    """What is left to make of `request` in ``out``."""
+    sink = LocalSink(out)
+    plan = planned(source, out)
+    return find_remaining(plan, sink, sink.list(""), part, retry_failed=retry_failed)
