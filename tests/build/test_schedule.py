@@ -22,19 +22,19 @@ from texgen.core.errors import (
 from texgen.core.types import Shard, ShardRecord, Timings
 
 
-def makes(ticket: ShardAttempt, seconds: float = 1.0, rows: int = 10) -> Plan:
-    record = ShardRecord(ticket.split, ticket.index, 1, "", rows, 0, "f", Timings(seconds))
-    return [(0.0, Progressed(ticket, 0, 0, ())), (seconds, ShardFinished(ticket, record))]
+def makes(attempt: ShardAttempt, seconds: float = 1.0, rows: int = 10) -> Plan:
+    record = ShardRecord(attempt.split, attempt.index, 1, "", rows, 0, "f", Timings(seconds))
+    return [(0.0, Progressed(attempt, 0, 0, ())), (seconds, ShardFinished(attempt, record))]
 
 
 def fails(
-    ticket: ShardAttempt, error: Exception, *, lost: bool = False, seconds: float = 1.0
+    attempt: ShardAttempt, error: Exception, *, lost: bool = False, seconds: float = 1.0
 ) -> Plan:
-    return [(0.0, Progressed(ticket, 0, 0, ())), (seconds, Failed(ticket, error, lost))]
+    return [(0.0, Progressed(attempt, 0, 0, ())), (seconds, Failed(attempt, error, lost))]
 
 
-def hangs(ticket: ShardAttempt, done: int = 3, busy: tuple[str, ...] = ("ant/7",)) -> Plan:
-    return [(0.0, Progressed(ticket, done, 1, busy))]
+def hangs(attempt: ShardAttempt, done: int = 3, busy: tuple[str, ...] = ("ant/7",)) -> Plan:
+    return [(0.0, Progressed(attempt, done, 1, busy))]
 
 
 def run(
@@ -86,26 +86,26 @@ def test_every_shard_is_made_once_in_order_and_in_bounds(shards, slots, queue):
 
 
 def test_a_lost_attempt_is_tried_again_with_the_next_number():
-    def play(ticket: ShardAttempt) -> Plan:
-        return fails(ticket, LOST, lost=True) if ticket.attempt < 3 else makes(ticket)
+    def play(attempt: ShardAttempt) -> Plan:
+        return fails(attempt, LOST, lost=True) if attempt.number < 3 else makes(attempt)
 
     executor = FakeExecutor(1, play)
     seen = run(executor, 1, PLAIN)
     assert seen.made == [("train", 0)]
-    assert [ticket.attempt for ticket in executor.submitted] == [1, 2, 3]
+    assert [attempt.number for attempt in executor.submitted] == [1, 2, 3]
     assert any("attempt 1" in line and "signal 9" in line for line in seen.lines)
 
 
 def test_a_shard_that_always_fails_is_given_up_and_the_others_are_made():
-    def play(ticket: ShardAttempt) -> Plan:
-        return fails(ticket, LOST) if ticket.index == 1 else makes(ticket)
+    def play(attempt: ShardAttempt) -> Plan:
+        return fails(attempt, LOST) if attempt.index == 1 else makes(attempt)
 
     executor = FakeExecutor(2, play)
     seen = run(executor, 5, PLAIN)
     assert sorted(seen.made) == [s for s in all_shards(5) if s != ("train", 1)]
     assert seen.outcome.given_up == {("train", 1): LOST}
     assert not seen.outcome.source_changed
-    assert [t.attempt for t in executor.submitted if t.index == 1] == [1, 2, 3]
+    assert [t.number for t in executor.submitted if t.index == 1] == [1, 2, 3]
     assert any("train-000001" in warning for warning in seen.warnings)
 
 
@@ -120,8 +120,8 @@ def test_the_trace_of_a_bug_goes_to_the_log_alone():
 def test_a_changed_source_gives_up_its_shard_at_once_and_makes_the_others():
     changed = SourceChangedError("train/ant/1.jpg has changed")
 
-    def play(ticket: ShardAttempt) -> Plan:
-        return fails(ticket, changed) if ticket.index == 0 else makes(ticket)
+    def play(attempt: ShardAttempt) -> Plan:
+        return fails(attempt, changed) if attempt.index == 0 else makes(attempt)
 
     executor = FakeExecutor(1, play)
     seen = run(executor, 3, PLAIN)
@@ -135,14 +135,14 @@ def test_a_changed_source_gives_up_its_shard_at_once_and_makes_the_others():
     "kind", [EngineStartError, MissingCodecError, StorageError, ShardConflictError]
 )
 def test_what_would_meet_every_shard_ends_the_run(kind):
-    executor = FakeExecutor(1, lambda ticket: fails(ticket, kind("the disk is full")))
+    executor = FakeExecutor(1, lambda attempt: fails(attempt, kind("the disk is full")))
     with pytest.raises(kind, match="the disk is full"):
         run(executor, 3, PLAIN)
     assert len(executor.submitted) == 1
 
 
 def test_a_pulse_that_says_no_stops_the_run():
-    executor = FakeExecutor(2, lambda ticket: makes(ticket, 50.0))
+    executor = FakeExecutor(2, lambda attempt: makes(attempt, 50.0))
     seen = run(executor, 9, PLAIN, lambda _: executor.now < 1010)
     assert executor.now < 1012
     assert seen.made == []
@@ -172,9 +172,9 @@ def test_a_warning_is_shown():
 DUPLICATE = Policy(attempts=3, stall_s=1000.0, duplicate=True)
 
 
-def straggler(ticket: ShardAttempt) -> Plan:
-    slow = ticket.index == 3 and ticket.attempt == 1
-    return makes(ticket, 300.0 if slow else 10.0)
+def straggler(attempt: ShardAttempt) -> Plan:
+    slow = attempt.index == 3 and attempt.number == 1
+    return makes(attempt, 300.0 if slow else 10.0)
 
 
 def test_an_idle_worker_tries_a_late_shard_too_and_the_first_to_finish_counts():
@@ -211,11 +211,11 @@ def test_a_shard_has_at_most_two_attempts_at_once():
 
 
 def test_a_duplicate_that_fails_leaves_the_first_attempt_alone():
-    def play(ticket: ShardAttempt) -> Plan:
-        slow = ticket.index == 3
-        if slow and ticket.attempt == 2:
-            return fails(ticket, LOST, lost=True)
-        return makes(ticket, 100.0 if slow else 10.0)
+    def play(attempt: ShardAttempt) -> Plan:
+        slow = attempt.index == 3
+        if slow and attempt.number == 2:
+            return fails(attempt, LOST, lost=True)
+        return makes(attempt, 100.0 if slow else 10.0)
 
     executor = FakeExecutor(2, play)
     seen = run(executor, 4, Policy(2, 1000.0, duplicate=True))
@@ -227,7 +227,7 @@ STALL = Policy(attempts=2, stall_s=100.0, duplicate=False)
 
 
 def test_a_stuck_shard_is_named_then_given_out_again():
-    executor = FakeExecutor(1, lambda t: hangs(t) if t.attempt == 1 else makes(t))
+    executor = FakeExecutor(1, lambda t: hangs(t) if t.number == 1 else makes(t))
     seen = run(executor, 1, STALL)
     assert seen.made == [("train", 0)]
     assert executor.cancelled[0] == ShardAttempt("train", 0, 1)
@@ -246,9 +246,9 @@ def test_a_shard_that_always_hangs_is_given_up():
 
 
 def test_slow_progress_is_no_stall():
-    def play(ticket: ShardAttempt) -> Plan:
-        steps = [(90.0 * i, Progressed(ticket, i, 0, ())) for i in range(10)]
-        return [*steps, *makes(ticket, 900.0)[1:]]
+    def play(attempt: ShardAttempt) -> Plan:
+        steps = [(90.0 * i, Progressed(attempt, i, 0, ())) for i in range(10)]
+        return [*steps, *makes(attempt, 900.0)[1:]]
 
     executor = FakeExecutor(1, play)
     seen = run(executor, 1, STALL)
@@ -257,10 +257,10 @@ def test_slow_progress_is_no_stall():
 
 
 def test_reports_without_progress_are_a_stall():
-    def play(ticket: ShardAttempt) -> Plan:
-        if ticket.attempt == 2:
-            return makes(ticket)
-        return [(float(i), Progressed(ticket, 5, 0, ("ant/7",))) for i in range(0, 900, 3)]
+    def play(attempt: ShardAttempt) -> Plan:
+        if attempt.number == 2:
+            return makes(attempt)
+        return [(float(i), Progressed(attempt, 5, 0, ("ant/7",))) for i in range(0, 900, 3)]
 
     executor = FakeExecutor(1, play)
     seen = run(executor, 1, STALL)
@@ -277,6 +277,6 @@ def test_a_shard_that_waits_in_a_queue_is_named_and_kept():
     assert any("train-000001" in w and "waits" in w for w in seen.warnings)
 
 
-def progressing(ticket: ShardAttempt) -> Plan:
-    steps = [(50.0 * i, Progressed(ticket, i, 0, ())) for i in range(10)]
-    return [*steps, *makes(ticket, 500.0)[1:]]
+def progressing(attempt: ShardAttempt) -> Plan:
+    steps = [(50.0 * i, Progressed(attempt, i, 0, ())) for i in range(10)]
+    return [*steps, *makes(attempt, 500.0)[1:]]

@@ -42,28 +42,28 @@ class FakeExecutor:
 
     def _begin(self) -> None:
         while self._waiting and len(self._running) < self._slots:
-            ticket = self._waiting.popleft()
-            self._running[ticket] = deque((self.now + s, e) for s, e in self._play(ticket))
+            attempt = self._waiting.popleft()
+            self._running[attempt] = deque((self.now + s, e) for s, e in self._play(attempt))
         self.most = max(self.most, len(self._running))
 
     def wait(self, timeout_s: float) -> list[Event]:
         self.now += timeout_s
         events: list[Event] = []
-        for ticket, plan in list(self._running.items()):
+        for attempt, plan in list(self._running.items()):
             while plan and plan[0][0] <= self.now:
                 event = plan.popleft()[1]
                 if event is not None:
                     events.append(event)
                 if isinstance(event, ShardFinished | Failed):
-                    del self._running[ticket]
+                    del self._running[attempt]
         self._begin()
         return events
 
-    def cancel(self, ticket: ShardAttempt) -> None:
-        self.cancelled.append(ticket)
-        self._running.pop(ticket, None)
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
+    def cancel(self, attempt: ShardAttempt) -> None:
+        self.cancelled.append(attempt)
+        self._running.pop(attempt, None)
+        if attempt in self._waiting:
+            self._waiting.remove(attempt)
         self._begin()
 
     def record_metrics(self, record: ShardRecord) -> None:

@@ -57,7 +57,7 @@ class Policy:
 
 
 @dataclass(slots=True)
-class _Attempt:
+class _AttemptState:
     """A shard on its way.
 
     Attributes:
@@ -124,7 +124,7 @@ class Scheduler:
         self._say = say
         self._warn = warn
         self._clock = clock
-        self._running: dict[ShardAttempt, _Attempt] = {}
+        self._running: dict[ShardAttempt, _AttemptState] = {}
         self._again: deque[Shard] = deque()
         self._attempts: dict[Shard, int] = {}
         self._durations: list[float] = []
@@ -166,46 +166,46 @@ class Scheduler:
     def _in_flight(self) -> list[RunningShard]:
         now = self._clock()
         best: dict[Shard, RunningShard] = {}
-        for ticket, attempt in self._running.items():
-            shard = _shard(ticket)
-            if shard not in best or best[shard].done < attempt.done:
-                seconds = 0.0 if attempt.begun is None else now - attempt.begun
+        for attempt, state in self._running.items():
+            shard = attempt.shard
+            if shard not in best or best[shard].done < state.done:
+                seconds = 0.0 if state.begun is None else now - state.begun
                 best[shard] = RunningShard(
                     *shard,
-                    ticket.attempt,
+                    attempt.number,
                     seconds,
-                    now - attempt.moved,
-                    attempt.done,
-                    attempt.failed,
-                    attempt.busy,
+                    now - state.moved,
+                    state.done,
+                    state.failed,
+                    state.busy,
                 )
         return list(best.values())
 
     def _submit(self, shard: Shard) -> None:
         number = self._attempts[shard] = self._attempts.get(shard, 0) + 1
-        self._running[ShardAttempt(*shard, number)] = _Attempt(self._clock())
+        self._running[ShardAttempt(*shard, number)] = _AttemptState(self._clock())
         self._executor.submit(self._task(shard, number))
 
     def _take(self, event: Event) -> None:
         if isinstance(event, Logged):
             (self._warn if event.warning else self._say)(event.line)
-        elif event.ticket in self._running:
+        elif event.attempt in self._running:
             if isinstance(event, Progressed):
-                self._progressed(event, self._running[event.ticket])
+                self._progressed(event, self._running[event.attempt])
             elif isinstance(event, ShardFinished):
                 self._done(event)
             else:
                 self._failed(event)
 
-    def _progressed(self, event: Progressed, attempt: _Attempt) -> None:
-        if attempt.begun is None or event.done > attempt.done:
-            attempt.moved = self._clock()
-        if attempt.begun is None:
-            attempt.begun = self._clock()
-        attempt.done, attempt.failed, attempt.busy = event.done, event.failed, event.busy
+    def _progressed(self, event: Progressed, state: _AttemptState) -> None:
+        if state.begun is None or event.done > state.done:
+            state.moved = self._clock()
+        if state.begun is None:
+            state.begun = self._clock()
+        state.done, state.failed, state.busy = event.done, event.failed, event.busy
 
     def _done(self, event: ShardFinished) -> None:
-        shard = _shard(event.ticket)
+        shard = event.attempt.shard
         self._durations.append(event.record.timings.total_s)
         self._drop(shard)
         self._attempts.pop(shard, None)
@@ -213,14 +213,14 @@ class Scheduler:
         self._finished(event.record)
 
     def _failed(self, event: Failed) -> None:
-        shard, name = _shard(event.ticket), shard_name(*_shard(event.ticket))
-        del self._running[event.ticket]
-        self._say(f"ERROR {name}, attempt {event.ticket.attempt}: {event.error}")
+        shard, name = event.attempt.shard, shard_name(*event.attempt.shard)
+        del self._running[event.attempt]
+        self._say(f"ERROR {name}, attempt {event.attempt.number}: {event.error}")
         for line in getattr(event.error, "trace", "").splitlines():
             self._say(line)
         if isinstance(event.error, _FATAL):
             raise event.error
-        if any(_shard(ticket) == shard for ticket in self._running):
+        if any(attempt.shard == shard for attempt in self._running):
             return
         hopeless = isinstance(event.error, SourceChangedError)
         if hopeless or self._attempts[shard] >= self._policy.attempts:
@@ -231,44 +231,42 @@ class Scheduler:
 
     def _drop(self, shard: Shard) -> None:
         """Forgets all attempts at a shard and ends those that still run."""
-        for ticket in [ticket for ticket in self._running if _shard(ticket) == shard]:
-            del self._running[ticket]
-            self._executor.cancel(ticket)
+        for attempt in [attempt for attempt in self._running if attempt.shard == shard]:
+            del self._running[attempt]
+            self._executor.cancel(attempt)
 
     def _duplicate_stragglers(self) -> None:
         if not (self._policy.duplicate and self._durations):
             return
         late_s = late_after_s(self._durations)
-        doubled = {shard for shard in map(_shard, self._running) if self._attempts_at(shard) > 1}
-        for ticket, attempt in sorted(self._running.items()):
+        doubled = {a.shard for a in self._running if self._attempts_at(a.shard) > 1}
+        for attempt, state in sorted(self._running.items()):
             if self._executor.free_slots() < 1:
                 return
-            began = attempt.begun
-            if began is None or _shard(ticket) in doubled or self._clock() - began < late_s:
+            began = state.begun
+            if began is None or attempt.shard in doubled or self._clock() - began < late_s:
                 continue
-            if self._attempts[_shard(ticket)] < self._policy.attempts:
-                self._say(
-                    f"INFO {shard_name(*_shard(ticket))} is late: an idle worker tries it too"
-                )
-                self._submit(_shard(ticket))
+            if self._attempts[attempt.shard] < self._policy.attempts:
+                self._say(f"INFO {shard_name(*attempt.shard)} is late: an idle worker tries it too")
+                self._submit(attempt.shard)
 
     def _attempts_at(self, shard: Shard) -> int:
-        return sum(_shard(ticket) == shard for ticket in self._running)
+        return sum(attempt.shard == shard for attempt in self._running)
 
     def _watch(self) -> None:
-        for ticket, attempt in list(self._running.items()):
-            still = self._clock() - attempt.moved
-            name = shard_name(*_shard(ticket))
+        for attempt, state in list(self._running.items()):
+            still = self._clock() - state.moved
+            name = shard_name(*attempt.shard)
             if still < self._policy.stall_s:
-                attempt.named = False
+                state.named = False
                 continue
-            if not attempt.named:
-                attempt.named = True
-                self._warn(f"{name} {_stuck(attempt)} for {still:.0f} s")
-            if still >= 2 * self._policy.stall_s and attempt.begun is not None:
-                self._executor.cancel(ticket)
+            if not state.named:
+                state.named = True
+                self._warn(f"{name} {_stuck(state)} for {still:.0f} s")
+            if still >= 2 * self._policy.stall_s and state.begun is not None:
+                self._executor.cancel(attempt)
                 error = TexgenError(f"no progress for {still:.0f} s")
-                self._failed(Failed(ticket, error, lost=True))
+                self._failed(Failed(attempt, error, lost=True))
 
 
 def late_after_s(durations: Sequence[float]) -> float:
@@ -276,12 +274,8 @@ def late_after_s(durations: Sequence[float]) -> float:
     return _LATE * statistics.median(durations) if durations else math.inf
 
 
-def _shard(ticket: ShardAttempt) -> Shard:
-    return ticket.split, ticket.index
-
-
-def _stuck(attempt: _Attempt) -> str:
-    if attempt.begun is None:
+def _stuck(state: _AttemptState) -> str:
+    if state.begun is None:
         return "waits for a free worker"
-    at_work = f"; its engines are at {', '.join(attempt.busy[:3])}" if attempt.busy else ""
-    return f"has made no progress ({attempt.done} textures done{at_work})"
+    at_work = f"; its engines are at {', '.join(state.busy[:3])}" if state.busy else ""
+    return f"has made no progress ({state.done} textures done{at_work})"

@@ -6,19 +6,30 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from texgen.build.shard import ShardTask
-from texgen.core.types import ShardRecord
+from texgen.core.types import Shard, ShardRecord
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ShardAttempt:
-    """One attempt at one shard."""
+    """One attempt at one shard.
+
+    Attributes:
+        split: Name of the split.
+        index: Number of the shard in its split.
+        number: Number of the attempt, from 1.
+    """
 
     split: str
     index: int
-    attempt: int
+    number: int
+
+    @property
+    def shard(self) -> Shard:
+        """The shard that is attempted."""
+        return self.split, self.index
 
 
-def ticket_of(task: ShardTask) -> ShardAttempt:
+def attempt_of(task: ShardTask) -> ShardAttempt:
     """The attempt that a task stands for."""
     return ShardAttempt(task.shard.split, task.shard.index, task.attempt)
 
@@ -28,13 +39,13 @@ class Progressed:
     """An attempt has begun or made progress.
 
     Attributes:
-        ticket: The attempt.
+        attempt: The attempt.
         done: Number of textures that are done or failed.
         failed: Number of textures that failed.
         busy: Keys that engines work on now.
     """
 
-    ticket: ShardAttempt
+    attempt: ShardAttempt
     done: int
     failed: int
     busy: tuple[str, ...]
@@ -57,7 +68,7 @@ class Logged:
 class ShardFinished:
     """An attempt has finished its shard."""
 
-    ticket: ShardAttempt
+    attempt: ShardAttempt
     record: ShardRecord
 
 
@@ -66,12 +77,12 @@ class Failed:
     """An attempt has ended without a finished shard.
 
     Attributes:
-        ticket: The attempt.
+        attempt: The attempt.
         error: Error that it raised.
         lost: Whether its process or node was lost, so that a further attempt may succeed.
     """
 
-    ticket: ShardAttempt
+    attempt: ShardAttempt
     error: Exception
     lost: bool
 
@@ -98,7 +109,7 @@ class Executor(Protocol):
         """Returns the events since the last call; waits at most ``timeout_s`` seconds for one."""
         ...
 
-    def cancel(self, ticket: ShardAttempt) -> None:
+    def cancel(self, attempt: ShardAttempt) -> None:
         """Ends an attempt at once; no event of it follows."""
         ...
 

@@ -19,7 +19,7 @@ from texgen.build.executors.base import (
     Progressed,
     ShardAttempt,
     ShardFinished,
-    ticket_of,
+    attempt_of,
 )
 from texgen.build.executors.task import close_warm_pool, kill_warm_engines, run_task
 from texgen.build.shard import ShardTask
@@ -59,44 +59,44 @@ class ProcessExecutor:
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
         slot = self._idle.pop() if self._idle else _Slot(self._code)
-        self._busy[ticket_of(task)] = slot
+        self._busy[attempt_of(task)] = slot
         # The attempt begins at once, so one that never reports is stuck and not queued.
-        self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
+        self._begun.append(Progressed(attempt_of(task), 0, 0, ()))
         # If the process died while it was idle, `wait` finds the end of its pipe.
         with contextlib.suppress(OSError):
             slot.pipe.send(task)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `Executor.wait`."""
-        pipes = {slot.pipe: ticket for ticket, slot in self._busy.items()}
+        pipes = {slot.pipe: attempt for attempt, slot in self._busy.items()}
         ready = connection.wait(list(pipes), timeout_s)
         begun, self._begun = self._begun, []
         return begun + [event for pipe in ready for event in self._drain(pipes[pipe])]  # type: ignore[index]
 
-    def _drain(self, ticket: ShardAttempt) -> list[Event]:
-        slot = self._busy[ticket]
+    def _drain(self, attempt: ShardAttempt) -> list[Event]:
+        slot = self._busy[attempt]
         events: list[Event] = []
         try:
             while slot.pipe.poll():
                 event = slot.pipe.recv()
                 if _is_error(event):
                     # The process ends after that, so it is not used again.
-                    del self._busy[ticket]
+                    del self._busy[attempt]
                     slot.end(_STOP_S)
-                    return [*events, Failed(ticket, event, lost=False)]
+                    return [*events, Failed(attempt, event, lost=False)]
                 events.append(event)
                 if isinstance(events[-1], ShardFinished | Failed):
-                    self._idle.append(self._busy.pop(ticket))
+                    self._idle.append(self._busy.pop(attempt))
                     break
         except (EOFError, OSError):
-            del self._busy[ticket]
+            del self._busy[attempt]
             error = TexgenError(f"its process ended: {slot.end(_STOP_S)}")
-            events.append(Failed(ticket, error, lost=True))
+            events.append(Failed(attempt, error, lost=True))
         return events
 
-    def cancel(self, ticket: ShardAttempt) -> None:
+    def cancel(self, attempt: ShardAttempt) -> None:
         """See `Executor.cancel`."""
-        if slot := self._busy.pop(ticket, None):
+        if slot := self._busy.pop(attempt, None):
             slot.end()
 
     def record_metrics(self, record: ShardRecord) -> None:
@@ -225,11 +225,11 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:
-    ticket = ticket_of(task)
+    attempt = attempt_of(task)
     try:
-        report(ShardFinished(ticket, run_task(task, report)))
+        report(ShardFinished(attempt, run_task(task, report)))
     except TexgenError as error:
-        report(Failed(ticket, error, lost=False))
+        report(Failed(attempt, error, lost=False))
 
 
 def _follow_parent() -> None:

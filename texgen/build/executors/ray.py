@@ -28,7 +28,7 @@ from texgen.build.executors.base import (
     Progressed,
     ShardAttempt,
     ShardFinished,
-    ticket_of,
+    attempt_of,
 )
 from texgen.build.executors.metrics import BuildMetrics
 from texgen.build.executors.ray_worker import NodeError, home
@@ -141,11 +141,11 @@ class RayExecutor:
             label_selector=_all_but(self._avoided),
         )
         reference = function.remote(self._home, self._code, pickle.dumps(task), self._board)
-        self._running[reference] = ticket_of(task)
-        self._tasks[ticket_of(task)] = task
+        self._running[reference] = attempt_of(task)
+        self._tasks[attempt_of(task)] = task
         if self._local:
             # A local Ray queues nothing, so an attempt that never reports is stuck.
-            self._begun.append(Progressed(ticket_of(task), 0, 0, ()))
+            self._begun.append(Progressed(attempt_of(task), 0, 0, ()))
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `Executor.wait`."""
@@ -160,20 +160,20 @@ class RayExecutor:
         return events
 
     def _outcome(self, reference: Any) -> list[Event]:  # noqa: ANN401 - Ray's references have no type
-        ticket = self._running.pop(reference)
-        task = self._tasks.pop(ticket)
+        attempt = self._running.pop(reference)
+        task = self._tasks.pop(attempt)
         try:
             answer = ray.get(reference)
             if isinstance(answer, dict):
                 return self._refused(task, answer)
-            return [ShardFinished(ticket, answer)]
+            return [ShardFinished(attempt, answer)]
         except RayTaskError as error:
             if isinstance(error.cause, NodeError):
-                return self._without_node(ticket, error.cause)
-            return [Failed(ticket, error.cause, lost=False)]
+                return self._without_node(attempt, error.cause)
+            return [Failed(attempt, error.cause, lost=False)]
         except RayError as error:
             reason = str(error).strip().splitlines()[0]
-            failed = Failed(ticket, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)
+            failed = Failed(attempt, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)
             return [*self._short_of_memory(error), failed]
 
     def _short_of_memory(self, error: RayError) -> list[Event]:
@@ -189,16 +189,16 @@ class RayExecutor:
         )
         return [Logged(line, warning=True)]
 
-    def _without_node(self, ticket: ShardAttempt, failed: NodeError) -> list[Event]:
+    def _without_node(self, attempt: ShardAttempt, failed: NodeError) -> list[Event]:
         """Stops using a node that cannot build any shard, if there is another node.
 
         It would fail shards faster than other nodes build them, and so get most of them.
         """
         warning = self._avoid(failed)
         if warning is None:
-            return [Failed(ticket, failed.error, lost=False)]
+            return [Failed(attempt, failed.error, lost=False)]
         error = TexgenError(f"node {failed.host}: {failed.error}")
-        return [*warning, Failed(ticket, error, lost=True)]
+        return [*warning, Failed(attempt, error, lost=True)]
 
     def _refused(self, task: ShardTask, answer: dict[str, str]) -> list[Event]:
         """Gives a shard that a node with another texgen refused to another node."""
@@ -206,7 +206,7 @@ class RayExecutor:
         warning = self._avoid(NodeError(error, answer["node"], answer["host"]))
         if warning is None:
             named = CodeDiffersError(f"node {answer['host']}: {error}")
-            return [Failed(ticket_of(task), named, lost=False)]
+            return [Failed(attempt_of(task), named, lost=False)]
         # The shard was not begun, so this does not count as a further attempt.
         self.submit(task)
         return warning
@@ -240,25 +240,25 @@ class RayExecutor:
             self._board_answer = None
             return []
         known = set(self._running.values())
-        return [e for e in events if getattr(e, "ticket", None) in known | {None}]
+        return [e for e in events if getattr(e, "attempt", None) in known | {None}]
 
     def record_metrics(self, record: ShardRecord) -> None:
         """See `Executor.record_metrics`; Ray's metrics on a cluster, none on a local Ray."""
         if self._metrics:
             self._metrics.record_metrics(record)
 
-    def cancel(self, ticket: ShardAttempt) -> None:
+    def cancel(self, attempt: ShardAttempt) -> None:
         """See `Executor.cancel`."""
         for reference, running in list(self._running.items()):
-            if running == ticket:
-                del self._running[reference], self._tasks[ticket]
+            if running == attempt:
+                del self._running[reference], self._tasks[attempt]
                 with contextlib.suppress(RayError):
                     ray.cancel(reference, force=True)
 
     def close(self) -> None:
         """See `Executor.close`."""
-        for ticket in list(self._running.values()):
-            self.cancel(ticket)
+        for attempt in list(self._running.values()):
+            self.cancel(attempt)
         self._session.close()
         self._stdout.__exit__(None, None, None)
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from texgen.build.executors.base import Event, Logged, Progressed, ticket_of
+from texgen.build.executors.base import Event, Logged, Progressed, attempt_of
 from texgen.build.shard import ShardTask, generate_shard
 from texgen.core.errors import TexgenError
 from texgen.core.layout import shard_path
@@ -76,14 +76,14 @@ def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
     sink = open_sink(task.out, task.part, task.s3_endpoint)
     # OUT's scratch is emptied at the end of a build, whichever processes were killed.
     pool = warm_pool(task, sink.scratch())
-    ticket = ticket_of(task)
+    attempt = attempt_of(task)
     last = 0.0
 
     def progress(done: int, failed: int) -> None:
         nonlocal last
         if time.monotonic() - last >= REPORT_EVERY_S:
             last = time.monotonic()
-            report(Progressed(ticket, done, failed, tuple(pool.busy_with())))
+            report(Progressed(attempt, done, failed, tuple(pool.busy_with())))
 
     progress(0, 0)
     return generate_shard(task, pool, open_source(task.source), sink, progress)
