@@ -190,7 +190,7 @@ def test_a_script_ends_without_waiting_for_a_texture(
     call = "threading.Thread(target=make, daemon=True).start()" if thread else "make()"
     script = f"""
 import signal, sys, threading, time, numpy, texgen
-from texgen.synthesize import api
+from texgen.synthesis import api
 
 # Where the tests run behind a shell's "&", interrupts are ignored from the start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
