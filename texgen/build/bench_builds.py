@@ -1,4 +1,4 @@
-"""What whole builds cost: listing, decoding, engine, shards and start-up together."""
+"""`texgen bench --build`: processor time and wall clock of whole builds, start-up included."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _TEXGEN = "from texgen.cli import main; main()"
 
 @dataclass(slots=True)
 class BuildCost:
-    """What builds with one engine cost.
+    """Cost of builds with one engine.
 
     Attributes:
-        name: Of the engine.
-        textures: Made by each build.
-        core_s: Processor time of each build a texture, all its processes together, s.
+        name: Name of the engine.
+        textures: Number of textures of each build.
+        core_s: Processor time of each build, of all its processes, divided by its textures, s.
         wall_s: Wall clock of each build, s.
     """
 
@@ -41,12 +41,12 @@ class BuildCost:
 
     @property
     def texture_s(self) -> float:
-        """Median over the builds, a texture."""
+        """Processor time of a texture, median over the builds, s."""
         return statistics.median(self.core_s)
 
     @property
     def per_second(self) -> float:
-        """Textures a second of wall clock, of the median build."""
+        """Textures a second of wall clock in the median build."""
         return self.textures / statistics.median(self.wall_s)
 
 
@@ -54,24 +54,24 @@ def compare_builds(
     engines: Sequence[EngineSpec],
     options: Sequence[str],
     rounds: int,
-    tell: Callable[[int], None],
+    on_round: Callable[[int], None],
 ) -> list[BuildCost]:
     """Builds with every engine, engine after engine, round after round, in plain processes.
 
     Args:
-        engines: Whose costs are returned, in this order.
-        options: Of `texgen build`, but for engine and OUT.
-        rounds: At least 1.
-        tell: Called with the number of each finished round.
+        engines: The engines; their costs are returned in the same order.
+        options: Options of `texgen build`, without engine and OUT.
+        rounds: Number of rounds, at least 1.
+        on_round: Called with the number of each finished round.
 
     Raises:
-        BuildFailedError: If a build ends with an error; says with which.
+        BuildFailedError: If a build ends with an error, which the message holds.
     """
     costs = [BuildCost(engine.name) for engine in engines]
     for number in range(rounds):
         for engine, cost in zip(engines, costs, strict=True):
             _build(engine, options, cost)
-        tell(number + 1)
+        on_round(number + 1)
     return costs
 
 
@@ -83,10 +83,10 @@ def _build(engine: EngineSpec, options: Sequence[str], cost: BuildCost) -> None:
         counted = [*python_command(_COUNTED), *line, "--out", f"{folder}/out"]
         done = subprocess.run(counted, capture_output=True, text=True, check=False)  # noqa: S603
     lines = done.stdout.splitlines()
-    # 1 is for photographs that failed, and for other ends too, which print no summary.
+    # Exit code 1 means failed images, with a summary, or another error, without one.
     if len(lines) != 2:
-        said = done.stderr.strip() or f"exit code {done.returncode}"
-        message = f"a build with {engine.name} ended: {said}"
+        reason = done.stderr.strip() or f"exit code {done.returncode}"
+        message = f"a build with {engine.name} failed: {reason}"
         raise BuildFailedError(message)
     summary, times = map(json.loads, lines)
     cost.textures = max(1, summary["textures"])
@@ -95,10 +95,11 @@ def _build(engine: EngineSpec, options: Sequence[str], cost: BuildCost) -> None:
 
 
 def count(arguments: list[str]) -> int:
-    """Runs `texgen` and prints what it and all processes below it took; its exit code.
+    """Runs `texgen`, prints the time that it and its descendants took, and returns its exit code.
 
-    The kernel adds processor time up as each process is waited for. Engines end after the
-    task that would wait for them, so this process, which has no other children, adopts them.
+    The kernel adds up the processor time of a process when its parent waits for it. Engines end
+    after the task that would wait for them. So this process, which has no other children,
+    becomes their parent.
     """
     _adopt_orphans()
     started = time.monotonic()
@@ -115,6 +116,6 @@ def count(arguments: list[str]) -> int:
 
 def _adopt_orphans() -> None:
     set_child_subreaper = 36
-    # Where there is no such thing, some processor time is missing from the figures.
+    # On systems without subreapers some processor time is missing from the figures.
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)

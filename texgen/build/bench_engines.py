@@ -1,4 +1,4 @@
-"""`texgen bench`: what engines cost on the same patches, side by side in one run."""
+"""`texgen bench`: processor time of engines on the same patches, measured in one run."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _PER_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class BenchJob:
-    """A photograph's texture, to be made by every engine.
+    """A texture that every engine makes.
 
     Attributes:
-        job: The patches and the seed, as in a build.
-        decode_s: Processor time to decode the photograph, s.
+        job: The engine's job, with patches and seed as in a build.
+        decode_s: Processor time to decode the image, s.
     """
 
     job: Job
@@ -39,16 +39,17 @@ class BenchJob:
 
 @dataclass(slots=True)
 class EngineCost:
-    """What one engine cost, in processor seconds of its process and of those it started.
+    """Cost of one engine, in processor time of its process and of the processes it started.
 
     Attributes:
-        name: Of the engine.
-        version: Of its algorithm.
-        textures: Made in each round.
-        schedule_s: Wall clock of what is made once a process, before the first round.
-        rounds: Of each round, a texture.
-        parts: Mean wall clock a texture within the engine process: schedule, load,
-            synthesis, encoding, s.
+        name: Name of the engine.
+        version: Version of its algorithm.
+        textures: Number of textures in each round.
+        schedule_s: Wall clock of the schedules that a process makes once, before the first
+            round, s.
+        rounds: Processor time of each round, divided by its textures, s.
+        parts: Mean wall clock of a texture within the engine process, s, for schedule, load,
+            synthesis and encoding.
     """
 
     name: str
@@ -60,24 +61,31 @@ class EngineCost:
 
     @property
     def texture_s(self) -> float:
-        """Median over the rounds, a texture."""
+        """Processor time of a texture, median over the rounds, s."""
         return statistics.median(self.rounds)
 
     @property
     def rest_s(self) -> float:
-        """What is in none of the parts, a texture.
+        """Time of a texture outside of the parts, s.
 
-        Parts are wall clock, which on a busy machine makes more than the whole: then it is 0.
+        It is 0 where the parts sum up to more than the whole: they are wall clock, which on a
+        busy machine exceeds processor time.
         """
         return max(0.0, self.texture_s - sum(self.parts.values()))
 
 
 def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list[BenchJob]:
-    """Jobs of the first ``limit`` photographs of the first split, spread over its classes.
+    """Jobs of at most ``limit`` images of the first split, spread evenly over its classes.
+
+    Args:
+        source: SRC, opened.
+        limit: Largest number of jobs.
+        size: Side of the textures, px.
+        image_format: ``png``, ``webp`` or ``jpg``; JPEG quality is 95.
 
     Raises:
-        ConfigError: If no photograph can be decoded.
-        SourceError: If the source cannot be listed.
+        ConfigError: If no image can be decoded.
+        SourceError: If the source cannot be listed, or the split holds no images.
     """
     split = source.splits()[0]
     entries = list(source.entries(split))
@@ -98,7 +106,7 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
         job, _ = make_job(entry.key, image, seed, DEFAULT_RULE, size, image_format, quality)
         jobs.append(BenchJob(job, decode_s))
     if not jobs:
-        message = f"no photograph of the split {split.name!r} can be decoded; name another --src"
+        message = f"no image of the split {split.name!r} can be decoded; give another --src"
         raise ConfigError(message)
     return jobs
 
@@ -107,22 +115,22 @@ def compare(
     engines: Sequence[EngineSpec],
     jobs: Sequence[BenchJob],
     rounds: int,
-    tell: Callable[[int], None],
+    on_round: Callable[[int], None],
 ) -> list[EngineCost]:
     """Runs all jobs through every engine, engine after engine, round after round.
 
-    In turn, so that a machine whose speed drifts is as unfair to one as to another.
+    The engines take turns, so that a drift of the machine's speed affects all of them alike.
 
     Args:
-        engines: Whose costs are returned, in this order.
-        jobs: The same for all.
-        rounds: At least 1.
-        tell: Called with the number of each finished round.
+        engines: The engines; their costs are returned in the same order.
+        jobs: The jobs, the same for all engines.
+        rounds: Number of rounds, at least 1.
+        on_round: Called with the number of each finished round.
 
     Raises:
         EngineStartError: If an engine cannot be started.
         SampleError: If an engine makes no texture.
-        ConfigError: If this system does not tell a process's time.
+        ConfigError: If this system does not report the processor time of a process.
     """
     with contextlib.ExitStack() as stack:
         runs = []
@@ -132,16 +140,16 @@ def compare(
         for number in range(rounds):
             for process, cost in runs:
                 _run_round(process, cost, jobs)
-            tell(number + 1)
+            on_round(number + 1)
     return [cost for _, cost in runs]
 
 
 def _warm_up(process: EngineProcess, jobs: Sequence[BenchJob]) -> EngineCost:
-    """Has everything made that is made once; its cost is that of no texture."""
+    """Makes textures until the process has all its schedules, whose time is counted apart."""
     schedule_s = 0.0
     for job in jobs:
         schedule_s += _ask(process, job).schedule_s
-        # An engine that makes nothing for later may take seconds a texture.
+        # An engine without schedules may take seconds a texture, so one texture is enough.
         if not schedule_s:
             break
     return EngineCost(process.hello.engine, process.hello.engine_version, len(jobs), schedule_s)
@@ -151,11 +159,11 @@ def _run_round(process: EngineProcess, cost: EngineCost, jobs: Sequence[BenchJob
     before = process_time_s(process.pid)
     textures = [_ask(process, job) for job in jobs]
     cost.rounds.append((process_time_s(process.pid) - before) / len(jobs))
-    done = len(cost.rounds)
+    rounds = len(cost.rounds)
     for part in ("schedule", "load", "synthesis", "encoding"):
         mean = statistics.fmean(getattr(texture, f"{part}_s") for texture in textures)
         earlier = cost.parts.get(part, 0.0)
-        cost.parts[part] = earlier + (mean - earlier) / done
+        cost.parts[part] = earlier + (mean - earlier) / rounds
 
 
 def _ask(process: EngineProcess, job: BenchJob) -> Texture:
@@ -165,16 +173,16 @@ def _ask(process: EngineProcess, job: BenchJob) -> Texture:
 def process_time_s(pid: int) -> float:
     """Processor time of a process and of its children that have ended, s.
 
-    In ticks of 10 ms, so it is the sum over many textures that means something.
+    It counts in ticks of 10 ms, so only the sum over many textures is precise.
 
     Raises:
-        ConfigError: If this system does not tell it.
+        ConfigError: If this system does not report it.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError as error:
-        message = "processes' times are read from /proc, which only Linux has"
+        message = "the processor time of a process is read from /proc, which only Linux has"
         raise ConfigError(message) from error
-    # Behind the name in parentheses, which may hold anything, fields 3 and on: user and
-    # system time of all threads are 14 and 15, those of children 16 and 17.
+    # The name in parentheses may hold anything; field 3 is the first behind it. Fields 14 and
+    # 15 are user and system time of all threads, fields 16 and 17 those of the children.
     return sum(map(int, stat.rpartition(")")[2].split()[11:15])) * _PER_TICK_S

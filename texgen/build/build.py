@@ -1,13 +1,12 @@
-"""The whole of `texgen build`: plan, make what is missing, finish."""
+"""`texgen build` from end to end: plan, remaining work, run, finish."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from texgen.build.checks import before_any_work, check_empty, check_space
+from texgen.build.checks import check_contents, check_space, storage_errors_are_config_errors
 from texgen.build.finish import Failures, count_failures
 from texgen.build.heartbeat import HeartbeatWriter
 from texgen.build.log import BuildLog
@@ -17,8 +16,6 @@ from texgen.build.remaining import RemainingWork, find_remaining
 from texgen.build.run import BuildRun
 from texgen.build.stop import StopRequest
 from texgen.core.cpus import available_cpus
-from texgen.core.errors import InterruptedBuildError
-from texgen.dataset.index import stray_files
 from texgen.dataset.plan import Plan, notes_of
 from texgen.source import Source, open_source
 from texgen.storage import Sink, open_sink
@@ -29,16 +26,16 @@ class BuildSummary:
     """What a build has made.
 
     Attributes:
-        plan: The whole of it.
-        rows: Textures made or failed in this run; 0 where nothing was left to do.
-        made: Those of them that were made.
-        textures: Textures that are there, of earlier runs too; of a part that is not the
-            last to end, those of its own shards.
-        failures: Failed rows, likewise.
+        plan: The plan of the whole data set.
+        rows: Rows that this run added, textures and failures; 0 where nothing was left to do.
+        made: Textures among them.
+        textures: Textures in OUT, those of earlier runs included. A part that is not the last
+            to end counts its own shards only.
+        failures: Failed rows of the same shards.
         seconds: Wall clock of this run.
-        failures_allowed: Photographs that may fail.
-        left_to_others: Shards that other parts have still to make; the index is
-            written by the part that finds none.
+        failures_allowed: Number of images that may fail.
+        left_to_others: Shards that other parts still have to make. The part that finds none
+            writes the index.
     """
 
     plan: Plan
@@ -52,84 +49,68 @@ class BuildSummary:
 
     @property
     def within_budget(self) -> bool:
-        """Whether no more photographs failed than may."""
+        """Whether no more images failed than allowed."""
         return self.failures.images <= self.failures_allowed
 
 
-def build(request: BuildRequest, view: BuildMonitor) -> BuildSummary:
-    """Builds a data set, or goes on where an earlier run stopped.
+def build(request: BuildRequest, monitor: BuildMonitor) -> BuildSummary:
+    """Builds a data set, or resumes where an earlier run stopped.
 
     Raises:
-        ConfigError: Before any work, if something contradicts what is on disk.
+        ConfigError: If something contradicts what is in OUT; raised before any work.
         InterruptedBuildError: After Ctrl-C or SIGTERM.
         BuildFailedError: If shards could not be made; the others are kept.
-        SourceChangedError: If photographs changed; the shards without them are kept.
+        SourceChangedError: If images have changed; the shards without them are kept.
     """
     started = time.monotonic()
     sink = open_sink(request.out, request.options.part, request.options.s3_endpoint)
     source = open_source(request.source)
-    with StopRequest() as stop, contextlib.ExitStack() as held:
-        with before_any_work():
-            check_empty(sink, overwrite=request.options.overwrite)
-            held.enter_context(sink.lock())
-            # Once it is closed.
-            held.callback(sink.upload_log)
-            log = held.enter_context(BuildLog(sink.log_path()))
-            heartbeat = HeartbeatWriter(sink, request.options.part)
-            held.enter_context(_last_beat(heartbeat))
-            plan, left = _prepare(request, source, sink, view)
+    with StopRequest() as stop, contextlib.ExitStack() as stack:
+        with storage_errors_are_config_errors():
+            check_contents(sink, overwrite=request.options.overwrite)
+            stack.enter_context(sink.lock())
+            # Registered before the log is opened, so that it runs after the log is closed.
+            stack.callback(sink.upload_log)
+            log = stack.enter_context(BuildLog(sink.log_path()))
+            heartbeat = stack.enter_context(HeartbeatWriter(sink, request.options.part))
+            plan, remaining = _prepare(request, source, sink, monitor)
         for note in notes_of(plan):
             log.line(f"NOTE {note}")
-            view.say(note)
-        run = BuildRun(request, plan, left, sink, view, log, stop, heartbeat)
+            monitor.say(note)
+        run = BuildRun(request, plan, remaining, sink, monitor, log, stop, heartbeat)
         run.make()
         finished = run.finish()
-        if finished:
-            run.tell_of_strays(stray_files(finished.index, sink.list("")))
         sink.clear_scratch()
-        failures = finished.failures if finished else count_failures(left.own, sink)
+        failures = finished.failures if finished else count_failures(remaining.own, sink)
     rows = plan.rows if finished else run.rows
-    allowed = request.options.failures_allowed(-(-rows // plan.textures_per_image))
-    made = run.new_records()
+    images = -(-rows // plan.textures_per_image)
+    new = run.new_records()
     return BuildSummary(
         plan,
-        sum(record.rows - record.kept for record in made),
-        sum(record.samples - record.kept for record in made),
+        sum(record.rows - record.kept for record in new),
+        sum(record.samples - record.kept for record in new),
         rows - failures.rows,
         failures,
         time.monotonic() - started,
-        allowed,
+        request.options.failures_allowed(images),
         run.left_to_others,
     )
 
 
 def _prepare(
-    request: BuildRequest, source: Source, sink: Sink, view: BuildMonitor
+    request: BuildRequest, source: Source, sink: Sink, monitor: BuildMonitor
 ) -> tuple[Plan, RemainingWork]:
-    """The plan, and what of it is left for this run."""
+    """The plan, and what of it this run has to make."""
     options = request.options
-    form = f" ({request.source.format})" if request.source.format else ""
-    view.say(f"listing {request.source.location}{form}")
+    source_format = f" ({request.source.format})" if request.source.format else ""
+    monitor.say(f"listing {request.source.location}{source_format}")
     sink.clear_scratch()
-    there = sink.list("")
-    plan = load_or_create_plan(request, source, sink, there)
-    there = sink.list("") if options.overwrite else there
-    left = find_remaining(plan, sink, there, options.part, retry_failed=options.retry_failed)
-    if left.note:
-        view.say(left.note)
-    check_space(plan, left.rows, sink, options.workers or available_cpus())
-    return plan, left
-
-
-@contextlib.contextmanager
-def _last_beat(heartbeat: HeartbeatWriter) -> Iterator[None]:
-    """Says how the run ended."""
-    state = "failed"
-    try:
-        yield
-        state = "finished"
-    except InterruptedBuildError:
-        state = "stopped"
-        raise
-    finally:
-        heartbeat.end(state)
+    files = sink.list("")
+    plan = load_or_create_plan(request, source, sink, files)
+    if options.overwrite:
+        files = sink.list("")
+    remaining = find_remaining(plan, sink, files, options.part, retry_failed=options.retry_failed)
+    if remaining.note:
+        monitor.say(remaining.note)
+    check_space(plan, remaining.rows, sink, options.workers or available_cpus())
+    return plan, remaining

@@ -8,7 +8,6 @@ from pathlib import Path
 from texgen.core.config import differences
 from texgen.core.errors import DatasetError
 from texgen.core.layout import INDEX, PLAN, RECORDS
-from texgen.core.types import ShardRecord
 from texgen.dataset.index import Index, read_index
 from texgen.dataset.plan import Plan, load_plan
 from texgen.dataset.plan_summary import source_differences
@@ -16,34 +15,35 @@ from texgen.dataset.records import find_header
 from texgen.storage import Sink
 
 
-def contradictions(plan: Plan, folder: Path, sink: Sink, there: Mapping[str, int]) -> Iterator[str]:
-    """What OUT says of itself that is not so in ``plan``, a phrase each.
+def find_conflicts(plan: Plan, folder: Path, sink: Sink, files: Mapping[str, int]) -> Iterator[str]:
+    """What the build in OUT has other than ``plan``, a phrase for each difference.
 
     Args:
-        plan: Of the build that is asked for.
-        folder: Where the files of ``plan`` lie.
+        plan: The plan of the build that is asked for.
+        folder: Folder with the files of ``plan``.
         sink: OUT.
-        there: All files of OUT.
+        files: All files of OUT, with their bytes.
     """
-    if PLAN in there:
+    if PLAN in files:
         try:
             old = load_plan(sink)
         except ValueError:
+            # A damaged plan is written again, if nothing else contradicts the new one.
             pass
         else:
             if old != plan:
-                yield from _changes(old, plan)
+                yield from _plan_differences(old, plan)
                 yield from source_differences(old, plan, sink, folder)
             return
-    # Without a plan, index and records still say what they were made of.
-    index = _index(sink) if INDEX in there else None
-    said = {record.fingerprint for record in _records_there(sink, there)}
-    said |= {index.fingerprint} if index else set()
-    if index and plan.fingerprint in said:
-        yield from _renamed(index.name, plan.name)
-    elif said and plan.fingerprint not in said:
+    # Without a plan, index and records still hold the fingerprint of what they were made of.
+    index = _index(sink) if INDEX in files else None
+    fingerprints = set(_record_fingerprints(sink, files))
+    fingerprints |= {index.fingerprint} if index else set()
+    if index and plan.fingerprint in fingerprints:
+        yield from _name_difference(index.name, plan.name)
+    elif fingerprints and plan.fingerprint not in fingerprints:
         changes = differences(index.config, plan.config) if index else []
-        yield from changes or ["it is of other options or photographs"]
+        yield from changes or ["it was made with other options or of other images"]
 
 
 def _index(sink: Sink) -> Index | None:
@@ -53,21 +53,21 @@ def _index(sink: Sink) -> Index | None:
         return None
 
 
-def _changes(old: Plan, new: Plan) -> Iterator[str]:
-    yield from _renamed(old.name, new.name)
+def _plan_differences(old: Plan, new: Plan) -> Iterator[str]:
+    yield from _name_difference(old.name, new.name)
     yield from differences(old.config, new.config)
-    before = {split.name: split.classes for split in old.splits}
+    old_classes = {split.name: split.classes for split in old.splits}
     for split in new.splits:
-        if before.get(split.name, split.classes) != split.classes:
+        if old_classes.get(split.name, split.classes) != split.classes:
             yield f"the classes of {split.name!r} have changed"
 
 
-def _renamed(old: str, new: str) -> Iterator[str]:
+def _name_difference(old: str, new: str) -> Iterator[str]:
     if old != new:
         yield f"--name was {old!r} and is now {new!r}"
 
 
-def _records_there(sink: Sink, there: Mapping[str, int]) -> Iterator[ShardRecord]:
-    for path in there:
-        if path.startswith(f"{RECORDS}/") and (record := find_header(path, sink, there)):
-            yield record
+def _record_fingerprints(sink: Sink, files: Mapping[str, int]) -> Iterator[str]:
+    for path in files:
+        if path.startswith(f"{RECORDS}/") and (record := find_header(path, sink, files)):
+            yield record.fingerprint

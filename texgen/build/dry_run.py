@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from texgen.build.checks import before_any_work, bytes_needed, check_empty
-from texgen.build.conflicts import contradictions
+from texgen.build.checks import bytes_needed, check_contents, storage_errors_are_config_errors
+from texgen.build.conflicts import find_conflicts
 from texgen.build.estimate import Estimate, estimate
-from texgen.build.overwrite import check_ours
+from texgen.build.overwrite import check_written_by_texgen
 from texgen.build.plan import BuildRequest, make_plan
 from texgen.build.remaining import find_records
 from texgen.core.errors import ConfigError, SourceError, StorageError
@@ -23,8 +23,8 @@ from texgen.source import open_source
 from texgen.storage import Sink, open_sink
 from texgen.synthesis import EngineSpec
 
-_SAMPLE = 64
-_BUDGET_S = 10.0
+_SAMPLED_IMAGES = 64
+_SYNTHESIS_BUDGET_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,16 @@ class DryRun:
     """What a build would do.
 
     Attributes:
-        plan: Of the build.
-        source_bytes: Split to the bytes of its photographs, None where they are not known.
-        listing_s: Wall clock that it took to list SRC, s.
-        sample: What photographs and textures take that were tried; none where none is left.
-        rows_left: Textures that OUT does not have yet; all of them without OUT.
-        shards_left: Likewise.
-        free_bytes: Room in OUT, None where there is no OUT or no such limit.
-        problems: What a build would end at, or end with exit code 1 for, a line each.
-        warnings: What a build would do, but perhaps nobody wants, a line each.
+        plan: The plan of the build.
+        source_bytes: Split name to the bytes of its images; None where they are not known.
+        listing_s: Wall clock that listing SRC took, s.
+        sample: Cost of a sample of images and textures; empty where none is left to make.
+        rows_left: Textures that OUT does not hold yet; all of them without OUT.
+        shards_left: Shards that OUT does not hold yet; all of them without OUT.
+        free_bytes: Free space in OUT; None without OUT, or where there is no such limit.
+        problems: Reasons for which a build would not begin, or would end with exit code 1,
+            a line each.
+        warnings: Properties of the plan that the user may not want, a line each.
     """
 
     plan: Plan
@@ -55,50 +56,50 @@ class DryRun:
 
 
 def dry_run(request: BuildRequest) -> DryRun:
-    """Finds out what ``build`` would do with the same request.
+    """Finds out what a build with the same request would do.
 
     Args:
-        request: Its ``out`` may be empty: OUT is not looked at then.
+        request: Its ``out`` may be empty; then no OUT is looked at.
 
     Raises:
-        ConfigError: If OUT cannot be looked into.
-        SourceError: If there are no photographs, and nothing that is wrong says why.
+        ConfigError: If OUT cannot be read.
+        SourceError: If SRC holds no images, and no problem explains it.
         EngineStartError: If the engine cannot be started.
-        SampleError: If it makes no texture of a photograph.
+        SampleError: If the engine makes no texture of an image.
     """
     sink = _open_out(request)
     errors: list[SourceError] = []
     source = open_source(request.source, errors.append)
 
-    def no_images(error: SourceError) -> None:
-        # What is wrong in SRC is why there are none.
+    def on_no_images(error: SourceError) -> None:
+        # An error of SRC that is reported already explains why there are none.
         if not errors:
             raise error
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=temporary_root()) as name:
         folder = Path(name)
-        plan = make_plan(source, request.config, request.name, folder, no_images)
+        plan = make_plan(source, request.config, request.name, folder, on_no_images)
         listing_s = time.monotonic() - started
-        there = _look_into(request, plan, folder, sink)
-        entries = sample_entries(plan, folder, _SAMPLE)
+        out = _inspect_out(request, plan, folder, sink)
+        entries = sample_entries(plan, folder, _SAMPLED_IMAGES)
         sizes = {split.name: source_bytes(split, folder) for split in plan.splits}
     engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
-    # Where all is there, a build reads no photograph.
+    # Where nothing is left to make, a build reads no image.
     sample = Estimate()
-    if there.rows_left:
-        sample = estimate(entries, source, request.config, engine, _BUDGET_S)
+    if out.rows_left:
+        sample = estimate(entries, source, request.config, engine, _SYNTHESIS_BUDGET_S)
     return DryRun(
         plan,
         sizes,
         listing_s,
         sample,
-        there.rows_left,
-        there.shards_left,
-        there.free_bytes,
+        out.rows_left,
+        out.shards_left,
+        out.free_bytes,
         (
             *(escape_unprintable(str(error)) for error in errors),
-            *there.problems,
+            *out.problems,
             *_too_many_failures(request, plan, sample),
         ),
         notes_of(plan),
@@ -106,8 +107,8 @@ def dry_run(request: BuildRequest) -> DryRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _There:
-    """What OUT holds of a plan; the attributes of `DryRun`."""
+class _OutState:
+    """What OUT holds of a plan; see the attributes of `DryRun`."""
 
     rows_left: int
     shards_left: int
@@ -116,19 +117,19 @@ class _There:
 
 
 def _open_out(request: BuildRequest) -> Sink | None:
-    """OUT, if one is named; looked into before SRC is listed, which may take long."""
+    """OUT, if one is given; read once before SRC is listed, which may take long."""
     if not request.out:
         return None
     sink = open_sink(request.out, s3_endpoint=request.options.s3_endpoint)
-    with before_any_work():
+    with storage_errors_are_config_errors():
         sink.first_unknown_file()
     return sink
 
 
-def _look_into(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | None) -> _There:
+def _inspect_out(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | None) -> _OutState:
     rows, shards = plan.rows, sum(split.shards for split in plan.splits)
     if sink is None:
-        return _There(rows, shards)
+        return _OutState(rows, shards)
     problems = tuple(_refusals(request, plan, folder, sink))
     if not problems and not request.options.overwrite:
         records = find_records(plan, sink, sink.list(""))
@@ -139,36 +140,34 @@ def _look_into(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | Non
     if free is not None and needed > free:
         problems = (
             *problems,
-            f"OUT has {format_bytes(free)} free, and a build begins only with "
+            f"OUT has {format_bytes(free)} free, but a build only begins with "
             f"{format_bytes(needed)}, the most that it may need",
         )
-    return _There(rows, shards, free, problems)
+    return _OutState(rows, shards, free, problems)
 
 
 def _refusals(request: BuildRequest, plan: Plan, folder: Path, sink: Sink) -> Iterator[str]:
-    """Why a build would not begin in OUT."""
+    """Reasons for which a build would not begin in OUT."""
     try:
-        check_empty(sink, overwrite=request.options.overwrite)
+        check_contents(sink, overwrite=request.options.overwrite)
         sink.check_writable()
-        there = sink.list("")
+        files = sink.list("")
         if request.options.overwrite:
-            check_ours(there)
+            check_written_by_texgen(files)
             return
     except (ConfigError, StorageError) as error:
         yield str(error)
         return
-    yield from (
-        f"OUT holds another build: {what}" for what in contradictions(plan, folder, sink, there)
-    )
+    for conflict in find_conflicts(plan, folder, sink, files):
+        yield f"OUT holds another build: {conflict}"
 
 
 def _too_many_failures(request: BuildRequest, plan: Plan, sample: Estimate) -> Iterator[str]:
-    """That a build would end with exit code 1, where what was tried is enough to know."""
+    """A problem where so many images of the sample failed that the build exits with code 1."""
     images = sum(split.images for split in plan.splits)
     failed, allowed = len(sample.unreadable), request.options.failures_allowed(images)
     if failed > allowed:
-        photographs = pluralize(images, "photograph")
         yield (
-            f"{failed} of {photographs} cannot be read, and --max-failures allows {allowed}: "
-            "a build would make the others and end with exit code 1"
+            f"{failed} of {pluralize(images, 'image')} cannot be read, and --max-failures allows "
+            f"{allowed}: a build would make the others and end with exit code 1"
         )

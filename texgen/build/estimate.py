@@ -1,4 +1,4 @@
-"""What a planned build will take, from a sample of its photographs and textures."""
+"""Cost of a planned build, estimated from a sample of its images and textures."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from texgen.synthesis.process import EngineProcess, running_engine
 from texgen.synthesis.protocol import Texture
 
 _LEAST = 4
-"""Textures that are made however long they take."""
+"""Number of textures that are made however long they take."""
 
 
 @dataclass(slots=True)
 class Estimate:
-    """What a sample took.
+    """Cost of a sample.
 
     Attributes:
-        photographs: Photographs tried.
-        unreadable: Those that cannot be read: source and reason.
-        small: Those too small for ``--patch-size``.
-        decode_s: Processor time to read and decode each, s.
-        texture_s: Processor time of the engine process for each texture, encoding in it
-            and what it makes once a process not, s.
-        texture_bytes: Size of each texture with what it takes up in its shard beside it.
+        photographs: Number of images tried.
+        unreadable: Source and reason of each image that cannot be read.
+        small: Number of images that are too small for ``--patch-size``.
+        decode_s: Processor time to read and decode each image, s.
+        texture_s: Processor time of the engine process for each texture, s. Encoding is
+            included, the schedules that a process makes once are not.
+        texture_bytes: Bytes of each texture's sample in its shard.
     """
 
     photographs: int = 0
@@ -49,7 +49,7 @@ class Estimate:
     texture_bytes: list[int] = field(default_factory=list)
 
     def core_s(self, images: int, textures: int) -> float | None:
-        """Processor seconds for so many images and textures; None if none could be made."""
+        """Processor time for so many images and textures, s; None if no texture was made."""
         if not textures:
             return 0.0
         if not self.texture_s:
@@ -58,15 +58,15 @@ class Estimate:
         return images * statistics.fmean(self.decode_s) + textures * each
 
     def bytes(self, textures: int, shards: int) -> tuple[float, float] | None:
-        """Bytes of so many shards with so many textures, and the standard error of that."""
+        """Bytes of so many textures in so many shards, with standard error; None if unknown."""
         if not textures:
             return 0.0, 0.0
         if len(self.texture_bytes) < 2:
             return None
-        whole = textures * statistics.fmean(self.texture_bytes) + shards * END_BYTES
+        total = textures * statistics.fmean(self.texture_bytes) + shards * END_BYTES
         spread = textures * statistics.stdev(self.texture_bytes) / len(self.texture_bytes) ** 0.5
-        # Shards of like size are padded alike, so that these do not even out.
-        return whole, math.hypot(spread, shards * END_BYTES_SPREAD)
+        # Shards of similar size are padded alike, so that their spreads do not average out.
+        return total, math.hypot(spread, shards * END_BYTES_SPREAD)
 
 
 def estimate(
@@ -76,44 +76,44 @@ def estimate(
     engine: EngineSpec,
     budget_s: float,
 ) -> Estimate:
-    """Reads the photographs, and makes textures of them until the budget is spent.
+    """Reads the images, and makes textures of them until the budget is spent.
 
     Args:
-        entries: A sample of the planned photographs.
-        source: Of them.
-        config: Of the data set.
-        engine: The one that makes it.
+        entries: Sample of the planned images.
+        source: SRC, opened.
+        config: Settings of the data set.
+        engine: The engine that makes the textures.
         budget_s: Wall clock for making textures, s; four are made in any case.
 
     Raises:
         EngineStartError: If the engine cannot be started.
-        SampleError: If it makes no texture.
-        SourceError: If a photograph has changed since it was listed.
+        SampleError: If the engine makes no texture of an image.
+        SourceError: If an image has changed since it was listed.
     """
-    found = Estimate()
+    result = Estimate()
     with running_engine(engine) as process:
         started = time.monotonic()
-        # Not in the order of their classes, so that an early end is no bias.
+        # Shuffled, so that an early end does not favour the first classes.
         for entry in random.Random(0).sample(entries, len(entries)):  # noqa: S311
-            image = _decoded(entry, source, config, found)
+            image = _decode(entry, source, config, result)
             over = time.monotonic() - started > budget_s
-            if image is not None and not (over and len(found.texture_s) >= _LEAST):
-                _make(entry, image, process, config, found)
-    return found
+            if image is not None and not (over and len(result.texture_s) >= _LEAST):
+                _make(entry, image, process, config, result)
+    return result
 
 
-def _decoded(
-    entry: ImageEntry, source: Source, config: DatasetConfig, found: Estimate
+def _decode(
+    entry: ImageEntry, source: Source, config: DatasetConfig, result: Estimate
 ) -> Pixels | None:
-    found.photographs += 1
+    result.photographs += 1
     started = time.process_time()
     try:
         image = decode(source.read(entry), config.max_pixels)
     except ImageError as error:
-        found.unreadable.append((entry.source, error.reason))
+        result.unreadable.append((entry.source, error.reason))
         return None
-    found.decode_s.append(time.process_time() - started)
-    found.small += min(image.shape[:2]) < config.patch_size
+    result.decode_s.append(time.process_time() - started)
+    result.small += min(image.shape[:2]) < config.patch_size
     return image
 
 
@@ -122,38 +122,38 @@ def _make(
     image: Pixels,
     process: EngineProcess,
     config: DatasetConfig,
-    found: Estimate,
+    result: Estimate,
 ) -> None:
     seed = texture_seed(config.seed, entry.key, 0)
     rule = PatchRule(config.patch_size, config.small_patch_size)
     job, boxes = make_job(entry.key, image, seed, rule, config.size, config.format, config.quality)
     texture, spent_s = _ask(job, process)
     if texture.schedule_s:
-        # The first textures of a process pay for what the others use too: once more, without.
+        # This one made the schedules that later textures of the process share: time another.
         texture, spent_s = _ask(job, process)
-    found.texture_s.append(spent_s)
+    result.texture_s.append(spent_s)
     row = Row(entry.key, entry, 0, seed, geometry=boxes)
-    about = sample_json(row, config.engine.name, config.engine.version)
-    found.texture_bytes.append(
-        sample_bytes(entry.key, entry.label, about, texture.encoded, config.format)
+    provenance = sample_json(row, config.engine.name, config.engine.version)
+    result.texture_bytes.append(
+        sample_bytes(entry.key, entry.label, provenance, texture.encoded, config.format)
     )
 
 
 def _ask(job: Job, process: EngineProcess) -> tuple[Texture, float]:
-    """A texture, and the processor time of it, s."""
+    """A texture, and the processor time that it took, s."""
     before = process_time_s(process.pid)
     texture = process.ask(job, sample_timeout_s(job.size))
     return texture, process_time_s(process.pid) - before
 
 
 def wall_s(core_s: float, shards: int, cores: int, here: int) -> float:
-    """Time that ``cores`` take, s.
+    """Wall clock that a build takes on ``cores`` cores, s.
 
     Args:
-        core_s: Processor time of the whole.
-        shards: Number of shards. A core is at one at a time; only those of one machine
+        core_s: Processor time of the build, s.
+        shards: Number of shards. A core makes one shard at a time; only cores of one machine
             share a shard.
-        cores: At least 1.
-        here: Cores of one machine.
+        cores: Number of cores, at least 1.
+        here: Number of cores of one machine.
     """
     return core_s / min(cores, max(shards, here, 1))

@@ -1,4 +1,4 @@
-"""After the last shard: manifests, then the index, from plan and records alone."""
+"""The end of a build: manifests, then the index, from plan and records alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from texgen.build.versions import one_version
+from texgen.build.versions import single_version
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import StorageError
 from texgen.core.hashing import sha256_file, sha256_stream
 from texgen.core.layout import INDEX, manifest_path, record_path
-from texgen.core.types import ArrowTable, ShardRecord
+from texgen.core.types import ArrowTable, Shard, ShardRecord
 from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
 from texgen.dataset.manifest import write_manifest
 from texgen.dataset.plan import Plan, SplitPlan
@@ -25,13 +25,13 @@ from texgen.storage import Sink, scratch_folder, storage_errors
 
 @dataclass
 class Failures:
-    """Failed rows, as they are counted while the manifest is made.
+    """Failed rows, counted while the manifest is written.
 
     Attributes:
         rows: Number of failed rows.
-        images: Photographs with at least one failed row.
+        images: Number of images with at least one failed row.
         reasons: Error text to number of rows.
-        examples: Error text to the source of one photograph.
+        examples: Error text to the source of one image.
     """
 
     rows: int = 0
@@ -41,8 +41,8 @@ class Failures:
     _last: str = ""
 
     def count(self, table: ArrowTable) -> ArrowTable:
-        """Counts the failed rows of a table in key order, and gives it back."""
-        for row in failed_rows(table):
+        """Counts the failed rows of a table in key order, and returns the table."""
+        for row in _failed_rows(table):
             self.rows += 1
             self.reasons[row["error"]] += 1
             self.examples.setdefault(row["error"], row["source"])
@@ -52,7 +52,7 @@ class Failures:
         return table
 
 
-def failed_rows(table: ArrowTable) -> Iterable[dict[str, Any]]:
+def _failed_rows(table: ArrowTable) -> Iterable[dict[str, Any]]:
     """Source and error of a table's failed rows."""
     if table["error"].null_count == table.num_rows:
         return ()
@@ -66,9 +66,9 @@ class FinishedDataset:
     """A finished data set.
 
     Attributes:
-        index: Its index.
-        failures: Its failed rows.
-        written: Paths of manifests and index that were not there as they must be.
+        index: The index of the data set.
+        failures: The failed rows of the data set.
+        written: Paths of manifests and index that were missing or different, and were written.
     """
 
     index: Index
@@ -76,26 +76,24 @@ class FinishedDataset:
     written: tuple[str, ...]
 
 
-def finish(
-    plan: Plan, records: Mapping[tuple[str, int], ShardRecord], sink: Sink
-) -> FinishedDataset:
-    """Makes manifests and index from the records of all shards, and writes what differs.
+def finish_dataset(plan: Plan, records: Mapping[Shard, ShardRecord], sink: Sink) -> FinishedDataset:
+    """Makes manifests and index from the records of all shards, and writes those that differ.
 
-    So a finished data set that was damaged or edited is put right again.
+    This also repairs a finished data set whose manifests or index were damaged or edited.
 
     Raises:
-        ConfigError: If parts of it were made by several versions of texgen.
+        ConfigError: If several versions of texgen made the shards.
         StorageError: If OUT cannot be written, or a record cannot be read.
     """
-    made_by = one_version(records.values())
+    made_by = single_version(records.values())
     failures, written = Failures(), list[str]()
     splits = {}
     with scratch_folder(sink.scratch()) as folder:
         for split in plan.splits:
             manifest = []
             for path, file in _manifest(split, failures, folder, sink):
-                if not _same(sink, file.path, file.sha256):
-                    # An index is there only while all that it names is there.
+                if not _has_file(sink, file.path, file.sha256):
+                    # An index exists only while all files that it names do.
                     sink.remove(INDEX)
                     sink.commit(path, file.path, file.sha256, replace=True)
                     written.append(file.path)
@@ -111,26 +109,26 @@ def finish(
         texgen=made_by,
     )
     data = encode_index(index)
-    if not _same(sink, INDEX, hashlib.sha256(data).hexdigest()):
+    if not _has_file(sink, INDEX, hashlib.sha256(data).hexdigest()):
         sink.write(INDEX, data)
         written.append(INDEX)
     return FinishedDataset(index, failures, tuple(written))
 
 
-def count_failures(shards: Iterable[tuple[str, int]], sink: Sink) -> Failures:
-    """The failed rows of some finished shards, in order.
+def count_failures(shards: Iterable[Shard], sink: Sink) -> Failures:
+    """Counts the failed rows of finished shards, which must be given in order.
 
     Raises:
         StorageError: If a record cannot be read.
     """
     failures = Failures()
-    for table in ordered_map(lambda shard: _table(*shard, sink), shards, sink.parallel):
+    for table in ordered_map(lambda shard: _rows(*shard, sink), shards, sink.parallel):
         failures.count(table)
     return failures
 
 
-def _same(sink: Sink, path: str, sha256: str) -> bool:
-    """Whether a file is in OUT already."""
+def _has_file(sink: Sink, path: str, sha256: str) -> bool:
+    """Whether OUT already holds a file with these bytes."""
     try:
         with sink.open(path) as file:
             return sha256_stream(file) == sha256
@@ -141,24 +139,22 @@ def _same(sink: Sink, path: str, sha256: str) -> bool:
 def _manifest(
     split: SplitPlan, failures: Failures, folder: Path, sink: Sink
 ) -> Iterator[tuple[Path, ManifestFile]]:
-    tables = (failures.count(table) for table in _tables(split, sink))
-    files = enumerate(write_manifest(tables, folder, split.name))
+    """Writes a split's manifest files to ``folder``, one at a time, and describes each."""
+    read_rows = partial(_rows, split.name, sink=sink)
+    tables = ordered_map(read_rows, range(split.shards), sink.parallel)
+    files = enumerate(write_manifest(map(failures.count, tables), folder, split.name))
     while True:
         with storage_errors("write to", folder):
-            found = next(files, None)
-            if found is None:
+            numbered = next(files, None)
+            if numbered is None:
                 return
-            index, (path, rows) = found
+            index, (path, rows) = numbered
             size, sha256 = path.stat().st_size, sha256_file(path)
         yield path, ManifestFile(manifest_path(split.name, index), size, sha256, rows)
 
 
-def _tables(split: SplitPlan, sink: Sink) -> Iterator[ArrowTable]:
-    one = partial(_table, split.name, sink=sink)
-    yield from ordered_map(one, range(split.shards), sink.parallel)
-
-
-def _table(split: str, index: int, sink: Sink) -> ArrowTable:
+def _rows(split: str, index: int, sink: Sink) -> ArrowTable:
+    """Manifest rows of a finished shard."""
     path = record_path(split, index)
     try:
         return read_table(sink.open(path))

@@ -1,6 +1,6 @@
-"""``_build/status``: what a build says of itself while it runs, for `texgen status`.
+"""Heartbeats under ``_build/status``: what a running build reports for `texgen status`.
 
-Nothing depends on it: records say what is done, and a build does not read it.
+Nothing else depends on them: records decide what is finished, and no build reads a heartbeat.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from texgen.core.config import Part
-from texgen.core.errors import StorageError
+from texgen.core.errors import InterruptedBuildError, StorageError
 from texgen.core.layout import STATUS, status_path
 from texgen.core.system import current_process, is_dead_on_this_host, is_suspended_on_this_host
 from texgen.storage import Sink
 
-_BEATS = 6
-"""Those that are missing when a run is taken for gone; busy storage may hold one up."""
+_MISSED_BEATS = 6
+"""Heartbeats that must be missing before a run counts as gone; busy storage may delay one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningShard:
-    """A shard in the making.
+    """A shard that is being made.
 
     Attributes:
         split: Name of the split.
         index: Number of the shard in its split.
-        attempt: 1 for the first.
-        seconds: Since it was begun; 0 where it waits for a free worker.
-        still_s: Since it last came further.
+        attempt: Number of the attempt, from 1.
+        seconds: Time since the attempt began, s; 0 where it waits for a free worker.
+        still_s: Time since the last progress, s.
         done: Textures done or failed.
         failed: Textures that failed.
-        busy: Keys that its engines were last at work on.
+        busy: Keys that the engines worked on when they last reported.
     """
 
     split: str
@@ -47,19 +47,19 @@ class RunningShard:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A run of a build.
+    """Last report of a run of a build.
 
     Attributes:
         state: ``running``, ``finished``, ``stopped`` or ``failed``.
-        host: Where its driver runs.
-        pid: Of its driver.
-        started: When it began, seconds since 1970.
-        beat: When this was said.
-        part: ``2-of-8``, or None for the whole.
-        running: Shards in the making.
-        every_s: Until the next one at the latest, s.
-        machine: Tells the host's boot and process numbers from others; None if unknown.
-        born: Tells the process from others of the same number; None likewise.
+        host: Host name of the machine on which the driver runs.
+        pid: Process id of the driver.
+        started: Time at which the run began, seconds since 1970.
+        beat: Time of this report, seconds since 1970.
+        part: Name of the part, such as ``2-of-8``; None for the whole build.
+        running: Shards that are being made.
+        every_s: Longest time until the next report, s.
+        machine: Identity of the boot and process namespace of the host; None if unknown.
+        born: Start time of the process, which tells it from others with its id; None if unknown.
     """
 
     state: str
@@ -74,16 +74,16 @@ class Heartbeat:
     born: str | None = None
 
     def is_gone(self, now: float) -> bool:
-        """Whether a run that has not said how it ended is known to be dead, or silent too long.
+        """Whether a run that did not report its end is known to be dead, or silent for too long.
 
-        One that was stopped on this machine is silent, and is not gone.
+        A run that is suspended on this machine is silent, but not gone.
         """
-        about = asdict(self)
-        silent = now - self.beat >= _BEATS * self.every_s
-        return (silent and not is_suspended_on_this_host(about)) or is_dead_on_this_host(about)
+        process = asdict(self)
+        silent = now - self.beat >= _MISSED_BEATS * self.every_s
+        return (silent and not is_suspended_on_this_host(process)) or is_dead_on_this_host(process)
 
     def is_suspended(self) -> bool:
-        """Whether the run was stopped by Ctrl-Z or SIGSTOP; known on its own machine alone."""
+        """Whether Ctrl-Z or SIGSTOP suspended the run; known on its own machine only."""
         return self.state == "running" and is_suspended_on_this_host(asdict(self))
 
 
@@ -93,12 +93,12 @@ def heartbeat_path(part: Part | None) -> str:
 
 
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
-    """The bytes of a heartbeat."""
+    """A heartbeat as JSON."""
     return json.dumps(asdict(heartbeat), indent=1).encode()
 
 
 def read_heartbeats(sink: Sink) -> Iterator[Heartbeat]:
-    """What the runs that write to OUT, or wrote to it, said last; the damaged are left out."""
+    """Last heartbeats of all runs that write to OUT, or wrote to it; damaged ones are left out."""
     for path in sorted(sink.list(STATUS)):
         if heartbeat := _decoded(sink.open(path).read()):
             yield heartbeat
@@ -106,19 +106,21 @@ def read_heartbeats(sink: Sink) -> Iterator[Heartbeat]:
 
 def _decoded(data: bytes) -> Heartbeat | None:
     try:
-        about = json.loads(data)
-        running = [RunningShard(**{**s, "busy": tuple(s["busy"])}) for s in about["running"]]
-        return Heartbeat(**{**about, "running": tuple(running)})
+        fields = json.loads(data)
+        running = [RunningShard(**{**s, "busy": tuple(s["busy"])}) for s in fields["running"]]
+        return Heartbeat(**{**fields, "running": tuple(running)})
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
 class HeartbeatWriter:
-    """Says in OUT, every few seconds, that the build is alive and what it is at.
+    """Reports in OUT, every few seconds, that the build is alive and which shards it makes.
+
+    A context manager: when it is left, it reports how the run ended.
 
     Args:
         sink: OUT.
-        part: The part of the build, None for the whole.
+        part: Part of the build that this run makes; None for the whole.
     """
 
     def __init__(self, sink: Sink, part: Part | None) -> None:
@@ -129,14 +131,19 @@ class HeartbeatWriter:
         self._next = 0.0
 
     def beat(self, running: Sequence[RunningShard]) -> None:
-        """Writes one if it is time for it."""
+        """Writes a heartbeat if one is due."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + self._sink.beat_s
             self._write("running", tuple(running))
 
-    def end(self, state: str) -> None:
-        """Writes the last one."""
-        self._write(state, ())
+    def __enter__(self) -> HeartbeatWriter:
+        return self
+
+    def __exit__(self, exception_type: object, exception: BaseException | None, _: object) -> None:
+        if exception is None:
+            self._write("finished", ())
+        else:
+            self._write("stopped" if isinstance(exception, InterruptedBuildError) else "failed", ())
 
     def _write(self, state: str, running: tuple[RunningShard, ...]) -> None:
         heartbeat = Heartbeat(
@@ -151,5 +158,5 @@ class HeartbeatWriter:
         try:
             self._sink.write(heartbeat_path(self._part), encode_heartbeat(heartbeat))
         except StorageError:
-            # What the build itself writes meets the same soon, and says so.
+            # The build's own writes will soon fail for the same reason, and report it.
             return

@@ -12,12 +12,12 @@ from texgen.storage import storage_errors
 
 
 class BuildLog:
-    """Appends lines with the time in front; a context manager.
+    """Appends lines that begin with the time; a context manager.
 
-    While it is open it takes what this process logs under ``texgen`` too.
+    While it is open, it also takes what this process logs under ``texgen``.
 
     Args:
-        path: Of the log, or None for a build that keeps none.
+        path: Path of the log; None for a build that keeps none.
 
     Raises:
         StorageError: If the log cannot be opened.
@@ -31,10 +31,10 @@ class BuildLog:
         self._handler = _Handler(self)
 
     def line(self, text: str) -> None:
-        """Appends a line, escaped so that it prints; one that the disk has no room for is lost."""
+        """Appends a line, escaped so that it prints. A line that cannot be written is lost."""
         if self._file:
             line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {escape_unprintable(text)}\n"
-            # Raised here it would hide the error that it is about.
+            # An error raised here would hide the error that the line is about.
             with contextlib.suppress(OSError):
                 self._file.write(line.encode("utf-8", "backslashreplace"))
 

@@ -1,4 +1,4 @@
-"""How a plan is made: photographs are listed, and dealt out to shards in one pass."""
+"""The plan of a build: images are listed and dealt out to shards in one pass."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from texgen.build.conflicts import contradictions
-from texgen.build.overwrite import discard
+from texgen.build.conflicts import find_conflicts
+from texgen.build.overwrite import delete_dataset
 from texgen.core.config import DatasetConfig, RunOptions, SourceDigest
 from texgen.core.errors import ConfigError, SourceError
 from texgen.core.types import ImageEntry
@@ -24,14 +24,14 @@ from texgen.storage import Sink, scratch_folder, storage_errors
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What `texgen build` was asked for.
+    """What `texgen build` is asked for.
 
     Attributes:
-        source: SRC.
-        out: OUT.
-        name: The data set's name in its card.
-        config: What is made.
-        options: How.
+        source: Location of SRC, and how it is read.
+        out: Location of OUT, a folder or ``s3://bucket/prefix``.
+        name: Name of the data set in its card.
+        config: Settings that the bytes of the data set depend on.
+        options: Settings of the run, which change no byte.
     """
 
     source: SourceSpec
@@ -44,7 +44,7 @@ class BuildRequest:
 def load_or_create_plan(
     request: BuildRequest, source: Source, sink: Sink, files: Mapping[str, int]
 ) -> Plan:
-    """Plans the build, or finds that OUT's plan is the same.
+    """Plans the build, and writes the plan to OUT unless OUT holds another build.
 
     Args:
         request: What `texgen build` is asked for.
@@ -54,21 +54,22 @@ def load_or_create_plan(
 
     Raises:
         SourceError: If SRC cannot be listed.
-        ConfigError: If OUT holds another data set; or, to be thrown away, foreign files.
+        ConfigError: If OUT holds another build, or, with ``--overwrite``, files that texgen did
+            not write.
     """
     with scratch_folder(sink.scratch()) as folder:
         plan = make_plan(source, request.config, request.name, folder)
         if request.options.overwrite:
-            discard(sink, files)
-        elif changes := list(contradictions(plan, folder, sink, files)):
+            delete_dataset(sink, files)
+        elif conflicts := list(find_conflicts(plan, folder, sink, files)):
             message = (
-                f"OUT holds another build: {'; '.join(changes)}. "
-                "Take the same options and photographs to go on, or build into a new OUT"
+                f"OUT holds another build: {'; '.join(conflicts)}. "
+                "Use the same options and images to resume it, or choose a new OUT"
             )
             if request.options.retry_failed:
-                message += "; --retry-failed is for photographs of which no byte has changed"
+                message += "; --retry-failed needs images of which no byte has changed"
             raise ConfigError(message)
-        # Over one that is there too: its files may be damaged.
+        # An equal plan is written again too, since its files may be damaged.
         save_plan(plan, folder, sink)
     return plan
 
@@ -78,22 +79,22 @@ def make_plan(
     config: DatasetConfig,
     name: str,
     folder: Path,
-    problem: OnError = raise_error,
+    on_error: OnError = raise_error,
 ) -> Plan:
-    """Lists the photographs and deals them out to shards.
+    """Lists the images and deals them out to shards.
 
     Args:
-        source: SRC.
-        config: What is made.
-        name: The data set's name in its card.
-        folder: Where ``<split>.arrow`` files are written, which the caller commits.
-        problem: Called where there are no photographs; without it that is raised.
+        source: SRC, opened.
+        config: Settings of the data set.
+        name: Name of the data set in its card.
+        folder: Folder in which ``<split>.arrow`` files are written; the caller commits them.
+        on_error: Called with the error where there are no images; by default it is raised.
 
     Raises:
         SourceError: If SRC cannot be listed.
     """
     splits, notes = [], []
-    # No more than `islice` counts to.
+    # `islice` counts no further than this.
     limit = None if config.limit is None else min(config.limit, sys.maxsize)
     for listing in source.splits():
         path = folder / f"{listing.name}.arrow"
@@ -103,8 +104,8 @@ def make_plan(
         seen = (*listing.notes, *source.notes(listing))
         notes += [note for note in seen if note not in notes]
     if not any(split.images for split in splits):
-        # What was ignored is where the images may be.
-        problem(SourceError("; ".join(["--src holds no images", *notes, EXPECTED])))
+        # The notes name what was ignored, which is where the images may be.
+        on_error(SourceError("; ".join(["--src holds no images", *notes, EXPECTED])))
     notes += [f"split {split.name!r} holds no images" for split in splits if not split.images]
     return Plan(name, config.canonical(), tuple(splits), tuple(notes))
 
@@ -112,6 +113,7 @@ def make_plan(
 def _write_entries(
     entries: Iterable[ImageEntry], config: DatasetConfig, path: Path
 ) -> tuple[int, int, str]:
+    """Writes a split's entries, shard by shard; returns images, shards and `SourceDigest`."""
     digest = SourceDigest()
     images = shards = 0
 
@@ -122,7 +124,7 @@ def _write_entries(
             images += 1
             yield entry
 
-    with _batches(path) as write:
+    with _shard_writer(path) as write:
         for shard in _deal(digested(), config):
             write(shard)
             shards += 1
@@ -130,7 +132,7 @@ def _write_entries(
 
 
 def _deal(entries: Iterable[ImageEntry], config: DatasetConfig) -> Iterator[list[ImageEntry]]:
-    """The photographs of each shard."""
+    """The images of each shard."""
     shard: list[ImageEntry] = []
     rows = 0
     for entry in entries:
@@ -148,8 +150,8 @@ def _deal(entries: Iterable[ImageEntry], config: DatasetConfig) -> Iterator[list
 
 
 @contextlib.contextmanager
-def _batches(path: Path) -> Iterator[Callable[[list[ImageEntry]], None]]:
-    """Opens the file of a split's plan and gives what writes a shard to it."""
+def _shard_writer(path: Path) -> Iterator[Callable[[list[ImageEntry]], None]]:
+    """Opens the plan file of a split, and yields a function that appends a shard to it."""
     with storage_errors("write", path):
         writer = pa.ipc.new_file(str(path), SCHEMA)
 

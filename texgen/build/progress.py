@@ -1,4 +1,4 @@
-"""What a build tells whoever watches it."""
+"""What a build reports to the user while it runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class BuildStatus:
         done: Textures done or failed, those of earlier runs included.
         total: Textures planned.
         failed: Textures that failed.
-        earlier: Those of ``done`` that were there when this run began.
-        images: Photographs done, from ``done`` and the textures an image.
-        images_total: Photographs planned.
-        running: Shards being made.
+        earlier: Textures among ``done`` that earlier runs had made or failed.
+        images: Images done: ``done`` divided by the textures of an image.
+        images_total: Images planned.
+        running: Number of shards that are being made.
     """
 
     done: int
@@ -30,14 +30,14 @@ class BuildStatus:
 
 
 class BuildMonitor(Protocol):
-    """Shows a build."""
+    """Shows the progress of a build."""
 
     def update(self, status: BuildStatus) -> None:
         """Called a few times a second."""
         ...
 
     def say(self, message: str) -> None:
-        """A line for the person who watches."""
+        """Shows a line to the user."""
         ...
 
 

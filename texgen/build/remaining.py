@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from texgen.build.retry_failed import set_aside, set_aside_failed
+from texgen.build.retry_failed import find_set_aside, set_aside_failed
 from texgen.build.versions import check_same_texgen
 from texgen.core.concurrency import ordered_map
 from texgen.core.config import Part
@@ -17,20 +17,20 @@ from texgen.dataset.records import find_header
 from texgen.storage import Sink
 
 Records = dict[Shard, ShardRecord]
-"""Split and index of the finished shards, and their records."""
+"""Finished shards and their records."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemainingWork:
-    """What there is of a plan, and what a run is to make of it.
+    """What OUT holds of a plan, and what a run has to make of it.
 
     Attributes:
-        records: Of all finished shards.
-        own: The shards that are this run's to make, finished or not, in order.
-        missing: Those of them without a record.
-        retried: Those of them of which only failed rows are made.
-        rows: Textures of the missing shards.
-        note: What is to be said of the finished ones; None where it is nothing.
+        records: Records of all finished shards.
+        own: Shards that this run is responsible for, finished or not, in order.
+        missing: Shards among them without a record.
+        retried: Missing shards of which only the failed rows are made.
+        rows: Rows planned for the missing shards.
+        note: Line for the user about the finished shards, or None.
     """
 
     records: Records
@@ -42,19 +42,20 @@ class RemainingWork:
 
 
 def find_remaining(
-    plan: Plan, sink: Sink, there: Mapping[str, int], part: Part | None, *, retry_failed: bool
+    plan: Plan, sink: Sink, files: Mapping[str, int], part: Part | None, *, retry_failed: bool
 ) -> RemainingWork:
-    """Finds what is left for a run to make.
+    """Finds what a run still has to make.
 
     Args:
-        plan: Of the build.
+        plan: The plan of the build.
         sink: OUT.
-        there: All files of OUT.
-        part: Which shards are the run's; None is all.
+        files: All files of OUT, with their bytes.
+        part: Part of the shards that the run makes; None is all.
         retry_failed: Whether shards with failed rows are set aside, to be made again.
 
     Raises:
-        ConfigError: If there is something to make, and what is there another version made.
+        ConfigError: If there is something to make, but another version of texgen made the
+            finished shards.
         StorageError: If OUT cannot be read or written.
     """
     own = tuple(
@@ -62,52 +63,53 @@ def find_remaining(
         for position, shard in enumerate(plan.shards())
         if part is None or part.holds(position)
     )
-    records = find_records(plan, sink, there)
-    _remove_unfinished(plan, sink, there, [shard for shard in own if shard not in records])
+    records = find_records(plan, sink, files)
+    _remove_unfinished(plan, sink, files, (shard for shard in own if shard not in records))
     work = any(s not in records or (retry_failed and records[s].failed) for s in own)
     note = check_same_texgen(records.values()) if work else None
-    again = set_aside_failed(records, own, sink) if retry_failed else []
-    for shard in again:
+    set_aside = set_aside_failed(records, own, sink) if retry_failed else []
+    for shard in set_aside:
         del records[shard]
     missing = tuple(shard for shard in own if shard not in records)
-    retried = {shard for shard in missing if earlier_record_path(*shard) in there}
+    retried = {shard for shard in missing if earlier_record_path(*shard) in files}
     splits = {split.name: split for split in plan.splits}
     rows = sum(plan.shard_rows(splits[name], index) for name, index in missing)
-    return RemainingWork(records, own, missing, frozenset(retried.union(again)), rows, note)
+    return RemainingWork(records, own, missing, frozenset(retried.union(set_aside)), rows, note)
 
 
-def find_records(plan: Plan, sink: Sink, there: Mapping[str, int]) -> Records:
-    """What OUT holds of ``plan``: a shard is done when its record is whole and fits it.
+def find_records(plan: Plan, sink: Sink, files: Mapping[str, int]) -> Records:
+    """Finished shards of ``plan`` in OUT: those whose record is undamaged and fits plan and tar.
 
-    No shard is read.
+    No tar is opened: its size must be the recorded one.
 
     Args:
-        plan: Of the build.
+        plan: The plan of the build.
         sink: OUT.
-        there: All files of OUT.
+        files: All files of OUT, with their bytes.
     """
-    records: Records = {}
-    found = ordered_map(
-        lambda shard: find_header(record_path(*shard), sink, there), plan.shards(), sink.parallel
+    headers = ordered_map(
+        lambda shard: find_header(record_path(*shard), sink, files), plan.shards(), sink.parallel
     )
-    for shard, record in zip(plan.shards(), found, strict=True):
-        if _fits(record, plan, there.get(shard_path(*shard))):
-            records[shard] = record
-    return records
+    return {
+        shard: record
+        for shard, record in zip(plan.shards(), headers, strict=True)
+        if _fits(record, plan, files.get(shard_path(*shard)))
+    }
 
 
 def _remove_unfinished(
-    plan: Plan, sink: Sink, there: Mapping[str, int], shards: Iterable[Shard]
+    plan: Plan, sink: Sink, files: Mapping[str, int], shards: Iterable[Shard]
 ) -> None:
-    """Deletes the tars of shards without a record: an attempt that did not finish left them.
+    """Deletes the tars of shards without a record, which an unfinished attempt left behind.
 
-    Those whose record was set aside stay.
+    A tar stays where the record that was set aside for ``--retry-failed`` fits it.
     """
     for shard in shards:
-        size = there.get(shard_path(*shard))
-        if size is not None and not _fits(set_aside(shard, sink, there), plan, size):
+        size = files.get(shard_path(*shard))
+        if size is not None and not _fits(find_set_aside(shard, sink, files), plan, size):
             sink.remove(shard_path(*shard))
 
 
 def _fits(record: ShardRecord | None, plan: Plan, size: int | None) -> TypeGuard[ShardRecord]:
+    """Whether a record is of this plan and of a tar of ``size`` bytes."""
     return record is not None and record.fingerprint == plan.fingerprint and record.size == size

@@ -1,8 +1,8 @@
 """``--retry-failed``: shards with failed rows are made again, their textures kept.
 
-A record is set aside, not deleted, before its shard is made again, and the tar stays
-where it is until the new one takes its place: so a run that is killed in between loses
-none of the textures.
+Before its shard is made again, a record is set aside and not deleted, and the tar stays in place
+until the new one replaces it. A run that is killed in between therefore loses none of the
+textures.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from texgen.storage import Sink
 def set_aside_failed(
     records: Mapping[Shard, ShardRecord], own: Iterable[Shard], sink: Sink
 ) -> list[Shard]:
-    """Sets the records of shards with failed rows aside; the index is withdrawn first.
+    """Sets the records of shards with failed rows aside; the index is deleted first.
 
     Args:
-        records: Of the finished shards.
-        own: The shards that are this run's.
+        records: Records of the finished shards.
+        own: Shards that this run is responsible for.
         sink: OUT.
 
     Returns:
-        The shards that are to be made again.
+        The shards that must be made again.
     """
     failed = [shard for shard in own if shard in records and records[shard].failed]
     if failed:
@@ -43,13 +43,13 @@ def set_aside_failed(
     return failed
 
 
-def set_aside(shard: Shard, sink: Sink, there: Mapping[str, int]) -> ShardRecord | None:
-    """The record of a shard that was set aside, where there is one."""
-    return find_header(earlier_record_path(*shard), sink, there)
+def find_set_aside(shard: Shard, sink: Sink, files: Mapping[str, int]) -> ShardRecord | None:
+    """The record of a shard that was set aside; None where there is none, or a damaged one."""
+    return find_header(earlier_record_path(*shard), sink, files)
 
 
-def forget_set_aside(sink: Sink) -> None:
-    """Deletes what was set aside, once all shards are finished."""
+def delete_set_aside(sink: Sink) -> None:
+    """Deletes the records that were set aside, once all shards are finished."""
     for path in sink.list(EARLIER_RECORDS):
         sink.remove(path)
 
@@ -57,11 +57,11 @@ def forget_set_aside(sink: Sink) -> None:
 class EarlierShard:
     """A shard as it was before the retry: its record is set aside, its tar still in place.
 
-    Nothing of it need be there, or be whole: what cannot be read is made anew.
+    Record and tar may be missing or damaged: a texture that cannot be read is made again.
 
     Args:
-        shard: The shard.
-        fingerprint: Of the build.
+        shard: The plan of the shard.
+        fingerprint: Fingerprint of the build.
         sink: OUT.
     """
 
@@ -78,10 +78,10 @@ class EarlierShard:
             return
 
     def take(self, key: str) -> tuple[Geometry, bytes] | None:
-        """Where the patches of a texture lie, and its file; None where there is none."""
+        """Positions of a texture's patches and the bytes of its file; None without a texture."""
         row = self._rows.get(key)
         data = row and self._read(row)
-        # Another attempt at the shard may have written over the tar.
+        # Another attempt at the shard may have replaced the tar.
         if not row or not data or hashlib.sha256(data).hexdigest() != row["sha256"]:
             return None
         return geometry_of(row), data

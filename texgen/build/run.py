@@ -1,4 +1,4 @@
-"""One run over the shards that are missing."""
+"""One run of a build: makes the shards that are missing, then finishes the data set."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from texgen.build.executors import Executor
-from texgen.build.finish import FinishedDataset, finish
+from texgen.build.finish import FinishedDataset, finish_dataset
 from texgen.build.heartbeat import HeartbeatWriter, RunningShard
 from texgen.build.log import BuildLog
 from texgen.build.plan import BuildRequest
 from texgen.build.progress import BuildMonitor, BuildStatus
 from texgen.build.remaining import Records, RemainingWork, find_records
-from texgen.build.retry_failed import forget_set_aside
+from texgen.build.retry_failed import delete_set_aside
 from texgen.build.schedule import Outcome, Policy, Scheduler
 from texgen.build.shard import ShardTask
 from texgen.build.sizing import open_executor
@@ -26,6 +26,7 @@ from texgen.core.errors import (
 from texgen.core.layout import INDEX, shard_name
 from texgen.core.text import escape_unprintable, pluralize
 from texgen.core.types import Shard, ShardRecord
+from texgen.dataset.index import Index, stray_files
 from texgen.dataset.plan import Plan, PlannedShards
 from texgen.storage import Sink
 from texgen.synthesis import EngineSpec
@@ -35,17 +36,17 @@ class BuildRun:
     """One run over the missing shards.
 
     Args:
-        request: What was asked for.
-        plan: Of the build.
-        left: What is there of it, and what this run is to make.
+        request: What `texgen build` is asked for.
+        plan: The plan of the build.
+        remaining: What OUT holds of the plan, and what this run has to make.
         sink: OUT.
-        view: Shows the build.
-        log: Of the build.
-        stop: Whether the build is to stop.
-        heartbeat: Says that the build is alive.
+        monitor: Shows the progress.
+        log: The log of the build.
+        stop: Whether the build has been asked to stop.
+        heartbeat: Reports in OUT that the build is alive.
 
     Attributes:
-        rows: Textures planned of this run's shards, those of earlier runs included.
+        rows: Rows planned for this run's shards, those of earlier runs included.
         left_to_others: Shards that other parts had still to make when this run ended.
     """
 
@@ -53,50 +54,51 @@ class BuildRun:
         self,
         request: BuildRequest,
         plan: Plan,
-        left: RemainingWork,
+        remaining: RemainingWork,
         sink: Sink,
-        view: BuildMonitor,
+        monitor: BuildMonitor,
         log: BuildLog,
         stop: StopRequest,
         heartbeat: HeartbeatWriter,
     ) -> None:
         self._request = request
         self._plan = plan
-        self._left = left
-        # Of this run's shards; those of other parts are asked for at the end.
-        self._records = {s: left.records[s] for s in left.own if s in left.records}
+        self._remaining = remaining
+        # Records of this run's shards only; those of other parts are read at the end.
+        self._records = {s: remaining.records[s] for s in remaining.own if s in remaining.records}
         self._before = frozenset(self._records)
         self._sink = sink
-        self._view = view
+        self._monitor = monitor
         self._log = log
         self._stop = stop
         self._heartbeat = heartbeat
         self._planned = PlannedShards(plan, sink)
         self._splits = {split.name: split for split in plan.splits}
-        self.rows = sum(self._rows(shard) for shard in left.own)
+        self.rows = sum(self._rows(shard) for shard in remaining.own)
         self._engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
         self._engines = 1
-        self._earlier = self._done()
+        self._earlier = self._rows_done()
         self.left_to_others = 0
 
     def make(self) -> None:
-        """Makes this run's shards that have no record; see `build`."""
-        if self._left.missing:
-            with self._told_what_is_kept():
+        """Makes this run's missing shards; see `texgen.build.build.build` for the errors."""
+        if self._remaining.missing:
+            with self._storage_errors_name_what_is_kept():
                 self._sink.remove(INDEX)
-                self._make_shards(self._left.missing)
+                self._make_shards(self._remaining.missing)
 
     def finish(self) -> FinishedDataset | None:
-        """Makes manifests and index; None where other parts have shards to make."""
-        with self._told_what_is_kept(), self._sink.finish_lock():
+        """Writes manifests and index; None where other parts still have shards to make."""
+        with self._storage_errors_name_what_is_kept(), self._sink.finish_lock():
             records = self._all_records()
             self.left_to_others = sum(s.shards for s in self._plan.splits) - len(records)
             if self.left_to_others:
                 return None
-            finished = finish(self._plan, records, self._sink)
-            forget_set_aside(self._sink)
-        if finished.written and not self._left.missing and self._request.options.part is None:
-            self._warn(f"made anew from the records: {', '.join(finished.written)}")
+            finished = finish_dataset(self._plan, records, self._sink)
+            delete_set_aside(self._sink)
+        if finished.written and not self._remaining.missing and self._request.options.part is None:
+            self._warn(f"rewritten from the records: {', '.join(finished.written)}")
+        self._warn_of_stray_files(finished.index)
         return finished
 
     def _all_records(self) -> Records:
@@ -104,18 +106,18 @@ class BuildRun:
             return self._records
         return find_records(self._plan, self._sink, self._sink.list(""))
 
-    def new_records(self) -> list[ShardRecord]:
-        """Of the shards made in this run."""
-        return [record for shard, record in self._records.items() if shard not in self._before]
-
-    def tell_of_strays(self, strays: list[str]) -> None:
-        """Warns of files that `texgen verify` will find."""
-        if strays:
+    def _warn_of_stray_files(self, index: Index) -> None:
+        """Warns of files that `texgen verify` will report."""
+        if strays := stray_files(index, self._sink.list("")):
             files, first = pluralize(len(strays), "file"), escape_unprintable(strays[0])
             self._warn(
-                f"OUT holds {files} that the data set lacks, such as {first}; "
-                "move what you need elsewhere, and delete the rest"
+                f"OUT holds {files} that the data set does not name, such as {first}; "
+                "move what you need elsewhere and delete the rest"
             )
+
+    def new_records(self) -> list[ShardRecord]:
+        """Records of the shards that this run made."""
+        return [record for shard, record in self._records.items() if shard not in self._before]
 
     def _make_shards(self, missing: Sequence[Shard]) -> None:
         options = self._request.options
@@ -124,26 +126,29 @@ class BuildRun:
                 executor,
                 self._task,
                 Policy(options.shard_attempts, options.stall_s, self._engine.deterministic),
-                self._finished,
+                self._shard_finished,
                 self._log.line,
                 self._warn,
             )
             with self._stop.deferred():
-                outcome = scheduler.run(missing, self._pulse)
+                outcome = scheduler.run(missing, self._report_progress)
         self._sink.clear_scratch()
         self._raise_for(outcome)
 
     @contextlib.contextmanager
-    def _told_what_is_kept(self) -> Iterator[None]:
+    def _storage_errors_name_what_is_kept(self) -> Iterator[None]:
         try:
             yield
         except StorageError as error:
-            message = f"{error}; {self._kept()}; once that is mended, the same command goes on"
+            message = (
+                f"{error}; {self._kept()}; once the cause is fixed, the same command resumes the "
+                "build"
+            )
             raise StorageError(message) from error
 
     def _kept(self) -> str:
         kept = len(self._records)
-        return f"{kept} of {len(self._left.own)} shards {'is' if kept == 1 else 'are'} kept"
+        return f"{kept} of {len(self._remaining.own)} shards {'is' if kept == 1 else 'are'} kept"
 
     def _rows(self, shard: Shard) -> int:
         return self._plan.shard_rows(self._splits[shard[0]], shard[1])
@@ -171,11 +176,11 @@ class BuildRun:
             options.sample_timeout_s,
             options.sample_retries,
             options.part,
-            retry=shard in self._left.retried,
+            retry=shard in self._remaining.retried,
             s3_endpoint=options.s3_endpoint,
         )
 
-    def _finished(self, record: ShardRecord) -> None:
+    def _shard_finished(self, record: ShardRecord) -> None:
         self._records[record.split, record.index] = record
         self._log.line(
             f"INFO {shard_name(record.split, record.index)} finished: {record.samples} textures, "
@@ -184,14 +189,15 @@ class BuildRun:
 
     def _warn(self, message: str) -> None:
         self._log.line(f"WARNING {message}")
-        self._view.say(message)
+        self._monitor.say(message)
 
-    def _pulse(self, running: list[RunningShard]) -> bool:
+    def _report_progress(self, running: list[RunningShard]) -> bool:
+        """Updates heartbeat and monitor; False once the build has been asked to stop."""
         self._heartbeat.beat(running)
-        done = self._done() + sum(shard.done for shard in running)
+        done = self._rows_done() + sum(shard.done for shard in running)
         failed = sum(record.failed for record in self._records.values())
         each = self._plan.textures_per_image
-        self._view.update(
+        self._monitor.update(
             BuildStatus(
                 done=done,
                 total=self.rows,
@@ -204,18 +210,18 @@ class BuildRun:
         )
         return self._stop.exit_code is None
 
-    def _done(self) -> int:
+    def _rows_done(self) -> int:
         return sum(record.rows for record in self._records.values())
 
     def _raise_for(self, outcome: Outcome) -> None:
         kept = self._kept()
         if self._stop.exit_code is not None:
-            message = f"stopped; {kept}; the same command goes on from there"
+            message = f"stopped; {kept}; the same command resumes the build"
             raise InterruptedBuildError(message, self._stop.exit_code)
         if outcome.given_up:
             shard, error = next(iter(outcome.given_up.items()))
-            what = f"{pluralize(len(outcome.given_up), 'shard')} could not be made, {kept}; "
-            what += f"{shard_name(*shard)}: {error}"
+            message = f"{pluralize(len(outcome.given_up), 'shard')} could not be made, {kept}; "
+            message += f"{shard_name(*shard)}: {error}"
             if outcome.source_changed:
-                raise SourceChangedError(what)
-            raise BuildFailedError(f"{what}; the same command tries them again")
+                raise SourceChangedError(message)
+            raise BuildFailedError(f"{message}; the same command tries them again")

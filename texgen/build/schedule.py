@@ -1,11 +1,11 @@
-"""Gives shards out, a bounded number at once, until each is made or given up."""
+"""Gives shards to an executor, a bounded number at once, until each is made or given up."""
 
 from __future__ import annotations
 
 import math
 import statistics
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -32,23 +32,23 @@ from texgen.core.layout import shard_name
 from texgen.core.types import Shard, ShardRecord
 
 _FATAL = (CodeDiffersError, EngineStartError, MissingCodecError, StorageError)
-"""What would meet every further shard too."""
+"""Errors that would occur with every other shard too."""
 
 _WAIT_S = 0.5
 _LATE = 2.0
-"""Times the median duration of a shard after which it is late."""
+"""Multiple of the median duration of a shard after which a shard is late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When to try again.
+    """When a shard is tried again.
 
     Attributes:
-        attempts: Times that a shard is given out before it counts as failed.
-        stall_s: A shard without progress for this long is named, and for twice as long
-            given out again.
-        duplicate: Whether idle workers try late shards too; only where an engine is
-            deterministic, since the attempts must give the same bytes.
+        attempts: Number of attempts at a shard before it counts as failed.
+        stall_s: Time without progress after which a shard is reported, s; after twice this time
+            its attempt is cancelled and another one begins.
+        duplicate: Whether idle workers try late shards too. The engine must be deterministic,
+            since both attempts must give the same bytes.
     """
 
     attempts: int
@@ -58,15 +58,15 @@ class Policy:
 
 @dataclass(slots=True)
 class _AttemptState:
-    """A shard on its way.
+    """Progress of an attempt.
 
     Attributes:
-        begun: When it reported for the first time; None while it is queued.
-        moved: When it last came further, or was given out.
-        done: Textures done.
+        moved: Time of its last progress, or at which it was submitted.
+        begun: Time of its first report; None while it is queued.
+        done: Textures done or failed.
         failed: Textures failed.
-        busy: Keys that its engines were last at work on.
-        named: Whether it was named as stuck.
+        busy: Keys that its engines worked on when it last reported.
+        reported_stuck: Whether it was reported as stuck.
     """
 
     moved: float
@@ -74,37 +74,36 @@ class _AttemptState:
     done: int = 0
     failed: int = 0
     busy: tuple[str, ...] = ()
-    named: bool = False
+    reported_stuck: bool = False
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the shards.
+    """Result of a run.
 
     Attributes:
-        given_up: Shard to the last error of those that were not made.
-        source_changed: Whether one of these errors is a change of SRC.
+        given_up: Shards that were not made, with the last error of each.
     """
 
     given_up: dict[Shard, Exception] = field(default_factory=dict)
 
     @property
     def source_changed(self) -> bool:
-        """Whether SRC changed under the build."""
+        """Whether one of the errors is a change of SRC."""
         return any(isinstance(error, SourceChangedError) for error in self.given_up.values())
 
 
 class Scheduler:
-    """One run over the shards that are not made yet.
+    """One run over the missing shards.
 
     Args:
         executor: Runs the attempts.
-        task: Makes the task of a shard's attempt.
-        policy: When to try again.
-        finished: Called with the record of each shard, once.
-        say: Called with lines for the log.
-        warn: Called with lines for the person who watches, too.
-        clock: Seconds, monotonic.
+        task: Makes the task for a shard and the number of an attempt.
+        policy: When a shard is tried again.
+        on_finished: Called with the record of each shard, once.
+        on_log: Called with lines for the log.
+        on_warning: Called with lines for the log and the user.
+        clock: Monotonic clock, s.
     """
 
     def __init__(
@@ -112,52 +111,58 @@ class Scheduler:
         executor: Executor,
         task: Callable[[Shard, int], ShardTask],
         policy: Policy,
-        finished: Callable[[ShardRecord], None],
-        say: Callable[[str], None],
-        warn: Callable[[str], None],
+        on_finished: Callable[[ShardRecord], None],
+        on_log: Callable[[str], None],
+        on_warning: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._executor = executor
         self._task = task
         self._policy = policy
-        self._finished = finished
-        self._say = say
-        self._warn = warn
+        self._on_finished = on_finished
+        self._log = on_log
+        self._warn = on_warning
         self._clock = clock
         self._running: dict[ShardAttempt, _AttemptState] = {}
-        self._again: deque[Shard] = deque()
+        self._retries: deque[Shard] = deque()
         self._attempts: dict[Shard, int] = {}
         self._durations: list[float] = []
         self._outcome = Outcome()
 
-    def run(self, shards: Iterable[Shard], pulse: Callable[[list[RunningShard]], bool]) -> Outcome:
-        """Has all ``shards`` made.
+    def run(
+        self, shards: Iterable[Shard], on_progress: Callable[[list[RunningShard]], bool]
+    ) -> Outcome:
+        """Makes all ``shards``.
 
         Args:
-            shards: In the order in which they are begun; taken as there is room.
-            pulse: Called a few times a second with the shards in the making, of several
-                attempts at one that which is furthest; False stops the run.
+            shards: The shards, in the order in which they are begun; read only as fast as the
+                executor takes them.
+            on_progress: Called a few times a second with the shards that are being made. Of
+                several attempts at one shard it is given the most advanced. The run stops where
+                it returns False.
 
         Raises:
+            CodeDiffersError: If a process or node has another texgen than this one.
             EngineStartError: If no engine starts.
+            MissingCodecError: If Pillow lacks a format.
             StorageError: If OUT cannot be written.
         """
         waiting = iter(shards)
-        while pulse(self._in_flight()):
-            all_given_out = self._fill(waiting)
+        while on_progress(self._in_flight()):
+            all_submitted = self._submit_waiting(waiting)
             if not self._running:
                 break
-            if all_given_out:
-                self._duplicate_stragglers()
+            if all_submitted:
+                self._duplicate_late_shards()
             for event in self._executor.wait(_WAIT_S):
-                self._take(event)
-            self._watch()
+                self._handle(event)
+            self._handle_stuck_shards()
         return self._outcome
 
-    def _fill(self, waiting: Iterator[Shard]) -> bool:
-        """Gives shards out while there is room; True once none is left to give out."""
+    def _submit_waiting(self, waiting: Iterator[Shard]) -> bool:
+        """Submits shards while the executor takes them; True once none is left to submit."""
         while self._executor.queue_capacity() > 0:
-            shard = self._again.popleft() if self._again else next(waiting, None)
+            shard = self._retries.popleft() if self._retries else next(waiting, None)
             if shard is None:
                 return True
             self._submit(shard)
@@ -186,14 +191,14 @@ class Scheduler:
         self._running[ShardAttempt(*shard, number)] = _AttemptState(self._clock())
         self._executor.submit(self._task(shard, number))
 
-    def _take(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         if isinstance(event, Logged):
-            (self._warn if event.warning else self._say)(event.line)
+            (self._warn if event.warning else self._log)(event.line)
         elif event.attempt in self._running:
             if isinstance(event, Progressed):
                 self._progressed(event, self._running[event.attempt])
             elif isinstance(event, ShardFinished):
-                self._done(event)
+                self._finish(event)
             else:
                 self._failed(event)
 
@@ -204,64 +209,61 @@ class Scheduler:
             state.begun = self._clock()
         state.done, state.failed, state.busy = event.done, event.failed, event.busy
 
-    def _done(self, event: ShardFinished) -> None:
+    def _finish(self, event: ShardFinished) -> None:
         shard = event.attempt.shard
         self._durations.append(event.record.timings.total_s)
-        self._drop(shard)
+        self._cancel_attempts(shard)
         self._attempts.pop(shard, None)
         self._executor.record_metrics(event.record)
-        self._finished(event.record)
+        self._on_finished(event.record)
 
     def _failed(self, event: Failed) -> None:
         shard, name = event.attempt.shard, shard_name(*event.attempt.shard)
         del self._running[event.attempt]
-        self._say(f"ERROR {name}, attempt {event.attempt.number}: {event.error}")
+        self._log(f"ERROR {name}, attempt {event.attempt.number}: {event.error}")
         for line in getattr(event.error, "trace", "").splitlines():
-            self._say(line)
+            self._log(line)
         if isinstance(event.error, _FATAL):
             raise event.error
         if any(attempt.shard == shard for attempt in self._running):
             return
-        hopeless = isinstance(event.error, SourceChangedError)
-        if hopeless or self._attempts[shard] >= self._policy.attempts:
+        permanent = isinstance(event.error, SourceChangedError)
+        if permanent or self._attempts[shard] >= self._policy.attempts:
             self._outcome.given_up[shard] = event.error
             self._warn(f"{name} is given up: {event.error}")
         else:
-            self._again.append(shard)
+            self._retries.append(shard)
 
-    def _drop(self, shard: Shard) -> None:
-        """Forgets all attempts at a shard and ends those that still run."""
+    def _cancel_attempts(self, shard: Shard) -> None:
+        """Cancels all attempts at a shard."""
         for attempt in [attempt for attempt in self._running if attempt.shard == shard]:
             del self._running[attempt]
             self._executor.cancel(attempt)
 
-    def _duplicate_stragglers(self) -> None:
+    def _duplicate_late_shards(self) -> None:
         if not (self._policy.duplicate and self._durations):
             return
         late_s = late_after_s(self._durations)
-        doubled = {a.shard for a in self._running if self._attempts_at(a.shard) > 1}
+        attempts = Counter(attempt.shard for attempt in self._running)
         for attempt, state in sorted(self._running.items()):
             if self._executor.free_slots() < 1:
                 return
-            began = state.begun
-            if began is None or attempt.shard in doubled or self._clock() - began < late_s:
+            begun = state.begun
+            if begun is None or attempts[attempt.shard] > 1 or self._clock() - begun < late_s:
                 continue
             if self._attempts[attempt.shard] < self._policy.attempts:
-                self._say(f"INFO {shard_name(*attempt.shard)} is late: an idle worker tries it too")
+                self._log(f"INFO {shard_name(*attempt.shard)} is late: an idle worker tries it too")
                 self._submit(attempt.shard)
 
-    def _attempts_at(self, shard: Shard) -> int:
-        return sum(attempt.shard == shard for attempt in self._running)
-
-    def _watch(self) -> None:
+    def _handle_stuck_shards(self) -> None:
         for attempt, state in list(self._running.items()):
             still = self._clock() - state.moved
             name = shard_name(*attempt.shard)
             if still < self._policy.stall_s:
-                state.named = False
+                state.reported_stuck = False
                 continue
-            if not state.named:
-                state.named = True
+            if not state.reported_stuck:
+                state.reported_stuck = True
                 self._warn(f"{name} {_stuck(state)} for {still:.0f} s")
             if still >= 2 * self._policy.stall_s and state.begun is not None:
                 self._executor.cancel(attempt)
@@ -270,12 +272,12 @@ class Scheduler:
 
 
 def late_after_s(durations: Sequence[float]) -> float:
-    """Seconds after which a shard is late, from those that others took; infinity without any."""
+    """Time after which a shard is late, s, from the durations of others; infinite without any."""
     return _LATE * statistics.median(durations) if durations else math.inf
 
 
 def _stuck(state: _AttemptState) -> str:
     if state.begun is None:
         return "waits for a free worker"
-    at_work = f"; its engines are at {', '.join(state.busy[:3])}" if state.busy else ""
+    at_work = f"; its engines work on {', '.join(state.busy[:3])}" if state.busy else ""
     return f"has made no progress ({state.done} textures done{at_work})"

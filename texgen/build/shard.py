@@ -1,4 +1,4 @@
-"""One shard, from photographs to a finished tar and its record."""
+"""One shard, from images to a finished tar and its record."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """All that a process anywhere needs to make one shard.
+    """All that a process on any machine needs to make one shard.
 
     Attributes:
-        shard: What the shard holds.
-        attempt: 1 for the first time that the shard is given out.
-        config: Of the data set.
-        fingerprint: Of the build.
-        source: SRC.
-        out: OUT.
+        shard: Plan of the shard.
+        attempt: Number of the attempt, from 1.
+        config: Settings of the data set.
+        fingerprint: Fingerprint of the build.
+        source: Location of SRC, and how it is read.
+        out: Location of OUT.
         engine: The engine.
-        engines: Engine processes that this shard may use.
-        sample_timeout_s: For one texture.
-        sample_retries: Further tries after an engine process failed.
-        part: The part of the build that gives it out, None for the whole.
-        retry: Whether only failed rows are made: the shard's other textures are there.
-        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's. SRC's is in
-            ``source``.
+        engines: Number of engine processes that this shard may use.
+        sample_timeout_s: Time-out for one texture, s.
+        sample_retries: Further tries for a texture after its engine process failed.
+        part: Part of the build that the shard belongs to; None for the whole.
+        retry: Whether only failed rows are made, and the other textures are copied.
+        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's. The
+            endpoint of SRC is in ``source``.
     """
 
     shard: ShardPlan
@@ -68,19 +68,15 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A row whose texture an earlier run has made."""
+    """A row whose texture an earlier run made, and the bytes of the texture's file."""
 
     row: Row
     encoded: bytes
 
 
-OnProgress = Callable[[int, int], None]
-"""Called with the textures done so far and those among them that failed."""
-
-
 @dataclass(slots=True)
 class _Clock:
-    """Seconds spent so far; the one mutable thing that goes through a shard."""
+    """Seconds spent so far; the only mutable state that is passed through a shard."""
 
     decode_s: float = 0.0
     schedule_s: float = 0.0
@@ -90,22 +86,34 @@ class _Clock:
 
 
 def generate_shard(
-    task: ShardTask, pool: EnginePool, source: Source, sink: Sink, progress: OnProgress
+    task: ShardTask,
+    pool: EnginePool,
+    source: Source,
+    sink: Sink,
+    on_progress: Callable[[int, int], None],
 ) -> ShardRecord:
     """Makes one shard; its record is written last.
 
+    Args:
+        task: The shard and all settings.
+        pool: Engines that make the textures.
+        source: SRC, opened.
+        sink: OUT, opened.
+        on_progress: Called after each texture with the number of textures done or failed, and
+            with the number of those that failed.
+
     Raises:
-        SourceChangedError: If a photograph is not what was planned.
-        SourceReadError: If the storage of a photograph failed.
+        SourceChangedError: If an image is not as planned.
+        SourceReadError: If the storage of an image failed.
         EngineStartError: If no engine can be started.
-        LimitError: If the machine has too little of something, memory for an image for one.
+        LimitError: If a limit of the machine is reached, such as its memory.
         StorageError: If the shard cannot be written.
     """
     started = time.monotonic()
     clock = _Clock()
     plan, config = task.shard, task.config
     path = shard_path(plan.split, plan.index)
-    # Attempts at one shard may overlap, on one machine or several.
+    # Attempts at one shard may overlap, on one machine or on several.
     part = sink.scratch() / f"{plan.name}.{socket.gethostname()}-{os.getpid()}-{task.attempt}.part"
     rows: list[Row] = []
     failed = kept = 0
@@ -116,24 +124,25 @@ def generate_shard(
                 rows.append(_finish(sample, result, writer, config, clock))
                 failed += rows[-1].member is None
                 kept += isinstance(sample, _Kept)
-                progress(len(rows), failed)
+                on_progress(len(rows), failed)
         replace_old = task.retry or not task.engine.deterministic
         sink.commit(part, path, writer.sha256, replace=replace_old)
     finally:
         part.unlink(missing_ok=True)
+    timings = Timings(time.monotonic() - started, **asdict(clock), ended=time.time())
     code = code_identity()
     record = ShardRecord(
-        plan.split,
-        plan.index,
-        writer.size,
-        writer.sha256,
-        len(rows),
-        failed,
-        task.fingerprint,
-        Timings(time.monotonic() - started, **asdict(clock), ended=time.time()),
-        kept,
-        code.version,
-        code.digest,
+        split=plan.split,
+        index=plan.index,
+        size=writer.size,
+        sha256=writer.sha256,
+        rows=len(rows),
+        failed=failed,
+        fingerprint=task.fingerprint,
+        timings=timings,
+        kept=kept,
+        texgen=code.version,
+        code=code.digest,
     )
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record
@@ -144,12 +153,12 @@ _Sample = Row | _Kept
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """A photograph of the shard.
+    """An image of the shard.
 
     Attributes:
-        entry: As planned.
-        drafts: The rows of its textures.
-        kept: Those of them that an earlier run has made, by key.
+        entry: The image as planned.
+        drafts: Unfinished rows of its textures.
+        kept: Rows among them that an earlier run has made, by key.
     """
 
     entry: ImageEntry
@@ -160,15 +169,15 @@ class _Image:
 def _samples(
     task: ShardTask, source: Source, earlier: EarlierShard | None, clock: _Clock
 ) -> Iterator[tuple[_Sample, Job | None]]:
-    """Every texture of the shard, as an unfinished row and the engine's job."""
+    """Every texture of the shard: its unfinished row, and the engine's job where it needs one."""
 
     def read(image: _Image) -> tuple[_Image, bytes | ImageError]:
         return image, _read(image, source)
 
-    # While engines are at work on others: storage far away takes as long as they do.
+    # Images are read ahead while engines work: remote storage takes as long as they do.
     images = ordered_map(read, _images(task, earlier), source.parallel)
-    while (found := _next(images, clock)) is not None:
-        yield from _image_samples(*found, task.config, clock)
+    while (image_and_data := _next_image(images, clock)) is not None:
+        yield from _image_samples(*image_and_data, task.config, clock)
 
 
 def _images(task: ShardTask, earlier: EarlierShard | None) -> Iterator[_Image]:
@@ -190,12 +199,16 @@ def _draft(entry: ImageEntry, index: int, config: DatasetConfig) -> Row:
 def _kept(drafts: Iterable[Row], earlier: EarlierShard | None) -> dict[str, _Kept]:
     if earlier is None:
         return {}
-    found = ((draft, earlier.take(draft.key)) for draft in drafts)
-    return {d.key: _Kept(replace(d, geometry=made[0]), made[1]) for d, made in found if made}
+    textures = ((draft, earlier.take(draft.key)) for draft in drafts)
+    return {
+        draft.key: _Kept(replace(draft, geometry=texture[0]), texture[1])
+        for draft, texture in textures
+        if texture
+    }
 
 
 def _read(image: _Image, source: Source) -> bytes | ImageError:
-    """Once for all textures of a photograph, and not at all where every one is there."""
+    """Bytes of an image, or why it has none; nothing is read where all its textures are kept."""
     if len(image.kept) == len(image.drafts):
         return b""
     try:
@@ -204,13 +217,13 @@ def _read(image: _Image, source: Source) -> bytes | ImageError:
         return error
 
 
-def _next(
+def _next_image(
     images: Iterator[tuple[_Image, bytes | ImageError]], clock: _Clock
 ) -> tuple[_Image, bytes | ImageError] | None:
     started = time.monotonic()
-    found = next(images, None)
+    image_and_data = next(images, None)
     clock.decode_s += time.monotonic() - started
-    return found
+    return image_and_data
 
 
 def _image_samples(

@@ -1,4 +1,4 @@
-"""Who makes the shards, and how many engines each shard gets."""
+"""Choice of the executor, and the number of engine processes for each shard."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from texgen.core.cpus import available_cpus
 
 
 def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
-    """Starts what the shards are made in.
+    """Starts the executor that makes the shards.
 
     Args:
-        options: How the build runs.
-        rows: Textures of each shard that is to be made.
+        options: Settings of the run.
+        rows: Number of textures of each shard that must be made.
 
     Returns:
-        The executor, and the engine processes for each shard.
+        The executor, and the number of engine processes for each shard.
     """
     if not options.ray:
         processes = options.workers or available_cpus()
         engines = engines_per_shard(rows, 1, processes)
         return ProcessExecutor(processes // engines), engines
-    # Here, since Ray takes half a second to import and plain processes need none of it.
+    # Imported only here: Ray takes half a second to import, and plain processes do not need it.
     from texgen.build.executors.ray import RayExecutor
 
     local = options.ray_address is None
@@ -38,12 +38,12 @@ def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
 def engines_per_shard(rows: list[int], nodes: int, workers: int) -> int:
     """How many engine processes one shard should feed.
 
-    With many shards it is one. With fewer than four a worker, some workers
-    would idle while the last shards are made; then it is the number with the
-    shortest estimated time, shards being dealt out in order to whoever is free.
+    With many shards it is one. With fewer than four shards a worker, some workers would idle
+    while the last shards are made; then it is the number with the shortest estimated time, where
+    each free slot takes the next shard in order.
 
     Args:
-        rows: Textures of each shard.
+        rows: Number of textures of each shard.
         nodes: Number of nodes.
         workers: Engine processes on each node.
     """
@@ -55,8 +55,8 @@ def engines_per_shard(rows: list[int], nodes: int, workers: int) -> int:
 
 
 def _rounds(rows: list[int], nodes: int, workers: int, engines: int) -> int:
-    """Textures that the busiest engine makes, one after the other."""
-    # Slots that no shard comes to change nothing. All equal, so that it is a heap.
+    """Number of textures that the busiest engine makes one after the other."""
+    # More slots than shards change nothing. All slots begin equal, so that the list is a heap.
     slots = [0] * min(nodes * (workers // engines), len(rows))
     for count in rows:
         heapq.heapreplace(slots, slots[0] + math.ceil(count / engines))

@@ -1,4 +1,4 @@
-"""How far a build is, from what lies in OUT alone."""
+"""How far a build is, from the files in OUT alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from texgen.dataset.index import FINISH_DOWNLOAD, Index, SplitIndex, find_index
 from texgen.dataset.plan import Plan, find_plan
 from texgen.storage import Sink
 
-_WINDOW_S = 900.0
+_RATE_WINDOW_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class SplitStatus:
     """How far a split is.
 
     Attributes:
-        images: Photographs planned.
+        images: Images planned.
         shards: Shards planned.
-        shards_done: Those that are finished.
+        shards_done: Shards that are finished.
         rows: Textures planned.
-        rows_done: Those in finished shards, made or failed.
-        failed: Those of them that failed.
-        bytes: Of its finished shards.
+        rows_done: Textures in finished shards, made or failed.
+        failed: Textures among them that failed.
+        bytes: Bytes of the finished shards.
     """
 
     images: int
@@ -49,24 +49,24 @@ class BuildProgress:
     """How far a build is.
 
     Attributes:
-        state: ``finished``; ``damaged`` where it was, and shards or their records are gone or
-            of another size since; ``running``; ``suspended`` where all runs were stopped on this
-            machine, as by Ctrl-Z; ``gone`` where a run ended without a word;
-            ``stopped`` or ``failed`` where the last one said so; ``planned`` where none has
-            made anything.
-        name: The data set's name in its card.
-        fingerprint: Of the build.
-        splits: By name.
+        state: ``finished``; ``damaged`` where it was finished, and shards or their records are
+            missing or of another size since; ``running``; ``suspended`` where all runs are
+            suspended on this machine, as by Ctrl-Z; ``gone`` where a run ended without a report;
+            ``stopped`` or ``failed`` where the last run reported that; ``planned`` where no run
+            has made anything.
+        name: Name of the data set in its card.
+        fingerprint: Fingerprint of the build.
+        splits: Split name to the status of the split.
         rows: Textures planned.
-        rows_done: Those in finished shards, and those done in shards that are being made.
-        failed: Those of them that failed.
-        per_second: Textures a second, over the shards that were finished last; None where
-            that is not known.
-        left_s: Until the end at that rate, s, while it runs.
+        rows_done: Textures in finished shards, and those done in shards that are being made.
+        failed: Textures among them that failed.
+        per_second: Textures a second over the shards that were finished last; None where it is
+            not known.
+        left_s: Time until the end at that rate, s, while the build runs.
         shard_s: Median time that a shard took, s.
-        runs: What each run that writes to OUT, or wrote to it, said last.
-        running: Shards in the making.
-        late: Those of them that take more than twice as long as others took.
+        runs: Last heartbeat of each run that writes to OUT, or wrote to it.
+        running: Shards that are being made.
+        late: Shards among them that take more than twice as long as others took.
     """
 
     state: str
@@ -89,41 +89,44 @@ def read_progress(sink: Sink, now: float | None = None) -> BuildProgress:
 
     Args:
         sink: OUT.
-        now: Seconds since 1970; None is the clock's.
+        now: Current time, seconds since 1970; None takes the clock's.
 
     Raises:
         DatasetError: If OUT holds neither a plan nor a finished data set.
         StorageError: If OUT cannot be read.
     """
-    # Only where one of them is there is anything else looked at: OUT may be a wrong folder.
+    # OUT may be a wrong folder with many files: nothing else is read unless one of these exists.
     index, plan = find_index(sink), find_plan(sink)
     if plan is None and index is None:
-        raise DatasetError(_nothing(sink))
-    there = sink.list("")
+        raise DatasetError(_without_build(sink))
+    files = sink.list("")
     if index is not None and (plan is None or index.fingerprint != plan.fingerprint):
-        return _of_index(index, there)
+        return _progress_of_index(index, files)
     if plan is None:
         raise AssertionError
-    records = find_records(plan, sink, there)
+    records = find_records(plan, sink, files)
     runs = tuple(read_heartbeats(sink))
     now = time.time() if now is None else now
     alive = [run for run in runs if run.state == "running" and not run.is_gone(now)]
     running = [shard for run in alive for shard in run.running if _key(shard) not in records]
-    whole = len(records) == sum(split.shards for split in plan.splits)
-    state = _state(runs, alive) if index is None else _finished(whole)
+    complete = len(records) == sum(split.shards for split in plan.splits)
+    state = _state(runs, alive) if index is None else _indexed_state(complete)
     return _progress(plan, records, runs, running, state)
 
 
-def _nothing(sink: Sink) -> str:
-    """Why there is nothing to tell, and what to do."""
+def _without_build(sink: Sink) -> str:
+    """Error for an OUT without plan and index: what it holds, and what to do."""
     if DOWNLOAD_FINGERPRINT in sink.list(DOWNLOAD):
-        return f"no build is there, but {FINISH_DOWNLOAD}"
-    if found := sink.first_unknown_file():
-        name = escape_unprintable(found)
-        return f"no build is there, but others' files, such as {name}; name the OUT of one"
+        return f"OUT holds no build, but {FINISH_DOWNLOAD}"
+    if unknown := sink.first_unknown_file():
+        name = escape_unprintable(unknown)
+        return f"OUT holds no build, but other files, such as {name}; give the OUT of a build"
     if sink.list(BUILD):
-        return "no build is there yet: one lists SRC, or ended at that; wait, or build again"
-    return "no build is there, nor anything else; name the OUT of one"
+        return (
+            "OUT holds no build yet. If one is running it is still listing SRC; otherwise run "
+            "texgen build again"
+        )
+    return "OUT holds no build and no other files; give the OUT of a build"
 
 
 def _progress(
@@ -133,12 +136,11 @@ def _progress(
     running: list[RunningShard],
     state: str,
 ) -> BuildProgress:
-    splits = _splits(plan, records)
+    splits = _split_statuses(plan, records)
     done = sum(s.rows_done for s in splits.values()) + sum(s.done for s in running)
     rate = _per_second(records.values())
-    took = [record.timings.total_s for record in records.values()]
-    shard_s = statistics.median(took) if took else None
-    late_s = late_after_s(took)
+    durations = [record.timings.total_s for record in records.values()]
+    late_s = late_after_s(durations)
     late = [shard for shard in running if shard.seconds > late_s]
     return BuildProgress(
         state=state,
@@ -150,7 +152,7 @@ def _progress(
         failed=sum(s.failed for s in splits.values()) + sum(s.failed for s in running),
         per_second=rate,
         left_s=(plan.rows - done) / rate if rate and state == "running" else None,
-        shard_s=shard_s,
+        shard_s=statistics.median(durations) if durations else None,
         runs=runs,
         running=tuple(running),
         late=tuple(sorted(late, key=lambda shard: -shard.seconds)),
@@ -161,27 +163,27 @@ def _key(shard: RunningShard) -> Shard:
     return shard.split, shard.index
 
 
-def _finished(whole: bool) -> str:
-    """The state where there is an index."""
-    return "finished" if whole else "damaged"
+def _indexed_state(complete: bool) -> str:
+    """The state of a build with an index."""
+    return "finished" if complete else "damaged"
 
 
 def _state(runs: Collection[Heartbeat], alive: Collection[Heartbeat]) -> str:
-    """The state where there is none."""
+    """The state of a build without an index."""
     if alive:
         return "suspended" if all(run.is_suspended() for run in alive) else "running"
     if not runs:
         return "planned"
-    # The end of a part is not that of the build.
+    # The end of a part is not the end of the build.
     last = max(runs, key=lambda run: run.beat).state
     return {"running": "gone", "finished": "stopped"}.get(last, last)
 
 
-def _splits(plan: Plan, records: Mapping[Shard, ShardRecord]) -> dict[str, SplitStatus]:
-    found = {}
+def _split_statuses(plan: Plan, records: Mapping[Shard, ShardRecord]) -> dict[str, SplitStatus]:
+    statuses = {}
     for split in plan.splits:
         own = [record for record in records.values() if record.split == split.name]
-        found[split.name] = SplitStatus(
+        statuses[split.name] = SplitStatus(
             split.images,
             split.shards,
             len(own),
@@ -190,36 +192,36 @@ def _splits(plan: Plan, records: Mapping[Shard, ShardRecord]) -> dict[str, Split
             sum(record.failed for record in own),
             sum(record.size for record in own),
         )
-    return found
+    return statuses
 
 
 def _per_second(records: Collection[ShardRecord]) -> float | None:
-    """Over the quarter of an hour before the last shard was finished, and one shard at least."""
+    """Rate over the quarter of an hour before the last shard was finished, or over that shard."""
     ended = [(record.timings.ended, record) for record in records if record.timings.ended]
     if not ended:
         return None
     last = max(end for end, _ in ended)
-    recent = [(end, record) for end, record in ended if last - end <= _WINDOW_S]
-    # From when the first of them was begun: those that were finished together count right.
+    recent = [(end, record) for end, record in ended if last - end <= _RATE_WINDOW_S]
+    # Counted from the start of the first of them, shards that were made side by side count right.
     begin = min(end - record.timings.total_s for end, record in recent)
     rows = sum(record.rows for _, record in recent)
     return rows / (last - begin) if last > begin else None
 
 
-def _of_index(index: Index, there: Mapping[str, int]) -> BuildProgress:
-    """Of a finished data set without its plan, such as one that was downloaded."""
-    splits = {name: _split_there(split, there) for name, split in sorted(index.splits.items())}
+def _progress_of_index(index: Index, files: Mapping[str, int]) -> BuildProgress:
+    """Progress of a finished data set without its plan, such as a downloaded one."""
+    splits = {name: _indexed_split(split, files) for name, split in sorted(index.splits.items())}
     rows, done, failed = (
         sum(getattr(split, name) for split in splits.values())
         for name in ("rows", "rows_done", "failed")
     )
-    state = _finished(all(s.shards_done == s.shards for s in splits.values()))
+    state = _indexed_state(all(s.shards_done == s.shards for s in splits.values()))
     return BuildProgress(state, index.name, index.fingerprint, splits, rows, done, failed)
 
 
-def _split_there(split: SplitIndex, there: Mapping[str, int]) -> SplitStatus:
-    """A finished split, as far as its shards are there."""
-    shards = [file for file in split.shards if there.get(file.path) == file.bytes]
+def _indexed_split(split: SplitIndex, files: Mapping[str, int]) -> SplitStatus:
+    """Status of a finished split, by the shards that OUT still holds."""
+    shards = [file for file in split.shards if files.get(file.path) == file.bytes]
     lost = sum(file.samples for file in split.shards) - sum(file.samples for file in shards)
     rows = split.textures + split.failed
     size = sum(file.bytes for file in shards)

@@ -1,4 +1,4 @@
-"""Which texgen made the shards that are there, so that no data set is of two."""
+"""Checks that one version of texgen makes all shards of a data set."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from texgen.core.types import ShardRecord
 
 
 def check_same_texgen(finished: Iterable[ShardRecord]) -> str | None:
-    """Refuses to add shards to those of another version; bytes are promised for one alone.
+    """Refuses to add shards to those of another version: only one version gives the same bytes.
 
     Args:
-        finished: Records of the shards that are there.
+        finished: Records of the finished shards.
 
     Returns:
-        A line about shards of the same version and other code, such as another commit's; None
-        where there are none. They are kept.
+        A line about shards that other code of the same version made, such as another commit,
+        and that are kept; None where there are none.
 
     Raises:
-        ConfigError: If some were made by another version.
+        ConfigError: If another version made some of them.
     """
     this, finished = code_identity(), list(finished)
-    if others := sorted(versions(finished) - {this.version}):
+    if others := sorted(_versions(finished) - {this.version}):
         message = (
             f"OUT's finished shards were made by texgen {others[0]}, and this is texgen "
-            f"{this.version}: build with that version to add what is missing, or add --overwrite "
-            "to make all of them again"
+            f"{this.version}: install that version to add what is missing, or add --overwrite "
+            "to make all shards again"
         )
         raise ConfigError(message)
     other_code = [record.code for record in finished if record.code not in {None, this.digest}]
@@ -41,18 +41,13 @@ def check_same_texgen(finished: Iterable[ShardRecord]) -> str | None:
     )
 
 
-def versions(records: Iterable[ShardRecord]) -> set[str]:
-    """Versions of texgen that made shards; those that records do not tell are left out."""
-    return {record.texgen for record in records if record.texgen is not None}
-
-
-def one_version(records: Iterable[ShardRecord]) -> str | None:
-    """The version of texgen that made a data set; None where the records do not tell.
+def single_version(records: Iterable[ShardRecord]) -> str | None:
+    """The version of texgen that made a data set; None where the records hold no version.
 
     Raises:
-        ConfigError: If its parts were made by several.
+        ConfigError: If several versions made it.
     """
-    found = sorted(versions(records))
+    found = sorted(_versions(records))
     if len(found) > 1:
         message = (
             f"parts of OUT were made by texgen {' and '.join(found)}: install one version on all "
@@ -60,3 +55,8 @@ def one_version(records: Iterable[ShardRecord]) -> str | None:
         )
         raise ConfigError(message)
     return found[0] if found else None
+
+
+def _versions(records: Iterable[ShardRecord]) -> set[str]:
+    """Versions of texgen that made shards; records without a version are left out."""
+    return {record.texgen for record in records if record.texgen is not None}
