@@ -53,7 +53,7 @@ def test_manifests_and_index_are_put_right_from_the_records(out, small_source, f
     summary, said = again(small_source, out)
     assert tree(out) == tree(finished)
     assert summary.made == 0
-    assert "made anew from the records" in said
+    assert "rewritten from the records" in said
 
 
 def test_a_finished_data_set_is_not_written_again(out, small_source):
@@ -61,7 +61,7 @@ def test_a_finished_data_set_is_not_written_again(out, small_source):
     before = {path: path.stat().st_mtime_ns for path in files}
     _, said = again(small_source, out)
     assert {path: path.stat().st_mtime_ns for path in files} == before
-    assert "anew" not in said
+    assert "rewritten" not in said
 
 
 def test_a_record_cut_in_its_rows_costs_its_shard_alone(out, small_source, finished):
@@ -81,5 +81,5 @@ def test_textures_made_do_not_count_failed_rows(small_source, tmp_path):
 def test_files_that_verify_calls_strays_are_named_and_left_alone(out, small_source):
     (out / "train" / "notes\n.txt").touch()
     _, said = again(small_source, out)
-    assert "1 file that the data set lacks, such as train/notes\\n.txt" in said
+    assert "1 file that the data set does not name, such as train/notes\\n.txt" in said
     assert (out / "train" / "notes\n.txt").exists()

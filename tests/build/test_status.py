@@ -150,10 +150,10 @@ def listing(place: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda place: None, "no build is there, nor anything else"),
-        (empty, "no build is there, nor anything else"),
-        (of_another, "no build is there, but others' files, such as thesis.tex"),
-        (listing, "no build is there yet: one lists SRC"),
+        (lambda place: None, "OUT holds no build and no other files"),
+        (empty, "OUT holds no build and no other files"),
+        (of_another, "OUT holds no build, but other files, such as thesis.tex"),
+        (listing, "OUT holds no build yet. If one is running it is still listing SRC"),
     ],
 )
 def test_a_place_without_a_build_is_named_with_what_it_holds(make, why, tmp_path, capsys):

@@ -107,4 +107,4 @@ def test_a_build_that_ends_with_an_error_is_told_in_one_line(photographs, capsys
     assert run(arguments) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert error.startswith("texgen: a build with stub ended: texgen: ")
+    assert error.startswith("texgen: a build with stub failed: texgen: ")

@@ -199,7 +199,7 @@ def test_a_retry_with_a_photograph_that_was_replaced_says_what_it_is_for(tmp_pat
     assert build(source, tmp_path / "out", "--retry-failed") == 2
     error = capsys.readouterr().err
     assert f"had no size (a link to nothing, or in Parquet), label 0; now {len(whole)}" in error
-    assert "--retry-failed is for photographs of which no byte has changed" in error
+    assert "--retry-failed needs images of which no byte has changed" in error
 
 
 def test_a_retry_makes_failed_rows_and_keeps_the_others(tmp_path, capsys):

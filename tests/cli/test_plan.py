@@ -182,7 +182,7 @@ def test_more_unreadable_photographs_than_may_fail_are_a_problem(source, capsys)
     (source / "train" / "ant" / "ant_000.JPEG").write_bytes(b"no photograph")
     assert plan(source, "--max-failures", 1) == 0
     assert plan(source) == 1
-    what = "problem: 1 of 10 photographs cannot be read, and --max-failures allows 0"
+    what = "problem: 1 of 10 images cannot be read, and --max-failures allows 0"
     assert what in capsys.readouterr().out
 
 

@@ -87,7 +87,7 @@ def test_process_1_ends_when_it_is_asked_to_and_another_container_goes_on(
     docker("kill", "--signal", stop, build.name)
     ended, printed = build.end()
     assert ended == code, printed
-    assert " kept; the same command goes on from there" in printed
+    assert " kept; the same command resumes the build" in printed
     done = image.run(options, *line(way))
     assert done.returncode == 0, done.stderr
     assert tree(data / "out") == plain

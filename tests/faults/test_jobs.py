@@ -94,7 +94,7 @@ def test_a_job_that_is_stopped_and_then_killed_goes_on_when_it_is_submitted_agai
     ray("job", "stop", job, head=head)
     code, output = first.end()
     assert code != 0
-    assert "stopped; 2 of 4 shards are kept; the same command goes on" in output
+    assert "stopped; 2 of 4 shards are kept; the same command resumes the build" in output
     # Lines, and nothing that only a terminal understands.
     logs = ray("job", "logs", job, head=head)
     texgens = [line for line in logs.splitlines() if "textures/s" in line]

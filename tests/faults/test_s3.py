@@ -130,7 +130,7 @@ def test_a_bucket_that_fails_for_good_ends_the_build_with_one_line(s3, forty, te
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "AccessDenied" in result.stderr
-    assert " kept; once that is mended, the same command goes on" in result.stderr
+    assert " kept; once the cause is fixed, the same command resumes the build" in result.stderr
     log = s3.get(s3.keys("out/_build/logs/")[0]).decode()
     assert "AccessDenied" in log
     assert KEY not in log

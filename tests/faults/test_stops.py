@@ -69,7 +69,7 @@ def test_a_signal_keeps_finished_shards_and_says_how_to_go_on(
     assert process.returncode == code
     last = errors.strip().splitlines()[-1]
     assert last.startswith("texgen: stopped;")
-    assert " kept; the same command goes on" in last
+    assert " kept; the same command resumes the build" in last
     assert "Traceback" not in errors
     all_end(below)
     assert not list(out.glob("_build/tmp/*"))

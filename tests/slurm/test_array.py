@@ -29,7 +29,7 @@ def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plai
     jobs.until_the_middle()
     slurm.run("scancel", "--batch", "--signal=USR1", f"{array}_{task}")
     log = jobs.end(array)
-    assert "the same command goes on" in log
+    assert "the same command resumes" in log
     restarts = {n: slurm.job(f"{array}_{n}", "Restarts") for n in "123"}
     assert restarts == {n: str(int(n == task)) for n in "123"}
     assert tree(jobs.out) == plain

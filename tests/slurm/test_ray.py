@@ -59,7 +59,7 @@ def test_a_job_whose_time_is_up_goes_back_and_on(
     """Slurm counts minutes; after one minute the second half of the shards is in progress."""
     job = jobs.submit(script, _size(script), "--time=2", "--signal=B:USR1@60", seconds=seconds)
     log = jobs.end(job)
-    assert "the same command goes on" in log
+    assert "the same command resumes" in log
     assert tree(jobs.out) == plain
 
 
