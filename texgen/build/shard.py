@@ -117,6 +117,8 @@ def generate_shard(
     part = sink.scratch() / f"{plan.name}.{socket.gethostname()}-{os.getpid()}-{task.attempt}.part"
     rows: list[Row] = []
     failed = kept = 0
+    # An engine that is not deterministic makes other bytes than an unfinished attempt left.
+    replace_old = task.retry or not task.engine.deterministic
     try:
         with ShardWriter(part, path, config.format) as writer:
             earlier = EarlierShard(plan, task.fingerprint, sink) if task.retry else None
@@ -125,27 +127,32 @@ def generate_shard(
                 failed += rows[-1].member is None
                 kept += isinstance(sample, _Kept)
                 on_progress(len(rows), failed)
-        replace_old = task.retry or not task.engine.deterministic
         sink.commit(part, path, writer.sha256, replace=replace_old)
     finally:
         part.unlink(missing_ok=True)
     timings = Timings(time.monotonic() - started, **asdict(clock), ended=time.time())
+    record = _record(task, writer, rows, kept, timings)
+    sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
+    return record
+
+
+def _record(
+    task: ShardTask, writer: ShardWriter, rows: list[Row], kept: int, timings: Timings
+) -> ShardRecord:
     code = code_identity()
-    record = ShardRecord(
-        split=plan.split,
-        index=plan.index,
+    return ShardRecord(
+        split=task.shard.split,
+        index=task.shard.index,
         size=writer.size,
         sha256=writer.sha256,
         rows=len(rows),
-        failed=failed,
+        failed=sum(row.member is None for row in rows),
         fingerprint=task.fingerprint,
         timings=timings,
         kept=kept,
         texgen=code.version,
         code=code.digest,
     )
-    sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
-    return record
 
 
 _Sample = Row | _Kept
