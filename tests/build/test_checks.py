@@ -53,7 +53,7 @@ def test_a_build_that_does_not_fit_the_disk_is_refused(out, small_source):
 
 
 class Elsewhere(Full):
-    """A bucket: no limit there, but ``free`` bytes where shards are made."""
+    """A bucket: it has no limit, and ``free`` bytes are left where shards are made."""
 
     def free_bytes(self) -> int | None:
         return None

@@ -1,4 +1,4 @@
-"""What a build into a finished OUT puts right."""
+"""A build into a finished OUT repairs its manifests and index."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANIFEST = "manifest/train-00000.parquet"
 
 
 class Heard:
-    """A view that keeps what is said."""
+    """A monitor that keeps the messages."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

@@ -1,4 +1,4 @@
-"""Names that people really have, from the build to every reader of its shards."""
+"""File and class names as users have them, from the build to every reader of its shards."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_class_names_with_slashes_are_the_same_everywhere(put, photo, tmp_path):
     exported(out, tmp_path / "to")
     assert {path.name for path in (tmp_path / "to" / "train").iterdir()} == SUN_FOLDERS
     for key in keys:
-        # Without labels too, of which SRC knows nothing.
+        # It works without --labels too, though SRC itself holds no labels.
         assert run(["inspect", str(out), key, "--src", str(source), "--sheet", str(sheet)]) == 0
     with tarfile.open(next(out.glob("train/*.tar"))) as tar:
         assert all(all(name.split("/")) for name in tar.getnames())

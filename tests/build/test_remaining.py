@@ -115,7 +115,7 @@ def test_a_retry_sets_the_records_of_failed_rows_aside_and_keeps_their_tars(out,
     for record in failed:
         assert (out / record.path).exists()
         assert not (out / record_path(record.split, record.index)).exists()
-    # A run that is killed now leaves that to the next, whatever its options.
+    # If the run is killed now, the next one continues the retry, whatever its options.
     again = remaining(out, small_source)
     assert again.retried == found.retried
     assert all((out / record.path).exists() for record in failed)

@@ -43,7 +43,7 @@ def run(
     policy: Policy,
     pulse: Callable[[list[RunningShard]], bool] = lambda _: True,
 ) -> SimpleNamespace:
-    """Runs the scheduler; gives up where it would never end."""
+    """Runs the scheduler; fails where it would never end."""
     seen = SimpleNamespace(made=[], lines=[], warnings=[], pulses=[], outcome=Outcome())
 
     def watched(running: list[RunningShard]) -> bool:
@@ -183,7 +183,7 @@ def test_an_idle_worker_tries_a_late_shard_too_and_the_first_to_finish_counts():
     assert sorted(seen.made) == all_shards(4)
     assert executor.submitted[-1] == ShardAttempt("train", 3, 2)
     assert ShardAttempt("train", 3, 1) in executor.cancelled
-    # Among a cluster's metrics as well.
+    # The metrics count each shard once as well.
     assert len(executor.counted) == 4
     assert executor.now < 1060
     assert any("train-000003" in line for line in seen.lines)

@@ -1,4 +1,4 @@
-"""One shard, with a source that tells when it is asked."""
+"""One shard, made of a source that records its reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = [f"{number:02d}" for number in range(12)]
 
 
 class FarAway:
-    """Answers only when as many photographs are asked for at once as it says are worth it."""
+    """A source that answers only once ``parallel`` images are requested at the same time."""
 
     def __init__(self, parallel: int) -> None:
         self.parallel = parallel

@@ -34,7 +34,7 @@ def test_few_shards_share_their_workers_and_many_do_not(rows, nodes, workers, en
 
 
 def longest(rows: list[int], nodes: int, workers: int, engines: int) -> int:
-    """Textures one after the other on the busiest engine, dealt to whoever is free."""
+    """Textures that the busiest engine makes, where a free slot takes the next shard."""
     free_at = [0] * (nodes * (workers // engines))
     for count in rows:
         free_at.sort()

@@ -1,4 +1,4 @@
-"""How far a build is, from storage alone."""
+"""How far a build is, from the files in OUT alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS = {("train", 0): 3, ("train", 1): 3, ("train", 2): 3, ("train", 3): 3, ("va
 
 
 def unfinished(out: Path, *, without: list[tuple[str, int]]) -> None:
-    """Takes the index and some shards away; the others ended 10 s after each other."""
+    """Deletes the index and some shards; the others ended 10 s after each other."""
     (out / "index.json").unlink()
     for number, shard in enumerate(ROWS):
         path = out / record_path(*shard)
@@ -167,7 +167,7 @@ def test_a_place_without_a_build_is_named_with_what_it_holds(make, why, tmp_path
 
 
 def test_a_place_without_a_build_is_not_searched(tmp_path, monkeypatch):
-    """It may be a whole disk."""
+    """OUT may be a whole disk, given by mistake."""
     of_another(tmp_path)
     listed = []
     look = LocalSink.list
@@ -209,7 +209,7 @@ def test_a_run_of_this_machine_that_was_killed_is_gone_at_once(out):
 def test_what_is_printed_names_late_shards_and_the_run(out, capsys):
     unfinished(out, without=[("train", 3), ("val", 0)])
     beat(out, "running", 0.0, making(seconds=3700))
-    # The clock is the system's here, long after that beat.
+    # The command line uses the system's clock, which is long after that heartbeat.
     assert run(["status", str(out)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"{out}: not running: its last run ended without notice")
@@ -228,7 +228,8 @@ def test_a_run_that_was_stopped_by_ctrl_z_is_not_gone_however_long_it_is_silent(
         about = process_with_id(sleeper.pid)
         said = Heartbeat("running", started=NOW - 5000, beat=NOW - 4000, part=None, **about)
         LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
-        assert progress(out).state == "gone"  # silent, and runs: perhaps another's number
+        # It is silent. That its process runs proves nothing: another may have its id.
+        assert progress(out).state == "gone"
         sleeper.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, sleeper.pid, os.WSTOPPED | os.WNOWAIT)
         assert progress(out).state == "suspended"

@@ -19,7 +19,7 @@ class LeftAtOnceError(BaseException):
 
 @pytest.fixture(autouse=True)
 def handlers(monkeypatch: pytest.MonkeyPatch):
-    """Handlers as they were before the test; an `os._exit` that can be seen."""
+    """Restores the signal handlers after the test; `os._exit` raises `LeftAtOnceError`."""
 
     def leave(code: int) -> None:
         raise LeftAtOnceError(code)

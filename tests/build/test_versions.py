@@ -1,4 +1,4 @@
-"""A data set is of one version of texgen."""
+"""All shards of a data set are made by one version of texgen."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FIRST, SECOND = ("train", 0), ("train", 1)
 
 
 def made_by(out: Path, version: str | None, *shards: tuple[str, int], code: str | None = None):
-    """Has records say that another texgen made the shards; all of them by default."""
+    """Changes records to say that another texgen made the shards; by default all records."""
     sink = LocalSink(out)
     for path in [record_path(*s) for s in shards] or sorted(sink.list("_build/records")):
-        # The rows do not matter, but for a manifest that is made of them.
+        # The rows matter only where a manifest is made of them.
         record, rows = read_header(sink.open(path)), []
         sink.write(path, encode_record(replace(record, texgen=version, code=code), rows))
 
@@ -40,7 +40,7 @@ def test_the_index_names_the_version_that_made_the_shards(out):
 
 def test_shards_are_not_added_to_those_of_another_version(out, small_source):
     made_by(out, "0.0.9")
-    # Without its record the first counts as unfinished, and goes in any case.
+    # Without its record the first shard counts as unfinished, and would be deleted in any case.
     (out / record_path(*FIRST)).unlink()
     (out / shard_path(*FIRST)).unlink()
     before = tree(out)
@@ -60,7 +60,7 @@ def test_failed_rows_are_not_tried_again_by_another_version(out, small_source):
 
 
 def test_a_version_that_records_do_not_tell_is_taken(out, small_source):
-    # Those of builds before there was such a field.
+    # Records of older builds have no such field.
     made_by(out, None)
     _, said = again(small_source, out)
     assert "texgen" not in index(out)

@@ -55,7 +55,7 @@ def test_ray_plain_processes_and_resumed_builds_give_the_same_bytes(
 def test_a_local_ray_starts_where_the_folder_for_temporary_files_has_a_long_name(
     tmp_path: Path, texgen: Texgen
 ) -> None:
-    """Schedulers name it after the job; Ray's sockets have no room below."""
+    """Schedulers name TMPDIR after the job; below it, paths of Ray's sockets get too long."""
     src = make_source(tmp_path / "src", {"ant": 2})
     long = tmp_path / ("job" * 25)
     long.mkdir()
@@ -199,7 +199,7 @@ def test_workers_and_time_outs_may_change_on_resume(
 
 
 def awkward_photographs(folder: Path) -> dict[str, str | None]:
-    """Files that people's folders hold; name to the code they fail with, or None."""
+    """Writes unusual files as users have them; name to the code they fail with, or None."""
     folder.mkdir(parents=True)
     image = photograph(0)
     image.convert("L").save(folder / "grey.png")

@@ -1,13 +1,13 @@
 """An engine process that misbehaves: the real worker behind a filter.
 
-Run in place of the worker (``TEXGEN_WORKER``). ``BAD_WORKER`` is JSON:
+It runs in place of the worker (``TEXGEN_WORKER``). ``BAD_WORKER`` is JSON:
 
 - ``mode``: what happens to a chosen sample: ``exit``, ``hang``, ``garbage``, ``half``,
-  ``flood``, ``slow`` or ``meet`` (its answer waits in ``folder`` for another engine's), or,
-  by its seed, one of several that a comma parts; or, for the handshake, ``version``,
-  ``silent`` or ``dead``.
+  ``flood``, ``slow`` or ``meet`` (the answer waits in ``folder`` for that of another engine).
+  Of several modes, separated by commas, the seed of the sample chooses one. Modes for the
+  handshake are ``version``, ``silent`` and ``dead``.
 - ``one_in``: a sample is chosen where its seed is divisible by this.
-- ``seed``: only the sample of this seed is chosen.
+- ``seed``: only the sample with this seed is chosen.
 - ``once``: a folder; with it only the first try of a chosen sample misbehaves.
 - ``starts``: a folder, ``first`` and ``last``: only these starts, counted over all processes,
   misbehave in the handshake.
@@ -57,7 +57,7 @@ def chosen(frame: bytes) -> bool:
 
 
 def this_start() -> bool:
-    """Whether this start is one of those that go wrong."""
+    """Whether the handshake of this start misbehaves."""
     if "starts" not in SETTINGS:
         return True
     for number in itertools.count(1):

@@ -1,4 +1,4 @@
-"""The head of a Ray cluster, as `ray start` starts one, in an environment of its own."""
+"""Head of a Ray cluster, started with `ray start` in a separate environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOKEN = "0123456789abcdef" * 4
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody holds now."""
+    """Free ports of the loopback interface."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -33,11 +33,11 @@ class Head:
     """A started head.
 
     Attributes:
-        address: For ``--ray-address``.
-        environment: What a shell beside it has set: enough to submit jobs, and nothing of the
-            machine's.
-        metrics: URL of Ray's own metrics.
-        seen: What it has printed.
+        address: Value for ``--ray-address``.
+        environment: Variables of a shell on the same machine: those needed to submit jobs, and
+            none of the machine's own.
+        metrics: URL of Ray's metrics.
+        seen: Lines that it has printed.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
@@ -53,7 +53,7 @@ class Head:
             "RAY_API_SERVER_ADDRESS": f"http://127.0.0.1:{dashboard}",
             **environment,
         }
-        # Its sockets lie there, and their paths must be short.
+        # Ray puts its sockets there, and their paths must be short.
         self._scratch = tempfile.mkdtemp(prefix="ray-")
         self._log = (folder / "head.log").open("w+")
         arguments = {
@@ -94,7 +94,7 @@ class Head:
         return self._log.read()
 
     def close(self) -> None:
-        """Ends it and all that it started."""
+        """Ends the head and all processes that it started."""
         below = psutil.Process(self._process.pid).children(recursive=True)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -109,7 +109,7 @@ class Head:
 
 @contextlib.contextmanager
 def started_head(folder: Path, environment: dict[str, str]) -> Iterator[Head]:
-    """A head that runs while it is open."""
+    """Runs a head while the context is open."""
     head = Head(folder, environment)
     try:
         yield head

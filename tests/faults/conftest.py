@@ -1,4 +1,4 @@
-"""Fixtures: engine processes that misbehave, builds that can be hit at a known moment, disks."""
+"""Fixtures: misbehaving engine processes, builds that are struck at a known moment, disks."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def table(pytestconfig: pytest.Config) -> FaultTable:
 
 @pytest.fixture(scope="session")
 def many(pytestconfig: pytest.Config) -> int:
-    """At how many moments a slow test strikes at most."""
+    """Largest number of moments at which a slow test strikes."""
     return pytestconfig.getoption("fault_moments", MANY)
 
 
 @pytest.fixture(scope="session")
 def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two splits that give three small shards."""
+    """A source with two splits, which give three small shards."""
     root = tmp_path_factory.mktemp("seven")
     make_source(root / "train", {"ant": 3, "bee": 2})
     make_source(root / "val", {"ant": 1, "bee": 1})
@@ -69,7 +69,7 @@ def seven(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def seven_undisturbed(seven: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of ``seven`` to which nothing happened."""
+    """An undisturbed build of ``seven``."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     subprocess.run(command("build", "--src", seven, "--out", out, *PLAIN), check=True, timeout=120)
     return out
@@ -103,7 +103,7 @@ Disks = Callable[..., AnyDisk]
 
 @pytest.fixture
 def disks() -> Iterator[Disks]:
-    """Makes a disk of its own in a folder, and unmounts all with the test."""
+    """Mounts separate disks in folders, and unmounts them after the test."""
     if not can_mount():
         pytest.skip("no disk can be made and mounted here")
     made: list[AnyDisk] = []
@@ -147,7 +147,7 @@ def bad_worker(tmp_path: Path) -> BadWorker:
         script.chmod(0o755)
         for name, place in (("once", "tried"), ("starts", "starts")):
             if folder := settings.pop(name, False):
-                # True is one place for all builds of a test.
+                # True means one folder for all builds of a test.
                 settings[name] = str(tmp_path / place if folder is True else folder)
                 Path(settings[name]).mkdir(exist_ok=True)
         about = {"mode": mode, "worker": str(worker_path()), **settings}
@@ -158,7 +158,7 @@ def bad_worker(tmp_path: Path) -> BadWorker:
 
 @pytest.fixture(scope="session")
 def forty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 photographs in two classes."""
+    """40 images in two classes."""
     return make_source(tmp_path_factory.mktemp("forty") / "train", {"ant": 20, "bee": 20})
 
 
@@ -167,7 +167,7 @@ SMALL = ("--engine", "stub", "--size", 32, "--samples-per-shard", 5, "--workers"
 
 @pytest.fixture(scope="session")
 def undisturbed(forty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build of ``forty`` to which nothing happened."""
+    """An undisturbed build of ``forty``."""
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     arguments = command("build", "--src", forty, "--out", out, *SMALL, "--no-ray", "--quiet")
     subprocess.run(arguments, check=True, timeout=120)
@@ -178,7 +178,7 @@ def undisturbed(forty: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(
     forty: Path, tmp_path: Path, bad_worker: BadWorker
 ) -> Iterator[Callable[..., tuple[subprocess.Popen[str], Path]]]:
-    """Starts a slow build in a group of its own, and waits until it is in the middle."""
+    """Starts a slow build in a new process group, and waits until it is in the middle."""
     running: list[subprocess.Popen[str]] = []
 
     def start(*options: object) -> tuple[subprocess.Popen[str], Path]:
@@ -203,7 +203,7 @@ def started(
 
 
 def in_the_middle(out: Path) -> bool:
-    """At least one shard is finished and another has begun."""
+    """Whether at least one shard is finished and another has begun."""
     finished = list(out.glob("_build/records/*"))
     begun = list(out.glob("_build/tmp/*.part"))
     return bool(finished and begun)
@@ -212,7 +212,7 @@ def in_the_middle(out: Path) -> bool:
 def wait_until(
     condition: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = 90
 ) -> None:
-    """Waits for a state of the disk or of processes, not for a time."""
+    """Waits for a state of the disk or of processes, instead of a fixed time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -222,7 +222,7 @@ def wait_until(
 
 @pytest.fixture
 def goes_on(forty: Path, texgen: Texgen) -> Callable[[Path], None]:
-    """Runs the same build again, to its end."""
+    """Resumes the same build and runs it to its end."""
 
     def run(out: Path) -> None:
         result = texgen("build", "--src", forty, "--out", out, *SMALL, "--no-ray", "--quiet")

@@ -1,4 +1,4 @@
-"""Builds that are struck once each, at a moment of a known list, and what must hold after."""
+"""Strikes each build once, at a moment of a known list, and checks what must hold afterwards."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from tests.conftest import command, tree
 from tests.faults.table import FaultTable
 
 MOMENTS = Path(__file__).with_name("moments")
-"""The folder with the ``sitecustomize`` that strikes; see there."""
+"""Folder with the ``sitecustomize`` module that strikes; its docstring says how."""
 
 RAYS_OWN = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
-"""When a driver is killed they wait for a minute to report it to a server that died too."""
+"""Agents of Ray. When a driver is killed they wait a minute to report it to a dead server."""
 
 PATIENCE_S = 200
 SHARDS = ("--engine", "stub", "--size", 32, "--samples-per-shard", 3, "--workers", 2, "--quiet")
@@ -43,7 +43,7 @@ Step = list[list[object]]
 
 
 class Moment(NamedTuple):
-    """What a process of a build is about to do; see ``moments/sitecustomize.py``."""
+    """Operation that a process of a build is about to do; see ``moments/sitecustomize.py``."""
 
     role: str
     label: str
@@ -52,17 +52,17 @@ class Moment(NamedTuple):
 
 @dataclass
 class Fault:
-    """What is done to a build.
+    """A fault that is done to a build.
 
     Attributes:
-        steps: Taken at the moment and at those that follow it; see ``sitecustomize.py``.
-        moment: None: nothing is done by a process of the build itself.
+        steps: Actions at the moment and at those that follow it; see ``sitecustomize.py``.
+        moment: Moment at which it strikes; None where no process of the build acts itself.
         codes: Exit codes with which the build may end.
-        times: Processes that are struck.
-        options: Of the build.
+        times: Number of processes that are struck.
+        options: Options of the build.
         again: Options of the same command when it is run again.
-        environment: Added to the build's, not to that of the same command again.
-        mend: Called before the same command is run again, which it then always is.
+        environment: Variables of the build, but not of the same command run again.
+        mend: Called before the same command is run again. With it, that always happens.
     """
 
     steps: list[Step]
@@ -81,10 +81,10 @@ class Ended:
 
     Attributes:
         code: Exit code.
-        output: Its standard output.
-        errors: Its standard error.
-        mark: Found in the environment of all its processes.
-        session: Of its processes.
+        output: Standard output.
+        errors: Standard error.
+        mark: Text in the environment of all processes of the build.
+        session: Session id of its processes.
     """
 
     code: int
@@ -99,8 +99,8 @@ class Matrix:
 
     Args:
         source: SRC.
-        undisturbed: What a build of it with `PLAIN` makes.
-        folder: For the builds, each in a folder of its own.
+        undisturbed: Files of an undisturbed build of the source with `PLAIN`.
+        folder: Folder in which each build gets a folder.
     """
 
     def __init__(self, source: Path, undisturbed: Path, folder: Path) -> None:
@@ -110,7 +110,7 @@ class Matrix:
         self._numbers = itertools.count()
 
     def moments(self, *options: object) -> list[Moment]:
-        """What the processes of a build do to files, in order."""
+        """File operations of the processes of a build, in order."""
         place = self.place()
         log = place / "log"
         settings = self.settings(place / "out", rules=[], log=str(log))
@@ -118,11 +118,11 @@ class Matrix:
         assert ended.code == 0, ended.errors
         found = [line.split("\t") for line in log.read_text().splitlines()]
         moments = [Moment(role, label, int(nth)) for role, label, nth in found]
-        # What is done every few seconds comes as often as the machine is slow.
+        # The slower the machine, the more often operations happen that are done every few seconds.
         return list(dict.fromkeys(m for m in moments if "_build/status" not in m.label))
 
     def place(self) -> Path:
-        """A new folder."""
+        """Makes a new folder."""
         place = self.folder / str(next(self._numbers))
         place.mkdir(parents=True)
         return place
@@ -130,7 +130,7 @@ class Matrix:
     def settings(
         self, out: Path, rules: list[dict[str, object]], source: Path | None = None, **more: object
     ) -> dict[str, str]:
-        """The environment of a build whose processes know their moments."""
+        """Environment of a build whose processes count their moments."""
         about = {"out": str(out), "src": str(source or self.source), "rules": rules, **more}
         path = os.environ.get("PYTHONPATH")
         return {
@@ -145,7 +145,7 @@ class Matrix:
         source: Path | None = None,
         environment: dict[str, str] | None = None,
     ) -> Ended:
-        """Runs a build to its end, whatever that is."""
+        """Runs a build until it ends, with success or not."""
         process, mark = self.start(out, *options, source=source, environment=environment)
         try:
             output, errors = process.communicate(timeout=PATIENCE_S)
@@ -163,7 +163,7 @@ class Matrix:
         environment: dict[str, str] | None = None,
         new_session: bool = True,
     ) -> tuple[subprocess.Popen[str], str]:
-        """Starts a build in a session of its own; its second value marks its processes."""
+        """Starts a build in a new session; the second value marks its processes."""
         mark = uuid.uuid4().hex
         process = subprocess.Popen(
             command("build", "--src", source or self.source, "--out", out, *options),
@@ -188,17 +188,17 @@ class Matrix:
         }
 
     def strike(self, fault: Fault, place: Path | None = None) -> str:
-        """Strikes one build, and goes on with it where that stopped it.
+        """Strikes one build, and resumes it where the fault stopped it.
 
         Args:
-            fault: What is done.
-            place: Where; a new folder if not given.
+            fault: The fault.
+            place: Folder of the build; a new one by default.
 
         Returns:
-            What came of it.
+            The outcome, in words.
 
         Raises:
-            AssertionError: If something does not hold that must.
+            AssertionError: If something that must hold does not.
         """
         place = place or self.place()
         out, settings = place / "out", {}
@@ -208,7 +208,7 @@ class Matrix:
         ended = self.run(out, *fault.options, environment={**settings, **fault.environment})
         if fault.moment and not list(place.glob("token.*")):
             assert ended.code == 0, ended.errors
-            # Which task makes which shard, and what one leaves to be cleared away, is chance.
+            # It is random which task makes which shard, and what it leaves to be deleted.
             shard_part = "-0000" in fault.moment.label and fault.moment.label.endswith(".part")
             by_chance = fault.moment.role != "driver" or shard_part
             assert by_chance, "the moment did not come"
@@ -216,7 +216,7 @@ class Matrix:
         return self.judge(ended, out, fault)
 
     def judge(self, ended: Ended, out: Path, fault: Fault) -> str:
-        """What came of a fault; see `strike`."""
+        """Outcome of a fault; see `strike`."""
         assert ended.code in set(fault.codes), f"exit code {ended.code}: {ended.errors}"
         plain_words(ended)
         nothing_runs(ended)
@@ -237,7 +237,7 @@ class Matrix:
         return outcome
 
     def nothing_unfinished(self, out: Path) -> None:
-        """What has a final name is whole, and the index is there only with all that it names."""
+        """Files with a final name are complete, and an index exists only with all that it names."""
         there = tree(out) if out.is_dir() else {}
         for path, data in there.items():
             assert self.whole.get(path) == data, f"{path} is not the undisturbed build's"
@@ -245,7 +245,7 @@ class Matrix:
             assert there.keys() == self.whole.keys(), "index.json is there too early"
 
     def finished(self, out: Path) -> None:
-        """OUT is what the undisturbed build made, and nothing is left over."""
+        """OUT equals the undisturbed build, and nothing is left over."""
         there = tree(out)
         assert there.keys() == self.whole.keys()
         assert there == self.whole
@@ -262,15 +262,15 @@ class Matrix:
         at_once: int = 0,
         strike: Callable[[Fault], str] | None = None,
     ) -> None:
-        """Strikes a build for each fault, and tells all that went wrong together.
+        """Strikes a build with each fault, and reports all failures together.
 
         Args:
-            faults: Each with a word for its moment.
-            table: Gets a row.
-            name: Of the fault.
-            moment: In words.
-            at_once: Builds side by side; 0 is one a processor.
-            strike: In place of `strike`.
+            faults: Faults, each with a word for its moment.
+            table: Table of faults, which gets a row.
+            name: Name of the fault in the table.
+            moment: Moments in words, for the table.
+            at_once: Number of builds side by side; 0 means one for each processor.
+            strike: Function that replaces `strike`.
         """
         wrong: list[str] = []
         guard = threading.Lock()
@@ -283,7 +283,7 @@ class Matrix:
                 outcome = "**not as it must be**"
                 with guard:
                     wrong.append(f"{name}, {where}: {error}")
-                    # At once, for who watches a long run with -s.
+                    # Flushed, so that a long run with -s shows it at once.
                     print(f"\n{wrong[-1]}", flush=True)
             with guard:
                 table.add(name, moment, outcome)
@@ -299,7 +299,7 @@ def how(code: int) -> str:
 
 
 def plain_words(ended: Ended) -> None:
-    """No error is a traceback, or one that nobody foresaw."""
+    """No error is a traceback or an unexpected exception."""
     assert "Traceback" not in ended.errors, ended.errors
     assert "unexpected" not in ended.errors, ended.errors
     for line in ended.errors.splitlines():
@@ -321,9 +321,9 @@ def _processes(ended: Ended) -> Iterable[str]:
             continue
         ours = (about["environ"] or {}).get(_MARK) == ended.mark
         with contextlib.suppress(OSError):
-            # Some processes write their title over their environment.
+            # Some processes overwrite their environment with their title.
             ours = ours or os.getsid(process.pid) == ended.session
-        # Ray's agents are also named before they have given themselves a title.
+        # The command line of Ray's agents names them before they have set their title.
         with contextlib.suppress(psutil.Error):
             if ours and not any(
                 "/dashboard/" in w or "runtime_env" in w for w in process.cmdline()
@@ -337,7 +337,7 @@ def of(role: str, moments: Iterable[Moment]) -> list[Moment]:
 
 
 def spread(moments: Sequence[T], number: int) -> Sequence[T]:
-    """At most so many of them, evenly spread and each from the middle of its part."""
+    """At most ``number`` of them, evenly spread, each from the middle of its part."""
     if len(moments) <= number:
         return moments
     return [moments[int((i + 0.5) * len(moments) / number)] for i in range(number)]
@@ -349,7 +349,7 @@ def sent(number: signal.Signals, times: int = 1) -> list[Step]:
 
 
 def kinds(moments: Iterable[Moment]) -> str:
-    """How many of which kind, in words."""
+    """Number of moments of each kind, in words."""
     counts: dict[str, int] = {}
     for moment in moments:
         word = moment.label.split()[0]
@@ -358,7 +358,7 @@ def kinds(moments: Iterable[Moment]) -> str:
 
 
 def in_words(chosen: Sequence[Moment], found: Sequence[Moment]) -> str:
-    """Which moments, of all that were found, for the table."""
+    """Chosen moments out of all, in words for the table."""
     some = f"{len(chosen)} of {len(found)}" if len(chosen) < len(found) else f"all {len(found)}"
     return f"{some}: {kinds(chosen)}"
 
@@ -369,10 +369,10 @@ def can_mount() -> bool:
 
 
 class Disk:
-    """A disk of its own in a file, which can be taken away while files on it are open.
+    """A separate disk in a file, which can fail while files on it are open.
 
     Args:
-        folder: For the file and the place where it is mounted.
+        folder: Folder of the file and of the mount point.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -385,11 +385,11 @@ class Disk:
         self._mount()
 
     def abort(self) -> list[object]:
-        """An action: the disk fails, is read-only, and has lost what was not synced."""
+        """Action with which the disk fails: it becomes read-only and loses what was not synced."""
         return ["run", "mount", "-o", "remount,abort", str(self.place)]
 
     def mend(self) -> None:
-        """Mounts it again, with what a cut of the power would have left on it."""
+        """Mounts the disk again, with the content that a power cut would have left."""
         self.close()
         checked = subprocess.run(["e2fsck", "-p", self._image], capture_output=True, check=False)
         assert checked.returncode in {0, 1}, checked.stdout
@@ -411,8 +411,8 @@ class MemoryDisk:
     """A small disk in memory.
 
     Args:
-        folder: For the place where it is mounted.
-        kb: Its size.
+        folder: Folder of the mount point.
+        kb: Size of the disk, kB.
     """
 
     def __init__(self, folder: Path, kb: int) -> None:
@@ -422,12 +422,12 @@ class MemoryDisk:
         subprocess.run(["mount", *options, self.place], check=True, capture_output=True)
 
     def fill(self) -> list[object]:
-        """An action: takes all room that is left."""
+        """Action that fills the disk."""
         script = f"cat /dev/zero > {self.place}/fill 2> /dev/null || true"
         return ["run", "sh", "-c", script]
 
     def mend(self) -> None:
-        """Makes room."""
+        """Frees the space again."""
         (self.place / "fill").unlink(missing_ok=True)
         subprocess.run(["mount", "-o", "remount,size=8m", self.place], check=True)
 

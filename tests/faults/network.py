@@ -1,4 +1,4 @@
-"""A Ray cluster whose nodes have networks of their own, which can be cut."""
+"""A Ray cluster whose nodes have separate networks, which can be cut."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Network:
     """A head on this machine, and nodes in network namespaces on one bridge with it.
 
     Args:
-        nodes: How many.
-        environment: Of their tasks.
+        nodes: Number of nodes.
+        environment: Variables of their tasks.
 
     Attributes:
-        address: For ``--ray-address``.
+        address: Value for ``--ray-address``.
     """
 
     def __init__(self, nodes: int, environment: dict[str, str]) -> None:
@@ -60,7 +60,7 @@ class Network:
             self._start_head()
             self._wait_for_nodes(0)
             for number in range(self._nodes):
-                # One after the other: on one disk they would take the same names.
+                # Started one after the other: on one disk they would choose the same names.
                 self._start_node(number)
                 self._wait_for_nodes(number + 1)
             stack.pop_all()
@@ -132,7 +132,7 @@ class Network:
         return any(maker in path.name for path in out.glob("_build/tmp/*.part") for maker in makers)
 
     def cut(self, number: int, seconds: float | None) -> None:
-        """Takes a node's network away, for a time or for good."""
+        """Cuts a node's network, for ``seconds`` or forever."""
         _, here, _ = _names(number)
         _ip("link", "set", here, "down")
         if seconds is not None:

@@ -23,13 +23,13 @@ class Nodes:
     """A head without processors, and nodes that come and go.
 
     Attributes:
-        address: For ``--ray-address``.
-        there: The nodes.
+        address: Value for ``--ray-address``.
+        there: The running nodes.
     """
 
     def __init__(self, **head: object) -> None:
-        # Ray puts a handler of its own in place for good. Processes that tests fork would take it
-        # over, and one that does not come to run it could not be ended.
+        # Ray installs its own handler and never removes it. Processes that tests fork would
+        # inherit it, and one that has not run Python code yet could not be ended.
         before = signal.getsignal(signal.SIGTERM)
         given = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE, **head}
         self._cluster = Cluster(initialize_head=True, head_node_args=given)
@@ -38,7 +38,7 @@ class Nodes:
         self.there: list[object] = []
 
     def add(self, environment: dict[str, str] | None = None, cpus: int = 1) -> object:
-        """A node whose tasks find ``environment`` set."""
+        """Adds a node whose tasks have ``environment`` set."""
         before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
         # Its processes are started here.
         os.environ.update(environment or {})
@@ -68,7 +68,7 @@ def engines(node: object) -> list[psutil.Process]:
 
 
 def made(out: Path) -> int:
-    """Finished shards."""
+    """Number of finished shards."""
     return len(list(out.glob("_build/records/*")))
 
 
@@ -78,7 +78,7 @@ class Build:
     Args:
         source: SRC.
         out: OUT.
-        options: Of the command.
+        options: Options of the command.
     """
 
     def __init__(self, source: Path, out: Path | str, *options: object) -> None:
@@ -90,7 +90,7 @@ class Build:
         )
 
     def until(self, condition: Callable[[], object]) -> None:
-        """Waits for a state, which must come before its end."""
+        """Waits for a state, which must come before the build ends."""
         wait_until(lambda: bool(condition()), self.process, PATIENCE_S)
 
     def kill(self) -> None:

@@ -1,7 +1,7 @@
-"""S3 servers that nobody here wrote, started for a test: Garage and s3s-fs.
+"""Independent S3 servers that a test starts: Garage and s3s-fs.
 
-``cargo install garage --locked`` and ``cargo install s3s-fs --features binary --locked`` make them;
-they are looked for in the folder that TEXGEN_TEST_SERVERS names, then on PATH.
+``cargo install garage --locked`` and ``cargo install s3s-fs --features binary --locked`` install
+them. The tests look for them in the folder that TEXGEN_TEST_SERVERS names, then on PATH.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _START_S = 60
 
 
 def program(name: str) -> Path:
-    """Where a server's program is; skips the test where it is not."""
+    """Path of a server's program; skips the test where it is missing."""
     folder = os.environ.get("TEXGEN_TEST_SERVERS")
     found = shutil.which(name, path=folder) or shutil.which(name)
     if not found:
@@ -33,7 +33,7 @@ def program(name: str) -> Path:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now."""
+    """Free ports."""
     open_ = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in open_]
     for each in open_:
@@ -45,9 +45,9 @@ class Server(Protocol):
     """A server with a key of its own and one bucket, ``bucket``.
 
     Attributes:
-        endpoint: Its URL.
-        key: Access key and secret that may do everything.
-        version: As the program says it.
+        endpoint: URL of the server.
+        key: Access key and secret with all rights.
+        version: Version that the program reports.
     """
 
     endpoint: str
@@ -103,7 +103,7 @@ class _Program:
         return {**os.environ, "RUST_LOG": "warn"}
 
     def client(self) -> Any:
-        """A client past texgen's own code."""
+        """A client that does not use texgen's code."""
         key, secret = self.key
         config = Config(
             request_checksum_calculation="when_required", s3={"addressing_style": "path"}
@@ -114,10 +114,10 @@ class _Program:
         )  # fmt: skip
 
     def environment(self, key: tuple[str, str] | None = None) -> dict[str, str]:
-        """What a texgen that uses the server is started with.
+        """Environment of a texgen that uses the server.
 
         Args:
-            key: Access key and secret, those that may do all by default; empty ones for none.
+            key: Access key and secret, by default with all rights; empty ones for none.
         """
         kept = {n: v for n, v in os.environ.items() if not n.startswith("AWS_")}
         user, secret = key or self.key
@@ -146,7 +146,7 @@ class Garage(_Program):
     """One node of Garage, its metadata in SQLite.
 
     Attributes:
-        web: Port of its endpoint for web sites.
+        web: Port of the endpoint for web sites.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -168,17 +168,17 @@ class Garage(_Program):
         self.allow(self.key[0], "--read", "--write", "--owner")
 
     def admin(self, *words: str) -> str:
-        """Types a command of Garage's own."""
+        """Runs a command of Garage's own command line."""
         line = [self._program, "-c", self._folder / "garage.toml", *words]
         deadline = time.monotonic() + _START_S
         while (done := subprocess.run(line, capture_output=True, text=True)).returncode:
-            # It takes a moment from listening to being a cluster.
+            # Garage listens a moment before it is a cluster.
             assert time.monotonic() < deadline, done.stderr
             time.sleep(0.2)
         return done.stdout
 
     def new_key(self, name: str) -> tuple[str, str]:
-        """Access key and secret of a new key that may do nothing yet."""
+        """Access key and secret of a new key without any rights."""
         said = dict(
             (part.strip() for part in line.split(":", 1))
             for line in self.admin("key", "create", name).splitlines()
@@ -192,7 +192,7 @@ class Garage(_Program):
 
 
 class S3sFs(_Program):
-    """s3s-fs: a folder as a store."""
+    """The server s3s-fs, which serves a folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "s3s-fs")

@@ -1,4 +1,4 @@
-"""The table of faults: what struck, at which moments, how often, and what came of it.
+"""The table of faults: each fault, its moments, the number of runs, and the outcome.
 
 ``pytest -m slow tests/faults --fault-table benchmarks/RESULTS.md`` writes it between two markers.
 Faults that this run has not struck keep the rows that they have.
@@ -20,7 +20,7 @@ class FaultTable:
         self._outcomes: dict[tuple[str, str], Counter[str]] = {}
 
     def add(self, fault: str, moment: str, outcome: str, runs: int = 1) -> None:
-        """Notes that ``fault``, at ``moment``, had ``outcome`` in ``runs`` runs."""
+        """Adds ``runs`` runs in which ``fault``, at ``moment``, had ``outcome``."""
         self._outcomes.setdefault((fault, moment), Counter())[outcome] += runs
 
     def rows(self) -> list[tuple[str, ...]]:
@@ -31,7 +31,7 @@ class FaultTable:
         ]
 
     def update(self, text: str) -> str:
-        """A document whose table is brought up to date."""
+        """The text of a document with its table updated."""
         before, begin, rest = text.partition(BEGIN)
         old, end, after = rest.partition(END)
         if not begin or not end:
@@ -44,7 +44,7 @@ class FaultTable:
         return f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}"
 
     def save(self, path: Path) -> None:
-        """Brings the table in a file up to date."""
+        """Updates the table in a file."""
         path.write_text(self.update(path.read_text()))
 
 

@@ -1,7 +1,7 @@
-"""A clock that jumps to and fro while a build runs.
+"""A clock that jumps back and forth while a build runs.
 
-In plain processes only: no local Ray started with libfaketime and a clock that is off. What a task
-does is the same under both.
+The builds run in plain processes only: no local Ray starts with libfaketime and a wrong clock.
+Tasks do the same under both.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tests.faults.table import FaultTable
 pytestmark = pytest.mark.usefixtures("no_orphans")
 
 JUMPS = ("-400d", "+5000d", "-9590h", "+4995d", "-401d", "-20000d")
-"""From the present; none of them leads to a day of this year."""
+"""Jumps from the present; none of them leads to a day of this year."""
 
 Jumping = Callable[..., str]
 
 
 def library() -> Path:
-    """libfaketime, as Debian installs it."""
+    """Path of libfaketime where Debian installs it."""
     places = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
     found = next(places, None) or next(Path("/usr").glob("lib*/faketime/libfaketimeMT.so.1"), None)
     if found is None:
@@ -53,7 +53,7 @@ def jumping(matrix: Matrix, moments: list[Moment]) -> Jumping:
         rules = []
         for index, moment in enumerate(spread(of(role, moments), number)):
             jump = JUMPS[(first + index + 1) % len(JUMPS)]
-            # In one step, since other processes read it at any time.
+            # Written in one step, since other processes read it at any time.
             script = f"echo {jump} > {clock}.$$ && mv {clock}.$$ {clock}"
             rule = matrix.rule(place, moment, [[["run", "sh", "-c", script]]])
             rules.append({**rule, "token": str(place / f"jump-{index}")})
@@ -62,7 +62,7 @@ def jumping(matrix: Matrix, moments: list[Moment]) -> Jumping:
             "LD_PRELOAD": str(library()),
             "FAKETIME_TIMESTAMP_FILE": str(clock),
             "FAKETIME_NO_CACHE": "1",
-            # As where the administrator, or a time server, sets a clock.
+            # An administrator or a time server sets a clock like this.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
         ended = matrix.run(place / "out", *PLAIN, environment=environment)
@@ -79,7 +79,7 @@ def jumping(matrix: Matrix, moments: list[Moment]) -> Jumping:
 
 
 def has_jumped(log: Path) -> bool:
-    """Whether the times in a log are not those at which it was written."""
+    """Whether the times in a log differ from those at which it was written."""
     years = {line[:4] for line in log.read_text().splitlines() if line[:2].isdigit()}
     return bool(years) and time.strftime("%Y") not in years
 

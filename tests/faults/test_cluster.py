@@ -32,12 +32,12 @@ def cluster(bad_worker: BadWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def at_work(cluster: Nodes) -> list[tuple[object, psutil.Process]]:
-    """The nodes with an engine process, and these."""
+    """The nodes that run an engine process, each with that process."""
     return [(node, process) for node in cluster.there for process in engines(node)]
 
 
 def held_up(out: Path) -> bool:
-    """A shard of a frozen engine is in the making, while all others are finished."""
+    """Whether only the shard of the frozen engine is unfinished."""
     begun = {path.name.split(".")[0] for path in out.glob("_build/tmp/*.part")}
     return len(list(out.glob("_build/records/*"))) == 13 and len(begun) == 1
 
@@ -57,7 +57,7 @@ def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
     )
     wait_until(lambda: in_the_middle(out) and at_work(cluster), process)
     node, engine = at_work(cluster)[0]
-    # Frozen first: else the shard might be finished in the moment before the node is gone.
+    # Frozen first, since otherwise the shard might be finished before the node is lost.
     engine.suspend()
     wait_until(lambda: held_up(out), process)
     cluster.lose(node)
@@ -66,7 +66,7 @@ def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
     assert json.loads(output)["textures"] == 26
     assert tree(out) == tree(tmp_path / "plain")
     log = (out / "_build" / "logs" / "build.log").read_text()
-    # Either the loss was noticed first, or that the shard was late.
+    # Either the loss was detected first, or the shard was late first.
     assert ", attempt 1: " in log or "an idle worker tries it too" in log
 
 

@@ -1,4 +1,4 @@
-"""What clusters do to builds: real Ray nodes that are lost, cut off, slow, full, or come new."""
+"""Faults of clusters: real Ray nodes that are lost, cut off, slow, full, or added."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Judge = Callable[..., None]
 
 @pytest.fixture(params=range(ROUNDS), ids=lambda number: f"round{number + 1}")
 def after(request: pytest.FixtureRequest, many: int) -> int:
-    """After how many shards the fault of a round strikes: evenly over the build."""
+    """Number of shards after which the fault of a round strikes, evenly spread over the build."""
     if request.param >= many:
         pytest.skip("fewer moments were asked for")
     return 1 + request.param * (SHARDS - 6) // (ROUNDS - 1)
@@ -41,7 +41,7 @@ def after(request: pytest.FixtureRequest, many: int) -> int:
 
 @pytest.fixture(scope="session")
 def plain(forty: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a build of ``forty`` makes to which nothing happened."""
+    """Files of an undisturbed build of ``forty``."""
     out = tmp_path_factory.mktemp("plain") / "out"
     line = command("build", "--src", forty, "--out", out, *OPTIONS, "--no-ray", "--quiet")
     subprocess.run(line, check=True, timeout=200)
@@ -58,14 +58,14 @@ def head() -> Iterator[Nodes]:
 
 @pytest.fixture
 def nodes(head: Nodes) -> Iterator[Nodes]:
-    """The cluster, without nodes once more at the end."""
+    """The cluster; all nodes are removed after the test."""
     yield head
     head.lose(*head.there)
 
 
 @pytest.fixture
 def slow(bad_worker: BadWorker) -> Callable[[float], dict[str, str]]:
-    """The environment of nodes whose engines take some seconds for a texture."""
+    """Environment of nodes whose engines take the given seconds for a texture."""
 
     def environment(seconds: float) -> dict[str, str]:
         return only_ours(bad_worker("slow", seconds=seconds))
@@ -74,13 +74,13 @@ def slow(bad_worker: BadWorker) -> Callable[[float], dict[str, str]]:
 
 
 def only_ours(environment: dict[str, str]) -> dict[str, str]:
-    """Of an environment what the tests put in."""
+    """Variables of an environment that the tests set."""
     return {name: environment[name] for name in ("TEXGEN_WORKER", "BAD_WORKER")}
 
 
 @pytest.fixture
 def same(plain: dict[str, bytes]) -> Callable[[Path, Build], str]:
-    """Waits for the end of a build that must be as if nothing had happened; its log."""
+    """Waits for a build, checks that it equals the undisturbed one, and returns its log."""
 
     def judge(out: Path, build: Build) -> str:
         code, summary, errors = build.end()
@@ -132,7 +132,7 @@ def test_the_driver_is_killed_and_comes_again(
     assert not (out / "index.json").exists()
     whole = tree(out)
     assert whole == {path: plain[path] for path in whole}
-    # At once: its tasks may still be at work.
+    # Without a pause, since its tasks may still run.
     same(out, Build(forty, out, *line))
     name = "cluster: the driver is killed, the same line comes at once"
     table.add(name, AFTER, f"signal 9, {AGAIN}")
@@ -159,11 +159,11 @@ def test_attempts_at_a_shard_finish_together(
     for _ in range(2):
         nodes.add(environment)
     out = tmp_path / "out"
-    # The first attempt waits for the second, which comes at the end of all others.
+    # The first attempt waits for the second, which begins after all others have ended.
     options = (*OPTIONS, "--sample-timeout", 200)
     log = same(out, Build(forty, out, *options, "--ray-address", nodes.address))
     assert len(list(meet.iterdir())) >= 2
-    # Ray may take a node of the round before for alive, and a first attempt is lost there.
+    # Ray may believe that a node of the round before is alive, and lose a first attempt there.
     assert "is late: an idle worker tries it too" in log or ", attempt 1: " in log
     name = "cluster: two attempts at a shard finish together"
     table.add(name, "their engines answer the last texture at once", SAME)
@@ -213,7 +213,7 @@ def test_an_image_kills_the_process_that_reads_it(nodes, forty, tmp_path, same, 
     assert f"1 shard could not be made, {SHARDS - 1} of {SHARDS} shards are kept" in errors
     assert len(list(tmp_path.glob("token.*"))) == 5
     assert made(out) == SHARDS - 1
-    # What was wrong is mended: the sixth reads it.
+    # The cause is fixed, so the sixth attempt reads the image.
     same(out, Build(forty, out, *line))
     name = "cluster: an image kills each process that reads it"
     table.add(name, "5 attempts", f"exit 1, the other shards made, {AGAIN}")
@@ -222,7 +222,7 @@ def test_an_image_kills_the_process_that_reads_it(nodes, forty, tmp_path, same, 
 def test_a_node_has_a_full_disk(
     nodes, slow, forty, tmp_path, s3: Store, plain, disks: Disks, table, after
 ):
-    """With a bucket as OUT: files are made on a node's own disk and go up from there."""
+    """OUT is a bucket: files are made on a node's own disk and uploaded from there."""
     nodes.add(slow(0.2))
     disk = disks(MemoryDisk, tmp_path, 4096)
     full = nodes.add({**slow(0.2), "TMPDIR": str(disk.place)})

@@ -1,4 +1,4 @@
-"""Every process of a build runs the command's own texgen, whatever lies around."""
+"""Every process of a build runs the command's own texgen, whatever the current folder holds."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ SHADOWS = [
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A folder of files that are called as modules, and with another texgen."""
+    """A folder with another texgen, and with files named like modules."""
     folder = tmp_path / "elsewhere"
     other_texgen(folder)
     for name in SHADOWS:
@@ -70,7 +70,7 @@ def elsewhere(tmp_path: Path) -> Path:
 
 
 def other_texgen(folder: Path) -> Path:
-    """A checkout at another commit: as this one, but for the pixels."""
+    """A checkout at another commit, which makes other pixels."""
     shutil.copytree(
         Path(package.__file__).parent,
         folder / "texgen",
@@ -86,7 +86,7 @@ def other_texgen(folder: Path) -> Path:
 
 @pytest.fixture
 def plain(photographs: Path, tmp_path: Path, texgen: Texgen) -> dict[str, bytes]:
-    """What a build makes in a folder where nothing lies."""
+    """Files of a build that is started in an empty folder."""
     out = tmp_path / "plain"
     assert texgen("build", "--src", photographs, "--out", out, *OPTIONS, "--no-ray").returncode == 0
     return tree(out)
@@ -108,7 +108,7 @@ def test_nothing_is_imported_from_the_current_folder(
 def test_an_empty_element_of_pythonpath_is_no_folder(
     elsewhere: Path, photographs: Path, tmp_path: Path, plain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # As `PYTHONPATH=$PYTHONPATH:lib` has one where nothing was set before.
+    # `PYTHONPATH=$PYTHONPATH:lib` has such an empty entry where nothing was set before.
     monkeypatch.setenv("PYTHONPATH", f":{tmp_path}")
     out = tmp_path / "out"
     line = [INSTALLED, "build", "--src", photographs, "--out", out, *OPTIONS, "--no-ray"]
@@ -123,7 +123,7 @@ def test_an_empty_element_of_pythonpath_is_no_folder(
 def test_a_module_that_is_run_takes_the_current_folder_for_nothing_else(
     elsewhere: Path, photographs: Path, tmp_path: Path
 ) -> None:
-    # `python -m texgen` in a checkout runs the checkout's texgen; Python itself has begun by then.
+    # `python -m texgen` in a checkout runs the texgen of the checkout, after Python has started.
     for name in ("types", "contextlib", "importlib", "typing", "re", "enum", "io", "abc"):
         (elsewhere / f"{name}.py").unlink()
     outs = tmp_path / "processes", tmp_path / "ray"
@@ -153,7 +153,7 @@ def test_a_node_with_another_texgen_gets_no_shard(
         nodes.close()
     log = (out / "_build" / "logs" / "build.log").read_text()
     assert (code, summary["failed"]) == (0, 0), errors + log
-    # Once in the run that had no other node, in the other once as a warning.
+    # The run without another node reports it once as its error, the other once as a warning.
     assert log.count("it gets no more shards") == 1
     assert "attempt 2" not in log
     assert tree(out) == plain

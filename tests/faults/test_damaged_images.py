@@ -1,4 +1,4 @@
-"""Photographs that were damaged at random: a row each, and the same bytes whoever makes them."""
+"""Randomly damaged images: each gives a row, and every executor makes the same bytes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def zero(rng: random.Random, data: bytearray) -> None:
 
 
 def segments(data: bytes) -> list[tuple[int, int]]:
-    """Begin and end of a JPEG's segments, or a PNG's chunks, as far as they can be told."""
+    """Begin and end of a JPEG's segments, or of a PNG's chunks, as far as they can be parsed."""
     found = []
     if data[:4] == b"\x89PNG":
         place = 8
@@ -103,7 +103,7 @@ def wrong_length(rng: random.Random, data: bytearray) -> None:
 
 
 def other_size(rng: random.Random, data: bytearray) -> None:
-    """Another width and height, with a right checksum where there is one."""
+    """Writes another width and height, with a correct checksum where the format has one."""
     sides = [rng.choice((0, 1, 2, 3, 97, 5000, 0xFFFF)) for _ in range(2)]
     if data[:4] == b"\x89PNG":
         data[16:24] = b"".join(side.to_bytes(4, "big") for side in sides)
@@ -130,7 +130,7 @@ DAMAGES: list[Damage] = [
 
 
 def originals() -> list[Image.Image]:
-    """Real photographs, those of a library where the ImageNet ones are not here."""
+    """Photographs of ImageNet, or of a library where those are not available."""
     if MINI.is_dir():
         paths = sorted(MINI.rglob("*.JPEG"))[::12]
     else:
@@ -144,7 +144,7 @@ def originals() -> list[Image.Image]:
 
 
 def encodings(image: Image.Image) -> list[tuple[str, bytes]]:
-    """An image as files of several kinds."""
+    """An image as files of several formats."""
     found = []
     ways: list[tuple[str, dict[str, object]]] = [
         ("JPEG", {"quality": 90}),
@@ -162,7 +162,7 @@ def encodings(image: Image.Image) -> list[tuple[str, bytes]]:
 
 
 def damage_many(folder: Path, number: int) -> None:
-    """Makes so many damaged files, the same ones each time."""
+    """Makes ``number`` damaged files, the same ones each time."""
     rng = random.Random(20_211_124)
     images = originals()
     folder.mkdir(parents=True)
@@ -172,7 +172,7 @@ def damage_many(folder: Path, number: int) -> None:
         for damage in rng.choices(DAMAGES, k=rng.choice((1, 1, 1, 2, 4))):
             if data:
                 damage(rng, data)
-        # Each may be named as what it is not.
+        # A file may have the extension of another format.
         suffix = rng.choice([kind, kind, kind, "PNG", "JPEG"])
         (folder / f"{index:04d}.{suffix}").write_bytes(data)
 
@@ -180,7 +180,7 @@ def damage_many(folder: Path, number: int) -> None:
 def check(
     number: int, tmp_path: Path, texgen: Texgen, runners: dict[str, tuple[object, ...]]
 ) -> Counter[str]:
-    """Builds from damaged files by each runner; texts of the rows' ends and their numbers."""
+    """Builds from damaged files with each executor; counts the results of the rows."""
     source = tmp_path / "train"
     damage_many(source / "damaged", number)
     outs = {}
@@ -189,7 +189,7 @@ def check(
         result = texgen("build", "--src", source, "--out", out, *OPTIONS, "--quiet", *options)
         assert result.returncode == 0, result.stderr
         log = (out / "_build" / "logs" / "build.log").read_text()
-        # No process died, and nothing happened that nobody foresaw.
+        # No process died, and no unexpected exception was raised.
         assert not re.search(r", attempt \d+: |: try \d failed|Traceback", log), log
         outs[name] = tree(out)
     first = next(iter(outs))

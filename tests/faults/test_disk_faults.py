@@ -1,4 +1,4 @@
-"""Disks that fail, fill up or end in the middle of a build, and OUT on another than TMPDIR."""
+"""Disks that fail or fill up in the middle of a build, and OUT on another disk than TMPDIR."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ pytestmark = pytest.mark.usefixtures("no_orphans")
 AtMoments = Callable[[list[Moment], int], None]
 
 CODES = (0, 1, 2)
-"""Before any work it is a wrong OUT, later a build that failed; at the last moments it is done."""
+"""Exit code 2 before any work, 1 for a failed build, 0 where the build is already finished."""
 
 ROOM_KB = 2048
 
 
 def files(role: str, moments: list[Moment]) -> list[Moment]:
-    """Moments at which something is done to OUT."""
+    """Moments at which a process changes OUT."""
     return [m for m in of(role, moments) if m.label.split()[0] not in {"list", "read", "start"}]
 
 
 @pytest.fixture
 def fails(matrix: Matrix, disks: Disks, table: FaultTable) -> AtMoments:
-    """The disk fails at each of some moments: read-only, and what was not synced is lost."""
+    """Lets the disk fail at each moment: it is read-only, and what was not synced is lost."""
 
     def strike_all(found: list[Moment], number: int) -> None:
         moments = spread(found, number)
@@ -62,7 +62,7 @@ def fails(matrix: Matrix, disks: Disks, table: FaultTable) -> AtMoments:
 
 @pytest.fixture
 def fills(matrix: Matrix, disks: Disks, table: FaultTable) -> AtMoments:
-    """The disk is filled up by others at each of some moments."""
+    """Fills the disk at each moment, as other programs would."""
 
     def strike_all(found: list[Moment], number: int) -> None:
         moments = spread(found, number)
@@ -85,7 +85,7 @@ def fills(matrix: Matrix, disks: Disks, table: FaultTable) -> AtMoments:
 
 @pytest.fixture
 def limits(matrix: Matrix, table: FaultTable) -> AtMoments:
-    """No file may grow from each of some moments on, as with ``ulimit -f`` and some quotas."""
+    """Lets no file grow from each moment on, as ``ulimit -f`` and some quotas do."""
 
     def strike_all(found: list[Moment], number: int) -> None:
         moments = spread(found, number)
@@ -173,7 +173,7 @@ OTHERS = pytest.mark.parametrize("out_on_it", [True, False], ids=["OUT", "TMPDIR
 def on_two_disks(matrix: Matrix, disk: MemoryDisk, out_on_it: bool, options: tuple) -> str:
     here, there = matrix.place(), disk.place
     out, temporary = (there, here) if out_on_it else (here, there)
-    # Ray's sockets would lie there too, and their paths may not be as long as a test's.
+    # Ray would put its sockets there too, and their paths must be shorter than a test's folder.
     environment = {"TMPDIR": str(temporary), "RAY_TMPDIR": tempfile.gettempdir()}
     return matrix.strike(Fault([], None, [0], options=options, environment=environment), out)
 

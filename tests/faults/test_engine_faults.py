@@ -75,14 +75,14 @@ def test_failed_rows_that_are_retried_end_as_if_nothing_had_happened(
     bad_worker: BadWorker,
 ) -> None:
     out = tmp_path / "out"
-    # One worker: a second attempt at a shard that was just replaced would make all of it again.
+    # With one worker no second attempt begins: it would make all of a replaced shard again.
     arguments = ("build", "--src", forty, "--out", out, *SMALL, "--workers", 1, "--quiet", *runner)
     failing = bad_worker("exit", one_in=7)
     assert texgen(*arguments, "--max-failures", "100%", env=failing).returncode == 0
     rows = pq.read_table(out / "manifest" / "train-00000.parquet").to_pylist()
     failed = {row["seed"] for row in rows if row["status"] == "failed"}
     assert failed
-    # Slow by nothing: it notes which samples it is asked for.
+    # A delay of 0 s, so that the worker only records the samples that it is asked for.
     noting = bad_worker("slow", seconds=0, once=True)
     assert texgen(*arguments, "--retry-failed", env=noting).returncode == 0
     assert {int(path.name) for path in (tmp_path / "tried").iterdir()} == failed
@@ -134,7 +134,7 @@ def test_engines_that_fail_in_every_way_on_ray_give_the_same_bytes(
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("mode", "last", "codes"),
-    # The first start is the command's own, that asks the engine what it is.
+    # The command itself starts the engine first, to ask for its identity.
     [("dead", 3, (0,)), ("dead", 999, (2,)), ("version", 999, (2,))],
 )
 def test_an_engine_that_does_not_start_in_the_middle_is_tried_again_or_named(
@@ -182,7 +182,7 @@ def test_any_first_try_may_fail(
         table=table,
         name=name,
         moment=(moment or "all and a third of the samples") + ("" if mode == "slow" else ", once"),
-        # Of what hangs nothing is computed.
+        # Nothing is computed for a sample that hangs.
         at_once=4 if runner == "plain" else 1,
     )
 

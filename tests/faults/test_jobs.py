@@ -1,4 +1,4 @@
-"""Jobs on a Ray that `ray start` started: stopped, killed, submitted again; Ray's own metrics."""
+"""Jobs on a Ray of `ray start`: stopped, killed, submitted again; and Ray's metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL = ("--engine", "stub", "--size", "32")
 
 @pytest.fixture
 def head(bad_worker: BadWorker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Head]:
-    """A head with two processors, whose engines are as slow as the test wants."""
+    """A head with two processors, whose engines take the seconds that the test sets."""
     seconds = request.node.get_closest_marker("engine_seconds").args[0]
     slow = bad_worker("slow", seconds=seconds)
     names = ("TEXGEN_WORKER", "BAD_WORKER", "TEXGEN_TEST_RUN")
@@ -37,7 +37,7 @@ def head(bad_worker: BadWorker, tmp_path: Path, request: pytest.FixtureRequest) 
 
 
 class Submitted:
-    """A submission of the smoke pipeline, followed as a person does."""
+    """A submission of the smoke pipeline, whose output is followed."""
 
     def __init__(self, head: Head, src: Path, out: Path) -> None:
         self.head, self.out = head, out
@@ -51,7 +51,7 @@ class Submitted:
         )
 
     def driver(self) -> psutil.Process | None:
-        """The build's own process, whose command line is the job's, without the shell's."""
+        """The process of the build, whose command line is that of the job without its shell."""
         for process in psutil.process_iter(["cmdline", "name"]):
             line = process.info["cmdline"] or []
             if str(self.out) in line and "build" in line and "job" not in line:
@@ -95,7 +95,7 @@ def test_a_job_that_is_stopped_and_then_killed_goes_on_when_it_is_submitted_agai
     code, output = first.end()
     assert code != 0
     assert "stopped; 2 of 4 shards are kept; the same command resumes the build" in output
-    # Lines, and nothing that only a terminal understands.
+    # Plain lines, without terminal control characters.
     logs = ray("job", "logs", job, head=head)
     texgens = [line for line in logs.splitlines() if "textures/s" in line]
     assert texgens, logs
@@ -145,7 +145,7 @@ def test_what_a_build_on_a_cluster_makes_is_among_rays_metrics(
 
 
 def scraped(url: str) -> dict[str, float]:
-    """texgen's numbers at Ray's endpoint, without bounds and buckets."""
+    """texgen's metrics at Ray's endpoint, without bounds and buckets."""
     text = requests.get(url, timeout=10).text
     found = re.findall(r"^(ray_texgen_\w+(?:_total|_count))\{[^}]*\} (\S+)$", text, re.MULTILINE)
     return {name: float(value) for name, value in found}

@@ -1,7 +1,7 @@
-"""Signals to the processes of a build at every moment that its files tell apart.
+"""Signals to the processes of a build at every moment that file operations tell apart.
 
-A moment is what a process is about to do to a file, or to start: so right before it, and
-right after the one before it. `slow` has all of them, the others a few.
+A moment is right before a file operation or the start of a process, and so right after the one
+before it. Tests marked `slow` strike at all moments, the others at a few.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STOPS = [
     pytest.param("SIGINT", sent(signal.SIGINT), 130, id="SIGINT"),
     pytest.param("SIGINT twice", sent(signal.SIGINT, 2), 130, id="SIGINT-twice"),
 ]
-"""Signals to the driver, and the exit codes that they must have."""
+"""Signals to the driver, and the exit codes that must follow."""
 
 TASK_SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP]
 
@@ -32,7 +32,7 @@ Strikes = Callable[..., None]
 
 @pytest.fixture
 def strikes(matrix: Matrix, table: FaultTable) -> Strikes:
-    """Strikes a build at each of some moments."""
+    """Strikes a build at each of the given moments."""
 
     def strike(
         name: str, found: list[Moment], number: int, steps: list[Step], *codes: int, **more
@@ -77,7 +77,7 @@ def test_a_driver_stopped_at_any_moment_leaves_whole_files_and_goes_on(
 def test_a_build_gets_over_a_task_stopped_at_any_moment(
     number: signal.Signals, moments: list[Moment], strikes: Strikes, many: int
 ) -> None:
-    # A task that is stopped costs time, not work.
+    # A suspended task costs time, but no work.
     at_once = 6 if number == signal.SIGSTOP else 0
     found = of("task", moments)
     strikes(f"{number.name} of a task", found, many, sent(number), 0, at_once=at_once)
@@ -90,7 +90,7 @@ def test_tasks_killed_at_one_moment_again_and_again_end_the_build_in_plain_words
     ours = of("task", moments)
     first = [m for m in ours if m.nth == 1 and "train-000000" in m.label]
     steps = sent(signal.SIGKILL)
-    # After the first kill a shard that is there is not written again, nor that moment met.
+    # After the first kill an existing shard is not written again, so that moment does not come.
     strikes("SIGKILL of each task that comes there", first, many, steps, 0, 1, times=99)
 
 
@@ -98,7 +98,7 @@ def test_tasks_killed_at_one_moment_again_and_again_end_the_build_in_plain_words
 def test_a_task_that_goes_on_after_its_shard_was_given_out_again_changes_nothing(
     matrix: Matrix, moments: list[Moment], table: FaultTable, many: int
 ) -> None:
-    """Stopped until another attempt has begun at the same shard, or has finished it."""
+    """The task is suspended until another attempt has begun the same shard, or finished it."""
     faults = []
     chosen = spread([m for m in of("task", moments) if "val-000000" in m.label], many)
     for moment in chosen:
@@ -116,7 +116,7 @@ def test_a_task_that_goes_on_after_its_shard_was_given_out_again_changes_nothing
 
 def continued(matrix: Matrix, moment: Moment, until: str) -> tuple[Fault, Path]:
     place = matrix.place()
-    # Not the task itself, which is stopped: a child of it that waits, for a minute at most.
+    # A child of the suspended task waits and wakes it up, after a minute at most.
     script = f"""
 task=$1
 (kill -STOP $task; for i in $(seq 1200); do
@@ -151,7 +151,7 @@ def test_a_build_on_ray_struck_at_some_moment_gives_the_same_bytes(
 ) -> None:
     found = of(role, moments_on_ray)
     if role == "driver":
-        # The same as without Ray until Ray starts.
+        # Until Ray starts, the moments are those without Ray.
         begin = next(i for i, moment in enumerate(found) if moment.label == "start gcs_server")
         found = found[begin:]
     strikes(name, found, min(many, 8), steps, code, options=SHARDS)

@@ -1,4 +1,4 @@
-"""A data set from photographs to whoever downloads it, with kills and bad days on the way."""
+"""A data set from its images to a download, with kills and failing storage on the way."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_publication_and_a_download_that_are_killed_go_on(
         killed_when(lambda: len(s3.keys("set/train/")) > 1, *publish, *there)
         assert not s3.has("set/index.json")
         sent = [path for method, path in proxy.asked if method == "PUT"]
-        # Without a pause: the lease of a process that was killed here is free at once.
+        # Without a pause, since the lease of a process killed on this machine is free at once.
         result = texgen(*publish, *there)
         assert result.returncode == 0, result.stderr
         again = [path for method, path in proxy.asked if method == "PUT"][len(sent) :]

@@ -1,4 +1,4 @@
-"""Builds into a store that has a bad day, killed in the middle."""
+"""Builds into a failing store, killed in the middle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.faults
 
 
 def in_the_middle(s3: Store) -> bool:
-    """At least one shard is finished, and another has begun on this machine."""
+    """Whether at least one shard is finished, and another has begun on this machine."""
     begun = list(Path(os.environ["TMPDIR"]).glob("texgen-*/*/*/*.part"))
     return bool(begun and s3.keys("out/_build/records/"))
 
@@ -49,7 +49,7 @@ def test_a_killed_build_on_a_bad_day_goes_on_to_the_same_bytes(
             process.kill()
             process.communicate(timeout=60)
         assert not s3.has("out/index.json")
-        # What a run that was killed in the middle of a large shard leaves.
+        # A run that is killed in the middle of a large shard leaves this.
         s3.client.create_multipart_upload(Bucket=s3.bucket, Key="out/train/train-000007.tar")
         ray = () if goes_on_with == "ray" else (goes_on_with,)
         result = texgen(*line, *ray)
@@ -60,7 +60,7 @@ def test_a_killed_build_on_a_bad_day_goes_on_to_the_same_bytes(
     assert s3.uploads() == []
     nothing_but_a_build_is_there(s3)
     nobody_told_credentials(s3, result.stdout + result.stderr)
-    # The lock that the killed run held was taken at once, and given up.
+    # The lock of the killed run was taken over at once, and released at the end.
     assert json.loads(s3.get("out/_build/lock.json"))["released"]
     assert not [p for p in Path(os.environ["TMPDIR"]).glob("texgen-*/**/*") if p.is_file()]
     status = texgen("status", out, "--json")
@@ -80,7 +80,7 @@ def test_photographs_from_a_store_on_a_bad_day_give_the_same_bytes(
 ):
     for path in forty.rglob("*.JPEG"):
         s3.put_at_once(f"src/train/{path.relative_to(forty)}", path.read_bytes())
-    # Tasks have it from the build alone.
+    # Tasks get the endpoint from the build only.
     environment = {k: v for k, v in os.environ.items() if k != "AWS_ENDPOINT_URL_S3"}
     with Proxy(s3.endpoint, Dealt(seed=3)) as proxy:
         where = ("--src", f"s3://{s3.bucket}/src/train", "--s3-endpoint", proxy.url)

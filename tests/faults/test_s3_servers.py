@@ -1,4 +1,4 @@
-"""Every command on S3 servers that nobody here wrote, killed in the middle, full, and refusing."""
+"""Every command on independent S3 servers: killed in the middle, full, and without rights."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ BUILD = (*SMALL, "--no-ray", "--quiet")
 def server(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[AnyServer]:
-    """A server of its own, which the environment leads to."""
+    """A new server, to which the environment points."""
     yield from started(request.param, tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def garage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Garage]:
-    """One that also has keys with fewer rights, quotas and web sites."""
+    """A server that supports keys with fewer rights, quotas and web sites."""
     yield from started(Garage, tmp_path, monkeypatch)
 
 
@@ -52,7 +52,7 @@ def started(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     folder = tmp_path / "server"
     folder.mkdir()
     running = kind(folder)
-    # Two servers have one name in this process's environment, one after the other.
+    # The variables in this process's environment serve two servers, one after the other.
     monkeypatch.setattr(upload, "_honour", {})
     for name, value in running.environment().items():
         monkeypatch.setenv(name, value)
@@ -239,7 +239,7 @@ def test_an_object_that_changes_while_it_is_read_is_found_out(server):
     file = ObjectFile(bucket, "a")
     assert file.read_at(0, 10) == b"x" * 10
     bucket.put("a", b"y" * 100, {})
-    # s3s-fs takes no notice of If-Match.
+    # s3s-fs ignores If-Match.
     with pytest.raises(ChangedObjectError):
         file.read_at(10, 10)
 
@@ -255,7 +255,7 @@ def refused(done: subprocess.CompletedProcess[str], code: int, *said: str) -> No
 def test_refusals_are_one_line_each(server, forty, texgen):
     build = ("build", "--src", forty, "--out")
     wrong = server.environment((server.key[0], "wrong" * 8))
-    # s3s-fs has codes for them, and no words.
+    # s3s-fs has error codes, but no messages.
     words = "(its words: Forbidden: " if isinstance(server, Garage) else "the store says "
     refused(texgen(*build, OUT, *BUILD, env=wrong), 2, words)
     unknown = server.environment(("GK" + "0" * 24, "wrong" * 8))
@@ -300,7 +300,7 @@ def test_garages_own_words_stand_beside_ours(garage, forty, undisturbed, texgen,
 
 def test_a_data_set_is_downloaded_from_garages_web_site(garage, undisturbed, texgen, tmp_path):
     ok(texgen("publish", undisturbed, "s3://bucket/a set"))
-    # A site's host is its bucket's name.
+    # The host name of a site is the name of its bucket.
     garage.admin("bucket", "alias", "bucket", "localhost")
     url = f"http://localhost:{garage.web}/a set/index.json"
     refused(texgen("download", url, "--out", tmp_path / "down"), 1, "the server answers 404")

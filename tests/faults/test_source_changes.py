@@ -1,4 +1,4 @@
-"""Photographs that change while they are being made into shards."""
+"""Images that change while a build reads them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def shell(script: str, *arguments: object) -> list[object]:
 
 @dataclass(frozen=True)
 class Altered:
-    """Something that happens to SRC, and its undoing; shell scripts in SRC."""
+    """A change of SRC and its reversal, as shell scripts that run in SRC."""
 
     name: str
     script: str
@@ -110,7 +110,7 @@ ALTERED = [
     ),
     Altered("class folder renamed", "mv train/bee train/cow", "mv train/cow train/bee"),
     Altered("split folder renamed", "mv val kept", "mv kept val"),
-    # It may come back by itself, as a network's folder does, so it is not a changed photograph.
+    # A folder on a network may come back by itself, so this is not a changed image.
     Altered("SRC gone", "mv $PWD $PWD-kept", "mv $PWD-kept $PWD", (0, 1, 2)),
     Altered(
         "photograph added", "cp val/ant/ant_000.JPEG train/ant/b.JPEG", "rm train/ant/b.JPEG", (0,)
@@ -119,7 +119,7 @@ ALTERED = [
 
 
 def altered(case: Altered, moment: Moment, matrix: Matrix) -> str:
-    """One build whose SRC is altered at a moment, and what came of it."""
+    """Runs one build whose SRC is altered at a moment; returns the outcome."""
     place = matrix.place()
     source, out = place / "src", place / "out"
     shutil.copytree(matrix.source, source)
@@ -136,7 +136,7 @@ def altered(case: Altered, moment: Moment, matrix: Matrix) -> str:
     assert refused.code == 2, f"the altered SRC was taken: {refused.errors}"
     plain_words(refused)
     matrix.nothing_unfinished(out)
-    # By way of its parent where SRC itself is gone.
+    # Run from the parent folder where SRC itself is missing.
     gone = {"PWD": str(source)}
     undo = case.undo if source.is_dir() else case.undo.replace("$PWD", str(source))
     where = source if source.is_dir() else place

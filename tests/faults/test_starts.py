@@ -1,4 +1,4 @@
-"""Signals while texgen and Ray start, and clusters that are none."""
+"""Signals while texgen and Ray start, and addresses without a cluster."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BOTH = pytest.mark.parametrize(
 
 @pytest.fixture
 def launch() -> Iterator[Launch]:
-    """Starts a command in a group of its own, and ends it with the test."""
+    """Starts a command in a new process group, and ends it after the test."""
     running: list[subprocess.Popen[str]] = []
 
     def start(*arguments: object, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -58,7 +58,7 @@ INSTALLED = Path(sys.executable).with_name("texgen")
 
 
 def catches_sigterm(process: subprocess.Popen[str]) -> bool:
-    """Whether the installed command has come to its first lines (Linux)."""
+    """Whether the installed command has installed its handlers (Linux)."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     caught = int(re.search(r"^SigCgt:\s*(\w+)$", status, re.MULTILINE)[1], 16)
     return bool(caught >> (signal.SIGTERM - 1) & 1)
@@ -69,7 +69,7 @@ def ray_has_a_process(process: subprocess.Popen[str]) -> bool:
 
 
 def ray_is_connecting(process: subprocess.Popen[str]) -> bool:
-    """Ray's native part has begun in the driver, and put its own handlers in place."""
+    """Whether Ray's native code runs in the driver, and has installed its own handlers."""
     logs = Path("/tmp/ray").glob(f"session_*/logs/python-core-driver-*_{process.pid}.log")
     return next(logs, None) is not None
 
@@ -114,8 +114,8 @@ def test_ctrl_c_reaches_no_task_process_that_starts(
 
 @pytest.fixture
 def silent() -> Iterator[socket.socket]:
-    """A port where something accepts connections and never says a word."""
-    # On all addresses: Ray takes another than 127.0.0.1 for itself.
+    """A port that accepts connections and never answers."""
+    # Bound to all addresses, since Ray uses another one than 127.0.0.1.
     with socket.create_server(("", 0)) as server:
         yield server
 
@@ -153,7 +153,7 @@ def test_a_wait_for_a_cluster_that_is_none_can_be_stopped(
     address = ("--ray-address", f"127.0.0.1:{silent.getsockname()[1]}")
     process = launch(*command("build", "--src", forty, "--out", tmp_path / "out", *SMALL, *address))
     silent.settimeout(60)
-    # The first one only finds out whether anything listens; the second is Ray's.
+    # The first connection only checks that something listens; the second one is Ray's.
     connections = [silent.accept() for _ in range(2)]
     process.send_signal(number)
     _, errors = process.communicate(timeout=10)
@@ -177,7 +177,7 @@ def test_a_command_line_that_ray_cannot_take_names_the_way_round(
     arguments = ("build", "--src", plain, "--out", tmp_path / "a", *SMALL, "--quiet")
     working = tmp_path / os.fsdecode(b"\xfe")
     working.mkdir()
-    # Where the command is typed is nothing to Ray.
+    # The current folder of the command does not matter to Ray.
     result = texgen(*arguments, cwd=working)
     assert result.returncode == 0, result.stderr
 

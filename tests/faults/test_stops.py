@@ -26,7 +26,7 @@ RUNNERS = [pytest.param(("--no-ray",), id="no-ray"), pytest.param((), id="ray")]
 
 
 def no_unfinished_file(out: Path, undisturbed: Path) -> None:
-    """Each file with a final name is the one that an undisturbed build makes."""
+    """Checks that each file with a final name equals that of the undisturbed build."""
     whole = tree(undisturbed)
     for path, data in tree(out).items():
         assert data == whole[path], path
@@ -74,7 +74,7 @@ def test_a_signal_keeps_finished_shards_and_says_how_to_go_on(
     all_end(below)
     assert not list(out.glob("_build/tmp/*"))
     no_unfinished_file(out, undisturbed)
-    # A shard without its record is made again: it was stopped between the two.
+    # A shard without its record is made again: the build was stopped between the two.
     finished = {path.name.split(".")[0] for path in out.glob("_build/records/*")}
     shards = [path for path in out.glob("train/*.tar") if path.stem in finished]
     kept = {path: path.stat().st_mtime_ns for path in shards}
@@ -88,7 +88,7 @@ def test_ctrl_c_twice_is_out_at_once(started: Started, undisturbed: Path) -> Non
     process, out = started("--no-ray")
     below = descendants(process)
     tasks = [p for p in below if "texgen-task" in p.cmdline()]
-    # A suspended task cannot end by itself, so the first Ctrl-C alone would wait for it.
+    # A suspended task cannot end by itself, so a single Ctrl-C would wait for it.
     for task in tasks:
         task.suspend()
     process.send_signal(signal.SIGINT)
@@ -105,7 +105,7 @@ def test_ctrl_c_twice_is_out_at_once(started: Started, undisturbed: Path) -> Non
 
 
 def asked_to_end(process: psutil.Process) -> bool:
-    """Whether a SIGTERM waits for the process (Linux)."""
+    """Whether a SIGTERM is pending for the process (Linux)."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     pending = int(re.search(r"^ShdPnd:\s*(\w+)$", status, re.MULTILINE)[1], 16)
     return bool(pending >> (signal.SIGTERM - 1) & 1)
@@ -132,7 +132,7 @@ def test_sigkill_of_a_task_costs_only_its_attempt(
 ) -> None:
     process, out = started(*runner)
     workers = [p for p in descendants(process) if p.name() == "texgen-worker"]
-    # The engine's parent is the misbehaving one, and that one's the task.
+    # The parent of the engine is bad_worker.py, whose parent is the task.
     workers[0].parent().parent().kill()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors

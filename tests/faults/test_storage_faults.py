@@ -1,4 +1,4 @@
-"""An OUT that is full, or that may not be written or listed."""
+"""An OUT that is full, or without permission to write or list."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_full_disk_is_one_line_with_a_mend_wherever_it_strikes(
             assert result.stderr.count("\n") == 1, result.stderr
             assert "unexpected" not in result.stderr
             assert "0.0 " not in result.stderr
-    # Before any work it is a wrong OUT, later a build that failed and keeps its shards.
+    # Exit code 2 before any work; later the build fails and keeps its shards.
     assert {1, 2} <= codes
     fill.unlink()
     assert texgen(*arguments).returncode == 0
@@ -41,7 +41,7 @@ def test_a_full_disk_is_one_line_with_a_mend_wherever_it_strikes(
 
 
 def unprivileged(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Runs the command line as one whom permissions bind, which they do not bind root."""
+    """Runs the command line as a user for whom permissions count, unlike for root."""
     line = command(*arguments)
     if os.geteuid() == 0:
         if not shutil.which("setpriv"):

@@ -1,4 +1,4 @@
-"""The table that a run of the matrix of faults keeps in a document."""
+"""The table of faults that a run updates in a document."""
 
 from __future__ import annotations
 

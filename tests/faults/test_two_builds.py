@@ -1,4 +1,4 @@
-"""Several builds into one OUT at once, and one after another that was killed."""
+"""Several builds into one OUT at once, and a build after one that was killed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LAST = Moment("driver", "rename index.json", 1)
 
 
 def first_to_end(running: list[subprocess.Popen[str]], number: int) -> None:
-    """Waits until so many have ended."""
+    """Waits until ``number`` of the builds have ended."""
     deadline = time.monotonic() + PATIENCE_S
     while sum(process.poll() is not None for process in running) < number:
         assert time.monotonic() < deadline
@@ -32,13 +32,13 @@ def first_to_end(running: list[subprocess.Popen[str]], number: int) -> None:
 
 
 def race(matrix: Matrix, number: int, held: Moment | None = LAST, stale: bool = False) -> None:
-    """Builds that come to OUT's lock at once; the winner waits for the others' end.
+    """Starts builds that reach OUT's lock at once; the winner waits until the others have ended.
 
     Args:
-        matrix: Of the builds.
-        number: Of builds.
-        held: Where the winner waits.
-        stale: Whether an earlier build was killed that held the lock.
+        matrix: Runs the builds.
+        number: Number of builds.
+        held: Moment at which the winner waits.
+        stale: Whether an earlier build was killed while it held the lock.
     """
     place = matrix.place()
     out, meet, ended = place / "out", place / "meet", place / "ended"
@@ -105,11 +105,11 @@ def raced(matrix: Matrix, number: int, stale: bool) -> str:
 
 
 def orphan_of(matrix: Matrix, place: Path, moment: Moment) -> psutil.Process:
-    """A task of a killed build that is stopped in the middle of a shard, as in a slow call."""
+    """A task of a killed build, suspended in the middle of a shard, as in a slow call."""
     out = place / "out"
     rule = matrix.rule(place, moment, [[["signal", int(signal.SIGSTOP)]]])
     settings = matrix.settings(out, [rule], log=str(place / "log"))
-    # Not in a session of its own: else the kernel would end its stopped processes with it.
+    # No new session, since the kernel would end the suspended processes together with it.
     process, _ = matrix.start(out, *PLAIN, environment=settings, new_session=False)
 
     def stopped() -> list[psutil.Process]:
@@ -119,7 +119,7 @@ def orphan_of(matrix: Matrix, place: Path, moment: Moment) -> psutil.Process:
     wait_until(lambda: bool(stopped()), process)
     (task,) = stopped()
     process.kill()
-    # Not until its output ends, which the task holds open.
+    # This does not wait for the end of the output, which the task holds open.
     process.wait(PATIENCE_S)
     process.stdout.close()
     process.stderr.close()
@@ -127,7 +127,7 @@ def orphan_of(matrix: Matrix, place: Path, moment: Moment) -> psutil.Process:
 
 
 def after_a_killed_one(matrix: Matrix, at: Moment, then: Moment) -> str:
-    """The second build meets what the first one's task, which goes on, still does."""
+    """Runs a second build while the task of the killed first one continues."""
     place = matrix.place()
     out = place / "out"
     task = orphan_of(matrix, place, at)
@@ -175,7 +175,7 @@ def test_a_build_after_one_that_was_killed_is_never_disturbed_by_its_last_task(
 def test_a_build_started_right_after_a_kill_goes_on(
     moments: list[Moment], matrix: Matrix, table: FaultTable, many: int
 ) -> None:
-    """With no wait for the end of the killed one's tasks."""
+    """The second build does not wait for the tasks of the killed one."""
     chosen = spread(of("task", moments), min(many, 20))
     matrix.strike_all(
         [(moment.label, moment) for moment in chosen],

@@ -24,7 +24,7 @@ def request(source: Path, out: Path, name: str = "small", **changes: object) -> 
 
 
 def planned(source: Path, out: Path, name: str = "small", **changes: object) -> Plan:
-    """The plan of `request` in ``out``."""
+    """The plan of the build that `request` describes, written to ``out``."""
     asked = request(source, out, name, **changes)
     sink = LocalSink(out)
     return load_or_create_plan(asked, FolderSource(asked.source), sink, sink.list(""))
@@ -33,7 +33,7 @@ def planned(source: Path, out: Path, name: str = "small", **changes: object) -> 
 def remaining(
     out: Path, source: Path, part: Part | None = None, *, retry_failed: bool = False
 ) -> RemainingWork:
-    """What is left to make of `request` in ``out``."""
+    """Work that is left of the build that `request` describes in ``out``."""
     sink = LocalSink(out)
     plan = planned(source, out)
     return find_remaining(plan, sink, sink.list(""), part, retry_failed=retry_failed)

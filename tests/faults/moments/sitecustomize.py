@@ -1,19 +1,19 @@
-"""Strikes a build at a moment that is told by what it does, not by the time.
+"""Strikes a build at a moment that is defined by its operations, not by the time.
 
 With this folder on PYTHONPATH every Python process of a build imports this module first. It
-counts what the process does to files below OUT and SRC, by Python's own audit events, and before
-the one that a rule names it does what the rule says. ``TEXGEN_MOMENTS`` is JSON:
+counts the operations of the process on files below OUT and SRC, by Python's audit events. Before
+the operation that a rule names it takes the steps of the rule. ``TEXGEN_MOMENTS`` is JSON:
 
 - ``out``, ``src``: the folders.
-- ``log``: a file that gets a line for each moment: role, label, and which time in its process.
+- ``log``: a file that gets a line for each moment: role, label, and its count in the process.
 - ``rules``: each with the ``role`` of the process (``driver``, ``task`` or ``ray``), the
-  ``label`` of the moment (None is any) and its ``nth`` time in the process (None is every),
-  a ``token``, a file that lets only the first ``times`` processes that come there take the rule,
-  and ``steps``: the first is taken at that moment, the others at the moments that follow.
+  ``label`` of the moment (None is any) and its ``nth`` occurrence in the process (None is every).
+  ``token`` is a file through which only the first ``times`` processes take the rule. Of
+  ``steps`` the first is taken at that moment, the others at the moments that follow.
 
 A step is a list of actions: ``["signal", number]`` to the process itself, ``["run", command…]``,
-``["limit", bytes]`` for the files that it writes, ``["meet", folder, n]``, which waits for n
-processes to come there, and ``["wait", file]``, which waits until it is there.
+``["limit", bytes]`` for the size of files that it writes, ``["meet", folder, n]``, which waits
+until n processes have reached it, and ``["wait", file]``, which waits until the file exists.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def role() -> str | None:
-    """What this process is in a build."""
+    """Role of this process in a build."""
     line = sys.orig_argv
     if "texgen-task" in line:
         return "task"
@@ -65,7 +65,7 @@ _inside: set[int] = set()
 
 
 def below(path: object, folder: int = -1) -> str | None:
-    """A path relative to OUT or SRC, without what is different in each run; None elsewhere."""
+    """A path relative to OUT or SRC, without parts that differ in each run; None elsewhere."""
     if isinstance(path, int):
         path = os.readlink(f"/proc/self/fd/{path}")
     text = os.fsdecode(path)
@@ -81,7 +81,7 @@ def below(path: object, folder: int = -1) -> str | None:
 
 
 def label(event: str, arguments: tuple) -> str | None:
-    """The name of a moment, or None for an event that is none."""
+    """The name of a moment; None for an event that is not a moment."""
     if event == "open":
         path, mode, flags = arguments
         if isinstance(path, int) or path is None:
@@ -108,7 +108,7 @@ def label(event: str, arguments: tuple) -> str | None:
 
 
 def moment(name: str) -> None:
-    """Notes a moment, and takes the rules that are for it."""
+    """Logs a moment, and takes the steps of its rules."""
     nth = _counts[name] = _counts.get(name, 0) + 1
     if SETTINGS.get("log"):
         line = f"{ROLE}\t{name}\t{nth}\n".encode()
@@ -125,7 +125,7 @@ def moment(name: str) -> None:
 
 
 def taken(rule: dict) -> bool:
-    """Whether this process is among those that take a rule."""
+    """Whether this process is among the first ones, which take a rule."""
     for number in itertools.count():
         if number == rule["times"]:
             return False
@@ -164,7 +164,7 @@ def wait(condition) -> None:
 
 
 def guarded(name) -> None:
-    """Calls `moment` unless it is what the event comes from."""
+    """Calls `moment`, unless the event comes from `moment` itself."""
     thread = _thread.get_ident()
     if thread not in _inside:
         _inside.add(thread)
@@ -181,7 +181,7 @@ def hook(event: str, arguments: tuple) -> None:
 
 
 def wrap(module, function: str, name) -> None:
-    """Makes a moment of a call that has no audit event."""
+    """Wraps a function without an audit event, so that its calls are moments."""
     real = getattr(module, function)
 
     def wrapped(*arguments):
