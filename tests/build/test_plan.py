@@ -70,7 +70,7 @@ def add_class(source: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [add_image, grow_image, drop_split, add_class])
-def test_other_photographs_are_refused_and_named(out, small_source, tmp_path, change):
+def test_other_images_are_refused_and_named(out, small_source, tmp_path, change):
     source = Path(shutil.copytree(small_source, tmp_path / "changed"))
     change(source)
     with pytest.raises(ConfigError, match="'val'"):
@@ -114,7 +114,7 @@ def test_without_a_plan_another_configuration_is_refused(out, small_source, dama
     assert len(list(out.rglob("*.tar"))) == len(SHARDS)
 
 
-def test_without_a_plan_and_records_the_index_refuses_other_photographs(
+def test_without_a_plan_and_records_the_index_refuses_other_images(
     out, small_source, tmp_path
 ):
     source = Path(shutil.copytree(small_source, tmp_path / "changed"))
@@ -127,7 +127,7 @@ def test_without_a_plan_and_records_the_index_refuses_other_photographs(
         planned(small_source, out, "other")
 
 
-def test_a_damaged_list_of_photographs_does_not_hide_that_they_differ(out, small_source, tmp_path):
+def test_a_damaged_list_of_images_does_not_hide_that_they_differ(out, small_source, tmp_path):
     source = Path(shutil.copytree(small_source, tmp_path / "changed"))
     grow_image(source)
     (out / "_build" / "plan" / "val.arrow").write_bytes(b"rotten")
@@ -135,7 +135,7 @@ def test_a_damaged_list_of_photographs_does_not_hide_that_they_differ(out, small
         planned(source, out)
 
 
-def test_a_photograph_that_is_gone_or_new_is_named_without_none(out, small_source, tmp_path):
+def test_an_image_that_is_gone_or_new_is_named_without_none(out, small_source, tmp_path):
     source = Path(shutil.copytree(small_source, tmp_path / "changed"))
     add_image(source)
     with pytest.raises(ConfigError, match=r"val/ant/new\.JPEG is new") as caught:

@@ -59,7 +59,7 @@ def members(out: Path) -> list[str]:
         return [name for name in tar.getnames() if name.endswith(".png")]
 
 
-def test_photographs_are_read_side_by_side_and_stay_in_order(tmp_path):
+def test_images_are_read_side_by_side_and_stay_in_order(tmp_path):
     record = make(FarAway(4), tmp_path, NAMES)
     assert (record.rows, record.failed) == (12, 1)
     assert members(tmp_path) == [f"{name}.png" for name in NAMES if name != "05"]
@@ -71,7 +71,7 @@ def test_a_source_on_this_machine_is_read_without_threads(tmp_path):
     assert set(source.read_by) == {threading.current_thread().name}
 
 
-def test_a_photograph_that_changed_ends_the_shard_and_leaves_nothing(tmp_path):
+def test_an_image_that_changed_ends_the_shard_and_leaves_nothing(tmp_path):
     others = set(threading.enumerate())  # of other tests
     with pytest.raises(SourceChangedError, match="gone is gone"):
         make(FarAway(2), tmp_path, ["01", "gone"])

@@ -98,7 +98,7 @@ def test_a_finished_build_is_recognised_and_not_made_again(
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")} == times
 
 
-def test_every_row_is_a_real_texture_of_its_photograph(
+def test_every_row_is_a_real_texture_of_its_image(
     photographs: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
@@ -236,7 +236,7 @@ def awkward_photographs(folder: Path) -> dict[str, str | None]:
     return {path.name: bad.get(path.name) for path in folder.iterdir()}
 
 
-def test_awkward_photographs_give_a_texture_or_a_failed_row_with_its_reason(
+def test_awkward_images_give_a_texture_or_a_failed_row_with_its_reason(
     tmp_path: Path, texgen: Texgen
 ) -> None:
     expected = awkward_photographs(tmp_path / "train" / "zoo")
@@ -330,7 +330,7 @@ def test_synth_makes_a_texture_from_files(tmp_path: Path, texgen: Texgen) -> Non
     assert (missing.returncode, "none.png" in missing.stderr) == (2, True)
 
 
-def test_imagenet_photographs_give_textures_of_their_own_pixels(
+def test_imagenet_images_give_textures_of_their_own_pixels(
     imagenet_mini: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
