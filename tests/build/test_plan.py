@@ -114,9 +114,7 @@ def test_without_a_plan_another_configuration_is_refused(out, small_source, dama
     assert len(list(out.rglob("*.tar"))) == len(SHARDS)
 
 
-def test_without_a_plan_and_records_the_index_refuses_other_images(
-    out, small_source, tmp_path
-):
+def test_without_a_plan_and_records_the_index_refuses_other_images(out, small_source, tmp_path):
     source = Path(shutil.copytree(small_source, tmp_path / "changed"))
     grow_image(source)
     (out / PLAN).unlink()
