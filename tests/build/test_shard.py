@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import photograph
+from texgen.build.plan import BuildRequest
 from texgen.build.shard import ShardTask, generate_shard
-from texgen.core.config import DatasetConfig
+from texgen.core.config import DatasetConfig, RunOptions
 from texgen.core.errors import ImageError, SourceChangedError
 from texgen.core.types import ImageEntry, ShardPlan, ShardRecord
 from texgen.source import SourceSpec
@@ -49,7 +50,8 @@ def make(source: FarAway, out: Path, names: list[str]) -> ShardRecord:
         engine=identify(STUB), decode_rule="pillow-rgb-v1", max_pixels=10**6, size=16
     )
     plan = ShardPlan("train", 0, entries, 0, len(entries))
-    task = ShardTask(plan, 1, config, "f" * 64, SourceSpec("/src"), str(out), STUB, 1, 60.0, 0)
+    request = BuildRequest(SourceSpec("/src"), str(out), "name", config, RunOptions())
+    task = ShardTask(plan, 1, request, "f" * 64, 1)
     with EnginePool(STUB, 1) as pool:
         return generate_shard(task, pool, source, LocalSink(out), lambda *_: None)  # type: ignore[arg-type]
 

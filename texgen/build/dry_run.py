@@ -21,7 +21,6 @@ from texgen.dataset.plan import Plan, notes_of
 from texgen.dataset.plan_summary import sample_entries, source_bytes
 from texgen.source import open_source
 from texgen.storage import Sink, open_sink
-from texgen.synthesis import EngineSpec
 
 _SAMPLED_IMAGES = 64
 _SYNTHESIS_BUDGET_S = 10.0
@@ -84,11 +83,10 @@ def dry_run(request: BuildRequest) -> DryRun:
         out = _inspect_out(request, plan, folder, sink)
         entries = sample_entries(plan, folder, _SAMPLED_IMAGES)
         sizes = {split.name: source_bytes(split, folder) for split in plan.splits}
-    engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
     # Where nothing is left to make, a build reads no image.
     sample = Estimate()
     if out.rows_left:
-        sample = estimate(entries, source, request.config, engine, _SYNTHESIS_BUDGET_S)
+        sample = estimate(entries, source, request.config, request.engine, _SYNTHESIS_BUDGET_S)
     return DryRun(
         plan,
         sizes,

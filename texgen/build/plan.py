@@ -20,6 +20,7 @@ from texgen.core.types import ImageEntry
 from texgen.dataset.plan import SCHEMA, Plan, SplitPlan, save_plan
 from texgen.source import EXPECTED, OnError, Source, SourceSpec, raise_error
 from texgen.storage import Sink, scratch_folder, storage_errors
+from texgen.synthesis import EngineSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class BuildRequest:
     name: str
     config: DatasetConfig
     options: RunOptions
+
+    @property
+    def engine(self) -> EngineSpec:
+        """The engine that makes the textures."""
+        return EngineSpec(self.config.engine.name, self.options.engine_bin)
 
 
 def load_or_create_plan(

@@ -90,10 +90,11 @@ def find_records(plan: Plan, sink: Sink, files: Mapping[str, int]) -> Records:
     headers = ordered_map(
         lambda shard: find_header(record_path(*shard), sink, files), plan.shards(), sink.parallel
     )
+    fingerprint = plan.fingerprint
     return {
         shard: record
         for shard, record in zip(plan.shards(), headers, strict=True)
-        if _fits(record, plan, files.get(shard_path(*shard)))
+        if _fits(record, fingerprint, files.get(shard_path(*shard)))
     }
 
 
@@ -104,12 +105,13 @@ def _remove_unfinished(
 
     A tar stays where the record that was set aside for ``--retry-failed`` fits it.
     """
+    fingerprint = plan.fingerprint
     for shard in shards:
         size = files.get(shard_path(*shard))
-        if size is not None and not _fits(find_set_aside(shard, sink, files), plan, size):
+        if size is not None and not _fits(find_set_aside(shard, sink, files), fingerprint, size):
             sink.remove(shard_path(*shard))
 
 
-def _fits(record: ShardRecord | None, plan: Plan, size: int | None) -> TypeGuard[ShardRecord]:
-    """Whether a record is of this plan and of a tar of ``size`` bytes."""
-    return record is not None and record.fingerprint == plan.fingerprint and record.size == size
+def _fits(record: ShardRecord | None, fingerprint: str, size: int | None) -> TypeGuard[ShardRecord]:
+    """Whether a record is of the build with this fingerprint and of a tar of ``size`` bytes."""
+    return record is not None and record.fingerprint == fingerprint and record.size == size

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from texgen.build.executors import Executor
 from texgen.build.finish import FinishedDataset, finish_dataset
 from texgen.build.heartbeat import HeartbeatWriter, RunningShard
 from texgen.build.log import BuildLog
@@ -29,7 +28,6 @@ from texgen.core.types import Shard, ShardRecord
 from texgen.dataset.index import Index, stray_files
 from texgen.dataset.plan import Plan, PlannedShards
 from texgen.storage import Sink
-from texgen.synthesis import EngineSpec
 
 
 class BuildRun:
@@ -75,7 +73,6 @@ class BuildRun:
         self._planned = PlannedShards(plan, sink)
         self._splits = {split.name: split for split in plan.splits}
         self.rows = sum(self._rows(shard) for shard in remaining.own)
-        self._engine = EngineSpec(request.config.engine.name, request.options.engine_bin)
         self._engines = 1
         self._earlier = self._rows_done()
         self.left_to_others = 0
@@ -121,11 +118,12 @@ class BuildRun:
 
     def _make_shards(self, missing: Sequence[Shard]) -> None:
         options = self._request.options
-        with self._executor(missing) as executor:
+        executor, self._engines = open_executor(options, [self._rows(shard) for shard in missing])
+        with contextlib.closing(executor):
             scheduler = Scheduler(
                 executor,
                 self._task,
-                Policy(options.shard_attempts, options.stall_s, self._engine.deterministic),
+                Policy(options.shard_attempts, options.stall_s, self._request.engine.deterministic),
                 self._shard_finished,
                 self._log.line,
                 self._warn,
@@ -153,31 +151,14 @@ class BuildRun:
     def _rows(self, shard: Shard) -> int:
         return self._plan.shard_rows(self._splits[shard[0]], shard[1])
 
-    @contextlib.contextmanager
-    def _executor(self, missing: Sequence[Shard]) -> Iterator[Executor]:
-        rows = [self._rows(shard) for shard in missing]
-        executor, self._engines = open_executor(self._request.options, rows)
-        try:
-            yield executor
-        finally:
-            executor.close()
-
     def _task(self, shard: Shard, attempt: int) -> ShardTask:
-        options = self._request.options
         return ShardTask(
             self._planned.load(*shard),
             attempt,
-            self._request.config,
+            self._request,
             self._plan.fingerprint,
-            self._request.source,
-            self._request.out,
-            self._engine,
             self._engines,
-            options.sample_timeout_s,
-            options.sample_retries,
-            options.part,
             retry=shard in self._remaining.retried,
-            s3_endpoint=options.s3_endpoint,
         )
 
     def _shard_finished(self, record: ShardRecord) -> None:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
+from texgen.build.plan import BuildRequest
 from texgen.build.retry_failed import EarlierShard
 from texgen.core.concurrency import ordered_map
-from texgen.core.config import DatasetConfig, Part
+from texgen.core.config import DatasetConfig
 from texgen.core.errors import ImageError, ImageMemoryError, SampleError
 from texgen.core.identity import code_identity
 from texgen.core.keys import texture_key
@@ -20,10 +21,10 @@ from texgen.core.seeds import texture_seed
 from texgen.core.types import ImageEntry, Pixels, Row, ShardPlan, ShardRecord, Timings
 from texgen.dataset.records import encode_record
 from texgen.dataset.shards import ShardWriter, sample_json
-from texgen.source import Source, SourceSpec
+from texgen.source import Source
 from texgen.source.decode import decode
 from texgen.storage import Sink
-from texgen.synthesis import EnginePool, EngineSpec, Job, Texture
+from texgen.synthesis import EnginePool, Job, Texture
 from texgen.synthesis.job import make_job
 from texgen.synthesis.patches import PatchRule
 
@@ -37,33 +38,18 @@ class ShardTask:
     Attributes:
         shard: Plan of the shard.
         attempt: Number of the attempt, from 1.
-        config: Settings of the data set.
+        request: What `texgen build` is asked for.
         fingerprint: Fingerprint of the build.
-        source: Location of SRC, and how it is read.
-        out: Location of OUT.
-        engine: The engine.
         engines: Number of engine processes that this shard may use.
-        sample_timeout_s: Time-out for one texture, s.
-        sample_retries: Further tries for a texture after its engine process failed.
-        part: Part of the build that the shard belongs to; None for the whole.
         retry: Whether only failed rows are made, and the other textures are copied.
-        s3_endpoint: URL of an S3-compatible store that OUT is in; None is Amazon's. The
-            endpoint of SRC is in ``source``.
     """
 
     shard: ShardPlan
     attempt: int
-    config: DatasetConfig
+    request: BuildRequest
     fingerprint: str
-    source: SourceSpec
-    out: str
-    engine: EngineSpec
     engines: int
-    sample_timeout_s: float
-    sample_retries: int
-    part: Part | None = None
     retry: bool = False
-    s3_endpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +97,14 @@ def generate_shard(
     """
     started = time.monotonic()
     clock = _Clock()
-    plan, config = task.shard, task.config
+    plan, config = task.shard, task.request.config
     path = shard_path(plan.split, plan.index)
     # Attempts at one shard may overlap, on one machine or on several.
     part = sink.scratch() / f"{plan.name}.{socket.gethostname()}-{os.getpid()}-{task.attempt}.part"
     rows: list[Row] = []
     failed = kept = 0
     # An engine that is not deterministic makes other bytes than an unfinished attempt left.
-    replace_old = task.retry or not task.engine.deterministic
+    replace_old = task.retry or not task.request.engine.deterministic
     try:
         with ShardWriter(part, path, config.format) as writer:
             earlier = EarlierShard(plan, task.fingerprint, sink) if task.retry else None
@@ -184,15 +170,16 @@ def _samples(
     # Images are read ahead while engines work: remote storage takes as long as they do.
     images = ordered_map(read, _images(task, earlier), source.parallel)
     while (image_and_data := _next_image(images, clock)) is not None:
-        yield from _image_samples(*image_and_data, task.config, clock)
+        yield from _image_samples(*image_and_data, task.request.config, clock)
 
 
 def _images(task: ShardTask, earlier: EarlierShard | None) -> Iterator[_Image]:
+    config = task.request.config
     left = task.shard.rows
     first = task.shard.first_texture
     for entry in task.shard.entries:
-        last = min(task.config.textures_per_image, first + left)
-        drafts = tuple(_draft(entry, index, task.config) for index in range(first, last))
+        last = min(config.textures_per_image, first + left)
+        drafts = tuple(_draft(entry, index, config) for index in range(first, last))
         yield _Image(entry, drafts, _kept(drafts, earlier))
         left -= last - first
         first = 0

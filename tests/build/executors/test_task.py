@@ -11,7 +11,11 @@ from texgen.build.executors.task import TaskError, run_task
 from texgen.core.errors import ScratchError, SourceReadError, StorageError
 from texgen.core.types import ShardPlan
 
-TASK = SimpleNamespace(out="/out", shard=ShardPlan("train", 3, (), 0, 0))
+SHARD = ShardPlan("train", 3, (), 0, 0)
+
+
+def into(out: str) -> SimpleNamespace:
+    return SimpleNamespace(request=SimpleNamespace(out=out), shard=SHARD)
 
 
 def raised(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Exception:
@@ -20,7 +24,7 @@ def raised(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Exception:
 
     monkeypatch.setattr(task, "_run", fail)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - the type is what is asked
-        run_task(TASK, lambda _: None)
+        run_task(into("/out"), lambda _: None)
     return caught.value
 
 
@@ -40,7 +44,7 @@ def test_where_out_is_a_bucket_a_full_disk_is_one_machine_s(monkeypatch):
 
     monkeypatch.setattr(task, "_run", fail)
     with pytest.raises(ScratchError, match=r"No space left on device; .* set TMPDIR"):
-        run_task(SimpleNamespace(out="s3://bucket/out", shard=TASK.shard), lambda _: None)
+        run_task(into("s3://bucket/out"), lambda _: None)
 
 
 def test_an_error_of_texgen_stays_what_it_is(monkeypatch):

@@ -56,7 +56,7 @@ def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
     handler = _Forwarder(report)
     logger = logging.getLogger("texgen")
     logger.addHandler(handler)
-    place = attempt_place(task.out, shard_path(task.shard.split, task.shard.index))
+    place = attempt_place(task.request.out, shard_path(task.shard.split, task.shard.index))
     try:
         # Reading SRC and running engines raise errors of their own.
         with storage_errors("write", place):
@@ -73,7 +73,8 @@ def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
 
 
 def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
-    sink = open_sink(task.out, task.part, task.s3_endpoint)
+    request = task.request
+    sink = open_sink(request.out, request.options.part, request.options.s3_endpoint)
     # OUT's scratch is emptied at the end of a build, whichever processes were killed.
     pool = warm_pool(task, sink.scratch())
     attempt = attempt_of(task)
@@ -86,21 +87,22 @@ def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
             report(Progressed(attempt, done, failed, tuple(pool.busy_with())))
 
     progress(0, 0)
-    return generate_shard(task, pool, open_source(task.source), sink, progress)
+    return generate_shard(task, pool, open_source(request.source), sink, progress)
 
 
 def warm_pool(task: ShardTask, scratch: Path) -> EnginePool:
     """Returns this process's engines for ``task``; starts others only if they must differ."""
-    wanted = (task.engine, task.engines, task.sample_timeout_s, task.sample_retries)
+    engine, options = task.request.engine, task.request.options
+    wanted = (engine, task.engines, options.sample_timeout_s, options.sample_retries)
     if wanted not in _warm:
         close_warm_pool()
         _warm[wanted] = EnginePool(
-            task.engine,
+            engine,
             task.engines,
-            timeout_s=task.sample_timeout_s,
-            retries=task.sample_retries,
+            timeout_s=options.sample_timeout_s,
+            retries=options.sample_retries,
             scratch=scratch,
-            identity=task.config.engine,
+            identity=task.request.config.engine,
         )
     return _warm[wanted]
 
