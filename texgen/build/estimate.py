@@ -32,7 +32,7 @@ class Estimate:
     """Cost of a sample.
 
     Attributes:
-        photographs: Number of images tried.
+        images: Number of images tried.
         unreadable: Source and reason of each image that cannot be read.
         small: Number of images that are too small for ``--patch-size``.
         decode_s: Processor time to read and decode each image, s.
