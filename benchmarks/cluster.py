@@ -25,7 +25,7 @@ import psutil
 from PIL import Image
 from ray.cluster_utils import Cluster
 
-from texgen.dataset.records import read_header
+from texgen.dataset.records import read_shard_record
 from texgen.storage import LocalSink
 from texgen.synthesis.locate import worker_path
 
@@ -118,7 +118,7 @@ def tell(out: Path, ideal: float, memory: list[float]) -> None:
     ended, took = [], []
     for path in (out / "_build" / "records").iterdir():
         with sink.open(f"_build/records/{path.name}") as file:
-            timings = read_header(file).timings
+            timings = read_shard_record(file).timings
         ended.append(timings.ended)
         took.append(timings.total_s)
     ended.sort()

@@ -27,7 +27,7 @@ import webdataset
 
 from texgen.core.layout import manifest_path, shard_path
 from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
-from texgen.dataset.manifest import SCHEMA, write_manifest
+from texgen.dataset.manifest import MANIFEST_SCHEMA, write_manifest
 from texgen.dataset.random_access import TextureStore
 
 ROWS_A_SHARD = 512
@@ -143,7 +143,7 @@ def table(first: int, end: int) -> pa.Table:
             "shard": shard_path("train", number // ROWS_A_SHARD), "offset": number * 4096,
             "length": 45_000, "sha256": hashlib.sha256(key.encode()).hexdigest(),
         })  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
 
 
 if __name__ == "__main__":

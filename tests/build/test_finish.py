@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import tree
 from tests.support.builds import request
 from tests.support.damage import check, edit_index, flip
-from texgen.build import BuildStatus, BuildSummary, build
+from texgen.build import BuildProgress, BuildSummary, build
 from texgen.core.layout import record_path
 
 MANIFEST = "manifest/train-00000.parquet"
@@ -22,10 +22,10 @@ class Heard:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def update(self, status: BuildStatus) -> None:
+    def update(self, status: BuildProgress) -> None:
         pass
 
-    def say(self, message: str) -> None:
+    def message(self, message: str) -> None:
         self.lines.append(message)
 
 

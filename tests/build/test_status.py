@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from texgen.build.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
-from texgen.build.status import read_progress
+from texgen.build.status import read_status
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
 from texgen.core.layout import record_path
 from texgen.core.system import process_with_id
-from texgen.dataset.records import encode_record, read_header
+from texgen.dataset.records import encode_record, read_shard_record
 from texgen.storage import LocalSink
 
 NOW = 1_000_000.0
@@ -29,7 +29,7 @@ def unfinished(out: Path, *, without: list[tuple[str, int]]) -> None:
     (out / "index.json").unlink()
     for number, shard in enumerate(ROWS):
         path = out / record_path(*shard)
-        record = read_header(LocalSink(out).open(record_path(*shard)))
+        record = read_shard_record(LocalSink(out).open(record_path(*shard)))
         timings = replace(record.timings, total_s=10.0, ended=NOW - 100 + 10 * number)
         path.unlink()
         if shard not in without:
@@ -60,7 +60,7 @@ def making(index: int = 3, seconds: float = 5.0, done: int = 1) -> RunningShard:
 
 
 def progress(out: Path):
-    return read_progress(LocalSink(out), NOW)
+    return read_status(LocalSink(out), NOW)
 
 
 def test_a_finished_build_is_finished_whatever_the_last_beat_said(out):

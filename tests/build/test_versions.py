@@ -15,7 +15,7 @@ from tests.support.builds import request
 from texgen.build import build
 from texgen.core.errors import ConfigError
 from texgen.core.layout import record_path, shard_path
-from texgen.dataset.records import encode_record, read_header
+from texgen.dataset.records import encode_record, read_shard_record
 from texgen.storage import LocalSink
 
 FIRST, SECOND = ("train", 0), ("train", 1)
@@ -26,7 +26,7 @@ def made_by(out: Path, version: str | None, *shards: tuple[str, int], code: str 
     sink = LocalSink(out)
     for path in [record_path(*s) for s in shards] or sorted(sink.list("_build/records")):
         # The rows matter only where a manifest is made of them.
-        record, rows = read_header(sink.open(path)), []
+        record, rows = read_shard_record(sink.open(path)), []
         sink.write(path, encode_record(replace(record, texgen=version, code=code), rows))
 
 

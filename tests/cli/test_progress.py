@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from texgen.build import BuildStatus
+from texgen.build import BuildProgress
 from texgen.cli.progress import (
     build_progress,
     describe_build,
@@ -15,11 +15,11 @@ from texgen.cli.progress import (
     transfer_progress,
     verify_progress,
 )
-from texgen.verify import Checked
+from texgen.verify import VerifyProgress
 
 
-def status(done: int, total: int = 240, failed: int = 0) -> BuildStatus:
-    return BuildStatus(done, total, failed, 0, done // 2, total // 2, 1)
+def status(done: int, total: int = 240, failed: int = 0) -> BuildProgress:
+    return BuildProgress(done, total, failed, 0, done // 2, total // 2, 1)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_without_progress_the_time_left_is_unknown(clock, capsys):
 
 def test_messages_are_shown_at_once_and_never_on_standard_output(capsys):
     with build_progress(quiet=False) as view:
-        view.say("folder 'x' is not a split [and] is ignored")
+        view.message("folder 'x' is not a split [and] is ignored")
     captured = capsys.readouterr()
     assert captured.err == "folder 'x' is not a split [and] is ignored\n"
     assert captured.out == ""
@@ -93,7 +93,7 @@ def test_messages_are_shown_at_once_and_never_on_standard_output(capsys):
 def test_quiet_shows_nothing(capsys):
     with build_progress(quiet=True) as view:
         view.update(status(24))
-        view.say("a note")
+        view.message("a note")
     assert capsys.readouterr().err == ""
 
 
@@ -102,7 +102,7 @@ def test_a_closed_standard_error_shows_nothing(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     with build_progress(quiet=False) as view:
         view.update(status(24))
-        view.say("a note")
+        view.message("a note")
 
 
 def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
@@ -112,7 +112,7 @@ def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
     monkeypatch.setenv("COLUMNS", "150")
     with build_progress(quiet=False) as view:
         view.update(status(24))
-        view.say("[red]not markup[/red]")
+        view.message("[red]not markup[/red]")
     text = terminal.getvalue()
     assert "[red]not markup[/red]" in text
     assert "\r" in text or "\x1b[" in text
@@ -120,29 +120,29 @@ def test_a_terminal_gets_a_bar_with_messages_above_it(monkeypatch):
 
 def test_a_check_is_described_in_one_line():
     text = "12/240 textures checked, 4.00 textures/s, 0:00:57 left, 1 fault"
-    assert describe_check(Checked(12, 240, 1), 4.0) == text
+    assert describe_check(VerifyProgress(12, 240, 1), 4.0) == text
     text = "0/16 textures rebuilt, 0.00 textures/s, -:--:-- left, 0 faults"
-    assert describe_check(Checked(0, 16, 0, anew=True), 0.0) == text
+    assert describe_check(VerifyProgress(0, 16, 0, rebuilding=True), 0.0) == text
 
 
 def test_the_rate_restarts_with_another_count(clock, capsys):
     with verify_progress(quiet=False) as show:
         for second in range(0, 25):
             clock[0] = 1000.0 + second
-            show(Checked(100 * second, 2400, 0))
+            show(VerifyProgress(100 * second, 2400, 0))
         for second in range(0, 11):
             clock[0] = 1024.0 + second
-            show(Checked(second, 16, 0, anew=True))
+            show(VerifyProgress(second, 16, 0, rebuilding=True))
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "6/16 textures rebuilt, 1.00 textures/s, 0:00:10 left, 0 faults"
 
 
 def test_a_check_shows_nothing_when_quiet_or_without_standard_error(monkeypatch, capsys):
     with verify_progress(quiet=True) as show:
-        show(Checked(1, 2, 0))
+        show(VerifyProgress(1, 2, 0))
     monkeypatch.setattr(sys, "stderr", None)
     with verify_progress(quiet=False) as show:
-        show(Checked(1, 2, 0))
+        show(VerifyProgress(1, 2, 0))
     assert capsys.readouterr().err == ""
 
 

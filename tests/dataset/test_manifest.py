@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.factories import row
 from texgen.core.layout import manifest_path
 from texgen.dataset import manifest
-from texgen.dataset.manifest import SCHEMA, read_rows, rows_to_table, write_manifest
+from texgen.dataset.manifest import MANIFEST_SCHEMA, read_rows, rows_to_table, write_manifest
 
 COLUMNS = {
     "key": "string", "source": "string", "label": "int32", "class": "string", "width": "int32",
@@ -42,7 +42,7 @@ def cut(table: Any, places: list[int]) -> list[Any]:
 
 
 def test_columns_and_their_types_are_those_of_the_contract(tmp_path):
-    assert {field.name: str(field.type) for field in SCHEMA} == COLUMNS
+    assert {field.name: str(field.type) for field in MANIFEST_SCHEMA} == COLUMNS
     written([rows_to_table(rows(3))], tmp_path)
     assert pa.parquet.read_schema(tmp_path / "train-00000.parquet").names == list(COLUMNS)
 

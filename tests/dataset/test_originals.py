@@ -20,7 +20,7 @@ def opened(root: Path) -> OriginalImages:
 
 
 def test_image_and_patches_are_those_of_the_build(finished, small_source):
-    for _, row in Dataset(LocalSink(finished)).spread(99):
+    for _, row in Dataset(LocalSink(finished)).sample_textures(99):
         image, patches = opened(small_source).read(row)
         again = sample_patches(image, seed=row["seed"])
         assert np.array_equal(patches.center, again.center)

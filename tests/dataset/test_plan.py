@@ -14,7 +14,7 @@ from texgen.build.plan import make_plan
 from texgen.core.errors import SourceError, StorageError
 from texgen.core.layout import plan_entries_path
 from texgen.core.types import ImageEntry, ShardPlan
-from texgen.dataset.plan import Plan, PlannedShards, SplitPlan, load_plan, notes_of, save_plan
+from texgen.dataset.plan import Plan, PlannedShards, SplitPlan, load_plan, plan_notes, save_plan
 from texgen.dataset.plan_summary import source_differences
 from texgen.source import SplitListing
 from texgen.storage import LocalSink
@@ -194,7 +194,7 @@ def test_classes_that_are_numbers_in_the_order_of_text_are_said(tmp_path):
         SplitPlan("val", 3, 1, ("0", "1", "2"), ""),
     ]
     plan = Plan("name", {}, tuple(splits))
-    (said, *_) = notes_of(plan)
+    (said, *_) = plan_notes(plan)
     assert "the classes of 'train' are numbers, and their labels follow" in said
     assert "class 10 has label 2" in said
-    assert not any("the classes of 'val'" in note for note in notes_of(plan))
+    assert not any("the classes of 'val'" in note for note in plan_notes(plan))

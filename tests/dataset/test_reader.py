@@ -68,7 +68,7 @@ def test_a_failed_row_and_a_damaged_shard_have_no_texture(out: Path) -> None:
 
 def test_several_splits_may_have_one_key(finished: Path) -> None:
     dataset = Dataset(LocalSink(finished))
-    assert [split for split, _ in dataset.homes("ant/ant_000")] == ["train", "val"]
+    assert [split for split, _ in dataset.rows_of_key("ant/ant_000")] == ["train", "val"]
     assert dataset.row("ant/ant_000")[0] == "train"
     assert dataset.row("ant/ant_000", "val")[0] == "val"
     with pytest.raises(DatasetError, match="no split 'test'; there are train, val"):
@@ -83,7 +83,7 @@ def test_a_manifest_that_cannot_be_read_is_named(out: Path, damage: str) -> None
     else:
         pq.write_table(pq.read_table(path).drop_columns(["status"]), path)
     dataset = Dataset(LocalSink(out))
-    for read in (lambda: list(dataset.rows("train")), lambda: dataset.spread(3),
+    for read in (lambda: list(dataset.rows("train")), lambda: dataset.sample_textures(3),
                  lambda: dataset.row("ant/ant_000")):  # fmt: skip
         with pytest.raises(DatasetError, match=r"train-00000\.parquet"):
             read()
@@ -91,13 +91,13 @@ def test_a_manifest_that_cannot_be_read_is_named(out: Path, damage: str) -> None
 
 def test_a_spread_takes_from_every_split_in_key_order(finished: Path) -> None:
     dataset = Dataset(LocalSink(finished))
-    assert [split for split, _ in dataset.spread(2)] == ["train", "val"]
-    everything = dataset.spread(999)
+    assert [split for split, _ in dataset.sample_textures(2)] == ["train", "val"]
+    everything = dataset.sample_textures(999)
     assert [row["key"] for _, row in everything] == [
         row["key"] for split in ("train", "val") for row in dataset.rows(split)
         if row["status"] == "ok"
     ]  # fmt: skip
-    assert dataset.spread(0) == []
+    assert dataset.sample_textures(0) == []
 
 
 @given(sizes=st.dictionaries(st.text("abcdef", min_size=1), st.integers(0, 50)),

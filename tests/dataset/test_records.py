@@ -8,8 +8,8 @@ import pytest
 from tests.support.factories import row
 from texgen.core.layout import record_path
 from texgen.core.types import ShardRecord, Timings
-from texgen.dataset.manifest import SCHEMA, rows_to_table
-from texgen.dataset.records import encode_record, read_header, read_table
+from texgen.dataset.manifest import MANIFEST_SCHEMA, rows_to_table
+from texgen.dataset.records import encode_record, read_record_rows, read_shard_record
 
 RECORD = ShardRecord(
     "train", 3, 10_240, "ab" * 32, 3, 1, "cd" * 32, Timings(4.5, 0.1, 0.3, 0.05, 3.0, 0.2)
@@ -18,22 +18,22 @@ ROWS = [row("ant/a"), row("ant/b", error="image_empty: x"), row("ant/c", label=N
 
 
 def test_a_record_comes_back_with_its_timings():
-    assert read_header(pa.BufferReader(encode_record(RECORD, ROWS))) == RECORD
+    assert read_shard_record(pa.BufferReader(encode_record(RECORD, ROWS))) == RECORD
 
 
 def test_rows_come_back_as_a_table_that_a_manifest_takes():
-    table = read_table(pa.BufferReader(encode_record(RECORD, ROWS)))
+    table = read_record_rows(pa.BufferReader(encode_record(RECORD, ROWS)))
     assert table.to_pylist() == rows_to_table(ROWS).to_pylist()
-    assert table.schema.equals(SCHEMA, check_metadata=True)
+    assert table.schema.equals(MANIFEST_SCHEMA, check_metadata=True)
 
 
 def test_a_record_without_rows_comes_back():
     data = encode_record(RECORD, [])
-    assert read_header(pa.BufferReader(data)) == RECORD
-    assert read_table(pa.BufferReader(data)).num_rows == 0
+    assert read_shard_record(pa.BufferReader(data)) == RECORD
+    assert read_record_rows(pa.BufferReader(data)).num_rows == 0
 
 
-@pytest.mark.parametrize("read", [read_header, read_table])
+@pytest.mark.parametrize("read", [read_shard_record, read_record_rows])
 def test_a_record_cut_or_changed_anywhere_is_refused(read):
     whole = encode_record(RECORD, ROWS)
     for place in range(0, len(whole), 7):
@@ -51,16 +51,16 @@ def test_samples_are_the_rows_that_did_not_fail():
 @pytest.mark.parametrize("data", [b"", b"no record", encode_record(RECORD, ROWS)[:50]])
 def test_what_is_no_record_is_a_value_error(data):
     with pytest.raises(ValueError, match="not a record"):
-        read_header(pa.BufferReader(data))
+        read_shard_record(pa.BufferReader(data))
 
 
 def test_an_arrow_stream_of_something_else_is_a_value_error():
     out = pa.BufferOutputStream()
-    with pa.ipc.new_stream(out, SCHEMA) as writer:
+    with pa.ipc.new_stream(out, MANIFEST_SCHEMA) as writer:
         writer.write_table(rows_to_table(ROWS))
     stream = bytes(out.getvalue())
     with pytest.raises(ValueError, match="not a record"):
-        read_header(pa.BufferReader(stream + hashlib.sha256(stream).digest()))
+        read_shard_record(pa.BufferReader(stream + hashlib.sha256(stream).digest()))
 
 
 def test_each_shard_has_a_record_of_its_own_under_build():

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pyarrow as pa
 
-from texgen.dataset.manifest import SCHEMA
+from texgen.dataset.manifest import MANIFEST_SCHEMA
 from texgen.dataset.reader import Dataset
 from texgen.report.tally import EXAMPLES, TALLY_COLUMNS, ManifestTally, tally_manifest
 from texgen.storage import LocalSink
@@ -34,9 +34,9 @@ def test_the_tally_is_what_counting_row_by_row_gives(finished):
 
 
 def batch(rows):
-    given = [dict.fromkeys(SCHEMA.names) | row for row in rows]
+    given = [dict.fromkeys(MANIFEST_SCHEMA.names) | row for row in rows]
     columns = {name: [row[name] for row in given] for name in TALLY_COLUMNS}
-    schema = pa.schema([SCHEMA.field(name) for name in TALLY_COLUMNS])
+    schema = pa.schema([MANIFEST_SCHEMA.field(name) for name in TALLY_COLUMNS])
     return pa.RecordBatch.from_pydict(columns, schema=schema)
 
 

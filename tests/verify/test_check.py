@@ -25,7 +25,7 @@ from tests.support.damage import (
     trust,
 )
 from texgen.core.errors import DatasetError
-from texgen.dataset.manifest import SCHEMA
+from texgen.dataset.manifest import MANIFEST_SCHEMA
 
 
 def test_a_finished_data_set_has_no_fault(out):
@@ -65,7 +65,7 @@ def test_any_flipped_bit_is_reported_with_its_file(finished, tmp_path_factory, p
     shutil.rmtree(copy.parent)
 
 
-@pytest.mark.parametrize("column", [name.encode() for name in SCHEMA.names])
+@pytest.mark.parametrize("column", [name.encode() for name in MANIFEST_SCHEMA.names])
 def test_a_flipped_bit_in_the_name_of_a_column_is_reported(out, column):
     whole = (out / MANIFEST).read_bytes()
     place = whole.find(column)

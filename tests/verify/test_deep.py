@@ -37,7 +37,7 @@ from texgen.cli.main import run
 from texgen.core.errors import FAILURES, TexgenError
 from texgen.storage import LocalSink
 from texgen.synthesis.patches import patch_geometry
-from texgen.verify import Checked, Deep, verify
+from texgen.verify import DeepOptions, VerifyProgress, verify
 
 PLAIN, DEEP, SOURCE, SAMPLE = "", "--deep", "--src", "--sample"
 ONE, OTHER, LATER = "ant/ant_000", "ant/ant_001", "bee/bee_001"
@@ -288,7 +288,7 @@ def test_a_fault_of_many_textures_is_one_line_a_shard(out, check):
 
 def test_the_sample_is_the_same_for_the_same_seed_and_another_for_another(out, source):
     def faults(seed: int) -> list[str]:
-        return verify(LocalSink(out), 2, deep=Deep(str(source), 3, seed)).faults
+        return verify(LocalSink(out), 2, deep=DeepOptions(str(source), 3, seed)).faults
 
     def encode(_: Rows, images: Images) -> None:
         images |= {key: encoded(pixels(data)) for key, data in images.items()}
@@ -420,7 +420,7 @@ def test_other_formats_are_decoded_and_rebuilt(image_format, tmp_path, small_sou
     out = tmp_path / "out"
     quality = 90 if image_format == "jpg" else None
     build(request(small_source, out, format=image_format, quality=quality), SilentMonitor())
-    deep = Deep(str(small_source), 99, 0)
+    deep = DeepOptions(str(small_source), 99, 0)
     report = verify(LocalSink(out), deep=deep)
     assert (report.faults, report.remade) == ([], 12)
     assert bool(report.notes) == (image_format == "jpg")
@@ -536,9 +536,9 @@ def test_the_counts_of_a_deep_check_are_printed(out, source, capsys):
 
 
 def test_progress_ends_with_all_textures_of_both_rounds(out, source):
-    seen: list[Checked] = []
-    verify(LocalSink(out), 2, deep=Deep(str(source), 5, 0), progress=seen.append)
-    done = {checked.anew: (checked.done, checked.total) for checked in seen}
+    seen: list[VerifyProgress] = []
+    verify(LocalSink(out), 2, deep=DeepOptions(str(source), 5, 0), progress=seen.append)
+    done = {checked.rebuilding: (checked.done, checked.total) for checked in seen}
     assert done == {False: (12, 12), True: (5, 5)}
 
 
@@ -558,7 +558,7 @@ def test_whatever_bit_is_flipped_a_check_ends_with_faults_or_one_of_our_errors(
         trust(copy, path)
     for planned in (True, False):
         try:
-            verify(LocalSink(copy), 2, deep=Deep(str(small_source), 2, 0))
+            verify(LocalSink(copy), 2, deep=DeepOptions(str(small_source), 2, 0))
         except TexgenError as error:
             assert path == "index.json", error  # noqa: PT017 - it need not be raised
         if planned:

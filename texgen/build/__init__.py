@@ -5,12 +5,12 @@ from texgen.build.dry_run import DryRun, dry_run
 from texgen.build.finish import Failures
 from texgen.build.overwrite import describe_holdings
 from texgen.build.plan import BuildRequest
-from texgen.build.progress import BuildMonitor, BuildStatus, SilentMonitor
+from texgen.build.progress import BuildMonitor, BuildProgress, SilentMonitor
 
 __all__ = [
     "BuildMonitor",
+    "BuildProgress",
     "BuildRequest",
-    "BuildStatus",
     "BuildSummary",
     "DryRun",
     "Failures",

@@ -13,7 +13,7 @@ from pathlib import Path
 from texgen.core.config import sample_timeout_s
 from texgen.core.errors import ConfigError, ImageError, SourceError
 from texgen.core.seeds import texture_seed
-from texgen.source import EXPECTED, Source
+from texgen.source import EXPECTED_FORMS, Source
 from texgen.source.decode import decode
 from texgen.synthesis import EngineSpec, Job
 from texgen.synthesis.job import make_job
@@ -90,7 +90,7 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
     split = source.splits()[0]
     entries = list(source.entries(split))
     if not entries:
-        message = f"the split {split.name!r} of --src holds no images; {EXPECTED}"
+        message = f"the split {split.name!r} of --src holds no images; {EXPECTED_FORMS}"
         raise SourceError(message)
     step = max(1, len(entries) // limit)
     jobs = []
@@ -111,7 +111,7 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
     return jobs
 
 
-def compare(
+def compare_engines(
     engines: Sequence[EngineSpec],
     jobs: Sequence[BenchJob],
     rounds: int,

@@ -16,7 +16,7 @@ from texgen.build.remaining import RemainingWork, find_remaining
 from texgen.build.run import BuildRun
 from texgen.build.stop import StopRequest
 from texgen.core.cpus import available_cpus
-from texgen.dataset.plan import Plan, notes_of
+from texgen.dataset.plan import Plan, plan_notes
 from texgen.source import Source, open_source
 from texgen.storage import Sink, open_sink
 
@@ -74,9 +74,9 @@ def build(request: BuildRequest, monitor: BuildMonitor) -> BuildSummary:
             log = stack.enter_context(BuildLog(sink.log_path()))
             heartbeat = stack.enter_context(HeartbeatWriter(sink, request.options.part))
             plan, remaining = _prepare(request, source, sink, monitor)
-        for note in notes_of(plan):
+        for note in plan_notes(plan):
             log.line(f"NOTE {note}")
-            monitor.say(note)
+            monitor.message(note)
         run = BuildRun(request, plan, remaining, sink, monitor, log, stop, heartbeat)
         run.make()
         finished = run.finish()
@@ -103,7 +103,7 @@ def _prepare(
     """The plan, and what of it this run has to make."""
     options = request.options
     source_format = f" ({request.source.format})" if request.source.format else ""
-    monitor.say(f"listing {request.source.location}{source_format}")
+    monitor.message(f"listing {request.source.location}{source_format}")
     sink.clear_scratch()
     files = sink.list("")
     plan = load_or_create_plan(request, source, sink, files)
@@ -111,6 +111,6 @@ def _prepare(
         files = sink.list("")
     remaining = find_remaining(plan, sink, files, options.part, retry_failed=options.retry_failed)
     if remaining.note:
-        monitor.say(remaining.note)
+        monitor.message(remaining.note)
     check_space(plan, remaining.rows, sink, options.workers or available_cpus())
     return plan, remaining

@@ -11,7 +11,7 @@ from texgen.core.layout import INDEX, PLAN, RECORDS
 from texgen.dataset.index import Index, read_index
 from texgen.dataset.plan import Plan, load_plan
 from texgen.dataset.plan_summary import source_differences
-from texgen.dataset.records import find_header
+from texgen.dataset.records import find_shard_record
 from texgen.storage import Sink
 
 
@@ -69,5 +69,5 @@ def _name_difference(old: str, new: str) -> Iterator[str]:
 
 def _record_fingerprints(sink: Sink, files: Mapping[str, int]) -> Iterator[str]:
     for path in files:
-        if path.startswith(f"{RECORDS}/") and (record := find_header(path, sink, files)):
+        if path.startswith(f"{RECORDS}/") and (record := find_shard_record(path, sink, files)):
             yield record.fingerprint

@@ -17,7 +17,7 @@ from texgen.build.remaining import find_records
 from texgen.core.errors import ConfigError, SourceError, StorageError
 from texgen.core.temporary import temporary_root
 from texgen.core.text import escape_unprintable, format_bytes, pluralize
-from texgen.dataset.plan import Plan, notes_of
+from texgen.dataset.plan import Plan, plan_notes
 from texgen.dataset.plan_summary import sample_entries, source_bytes
 from texgen.source import open_source
 from texgen.storage import Sink, open_sink
@@ -100,7 +100,7 @@ def dry_run(request: BuildRequest) -> DryRun:
             *out.problems,
             *_too_many_failures(request, plan, sample),
         ),
-        notes_of(plan),
+        plan_notes(plan),
     )
 
 

@@ -41,7 +41,7 @@ class Estimate:
         texture_bytes: Bytes of each texture's sample in its shard.
     """
 
-    photographs: int = 0
+    images: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     small: int = 0
     decode_s: list[float] = field(default_factory=list)
@@ -105,7 +105,7 @@ def estimate(
 def _decode(
     entry: ImageEntry, source: Source, config: DatasetConfig, result: Estimate
 ) -> Pixels | None:
-    result.photographs += 1
+    result.images += 1
     started = time.process_time()
     try:
         image = decode(source.read(entry), config.max_pixels)

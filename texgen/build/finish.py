@@ -19,7 +19,7 @@ from texgen.core.types import ArrowTable, Shard, ShardRecord
 from texgen.dataset.index import Index, ManifestFile, ShardFile, SplitIndex, encode_index
 from texgen.dataset.manifest import write_manifest
 from texgen.dataset.plan import Plan, SplitPlan
-from texgen.dataset.records import read_table
+from texgen.dataset.records import read_record_rows
 from texgen.storage import Sink, scratch_folder, storage_errors
 
 
@@ -157,7 +157,7 @@ def _rows(split: str, index: int, sink: Sink) -> ArrowTable:
     """Manifest rows of a finished shard."""
     path = record_path(split, index)
     try:
-        return read_table(sink.open(path))
+        return read_record_rows(sink.open(path))
     except ValueError as error:
         message = f"{path} was damaged while the build ran; the same command makes it again"
         raise StorageError(message) from error

@@ -17,8 +17,8 @@ from texgen.build.overwrite import delete_dataset
 from texgen.core.config import DatasetConfig, RunOptions, SourceDigest
 from texgen.core.errors import ConfigError, SourceError
 from texgen.core.types import ImageEntry
-from texgen.dataset.plan import SCHEMA, Plan, SplitPlan, save_plan
-from texgen.source import EXPECTED, OnError, Source, SourceSpec, raise_error
+from texgen.dataset.plan import PLAN_SCHEMA, Plan, SplitPlan, save_plan
+from texgen.source import EXPECTED_FORMS, OnError, Source, SourceSpec, raise_error
 from texgen.storage import Sink, scratch_folder, storage_errors
 from texgen.synthesis import EngineSpec
 
@@ -111,7 +111,7 @@ def make_plan(
         notes += [note for note in seen if note not in notes]
     if not any(split.images for split in splits):
         # The notes name what was ignored, which is where the images may be.
-        on_error(SourceError("; ".join(["--src holds no images", *notes, EXPECTED])))
+        on_error(SourceError("; ".join(["--src holds no images", *notes, EXPECTED_FORMS])))
     notes += [f"split {split.name!r} holds no images" for split in splits if not split.images]
     return Plan(name, config.canonical(), tuple(splits), tuple(notes))
 
@@ -159,7 +159,7 @@ def _deal(entries: Iterable[ImageEntry], config: DatasetConfig) -> Iterator[list
 def _shard_writer(path: Path) -> Iterator[Callable[[list[ImageEntry]], None]]:
     """Opens the plan file of a split, and yields a function that appends a shard to it."""
     with storage_errors("write", path):
-        writer = pa.ipc.new_file(str(path), SCHEMA)
+        writer = pa.ipc.new_file(str(path), PLAN_SCHEMA)
 
     def write(shard: list[ImageEntry]) -> None:
         with storage_errors("write", path):
@@ -171,5 +171,5 @@ def _shard_writer(path: Path) -> Iterator[Callable[[list[ImageEntry]], None]]:
 
 
 def _batch(entries: list[ImageEntry]) -> Any:  # noqa: ANN401 - pyarrow ships no types
-    columns = {name: [getattr(e, name) for e in entries] for name in SCHEMA.names}
-    return pa.RecordBatch.from_pydict(columns, schema=SCHEMA)
+    columns = {name: [getattr(e, name) for e in entries] for name in PLAN_SCHEMA.names}
+    return pa.RecordBatch.from_pydict(columns, schema=PLAN_SCHEMA)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class BuildStatus:
+class BuildProgress:
     """How far a build is.
 
     Attributes:
@@ -32,11 +32,11 @@ class BuildStatus:
 class BuildMonitor(Protocol):
     """Shows the progress of a build."""
 
-    def update(self, status: BuildStatus) -> None:
+    def update(self, status: BuildProgress) -> None:
         """Called a few times a second."""
         ...
 
-    def say(self, message: str) -> None:
+    def message(self, message: str) -> None:
         """Shows a line to the user."""
         ...
 
@@ -44,8 +44,8 @@ class BuildMonitor(Protocol):
 class SilentMonitor:
     """Shows nothing."""
 
-    def update(self, status: BuildStatus) -> None:
+    def update(self, status: BuildProgress) -> None:
         """See `BuildMonitor.update`."""
 
-    def say(self, message: str) -> None:
-        """See `BuildMonitor.say`."""
+    def message(self, message: str) -> None:
+        """See `BuildMonitor.message`."""

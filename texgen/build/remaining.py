@@ -13,7 +13,7 @@ from texgen.core.config import Part
 from texgen.core.layout import earlier_record_path, record_path, shard_path
 from texgen.core.types import Shard, ShardRecord
 from texgen.dataset.plan import Plan
-from texgen.dataset.records import find_header
+from texgen.dataset.records import find_shard_record
 from texgen.storage import Sink
 
 Records = dict[Shard, ShardRecord]
@@ -88,7 +88,9 @@ def find_records(plan: Plan, sink: Sink, files: Mapping[str, int]) -> Records:
         files: All files of OUT, with their bytes.
     """
     headers = ordered_map(
-        lambda shard: find_header(record_path(*shard), sink, files), plan.shards(), sink.parallel
+        lambda shard: find_shard_record(record_path(*shard), sink, files),
+        plan.shards(),
+        sink.parallel,
     )
     fingerprint = plan.fingerprint
     return {

@@ -17,7 +17,7 @@ from texgen.core.errors import StorageError
 from texgen.core.layout import EARLIER_RECORDS, INDEX, earlier_record_path, record_path
 from texgen.core.types import Geometry, Shard, ShardPlan, ShardRecord
 from texgen.dataset.manifest import geometry_of
-from texgen.dataset.records import find_header, read_header, read_table
+from texgen.dataset.records import find_shard_record, read_record_rows, read_shard_record
 from texgen.storage import Sink
 
 
@@ -45,7 +45,7 @@ def set_aside_failed(
 
 def find_set_aside(shard: Shard, sink: Sink, files: Mapping[str, int]) -> ShardRecord | None:
     """The record of a shard that was set aside; None where there is none, or a damaged one."""
-    return find_header(earlier_record_path(*shard), sink, files)
+    return find_shard_record(earlier_record_path(*shard), sink, files)
 
 
 def delete_set_aside(sink: Sink) -> None:
@@ -70,8 +70,8 @@ class EarlierShard:
         self._rows: dict[str, dict[str, Any]] = {}
         path = earlier_record_path(shard.split, shard.index)
         try:
-            if read_header(sink.open(path)).fingerprint == fingerprint:
-                table = read_table(sink.open(path))
+            if read_shard_record(sink.open(path)).fingerprint == fingerprint:
+                table = read_record_rows(sink.open(path))
                 made = table.filter(pc.equal(table["status"], "ok"))
                 self._rows = {row["key"]: row for row in made.to_pylist()}
         except (StorageError, ValueError):

@@ -9,7 +9,7 @@ from texgen.build.finish import FinishedDataset, finish_dataset
 from texgen.build.heartbeat import HeartbeatWriter, RunningShard
 from texgen.build.log import BuildLog
 from texgen.build.plan import BuildRequest
-from texgen.build.progress import BuildMonitor, BuildStatus
+from texgen.build.progress import BuildMonitor, BuildProgress
 from texgen.build.remaining import Records, RemainingWork, find_records
 from texgen.build.retry_failed import delete_set_aside
 from texgen.build.schedule import Outcome, Policy, Scheduler
@@ -170,7 +170,7 @@ class BuildRun:
 
     def _warn(self, message: str) -> None:
         self._log.line(f"WARNING {message}")
-        self._monitor.say(message)
+        self._monitor.message(message)
 
     def _report_progress(self, running: list[RunningShard]) -> bool:
         """Updates heartbeat and monitor; False once the build has been asked to stop."""
@@ -179,7 +179,7 @@ class BuildRun:
         failed = sum(record.failed for record in self._records.values())
         each = self._plan.textures_per_image
         self._monitor.update(
-            BuildStatus(
+            BuildProgress(
                 done=done,
                 total=self.rows,
                 failed=failed + sum(shard.failed for shard in running),

@@ -45,7 +45,7 @@ class SplitStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildProgress:
+class BuildStatus:
     """How far a build is.
 
     Attributes:
@@ -84,7 +84,7 @@ class BuildProgress:
     late: tuple[RunningShard, ...] = ()
 
 
-def read_progress(sink: Sink, now: float | None = None) -> BuildProgress:
+def read_status(sink: Sink, now: float | None = None) -> BuildStatus:
     """Reads how far the build in OUT is.
 
     Args:
@@ -135,14 +135,14 @@ def _progress(
     runs: tuple[Heartbeat, ...],
     running: list[RunningShard],
     state: str,
-) -> BuildProgress:
+) -> BuildStatus:
     splits = _split_statuses(plan, records)
     done = sum(s.rows_done for s in splits.values()) + sum(s.done for s in running)
     rate = _per_second(records.values())
     durations = [record.timings.total_s for record in records.values()]
     late_s = late_after_s(durations)
     late = [shard for shard in running if shard.seconds > late_s]
-    return BuildProgress(
+    return BuildStatus(
         state=state,
         name=plan.name,
         fingerprint=plan.fingerprint,
@@ -208,7 +208,7 @@ def _per_second(records: Collection[ShardRecord]) -> float | None:
     return rows / (last - begin) if last > begin else None
 
 
-def _progress_of_index(index: Index, files: Mapping[str, int]) -> BuildProgress:
+def _progress_of_index(index: Index, files: Mapping[str, int]) -> BuildStatus:
     """Progress of a finished data set without its plan, such as a downloaded one."""
     splits = {name: _indexed_split(split, files) for name, split in sorted(index.splits.items())}
     rows, done, failed = (
@@ -216,7 +216,7 @@ def _progress_of_index(index: Index, files: Mapping[str, int]) -> BuildProgress:
         for name in ("rows", "rows_done", "failed")
     )
     state = _indexed_state(all(s.shards_done == s.shards for s in splits.values()))
-    return BuildProgress(state, index.name, index.fingerprint, splits, rows, done, failed)
+    return BuildStatus(state, index.name, index.fingerprint, splits, rows, done, failed)
 
 
 def _indexed_split(split: SplitIndex, files: Mapping[str, int]) -> SplitStatus:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from texgen.build.bench_builds import BuildCost, compare_builds
-from texgen.build.bench_engines import BenchJob, EngineCost, bench_jobs, compare
+from texgen.build.bench_engines import BenchJob, EngineCost, bench_jobs, compare_engines
 from texgen.cli.options.common import (
     SOURCE_CHOICES,
     check_texture_size,
@@ -124,7 +124,7 @@ def command(
         if sys.stderr is not None and sys.stderr.isatty():
             click.echo(f"\rround {done} of {repeat}" + "\n" * (done == repeat), nl=False, err=True)
 
-    costs = compare(specs, jobs, repeat, on_round)
+    costs = compare_engines(specs, jobs, repeat, on_round)
     options = ["--src", src, "--size", str(size), "--format", image_format, "--limit", str(limit)]
     options += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
     given = {name.replace("_", "-"): value for name, value in choices.items() if value}

@@ -14,7 +14,7 @@ from texgen.cli.output import print_result
 from texgen.cli.progress import build_progress
 from texgen.core.errors import ConfigError, StorageError
 from texgen.core.text import escape_unprintable, pluralize
-from texgen.dataset.plan import notes_of
+from texgen.dataset.plan import plan_notes
 from texgen.storage import open_sink
 
 _REASONS_SHOWN = 3
@@ -37,7 +37,7 @@ def command(**options: Any) -> int:  # noqa: ANN401 - click hands over what it p
     lines = _lines(summary, request)
     if options["quiet"]:
         # Otherwise the progress has shown the notes.
-        lines += [f"  note: {note}" for note in notes_of(summary.plan)]
+        lines += [f"  note: {note}" for note in plan_notes(summary.plan)]
     print_result(_data(summary, request), lines, as_json=options["as_json"])
     return 0 if summary.within_budget else 1
 
@@ -113,7 +113,7 @@ def _data(summary: BuildSummary, request: BuildRequest) -> dict[str, Any]:
         "made": summary.made,
         "left_to_others": summary.left_to_others,
         "seconds": round(summary.seconds, 3),
-        "notes": notes_of(plan),
+        "notes": plan_notes(plan),
         "reasons": [
             {"error": reason, "rows": count, "example": failures.examples[reason]}
             for reason, count in failures.reasons.most_common(_REASONS_SHOWN)

@@ -76,7 +76,7 @@ def command(
     dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
     homes = [] if key is None else _homes(dataset, key, split)
     if sheet is not None:
-        rows = [row for _, row in homes[:1] or dataset.spread(count or _SHEET_TEXTURES)]
+        rows = [row for _, row in homes[:1] or dataset.sample_textures(count or _SHEET_TEXTURES)]
         write_file(Path(sheet), _sheet(dataset, rows, src, s3_endpoint))
     if homes:
         result = _sample(dataset, homes, src, s3_endpoint)
@@ -110,7 +110,7 @@ def _check_options(
 
 def _homes(dataset: Dataset, key: str, split: str | None) -> list[tuple[str, ManifestRow]]:
     # For a missing key `row` raises an error that names similar keys.
-    return list(dataset.homes(key, split)) or [dataset.row(key, split)]
+    return list(dataset.rows_of_key(key, split)) or [dataset.row(key, split)]
 
 
 def _sheet(
@@ -233,8 +233,8 @@ def _decoding_code(
             "from texgen.source.decode import decode",
             f"image = decode(Path({str(path)!r}).read_bytes())",
         ]
-    spec = SourceSpec.of_card("", index.config, s3_endpoint, index.splits)
-    options = {"selected": spec.selected, **spec.choices, "endpoint": spec.endpoint}
+    spec = SourceSpec.from_card("", index.config, s3_endpoint, index.splits)
+    options = {"selected": spec.selected, **spec.non_default_options, "endpoint": spec.endpoint}
     arguments = "".join(f", {name}={value!r}" for name, value in options.items() if value)
     return [
         "from texgen.source.decode import decode",

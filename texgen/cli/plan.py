@@ -117,7 +117,7 @@ def _finding_lines(result: DryRun) -> Iterator[str]:
     yield from (f"warning: {warning}" for warning in result.warnings)
     if sample.unreadable:
         source, reason = sample.unreadable[0]
-        count = f"{len(sample.unreadable)} of {sample.photographs} images tried"
+        count = f"{len(sample.unreadable)} of {sample.images} images tried"
         yield f"warning: {count} cannot be read, such as {source} ({reason})"
     yield from (f"problem: {problem}" for problem in result.problems[:_SHOWN])
     if len(result.problems) > _SHOWN:
@@ -164,7 +164,7 @@ def _data(result: DryRun, cores: Sequence[int]) -> dict[str, Any]:
         else None,
         "listing_seconds": result.listing_s,
         "tried": {
-            "photographs": sample.photographs,
+            "photographs": sample.images,
             "unreadable": [{"source": s, "error": reason} for s, reason in sample.unreadable],
             "small": sample.small,
             "textures": len(sample.texture_s),

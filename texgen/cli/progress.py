@@ -22,9 +22,9 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from texgen.build import BuildMonitor, BuildStatus
+from texgen.build import BuildMonitor, BuildProgress
 from texgen.core.text import escape_unprintable, format_bytes, pluralize
-from texgen.verify import Checked, OnChecked
+from texgen.verify import OnVerifyProgress, VerifyProgress
 
 _LINE_EVERY_S = 30.0
 _RATE_OVER_S = 60.0
@@ -49,7 +49,7 @@ def build_progress(*, quiet: bool) -> Iterator[BuildMonitor]:
 
 
 @contextlib.contextmanager
-def verify_progress(*, quiet: bool) -> Iterator[OnChecked]:
+def verify_progress(*, quiet: bool) -> Iterator[OnVerifyProgress]:
     """Shows a verification while it is open."""
     with _open(quiet, BarColumn(), TextColumn("{task.description}")) as display:
         yield _RateView(display, describe_check).update
@@ -188,7 +188,7 @@ class _RateView(Generic[C]):
             count.done, count.total, lambda: self._describe(count, self._rate.per_second())
         )
 
-    def say(self, message: str) -> None:
+    def message(self, message: str) -> None:
         self._display.print(message)
 
 
@@ -212,7 +212,7 @@ class _Rate:
         return (last - first) / (end - start) if end > start else 0.0
 
 
-def describe_build(status: BuildStatus, rate: float) -> str:
+def describe_build(status: BuildProgress, rate: float) -> str:
     """Returns a line such as ``12/240 images, 0.71 textures/s, 0:05:21 left, 0 failed``."""
     return (
         f"{status.images}/{status.images_total} images, {rate:.2f} textures/s, "
@@ -220,9 +220,9 @@ def describe_build(status: BuildStatus, rate: float) -> str:
     )
 
 
-def describe_check(checked: Checked, rate: float) -> str:
+def describe_check(checked: VerifyProgress, rate: float) -> str:
     """Returns ``12/240 textures checked, 310.00 textures/s, 0:05:21 left, 0 faults``."""
-    action = "rebuilt" if checked.anew else "checked"
+    action = "rebuilt" if checked.rebuilding else "checked"
     return (
         f"{checked.done}/{checked.total} textures {action}, {rate:.2f} textures/s, "
         f"{_time_left(checked, rate)} left, {pluralize(checked.faults, 'fault')}"

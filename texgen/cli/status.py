@@ -10,7 +10,7 @@ from dataclasses import asdict
 import click
 
 from texgen.build.heartbeat import Heartbeat, RunningShard
-from texgen.build.status import BuildProgress, read_progress
+from texgen.build.status import BuildStatus, read_status
 from texgen.cli.options.common import json_option, s3_endpoint_option
 from texgen.cli.options.param_types import Place
 from texgen.cli.output import print_result
@@ -45,14 +45,14 @@ def command(out: str, s3_endpoint: str | None, as_json: bool) -> None:
     have ended.
     """
     try:
-        progress = read_progress(open_sink(out, s3_endpoint=s3_endpoint))
+        progress = read_status(open_sink(out, s3_endpoint=s3_endpoint))
     except DatasetError as error:
         message = f"{out}: {error}"
         raise DatasetError(message) from error
     print_result(asdict(progress), _lines(out, progress), as_json=as_json)
 
 
-def _lines(out: str, progress: BuildProgress) -> Iterator[str]:
+def _lines(out: str, progress: BuildStatus) -> Iterator[str]:
     yield f"{out}: {_STATES[progress.state]}"
     share = 100 * progress.rows_done / progress.rows if progress.rows else 100.0
     yield (
@@ -75,7 +75,7 @@ def _lines(out: str, progress: BuildProgress) -> Iterator[str]:
         yield f"  … and {len(progress.late) - _SHOWN} more; --json lists them all"
 
 
-def _pace_line(progress: BuildProgress) -> Iterator[str]:
+def _pace_line(progress: BuildStatus) -> Iterator[str]:
     if progress.per_second and progress.state not in _ENDED:
         line = f"{progress.per_second:.2f} textures/s"
         if progress.left_s is not None:

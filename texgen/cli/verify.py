@@ -18,7 +18,7 @@ from texgen.core.config import MAX_WORKERS
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.storage import open_sink, place_of
-from texgen.verify import Deep, VerifyReport, verify
+from texgen.verify import DeepOptions, VerifyReport, verify
 
 _SHOWN = 20
 _SAMPLE = 16
@@ -95,7 +95,7 @@ def _deep(
     sample: int | None,
     sample_seed: int | None,
     s3_endpoint: str | None,
-) -> Deep | None:
+) -> DeepOptions | None:
     """Returns the checks that the options ask for besides those of the index."""
     if src is not None and not deep:
         message = "--src goes with --deep; add it"
@@ -107,7 +107,7 @@ def _deep(
         return None
     # With a fixed seed some textures would never be rebuilt.
     seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
-    return Deep(src, _SAMPLE if sample is None else sample, seed, s3_endpoint, labels)
+    return DeepOptions(src, _SAMPLE if sample is None else sample, seed, s3_endpoint, labels)
 
 
 def _lines(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]:

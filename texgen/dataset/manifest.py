@@ -16,7 +16,7 @@ from texgen.core.types import ArrowFile, ArrowTable, Geometry, Row
 ManifestRow: TypeAlias = dict[str, Any]
 """A row of a manifest: column name to value."""
 
-SCHEMA = pa.schema(
+MANIFEST_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
@@ -48,8 +48,8 @@ ROWS_PER_GROUP = 65_536
 
 
 def rows_to_table(rows: Iterable[Row]) -> ArrowTable:
-    """Returns rows as a `pyarrow.Table` of `SCHEMA`."""
-    return pa.Table.from_pylist([manifest_row(row) for row in rows], schema=SCHEMA)
+    """Returns rows as a `pyarrow.Table` of `MANIFEST_SCHEMA`."""
+    return pa.Table.from_pylist([manifest_row(row) for row in rows], schema=MANIFEST_SCHEMA)
 
 
 def manifest_row(row: Row) -> ManifestRow:
@@ -108,7 +108,7 @@ def write_manifest(
     without rows gets one file without rows.
 
     Args:
-        tables: Tables of `SCHEMA`, in key order.
+        tables: Tables of `MANIFEST_SCHEMA`, in key order.
         folder: Folder for the files.
         split: Name of the split.
 
@@ -138,7 +138,7 @@ _MAX_PENDING = 256
 
 
 def _open_writer(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
-    return pq.ParquetWriter(path, SCHEMA, compression="zstd")
+    return pq.ParquetWriter(path, MANIFEST_SCHEMA, compression="zstd")
 
 
 def _row_groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
@@ -160,7 +160,7 @@ def _row_groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
 
 def has_schema(file: ArrowFile) -> bool:
     """Whether an open Parquet file has the columns of a manifest; rewinds the file."""
-    equal: bool = pq.read_schema(file).equals(SCHEMA)
+    equal: bool = pq.read_schema(file).equals(MANIFEST_SCHEMA)
     file.seek(0)
     return equal
 

@@ -60,7 +60,7 @@ def open_originals(
         location: SRC.
         config: `Index.config` of the data set.
         endpoint: See `SourceSpec`.
-        splits: See `SourceSpec.of_card`.
+        splits: See `SourceSpec.from_card`.
 
     Raises:
         ConfigError: If SRC cannot be read.
@@ -68,5 +68,5 @@ def open_originals(
     max_pixels = config.get("max_pixels")
     # An index that was edited may hold any value.
     limit = max_pixels if isinstance(max_pixels, int) and max_pixels > 0 else MAX_PIXELS
-    spec = SourceSpec.of_card(location, config, endpoint, splits)
+    spec = SourceSpec.from_card(location, config, endpoint, splits)
     return OriginalImages(open_source(spec), limit)

@@ -24,7 +24,7 @@ from texgen.storage import Sink, storage_errors
 
 _CLASSES_SHOWN = 3
 
-SCHEMA = pa.schema(
+PLAN_SCHEMA = pa.schema(
     [
         pa.field("key", pa.string()),
         pa.field("source", pa.string()),
@@ -163,7 +163,7 @@ def find_plan(sink: Sink) -> Plan | None:
         return None
 
 
-def notes_of(plan: Plan) -> tuple[str, ...]:
+def plan_notes(plan: Plan) -> tuple[str, ...]:
     """Returns notes on a plan for the user: what is left out, and labels that differ."""
     return (*plan.notes, *_numbers_unlike_labels(plan), *_class_differences(plan))
 

@@ -81,14 +81,14 @@ class Dataset:
         Raises:
             DatasetError: If no texture has the key, or there is no such split.
         """
-        for split_and_row in self.homes(key, split):
+        for split_and_row in self.rows_of_key(key, split):
             return split_and_row
         message = f"no texture has the key {key!r}"
         if similar := self._similar_keys(key):
             message += f"; near it: {', '.join(similar)}"
         raise DatasetError(message)
 
-    def homes(self, key: str, split: str | None = None) -> Iterator[tuple[str, ManifestRow]]:
+    def rows_of_key(self, key: str, split: str | None = None) -> Iterator[tuple[str, ManifestRow]]:
         """Yields split and row of every texture with a key, which is unique within a split only."""
         names = sorted(self.index.splits)
         if split is not None and split not in names:
@@ -117,7 +117,7 @@ class Dataset:
             first += len(made)
         return rows
 
-    def spread(self, count: int) -> list[tuple[str, ManifestRow]]:
+    def sample_textures(self, count: int) -> list[tuple[str, ManifestRow]]:
         """Returns split and row of ``count`` textures, or of all, spread over the data set.
 
         Splits share ``count`` in proportion to their textures, largest remainders first. Each

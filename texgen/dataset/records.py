@@ -33,7 +33,7 @@ def encode_record(record: ShardRecord, rows: Sequence[Row]) -> bytes:
     return stream + hashlib.sha256(stream).digest()
 
 
-def read_header(file: ArrowFile) -> ShardRecord:
+def read_shard_record(file: ArrowFile) -> ShardRecord:
     """Returns the `ShardRecord` of an open record file, whose checksum is verified.
 
     Raises:
@@ -48,7 +48,7 @@ def read_header(file: ArrowFile) -> ShardRecord:
         raise ValueError(message) from error
 
 
-def find_header(path: str, sink: Sink, paths: Container[str]) -> ShardRecord | None:
+def find_shard_record(path: str, sink: Sink, paths: Container[str]) -> ShardRecord | None:
     """Returns the `ShardRecord` at a path of OUT; None if it is missing or damaged.
 
     Args:
@@ -59,12 +59,12 @@ def find_header(path: str, sink: Sink, paths: Container[str]) -> ShardRecord | N
     if path not in paths:
         return None
     try:
-        return read_header(sink.open(path))
+        return read_shard_record(sink.open(path))
     except (StorageError, ValueError, OSError):
         return None
 
 
-def read_table(file: ArrowFile) -> ArrowTable:
+def read_record_rows(file: ArrowFile) -> ArrowTable:
     """Returns the manifest rows of an open record file, as a `pyarrow.Table`.
 
     Raises:

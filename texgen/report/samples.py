@@ -87,7 +87,7 @@ def take_samples(dataset: Dataset, originals: OriginalImages | None, count: int)
         DatasetError: If a texture cannot be read.
         SourceError: If SRC has none of the images.
     """
-    rows = dataset.spread(max(count, MEASURED))
+    rows = dataset.sample_textures(max(count, MEASURED))
     samples = SampledTextures(_window_side(dataset, [row for _, row in rows]))
     shown_numbers = {number * len(rows) // count for number in range(count)}
     for number, (split, row) in enumerate(rows):

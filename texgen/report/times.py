@@ -12,7 +12,7 @@ from texgen.core.errors import StorageError
 from texgen.core.layout import record_path, shard_name
 from texgen.core.types import ShardRecord
 from texgen.dataset.index import Index
-from texgen.dataset.records import read_header
+from texgen.dataset.records import read_shard_record
 from texgen.storage import Sink
 
 _PARTS = ("decode", "schedule", "load", "synthesis", "encoding")
@@ -66,7 +66,7 @@ def read_times(sink: Sink, index: Index) -> Times | None:
 def _record(sink: Sink, split: str, number: int, fingerprint: str) -> ShardRecord | None:
     try:
         with sink.open(record_path(split, number)) as file:
-            record = read_header(file)
+            record = read_shard_record(file)
     except (StorageError, ValueError, OSError, pa.ArrowException):
         return None
     return record if record.fingerprint == fingerprint else None

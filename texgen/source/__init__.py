@@ -17,7 +17,7 @@ from texgen.source.base import (
     SplitListing,
     raise_error,
 )
-from texgen.source.detect import EXPECTED, find_format
+from texgen.source.detect import EXPECTED_FORMS, find_format
 from texgen.source.folder.source import FolderSource
 from texgen.source.labels.files import BUILT_IN_CLASSES, read_classes, read_labels
 from texgen.source.parquet.source import ParquetSource
@@ -26,7 +26,7 @@ from texgen.source.tar.webdataset import WebDatasetSource
 
 __all__ = [
     "BUILT_IN_CLASSES",
-    "EXPECTED",
+    "EXPECTED_FORMS",
     "KEYS",
     "LAYOUTS",
     "SOURCE_OPTIONS",

@@ -99,14 +99,14 @@ class SourceSpec:
     label_field: str | None = None
 
     @property
-    def choices(self) -> dict[str, str]:
-        """The `SOURCE_OPTIONS` that differ from their defaults; `SourceSpec.of_card` reads them."""
+    def non_default_options(self) -> dict[str, str]:
+        """`SOURCE_OPTIONS` that differ from their defaults; `SourceSpec.from_card` reads them."""
         default = SourceSpec("")
         values = {name: getattr(self, name) for name in SOURCE_OPTIONS}
         return {name: v for name, v in values.items() if v != getattr(default, name)}
 
     @classmethod
-    def of_card(
+    def from_card(
         cls,
         location: str,
         config: Mapping[str, Any],

@@ -20,7 +20,7 @@ from texgen.source.tar.scan import TAR_BLOCK, TarScan
 from texgen.storage.filesystem import FileSystem, files_at
 from texgen.storage.ranges import RangeFile
 
-EXPECTED = (
+EXPECTED_FORMS = (
     "expected class folders of images, ILSVRC-2012's tars, WebDataset tars, or Parquet files "
     "of images; docs/sources.md shows each"
 )
@@ -70,7 +70,8 @@ def _format_of_file(file: RangeFile, location: str) -> str:
         first = next(scan.members(), None)
     except SourceError as error:
         message = (
-            f"--src {location}: neither a complete tar nor a Parquet file ({error}); {EXPECTED}"
+            f"--src {location}: neither a complete tar nor a Parquet file ({error}); "
+            f"{EXPECTED_FORMS}"
         )
         raise SourceError(message) from error
     if first is not None and CLASS_TAR.fullmatch(first.name):
@@ -109,7 +110,7 @@ def _format_of_folder(files: FileSystem, location: str) -> str:
         return "folder"
     extensions = Counter(Path(name).suffix or "extensionless" for name in contents.files)
     count, kinds = pluralize(len(contents.files), "file"), format_extension_counts(extensions, 3)
-    message = f"--src {location}: {count} ({kinds}) and no image; {EXPECTED}"
+    message = f"--src {location}: {count} ({kinds}) and no image; {EXPECTED_FORMS}"
     raise SourceError(message)
 
 

@@ -12,7 +12,7 @@ from texgen.source import KEYS, LAYOUTS, SOURCE_OPTIONS
 
 METHODS = ("moco", "simclr", "byol")
 NEGATIVES = ("none", "texture", "patch")
-MISSING = ("error", "skip", "patch")
+MISSING_TEXTURE = ("error", "skip", "patch")
 STEMS = ("imagenet", "small", "cifar")
 """The ResNet's own stem (side / 4), one 3x3 convolution of stride 2 (/ 2), and one of stride 1."""
 OPTIMIZERS = ("sgd", "lars")
@@ -57,7 +57,7 @@ class TrainConfig:
         "error",
         "Action for an image without a texture: end with an error, skip the image, or use its "
         "patches.",
-        choices=MISSING,
+        choices=MISSING_TEXTURE,
     )
 
     method: str = option("moco", "Method of contrastive learning.", choices=METHODS)

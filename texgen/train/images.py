@@ -15,7 +15,7 @@ from PIL import Image
 
 from texgen.core.errors import ConfigError, ImageError, SourceReadError
 from texgen.core.types import ArrowTable, ImageEntry
-from texgen.source import EXPECTED, SourceSpec, open_source
+from texgen.source import EXPECTED_FORMS, SourceSpec, open_source
 from texgen.source.decode import decode
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({})
@@ -67,7 +67,7 @@ class SourceImages:
         self.classes = listing.classes
         table = _as_table(self._source.entries(listing))
         if not len(table):
-            message = f"--src {spec.location}: no images in {split}; {EXPECTED}"
+            message = f"--src {spec.location}: no images in {split}; {EXPECTED_FORMS}"
             raise ConfigError(message)
         self.keys, self._sources, self._locators = (
             table[name].combine_chunks() for name in ("key", "source", "locator")

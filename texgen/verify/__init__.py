@@ -1,7 +1,7 @@
 """Checks a finished data set; `texgen verify` without its command line."""
 
 from texgen.verify.check import verify
-from texgen.verify.deep import Deep
-from texgen.verify.findings import Checked, OnChecked, VerifyReport
+from texgen.verify.deep import DeepOptions
+from texgen.verify.findings import OnVerifyProgress, VerifyProgress, VerifyReport
 
-__all__ = ["Checked", "Deep", "OnChecked", "VerifyReport", "verify"]
+__all__ = ["DeepOptions", "OnVerifyProgress", "VerifyProgress", "VerifyReport", "verify"]

@@ -13,8 +13,8 @@ from texgen.core.layout import PLAN, shard_path
 from texgen.dataset.index import Index, SplitIndex, read_index, stray_files
 from texgen.dataset.plan import find_plan
 from texgen.storage import Sink
-from texgen.verify.deep import Deep, DeepCheck, open_deep
-from texgen.verify.findings import Checked, OnChecked, VerifyReport
+from texgen.verify.deep import DeepCheck, DeepOptions, open_deep
+from texgen.verify.findings import OnVerifyProgress, VerifyProgress, VerifyReport
 from texgen.verify.index_checks import NO_PLAN, order_faults, plan_faults
 from texgen.verify.manifests import ManifestCounts, count_faults, manifest_faults, rows_by_shard
 from texgen.verify.remake import installed_difference
@@ -25,8 +25,8 @@ def verify(
     sink: Sink,
     workers: int | None = None,
     *,
-    deep: Deep | None = None,
-    progress: OnChecked = lambda _: None,
+    deep: DeepOptions | None = None,
+    progress: OnVerifyProgress = lambda _: None,
 ) -> VerifyReport:
     """Checks a finished data set.
 
@@ -93,7 +93,7 @@ class _Check:
     report: VerifyReport
     workers: int
     deep: DeepCheck | None
-    progress: OnChecked
+    progress: OnVerifyProgress
 
     def split(self, name: str, split: SplitIndex) -> None:
         """Checks the files of a split."""
@@ -136,4 +136,4 @@ class _Check:
     def _report_progress(self) -> None:
         total = sum(split.textures for split in self.index.splits.values())
         done = self.report.textures if self.deep is None else self.deep.counter.textures
-        self.progress(Checked(done, total, len(self.report.faults)))
+        self.progress(VerifyProgress(done, total, len(self.report.faults)))

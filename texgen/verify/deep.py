@@ -15,7 +15,7 @@ from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec
 from texgen.source.decode import DECODE_RULE
 from texgen.storage import Sink
-from texgen.verify.findings import CheckCounter, Checked, OnChecked, VerifyReport
+from texgen.verify.findings import CheckCounter, OnVerifyProgress, VerifyProgress, VerifyReport
 from texgen.verify.manifests import rows_by_shard
 from texgen.verify.pixel_checks import ShardInspection, SourceImages
 from texgen.verify.remake import Rebuilder, TextureSampler, engine_note
@@ -30,7 +30,7 @@ _NO_SOURCE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Deep:
+class DeepOptions:
     """Options of a deep check.
 
     Attributes:
@@ -62,7 +62,7 @@ class DeepCheck:
         counter: Counter of the inspected textures.
     """
 
-    options: Deep
+    options: DeepOptions
     index: Index
     settings: TextureSettings
     source_check: SourceCheck | None
@@ -93,7 +93,7 @@ class DeepCheck:
             inspection = ShardInspection(file, self.settings, images, self.counter)
             yield ShardWork(file, rows, inspection)
 
-    def finish(self, workers: int, progress: OnChecked) -> None:
+    def finish(self, workers: int, progress: OnVerifyProgress) -> None:
         """Checks the fingerprint and rebuilds the sample, after the last shard."""
         report = self.report
         if self.source_check is not None:
@@ -106,7 +106,7 @@ class DeepCheck:
                 f"images may give other pixels; this Pillow is {PIL.__version__}"
             )
 
-    def _rebuild(self, source_check: SourceCheck, workers: int, progress: OnChecked) -> None:
+    def _rebuild(self, source_check: SourceCheck, workers: int, progress: OnVerifyProgress) -> None:
         sample, report = self._sampler.chosen(), self.report
         if not sample:
             return
@@ -115,19 +115,19 @@ class DeepCheck:
             return
         report.sample_seed = self.options.sample_seed
         rebuilder = Rebuilder(Dataset(self.sink), source_check.source, self.settings)
-        progress(Checked(0, len(sample), len(report.faults), anew=True))
+        progress(VerifyProgress(0, len(sample), len(report.faults), rebuilding=True))
         for number, (texture, fault) in enumerate(rebuilder.compare(sample, workers)):
             if fault:
                 report.add([f"{texture.row['shard']}: {texture.key} {fault}"])
                 report.unlike_src.append(texture.row["shard"])
                 self.counter.add(mismatches=1)
-            progress(Checked(number + 1, len(sample), len(report.faults), anew=True))
+            progress(VerifyProgress(number + 1, len(sample), len(report.faults), rebuilding=True))
         report.remade = rebuilder.rebuilt
         report.notes += rebuilder.notes
 
 
 def open_deep(
-    deep: Deep, index: Index, plan: Plan | None, sink: Sink, report: VerifyReport
+    deep: DeepOptions, index: Index, plan: Plan | None, sink: Sink, report: VerifyReport
 ) -> DeepCheck | None:
     """Prepares a deep check; returns None if the index lacks settings that it needs.
 
@@ -145,7 +145,7 @@ def open_deep(
         report.notes.append(_NO_SOURCE)
     else:
         try:
-            spec = SourceSpec.of_card(deep.source, index.config, deep.endpoint)
+            spec = SourceSpec.from_card(deep.source, index.config, deep.endpoint)
             spec = replace(spec, labels=deep.labels)
             source_check = _open_source_check(spec, index, plan, settings, report)
         except ConfigError as error:

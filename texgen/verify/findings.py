@@ -65,7 +65,7 @@ class VerifyReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class VerifyProgress:
     """Progress of a check.
 
     Attributes:
@@ -77,11 +77,11 @@ class Checked:
     done: int
     total: int
     faults: int
-    anew: bool = False
+    rebuilding: bool = False
     """Whether these are the textures of the sample, which are rebuilt."""
 
 
-OnChecked = Callable[[Checked], None]
+OnVerifyProgress = Callable[[VerifyProgress], None]
 
 
 class FaultsByKind:

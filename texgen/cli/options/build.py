@@ -158,7 +158,7 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
         run.s3_endpoint,
         **source_choices(options),
     )
-    config = _dataset_config(options, engine, quality, spec.choices)
+    config = _dataset_config(options, engine, quality, spec.non_default_options)
     return BuildRequest(spec, out, options["name"], config, run)
 
 
