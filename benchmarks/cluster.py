@@ -27,7 +27,7 @@ from ray.cluster_utils import Cluster
 
 from texgen.dataset.records import read_shard_record
 from texgen.storage import LocalSink
-from texgen.synthesis.locate import worker_path
+from texgen.synthesis.engine_spec import worker_path
 
 SLEEPER = Path(__file__).parents[1] / "tests" / "faults" / "bad_worker.py"
 CLASSES = 10

@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import Texgen, command, make_source
 from tests.faults.matrix import PLAIN, SHARDS, Disk, Matrix, MemoryDisk, Moment, can_mount
 from tests.faults.table import FaultTable
-from texgen.synthesis.locate import worker_path
+from texgen.synthesis.engine_spec import worker_path
 
 BadWorker = Callable[..., dict[str, str]]
 

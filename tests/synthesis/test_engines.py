@@ -19,8 +19,7 @@ import texgen
 from tests.conftest import photograph
 from texgen.core.errors import EngineSampleError, EngineStartError, WorkerTimeoutError
 from texgen.synthesis import EnginePool, EngineProcess, EngineSpec, Job, identify
-from texgen.synthesis.locate import UPSTREAM, worker_path
-from texgen.synthesis.process import Scratch
+from texgen.synthesis.engine_spec import UPSTREAM, Scratch, worker_path
 
 pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 

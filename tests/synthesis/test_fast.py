@@ -16,7 +16,7 @@ from tests.conftest import Texgen
 from texgen.core.config import DEFAULT_ENGINE
 from texgen.core.errors import EngineSampleError, EngineStartError
 from texgen.synthesis import EnginePool, EngineProcess, EngineSpec, Job, Texture, identify
-from texgen.synthesis.process import Scratch
+from texgen.synthesis.engine_spec import Scratch
 
 pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 

@@ -20,6 +20,7 @@ from texgen.core.config import (
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import EngineSampleError
 from texgen.core.types import Pixels
+from texgen.synthesis.engine_spec import EngineSpec
 from texgen.synthesis.patches import (
     MAX_PATCHES,
     MAX_SEED,
@@ -28,7 +29,6 @@ from texgen.synthesis.patches import (
     mirror_to_minimum,
 )
 from texgen.synthesis.pool import EnginePool
-from texgen.synthesis.process import EngineSpec
 from texgen.synthesis.protocol import Job
 
 _SIZES = (TEXTURE_SIZE, 1024, MAX_SIZE)

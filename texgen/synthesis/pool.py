@@ -19,7 +19,8 @@ from texgen.core.errors import (
     WorkerCrashedError,
 )
 from texgen.core.limits import limit_error
-from texgen.synthesis.process import EngineProcess, EngineSpec, Scratch, start_engine
+from texgen.synthesis.engine_spec import EngineSpec, Scratch
+from texgen.synthesis.process import EngineProcess, start_engine
 from texgen.synthesis.protocol import Job, Texture
 from texgen.synthesis.threads import DaemonThreads
 

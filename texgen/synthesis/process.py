@@ -7,12 +7,8 @@ import logging
 import os
 import select
 import subprocess
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from texgen.core.config import EngineIdentity
 from texgen.core.errors import (
@@ -23,9 +19,8 @@ from texgen.core.errors import (
 )
 from texgen.core.errors import WorkerTimeoutError as Timeout
 from texgen.core.limits import limit_error
-from texgen.core.temporary import temporary_root
 from texgen.synthesis import protocol
-from texgen.synthesis.locate import upstream_path, worker_path
+from texgen.synthesis.engine_spec import EngineSpec, Scratch
 from texgen.synthesis.protocol import Hello, Job, Texture
 
 START_TIMEOUT_S = 60.0
@@ -34,66 +29,6 @@ _MAX_STDERR = 16 << 10
 """Most bytes of a worker's standard error that are kept for one sample."""
 
 _log = logging.getLogger(__name__)
-
-
-class Scratch:
-    """Folder for the engines' temporary files, created when an engine first needs it.
-
-    Args:
-        parent: Folder in which it is created; None is the system's folder. Files of a killed
-            process stay there.
-    """
-
-    def __init__(self, parent: Path | None = None) -> None:
-        self._parent = parent
-        self._guard = threading.Lock()
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
-
-    def path(self) -> str:
-        """Path of the folder."""
-        with self._guard:
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(
-                    prefix="texgen-",
-                    dir=self._parent or temporary_root(),
-                    ignore_cleanup_errors=True,
-                )
-            return self._folder.name
-
-    def cleanup(self) -> None:
-        """Deletes the folder if it exists."""
-        if self._folder is not None:
-            self._folder.cleanup()
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """Names an engine so that any process can start it.
-
-    Attributes:
-        name: Name of the engine, an argument of ``--engine``.
-        engine_bin: Path of upstream's program, for ``embark-cli``; None searches PATH.
-    """
-
-    name: str
-    engine_bin: str | None = None
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether the same job gives the same bytes; upstream's threads do not."""
-        return self.name != "embark-cli"
-
-    def command(self, scratch: Scratch) -> list[str]:
-        """Command line of the worker.
-
-        Raises:
-            EngineStartError: If a program is missing.
-        """
-        command = [str(worker_path()), "--engine", self.name, "--parent", str(os.getpid())]
-        if self.name == "embark-cli":
-            upstream = upstream_path(self.engine_bin)
-            command += ["--engine-bin", upstream, "--scratch", scratch.path()]
-        return command
 
 
 class EngineProcess:

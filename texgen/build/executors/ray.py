@@ -6,8 +6,6 @@ Only this module, `session`, `metrics` and `ray_worker` import Ray.
 from __future__ import annotations
 
 import contextlib
-import io
-import logging
 import math
 import pickle
 import re
@@ -31,14 +29,13 @@ from texgen.build.executors.base import (
     attempt_of,
 )
 from texgen.build.executors.metrics import BuildMetrics
+from texgen.build.executors.output_capture import LogStream
 from texgen.build.executors.ray_worker import NodeError, home
 from texgen.build.executors.session import RaySession
 from texgen.build.shard import ShardTask
 from texgen.core.errors import CodeDiffersError, TexgenError
 from texgen.core.identity import code_differs, code_identity
 from texgen.core.types import ShardRecord
-
-_log = logging.getLogger(__name__)
 
 _BOARD_EVERY_S = 1.0
 _COUNT_EVERY_S = 1.0
@@ -82,7 +79,7 @@ class RayExecutor:
     def __init__(self, address: str | None, workers: int | None) -> None:
         self._local = address is None
         # Ray reports lost nodes on standard output, which is for results only.
-        self._stdout = contextlib.redirect_stdout(_ToLog())
+        self._stdout = contextlib.redirect_stdout(LogStream())
         self._stdout.__enter__()
         try:
             self._session = RaySession(address, workers)
@@ -261,23 +258,6 @@ class RayExecutor:
             self.cancel(attempt)
         self._session.close()
         self._stdout.__exit__(None, None, None)
-
-
-class _ToLog(io.TextIOBase):
-    """Text stream whose lines go to the log."""
-
-    def __init__(self) -> None:
-        self._line = ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *lines, self._line = (self._line + text).split("\n")
-        for line in lines:
-            if line.strip():
-                _log.warning("Ray says: %s", line)
-        return len(text)
 
 
 def _open_board() -> Any:  # noqa: ANN401 - an actor handle

@@ -15,8 +15,8 @@ from typing import Any
 import ray
 from ray.job_config import JobConfig
 
+from texgen.build.executors.output_capture import NativeStderr
 from texgen.build.executors.ray_requirements import check_limits, private_folder, remove
-from texgen.build.executors.stderr_capture import NativeStderr
 from texgen.core import signals
 from texgen.core.errors import ConfigError, ScratchError
 from texgen.core.temporary import temporary_root

@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import os, sys
-from texgen.build.executors.stderr_capture import NativeStderr
+from texgen.build.executors.output_capture import NativeStderr
 
 print("before", file=sys.stderr)
 with NativeStderr() as native:
@@ -28,7 +28,7 @@ def test_native_lines_are_kept_apart_and_python_goes_on_printing():
 
 
 def test_without_standard_error_nothing_is_moved():
-    module = "texgen.build.executors.stderr_capture"
+    module = "texgen.build.executors.output_capture"
     quiet = f"from {module} import NativeStderr\nwith NativeStderr() as native:\n"
     quiet += "    print(native.lines())"
     result = run("sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, quiet)

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from texgen.core.errors import EngineStartError
-from texgen.synthesis import locate
-from texgen.synthesis.locate import WORKER, WORKER_VARIABLE, upstream_path, worker_path
+from texgen.synthesis.engine_spec import (
+    UPSTREAM,
+    WORKER,
+    WORKER_VARIABLE,
+    upstream_path,
+    worker_path,
+)
 
 
 def program(folder: Path, name: str, mode: int = 0o755) -> Path:
@@ -84,7 +89,7 @@ def test_the_worker_of_this_distribution_is_preferred_to_one_on_the_path(
 
 
 def test_upstreams_program_is_found_on_the_path(tmp_path, monkeypatch):
-    there = program(tmp_path, locate.UPSTREAM)
+    there = program(tmp_path, UPSTREAM)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert upstream_path(None) == str(there)
 
@@ -102,5 +107,5 @@ def test_without_upstreams_program_the_error_says_how_to_get_it(tmp_path, monkey
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EngineStartError, match="cargo install texture-synthesis-cli") as caught:
         upstream_path(named)
-    assert (named or locate.UPSTREAM) in str(caught.value)
+    assert (named or UPSTREAM) in str(caught.value)
     assert caught.value.exit_code == 2

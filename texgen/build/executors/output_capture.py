@@ -1,7 +1,9 @@
-"""Captures what native code prints on standard error."""
+"""Captures what Ray and its native code print."""
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import re
 import sys
@@ -13,6 +15,8 @@ _STAMP = re.compile(r"^\[[^]]*\] \S+: ")
 """Stamp of a native log line, as ``[2026-01-01 12:00:00,000 W 12 12] gcs_client.cc:210: ``."""
 
 _KEPT = 1 << 16
+
+_log = logging.getLogger(__name__)
 
 
 class NativeStderr:
@@ -56,3 +60,22 @@ def _descriptor(stream: IO[str]) -> int | None:
         return stream.fileno()
     except (OSError, ValueError):
         return None
+
+
+class LogStream(io.TextIOBase):
+    """Text stream whose lines go to the log."""
+
+    def __init__(self) -> None:
+        self._line = ""
+
+    def writable(self) -> bool:
+        """Whether it can be written: yes."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Logs the complete lines of ``text``."""
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            if line.strip():
+                _log.warning("Ray says: %s", line)
+        return len(text)
