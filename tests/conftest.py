@@ -27,7 +27,7 @@ from texgen.synthesis.api import close_pools
 
 if TYPE_CHECKING:
     from tests.support.store import Store
-    from texgen.storage.s3.sink import S3Sink
+    from texgen.storage import Sink
 
 MINI = Path(__file__).parents[2] / "shared" / "data" / "imagenet-mini"
 
@@ -218,11 +218,11 @@ def out(tmp_path: Path, finished: Path) -> Path:
 
 
 @pytest.fixture
-def sink(s3: Store) -> S3Sink:
+def sink(s3: Store) -> Sink:
     """OUT in a bucket."""
-    from texgen.storage.s3.sink import S3Sink
+    from texgen.storage import Sink
 
-    return S3Sink(f"s3://{s3.bucket}/out")
+    return Sink(f"s3://{s3.bucket}/out")
 
 
 @pytest.fixture
@@ -247,12 +247,12 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def proxied(s3: Store, hurried: list[int]) -> Iterator[tuple[S3Sink, Proxy]]:
+def proxied(s3: Store, hurried: list[int]) -> Iterator[tuple[Sink, Proxy]]:
     """A sink behind a proxy."""
-    from texgen.storage.s3.sink import S3Sink
+    from texgen.storage import Sink
 
     with Proxy(s3.endpoint) as proxy:
-        yield S3Sink(f"s3://{s3.bucket}/out", None, proxy.url), proxy
+        yield Sink(f"s3://{s3.bucket}/out", None, proxy.url), proxy
 
 
 @pytest.fixture

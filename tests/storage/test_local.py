@@ -13,22 +13,22 @@ import pytest
 
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError, LockedError, ShardConflictError, StorageError
-from texgen.storage import LocalSink, local, open_sink, storage_errors
+from texgen.storage import Sink, locks, open_sink, storage_errors
 
 
 @pytest.fixture
-def sink(tmp_path: Path) -> LocalSink:
+def sink(tmp_path: Path) -> Sink:
     (tmp_path / "out").mkdir()
-    return LocalSink(tmp_path / "out")
+    return Sink(tmp_path / "out")
 
 
-def draft(sink: LocalSink, data: bytes, name: str = "draft.part") -> tuple[Path, str]:
+def draft(sink: Sink, data: bytes, name: str = "draft.part") -> tuple[Path, str]:
     path = sink.scratch() / name
     path.write_bytes(data)
     return path, hashlib.sha256(data).hexdigest()
 
 
-def names(sink: LocalSink) -> set[str]:
+def names(sink: Sink) -> set[str]:
     return set(sink.list(""))
 
 
@@ -127,7 +127,7 @@ def test_a_file_that_is_not_there_is_a_storage_error_that_names_it(sink):
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    sink = LocalSink(tmp_path / "file")
+    sink = Sink(tmp_path / "file")
     for action in (lambda: sink.write("a", b""), sink.scratch, sink.log_path):
         with pytest.raises(StorageError, match="file"):
             action()
@@ -153,7 +153,7 @@ def test_clearing_scratch_deletes_drafts_alone(sink):
 
 def test_a_second_writer_is_refused_with_the_holders_name(sink, tmp_path):
     with sink.lock():
-        other = LocalSink(tmp_path / "out")
+        other = Sink(tmp_path / "out")
         with (
             pytest.raises(LockedError, match=rf"process {os.getpid()} on .+") as caught,
             other.lock(),
@@ -169,12 +169,12 @@ def test_a_second_writer_is_refused_with_the_holders_name(sink, tmp_path):
 def test_a_damaged_lock_file_still_locks(sink, tmp_path, left):
     with sink.lock():
         (tmp_path / "out" / "_build" / "lock").write_bytes(left)
-        with pytest.raises(LockedError, match="out"), LocalSink(tmp_path / "out").lock():
+        with pytest.raises(LockedError, match="out"), Sink(tmp_path / "out").lock():
             pass
 
 
-def part_sink(tmp_path: Path, number: int, count: int) -> LocalSink:
-    return LocalSink(tmp_path / "out", Part(number, count))
+def part_sink(tmp_path: Path, number: int, count: int) -> Sink:
+    return Sink(tmp_path / "out", Part(number, count))
 
 
 def test_parts_of_one_count_write_side_by_side_and_nobody_else_does(sink, tmp_path):
@@ -231,7 +231,7 @@ def test_a_lock_is_free_again_after_an_error(sink):
 def test_a_killed_holder_is_not_named_in_the_place_of_the_one_that_holds_the_lock(
     sink, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(local, "_NAMES_ITSELF_S", 0.1)
+    monkeypatch.setattr(locks, "_SIGNS_WITHIN_S", 0.1)
     with subprocess.Popen(["true"]) as ended:
         pass
     about = {"host": socket.gethostname(), "pid": ended.pid, "since": 0}
@@ -241,7 +241,7 @@ def test_a_killed_holder_is_not_named_in_the_place_of_the_one_that_holds_the_loc
         lock.write_text(json.dumps(about))
         with pytest.raises(LockedError, match="by another process;"), sink.lock():
             pass
-        monkeypatch.setattr(local.time, "sleep", lambda _: lock.write_text(own))
+        monkeypatch.setattr(locks.time, "sleep", lambda _: lock.write_text(own))
         with pytest.raises(LockedError, match=f"process {os.getpid()} "), sink.lock():
             pass
 
@@ -273,7 +273,7 @@ def test_free_space_is_that_of_the_disk(sink, tmp_path):
 
 
 def test_the_url_of_no_known_storage_is_refused_as_out():
-    with pytest.raises(ConfigError, match="gs://bucket/x: name a folder, or s3://"):
+    with pytest.raises(ConfigError, match="gs:// is not known here; name a folder, or s3://"):
         open_sink("gs://bucket/x")
 
 
@@ -298,7 +298,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_empty(sink, monkeypa
 
     def denied(path: str) -> object:
         if str(path).endswith("train"):
-            raise PermissionError(errno.EACCES, "Permission denied")
+            raise PermissionError(errno.EACCES, "Permission denied", path)
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", denied)
@@ -307,7 +307,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_empty(sink, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("code", "mend"),
+    ("code", "hint"),
     [
         (errno.ENOSPC, "make room"),
         (errno.EDQUOT, "make room"),
@@ -316,9 +316,9 @@ def test_a_folder_that_cannot_be_listed_is_an_error_and_not_empty(sink, monkeypa
         (errno.EACCES, "permissions"),
     ],
 )
-def test_what_the_system_says_comes_with_the_place_and_a_mend(tmp_path, code, mend):
+def test_what_the_system_says_comes_with_the_place_and_a_hint(tmp_path, code, hint):
     with (
-        pytest.raises(StorageError, match=rf"cannot write .*x: {os.strerror(code)}; .*{mend}"),
+        pytest.raises(StorageError, match=rf"cannot write .*x: {os.strerror(code)}; .*{hint}"),
         storage_errors("write", tmp_path / "x"),
     ):
         raise OSError(code, f"[errno {code}] Arrow says much")
@@ -340,6 +340,6 @@ def test_a_place_that_may_not_be_looked_into_is_a_storage_error(sink, monkeypatc
     def denied(*_: object) -> bool:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_file", denied)
+    monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(StorageError, match=r"cannot look into .*permissions"):
         sink.first_unknown_file()

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.storage.ranges import InBlocks, RangeStream
+from texgen.storage.ranges import BlockFile, RangeStream
 
 
 class Bytes:
-    """A `RangeFile` that tells what was asked for."""
+    """A `RangeFile` that records its requests."""
 
     ahead = 1
     name = "bytes"
@@ -32,8 +32,8 @@ class Bytes:
 
 @given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 70), st.integers(0, 70))))
 def test_any_piece_is_the_same_in_blocks_and_as_a_stream(data, pieces):
-    blocks = InBlocks(Bytes(data), 7, 2)
-    stream, plain = RangeStream(InBlocks(Bytes(data), 7, 2)), io.BytesIO(data)
+    blocks = BlockFile(Bytes(data), 7, 2)
+    stream, plain = RangeStream(BlockFile(Bytes(data), 7, 2)), io.BytesIO(data)
     for offset, length in pieces:
         assert blocks.read_at(offset, length) == data[offset : offset + length]
         assert len(blocks._blocks) <= 2
@@ -48,7 +48,7 @@ def test_any_piece_is_the_same_in_blocks_and_as_a_stream(data, pieces):
 
 def test_a_small_file_is_asked_for_once_and_a_block_once_while_it_is_kept():
     file = Bytes(bytes(25))
-    blocks = InBlocks(file, 10, 2)
+    blocks = BlockFile(file, 10, 2)
     for offset in (0, 3, 9, 12, 20, 5):
         blocks.read_at(offset, 1)
     assert file.asked == [(0, 10), (10, 10), (20, 5), (0, 10)]
@@ -56,7 +56,7 @@ def test_a_small_file_is_asked_for_once_and_a_block_once_while_it_is_kept():
 
 def test_a_file_that_has_become_shorter_ends_where_it_ends():
     file = Bytes(bytes(25))
-    blocks = InBlocks(file, 10, 2)
+    blocks = BlockFile(file, 10, 2)
     file.read_at = lambda offset, length: b""  # type: ignore[method-assign]
     assert blocks.read_at(5, 20) == bytes(5)
 

@@ -1,302 +1,270 @@
-"""A folder as OUT."""
+"""`LocalStore`: files of this machine."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import json
 import os
 import shutil
 import socket
+import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from texgen.core.config import Part
-from texgen.core.errors import LockedError, ShardConflictError, StorageError
-from texgen.core.hashing import sha256_file
-from texgen.core.layout import BUILD, LOCK, PLAN, SCRATCH, log_path
-from texgen.core.types import ArrowFile
-from texgen.storage.errors import storage_errors
-from texgen.storage.listing import files_below
+from texgen.core.layout import SCRATCH
+from texgen.storage.entries import LocalEntry
+from texgen.storage.errors import ConditionFailedError, UnsupportedError
+from texgen.storage.locks import FolderLock
+from texgen.storage.ranges import RangeFile
+from texgen.storage.store import ANYTHING, NOTHING, Content, FileRange, Store, Written
 
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
-_NAMES_ITSELF_S = 1.0
-"""Within which a build that has taken the lock has written into it who it is."""
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
 
-class LocalSink:
-    """Files below one folder; see `texgen.storage.Sink`.
-
-    Args:
-        root: OUT.
-        part: What of the data set this process makes, None for all of it.
+@dataclass(frozen=True, slots=True)
+class LocalStore(Store):
+    """Files below a folder; see `texgen.storage.store.Store`.
 
     Attributes:
-        beat_s: See `Sink`.
-        parallel: See `Sink`.
+        root: The folder; empty for absolute paths alone.
+        drafts: Folder below it for files that are being written.
     """
 
-    beat_s = 5.0
-    parallel = 1
+    root: str = ""
+    drafts: str = SCRATCH
 
-    def __init__(self, root: Path, part: Part | None = None) -> None:
-        self._root = root
-        self._part = part
+    def place(self, path: str = "") -> str:
+        """See `Store.place`."""
+        return os.path.join(self.root, path) if path else self.root  # noqa: PTH118 - called often
 
-    def first_unknown_file(self) -> str | None:
-        """See `Sink.first_unknown_file`."""
-        build = self._root / BUILD
-        with storage_errors("look into", self._root):
-            if not self._root.is_dir():
-                return None
-            # An empty one is all that a build has made that was killed before its lock. Looked
-            # at first, since another build may be making its own.
-            entries = self._root.iterdir()
-            found = next((p.name for p in entries if p != build or _holds_something(p)), None)
-            # Other programs name their folders _build too.
-            ours = any((self._root / name).is_file() for name in (PLAN, LOCK))
-            return None if ours else found
+    def local_path(self, path: str = "") -> Path:
+        """See `Store.local_path`."""
+        return Path(self.root, path)
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """See `Sink.lock`. The kernel drops it when the process ends, however it ends."""
-        if self._part is None:
-            with self._locked(LOCK) as whole:
-                self._sign(whole)
-                yield
-            return
-        shared = self._locked(LOCK, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        with shared as whole, self._locked(f"{LOCK}.{self._part.name}") as part:
-            self._refuse_other_counts(self._part)
-            self._sign(whole)
-            self._sign(part)
-            yield
+    def list(self, folder: str = "") -> Iterator[tuple[str, int]]:
+        """See `Store.list`."""
+        base = self.root.rstrip("/")
+        for path, size in _files_below(f"{base}/{folder}" if folder else self.root):
+            yield path[len(base) + 1 :], size
 
-    @contextlib.contextmanager
-    def finish_lock(self) -> Iterator[None]:
-        """See `Sink.finish_lock`."""
-        with self._locked(f"{LOCK}.finish", fcntl.LOCK_EX):
-            yield
+    def scan(self, folder: str, *, hidden: bool = False) -> Iterator[LocalEntry]:
+        """See `Store.scan`; no file is looked at before its size is asked for."""
+        with os.scandir(os.fsencode(self.local_path(folder))) as entries:
+            yield from (LocalEntry(e) for e in entries if hidden or not e.name.startswith(b"."))
 
-    @contextlib.contextmanager
-    def _locked(self, name: str, how: int = fcntl.LOCK_EX | fcntl.LOCK_NB) -> Iterator[int]:
-        path = self._root / name
-        with storage_errors("write to", path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    def kind(self, path: str) -> str | None:
+        """See `Store.kind`."""
         try:
-            try:
-                fcntl.flock(descriptor, how)
-            except BlockingIOError as error:
-                message = f"{self._root} is being written by {_holder(path)}; wait, or stop it"
-                raise LockedError(message) from error
-            except OSError as error:
-                message = f"cannot lock {path}: {error.strerror}; name an OUT that can be locked"
-                raise StorageError(message) from error
-            yield descriptor
+            mode = self.local_path(path).stat().st_mode
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            raise OSError(0, "it is neither a file nor a folder", path)
+        return "folder" if stat.S_ISDIR(mode) else "file"
+
+    def identity(self, folder: str) -> Hashable:
+        """See `Store.identity`."""
+        status = self.local_path(folder).stat()
+        return status.st_dev, status.st_ino
+
+    def head(self, path: str) -> FileRange:
+        """See `Store.head`."""
+        return _range_of(self.local_path(path).stat(), b"")
+
+    def get_range(
+        self, path: str, start: int = 0, end: int | None = None, etag: str | None = None
+    ) -> FileRange:
+        """See `Store.get_range`."""
+        with open(self.place(path), "rb", buffering=0) as file:  # noqa: PTH123 - already a path
+            status = os.fstat(file.fileno())
+            length = max(0, (status.st_size if end is None else end) - start)
+            found = _range_of(status, _read_at(file.fileno(), start, length))
+        if etag is not None and found.etag != etag:
+            raise ConditionFailedError(self.place(path), "it has changed", "read")
+        return found
+
+    def open(self, path: str) -> RangeFile:
+        """See `Store.open`."""
+        return _LocalFile(str(self.local_path(path)))
+
+    def put(
+        self, path: str, content: Content, sha256: str | None = None, *, over: str = ANYTHING
+    ) -> Written:
+        """See `Store.put`. A file is linked or renamed to its place, so it never is there in part.
+
+        Raises:
+            UnsupportedError: If an ETag is demanded.
+        """
+        del sha256  # nothing reads the file on its way
+        place = self.local_path(path)
+        if over not in (ANYTHING, NOTHING):
+            raise UnsupportedError(str(place), "a folder cannot compare and write", "write")
+        if isinstance(content, Path):
+            return _put_in_place(content, place, absent=over == NOTHING)
+        folder = self.local_path(self.drafts)
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f"{place.name}.{socket.gethostname()}-{os.getpid()}.part"
+        try:
+            draft.write_bytes(content)
+            return _put_in_place(draft, place, absent=over == NOTHING)
         finally:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def delete(self, path: str) -> None:
+        """See `Store.delete`."""
+        self.local_path(path).unlink(missing_ok=True)
+
+    def lock(self, part: Part | None) -> FolderLock:
+        """See `Store.lock`."""
+        return FolderLock(self.local_path(), part)
+
+
+class _LocalFile:
+    """A `RangeFile` that keeps a descriptor open; it is closed when nothing refers to it."""
+
+    ahead = 4096
+
+    def __init__(self, path: str) -> None:
+        # A pipe or a device would block its reader.
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise FileNotFoundError(0, "it is not a file", path)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.name = os.path.realpath(path)
+
+    def __del__(self) -> None:
+        if (descriptor := getattr(self, "_descriptor", None)) is not None:
             os.close(descriptor)
 
-    def _sign(self, descriptor: int) -> None:
-        """Writes the holder's name into a lock that is held."""
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
-        about |= {"part": self._part.name} if self._part else {}
-        with storage_errors("write to", self._root / LOCK):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, json.dumps(about).encode())
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
 
-    def _refuse_other_counts(self, part: Part) -> None:
-        """Parts of another count hold some of the same shards."""
-        for path in sorted((self._root / BUILD).glob("lock.*-of-*")):
-            if not path.name.endswith(f"-of-{part.count}"):
-                with self._locked(f"{BUILD}/{path.name}"):
-                    pass
+    def stamp(self) -> str:
+        return str(os.fstat(self._descriptor).st_mtime_ns)
 
-    def list(self, prefix: str) -> dict[str, int]:
-        """See `Sink.list`."""
-        root = self._root / prefix
-        return {
-            Path(path).relative_to(self._root).as_posix(): size for path, size in files_below(root)
-        }
+    def read_at(self, offset: int, length: int) -> bytes:
+        return _read_at(self._descriptor, offset, length)
 
-    def open(self, path: str) -> ArrowFile:
-        """See `Sink.open`."""
-        place = self._root / path
-        with storage_errors("read", place):
-            # Arrow cannot map an empty file.
-            return pa.memory_map(str(place)) if place.stat().st_size else pa.BufferReader(b"")
 
-    def read(self, path: str, offset: int, length: int) -> bytes:
-        """See `Sink.read`."""
-        place = self._root / path
-        with storage_errors("read", place), place.open("rb") as file:
-            file.seek(offset)
-            return file.read(length)
+def _read_at(descriptor: int, offset: int, length: int) -> bytes:
+    data = os.pread(descriptor, length, offset)
+    if len(data) == length or not data:
+        return data
+    # The system gives 2 GiB at once at most, and some file systems less.
+    pieces = [data]
+    while data and (left := length - sum(map(len, pieces))):
+        data = os.pread(descriptor, left, offset + length - left)
+        pieces.append(data)
+    return b"".join(pieces)
 
-    def write(self, path: str, data: bytes) -> None:
-        """See `Sink.write`."""
-        part = self._beside(Path(path).name)
-        with storage_errors("write", self._root / path):
-            try:
-                with part.open("wb") as file:
-                    file.write(data)
-                    os.fsync(file.fileno())
-                self._place(part, path)
-            except OSError:
-                # The last thing that is written may be what fails.
-                with contextlib.suppress(OSError):
-                    part.unlink(missing_ok=True)
-                raise
 
-    def commit(self, file: Path, path: str, sha256: str, *, replace: bool = False) -> None:
-        """See `Sink.commit`."""
-        place = self._root / path
-        with storage_errors("write", place):
-            with file.open("rb") as part:
-                os.fsync(part.fileno())
-            if replace or self._linked(file, place):
-                self._place(file, path)
-                return
-            found = sha256_file(place)
-        if found != sha256:
-            message = (
-                f"{place} is there with other bytes (sha256 {found[:12]}…, made {sha256[:12]}…): "
-                "delete it, and check that all nodes run the same texgen"
-            )
-            raise ShardConflictError(message)
-        file.unlink(missing_ok=True)
+def _range_of(status: os.stat_result, data: bytes) -> FileRange:
+    age_s = time.time() - status.st_mtime
+    return FileRange(data, status.st_size, str(status.st_mtime_ns), age_s)
 
-    def _linked(self, file: Path, place: Path) -> bool:
-        """Gives ``file`` the name ``place`` unless it is taken; False if it is."""
-        place.parent.mkdir(parents=True, exist_ok=True)
+
+def _files_below(root: str) -> Iterator[tuple[str, int]]:
+    """Path and size of every file below ``root``; see `Store.list` for links."""
+    pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [(root, ())]
+    while pending:
+        folder, above = pending.pop()
         try:
-            os.link(file, place)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            return not place.exists()
-        return True
-
-    def _place(self, part: Path, path: str) -> None:
-        place = self._root / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part.replace(place)
-        # A rename between two names of one file does nothing, so the old one may still be there.
-        part.unlink(missing_ok=True)
-        _flush_folder(place.parent)
-
-    def remove(self, path: str) -> None:
-        """See `Sink.remove`."""
-        with storage_errors("delete", self._root / path):
-            (self._root / path).unlink(missing_ok=True)
-
-    def scratch(self) -> Path:
-        """See `Sink.scratch`."""
-        folder = self._scratch()
-        with storage_errors("write to", folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def clear_scratch(self) -> None:
-        """See `Sink.clear_scratch`."""
-        shutil.rmtree(self._scratch(), ignore_errors=True)
-
-    def _scratch(self) -> Path:
-        folder = self._root / SCRATCH
-        # Emptied without the other parts' files.
-        return folder / self._part.name if self._part else folder
-
-    def log_path(self) -> Path | None:
-        """See `Sink.log_path`."""
-        path = self._root / log_path(self._part.name if self._part else None)
-        with storage_errors("write to", path.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def upload_log(self) -> None:
-        """See `Sink.upload_log`."""
-
-    def free_scratch_bytes(self) -> int | None:
-        """See `Sink.free_scratch_bytes`."""
-        return None
-
-    def free_bytes(self) -> int | None:
-        """See `Sink.free_bytes`."""
-        with storage_errors("look into", self._root):
-            return shutil.disk_usage(self._begin()).free
-
-    def check_writable(self) -> None:
-        """See `Sink.check_writable`."""
-        build = self._root / BUILD
-        with storage_errors("write to", self._root):
-            for place in (self._begin(), *([build] if build.exists() else [])):
-                _check_writable(place)
-
-    def _begin(self) -> Path:
-        """OUT; where it is not there yet, the folder which it will lie in."""
-        return next((p for p in (self._root, *self._root.parents) if p.exists()), self._root)
-
-    def _beside(self, name: str) -> Path:
-        return self.scratch() / f"{name}.{socket.gethostname()}-{os.getpid()}.part"
+            status = os.stat(folder)  # noqa: PTH116 - this is a loop over many
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+        except FileNotFoundError:
+            continue
+        here = (*above, (status.st_dev, status.st_ino))
+        for entry in entries:
+            found = _status_of(entry)
+            if found is None:
+                continue
+            if not stat.S_ISDIR(found.st_mode):
+                yield entry.path, -1 if stat.S_ISLNK(found.st_mode) else found.st_size
+            elif (found.st_dev, found.st_ino) in here:
+                yield entry.path, -1
+            else:
+                pending.append((entry.path, here))
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _status_of(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Status of an entry, or of the link itself if it leads nowhere; None if it is gone."""
     try:
-        os.fsync(descriptor)
+        return entry.stat()
+    except OSError:
+        # Attempts that end delete their files, so an entry may be gone since the listing.
+        with contextlib.suppress(FileNotFoundError):
+            return entry.stat(follow_symlinks=False)
+    return None
+
+
+def _put_in_place(file: Path, place: Path, *, absent: bool) -> Written:
+    """Gives a finished file its final name, once its bytes are on the disk."""
+    status = _flush(file)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if not absent:
+        file.replace(place)
+    elif not _linked(file, place):
+        raise ConditionFailedError(str(place), "it is there already", "write")
+    try:
+        _flush(place.parent)
     except OSError as error:
         # Some network file systems cannot sync a folder; its files are synced all the same.
         if error.errno not in _NO_FOLDER_SYNC:
             raise
+    return Written(str(status.st_mtime_ns))
+
+
+def _linked(file: Path, place: Path) -> bool:
+    """Gives ``file`` the name ``place`` unless it is taken; False if it is."""
+    try:
+        os.link(file, place)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if place.exists():
+            return False
+        file.replace(place)
+    return True
+
+
+def _flush(path: Path) -> os.stat_result:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+        return os.fstat(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _check_writable(folder: Path) -> None:
-    """Raises what the system would answer to a new file; `os.access` tells no reason."""
-    code = 0
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        code = errno.EROFS
-    elif not os.access(folder, os.W_OK | os.X_OK):
-        code = errno.EACCES
-    if code:
-        raise OSError(code, os.strerror(code), str(folder))
+def free_bytes(folder: Path) -> int:
+    """Free space of the disk of a folder, which need not be there yet."""
+    return shutil.disk_usage(_first_existing(folder)).free
 
 
-def _holds_something(path: Path) -> bool:
-    return not path.is_dir() or any(path.iterdir())
+def check_writable(folder: Path, inner: Path) -> None:
+    """Raises what the system would answer to a new file in a folder, without making one.
+
+    Args:
+        folder: The folder; if it is not there, the one that it will lie in counts.
+        inner: A folder inside, which counts if it is there.
+    """
+    for place in (_first_existing(folder), *([inner] if inner.exists() else [])):
+        # `os.access` tells no reason.
+        code = 0
+        if os.statvfs(place).f_flag & os.ST_RDONLY:
+            code = errno.EROFS
+        elif not os.access(place, os.W_OK | os.X_OK):
+            code = errno.EACCES
+        if code:
+            raise OSError(code, os.strerror(code), str(place))
 
 
-def _holder(path: Path) -> str:
-    """Who holds a lock; the holder may be just about to put its name in the place of another's."""
-    deadline = time.monotonic() + _NAMES_ITSELF_S
-    while True:
-        try:
-            about = json.loads(path.read_text())
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(about["since"]))
-            part = f" (part {about['part']})" if "part" in about else ""
-            named = f"process {about['pid']} on {about['host']} since {since}{part}"
-            if about["host"] != socket.gethostname() or _runs(about["pid"]):
-                return named
-        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
-            pass
-        if time.monotonic() > deadline:
-            return "another process"
-        time.sleep(0.02)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+def _first_existing(folder: Path) -> Path:
+    return next((p for p in (folder, *folder.parents) if p.exists()), folder)

@@ -1,80 +1,82 @@
-"""Files that are read in pieces, wherever they lie."""
+"""Files that are read in pieces: layers above `texgen.storage.store.Store`."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
+
+from texgen.storage.errors import storage_errors
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+BLOCK_BYTES = 4 << 20
+_BLOCKS_KEPT = 8
+"""Enough to keep a whole shard of the usual size for those who read it twice."""
 
-class ChangedFileError(OSError):
-    """A source's file was written anew while it was open."""
+
+class Pieces(Protocol):
+    """Bytes of which any piece can be read."""
+
+    def size(self) -> int:
+        """Number of the bytes."""
+        ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset`` on, fewer only at the end.
+
+        Raises:
+            OSError: If they cannot be read.
+        """
+        ...
 
 
-class RangeFile(Protocol):
+class RangeFile(Pieces, Protocol):
     """A file of which any piece can be read.
 
     Attributes:
         ahead: Bytes that are worth reading at once where single small ones are wanted.
-        name: Absolute and the same by whatever path it was opened.
+        name: Absolute, and the same by whatever path the file was opened.
     """
 
     ahead: int
     name: str
 
-    def size(self) -> int:
-        """Bytes of the file."""
-        ...
-
     def stamp(self) -> str:
-        """Another text whenever the file was written to."""
-        ...
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset`` on, fewer only at the end of the file.
-
-        Raises:
-            OSError: If the storage of a source failed.
-            StorageError: If that of OUT did.
-        """
+        """A text that changes whenever the file is written to."""
         ...
 
 
-class InBlocks:
-    """A `RangeFile` that reads whole blocks of another and keeps the last ones.
+class BlockFile:
+    """Reads whole blocks of a file and keeps the last ones.
 
     The first block is read at once, so that a small file costs one request. Threads may
     share it.
 
     Args:
-        file: The other.
-        block_bytes: Of a block.
-        kept: Number of blocks.
+        file: The file.
+        block_bytes: Bytes of a block.
+        kept: Number of blocks that are kept.
     """
 
-    def __init__(self, file: RangeFile, block_bytes: int, kept: int) -> None:
+    def __init__(self, file: Pieces, block_bytes: int, kept: int) -> None:
         self._file = file
         self._block_bytes = block_bytes
         self._kept = kept
         self._blocks = OrderedDict({0: file.read_at(0, block_bytes)})
         self._guard = threading.Lock()
-        self.ahead = file.ahead
-        self.name = file.name
 
     def size(self) -> int:
-        """See `RangeFile.size`."""
+        """See `Pieces.size`."""
         return self._file.size()
 
-    def stamp(self) -> str:
-        """See `RangeFile.stamp`."""
-        return self._file.stamp()
-
     def read_at(self, offset: int, length: int) -> bytes:
-        """See `RangeFile.read_at`."""
+        """See `Pieces.read_at`."""
         end = min(offset + length, self.size())
         pieces = []
         with self._guard:
@@ -99,11 +101,19 @@ class InBlocks:
 
 
 class RangeStream(io.RawIOBase):
-    """A `RangeFile` as Python's own kind of file, for libraries that want one."""
+    """A `RangeFile` as Python's own kind of file, for libraries that want one.
 
-    def __init__(self, file: RangeFile) -> None:
+    Args:
+        file: The file.
+        errors: What turns the errors of reading into others; None leaves them as they are.
+    """
+
+    def __init__(
+        self, file: Pieces, errors: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> None:
         super().__init__()
         self._file = file
+        self._errors = errors or contextlib.nullcontext
         self._size = file.size()
         self._position = 0
 
@@ -116,14 +126,14 @@ class RangeStream(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Where the next byte is read."""
+        """Offset of the next byte that is read."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Goes elsewhere.
+        """Sets the offset of the next byte that is read.
 
         Raises:
-            ValueError: If that is before the begin, as a damaged file may ask for.
+            ValueError: If it is negative, as a damaged file may demand.
         """
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
@@ -136,13 +146,53 @@ class RangeStream(io.RawIOBase):
         """``size`` bytes, fewer only at the end."""
         left = max(0, self._size - self._position)
         wanted = left if size is None or size < 0 else min(size, left)
-        found = self._file.read_at(self._position, wanted) if wanted else b""
-        self._position += len(found)
-        return found
+        with self._errors():
+            data = self._file.read_at(self._position, wanted) if wanted else b""
+        self._position += len(data)
+        return data
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fills the buffer as far as the file reaches: Arrow takes less for its end."""
+        """Fills the buffer up to the end of the file: Arrow takes less for its end."""
         view = memoryview(buffer).cast("B")
-        found = self.read(len(view))
-        view[: len(found)] = found
-        return len(found)
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+def open_blocks(file: RangeFile, place: str) -> RangeStream:
+    """A file of OUT as a seekable stream that is read in blocks; the first one is read at once.
+
+    Raises:
+        StorageError: If it cannot be read, or has changed since; on reading too.
+    """
+    with storage_errors("read", place):
+        blocks = BlockFile(file, BLOCK_BYTES, _BLOCKS_KEPT)
+        return RangeStream(blocks, lambda: storage_errors("read", place))
+
+
+class OpenFiles:
+    """Keeps the files that were read last open; threads may share it.
+
+    Args:
+        open_file: Opens the file at a path.
+        most: Number of files that stay open.
+    """
+
+    def __init__(self, open_file: Callable[[str], RangeFile], most: int = 16) -> None:
+        self._open_file = open_file
+        self._most = most
+        self._files: OrderedDict[str, RangeFile] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def get(self, path: str) -> RangeFile:
+        """The file at a path.
+
+        Raises:
+            OSError: If it is not there or may not be read.
+        """
+        with self._guard:
+            file = self._files.pop(path, None) or self._open_file(path)
+            self._files[path] = file
+            if len(self._files) > self._most:
+                self._files.popitem(last=False)
+        return file

@@ -1,15 +1,17 @@
-"""What a data set is downloaded from: files by path."""
+"""Files of a data set that is downloaded, and the errors that a download reports."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
 
 from texgen.core.errors import TexgenError
+from texgen.storage.errors import OutOfRangeError, StoreError
+from texgen.storage.network.causes import Cause, cause_of
+from texgen.storage.store import Stream, StreamStore
 
-BLOCK = 1 << 20
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
 
 class RemoteError(TexgenError):
@@ -18,7 +20,7 @@ class RemoteError(TexgenError):
     Args:
         message: Names the file and what happened.
         again: Whether another try may succeed.
-        after_s: How long the place asks to be left alone before, s.
+        after_s: Pause that the server asks for before another try, s.
     """
 
     def __init__(self, message: str, again: bool, after_s: float = 0) -> None:
@@ -29,43 +31,46 @@ class RemoteError(TexgenError):
         return str(self.args[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A file, or the rest of one, as it comes.
+@contextlib.contextmanager
+def open_remote_file(store: StreamStore, path: str, offset: int = 0) -> Iterator[Stream]:
+    """A file from ``offset`` to its end.
 
-    Attributes:
-        offset: Byte with which it begins: 0 where the place sends whole files only.
-        blocks: Its bytes.
+    Errors of reading become a `RemoteError`; those of the code that uses the bytes do not.
+
+    Raises:
+        RemoteError: If it cannot be read; while the blocks are read, too.
     """
-
-    offset: int
-    blocks: Iterator[bytes]
-
-
-class Remote(Protocol):
-    """Files by path; nothing is known of them but what the index says."""
-
-    def place(self, path: str) -> str:
-        """Where a file is, for people: without what may be a secret."""
-        ...
-
-    def fetch(self, path: str, offset: int = 0) -> AbstractContextManager[Body]:
-        """Opens a file.
-
-        Args:
-            path: Relative to the data set.
-            offset: Byte to begin with, where the place can.
-
-        Raises:
-            RemoteError: If it cannot be had; while the body is read, too.
-        """
-        ...
+    place = store.place(path)
+    with contextlib.ExitStack() as stack:
+        with _remote_errors(place, offset):
+            stream = stack.enter_context(store.stream(path, offset))
+        yield Stream(stream.offset, _checked(stream.blocks, place, offset))
 
 
-def cut_off(place: str, offset: int) -> RemoteError:
-    """The error of a file that has fewer bytes than the index says."""
-    message = (
-        f"{place} ends before byte {offset}, though the index says that there are more; "
-        "tell whoever publishes it"
-    )
-    return RemoteError(message, again=False)
+def _checked(blocks: Iterator[bytes], place: str, offset: int) -> Iterator[bytes]:
+    while True:
+        with _remote_errors(place, offset):
+            block = next(blocks, b"")
+        if not block:
+            return
+        yield block
+
+
+@contextlib.contextmanager
+def _remote_errors(place: str, offset: int) -> Iterator[None]:
+    try:
+        yield
+    except OutOfRangeError as error:
+        message = (
+            f"{error.place} ends before byte {offset}, though the index says that there are more; "
+            "tell whoever publishes it"
+        )
+        raise RemoteError(message, again=False) from error
+    except StoreError as error:
+        raise RemoteError(str(error), again=error.retryable, after_s=error.after_s) from error
+    except _FINAL as error:
+        message = f"{place}: {os.strerror(error.errno or 0)}"
+        raise RemoteError(message, again=False) from error
+    except OSError as error:
+        cause = cause_of(error) or Cause(f"it cannot be read ({type(error).__name__})")
+        raise RemoteError(f"{place}: {cause}", again=cause.retryable) from error

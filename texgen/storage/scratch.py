@@ -1,4 +1,4 @@
-"""A folder of this machine for files on their way to a bucket."""
+"""Folders for files that will be committed, and the build's log: in OUT, or on this machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import shutil
 import socket
 import tempfile
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 
+from texgen.core.config import Part
 from texgen.core.errors import StorageError
+from texgen.core.layout import SCRATCH, log_path
 from texgen.core.temporary import temporary_root
 from texgen.storage.errors import scratch_root, storage_errors
 
@@ -20,33 +24,91 @@ _folders: dict[tuple[Path, int], tuple[Path, int]] = {}
 """By the OUT's folder and process: the process's own folder, and its descriptor."""
 
 
-class RemoteScratch:
-    """One OUT's files on this machine, a folder for each process that makes some.
+class ScratchFolder(ABC):
+    """Local files of one part of a build, until they are in OUT."""
 
-    A process holds a lock on its folder that the kernel drops when it ends, so that
-    the folders of those that were killed can be told from others, on every node.
+    @abstractmethod
+    def folder(self) -> Path:
+        """A folder for files that will be committed."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Deletes what attempts of this part that were killed left behind."""
+
+    @abstractmethod
+    def log_path(self) -> Path:
+        """The file of this run's log."""
+
+    def finished_logs(self) -> list[Path]:
+        """Closed logs that are not in OUT yet, those of runs that were killed among them."""
+        return []
+
+    def forget(self, log: Path) -> None:  # noqa: B027 - nothing to do where logs are in OUT
+        """Deletes a log that has been put in OUT."""
+
+    def free_bytes(self) -> int | None:
+        """Free space of the folder; None if it is the same as that of OUT."""
+        return None
+
+
+class OutScratch(ScratchFolder):
+    """A folder inside OUT, so that a commit is a rename; logs are in OUT from the beginning.
+
+    Args:
+        root: OUT.
+        part: The part that this process makes; None for all.
+    """
+
+    def __init__(self, root: Path, part: Part | None) -> None:
+        # Each part has a folder of its own, so that one can be cleared without the others'.
+        self.name = f"{SCRATCH}/{part.name}" if part else SCRATCH
+        self._folder = root / self.name
+        self._log = root / log_path(part.name if part else None)
+
+    def folder(self) -> Path:
+        """See `ScratchFolder.folder`."""
+        with storage_errors("write to", self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
+
+    def clear(self) -> None:
+        """See `ScratchFolder.clear`."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def log_path(self) -> Path:
+        """See `ScratchFolder.log_path`; runs append to one log."""
+        with storage_errors("write to", self._log.parent):
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+        return self._log
+
+
+class MachineScratch(ScratchFolder):
+    """Files on this machine, a folder for each process that makes some; see `ScratchFolder`.
+
+    A process holds a lock on its folder that the kernel drops when it ends, so that the folders
+    of killed processes can be recognised on every node.
 
     Args:
         out: OUT.
-        name: Of what this process makes, for its log.
+        name: Name of what this process makes, for its log.
     """
 
     def __init__(self, out: str, name: str) -> None:
         self._root = scratch_root() / hashlib.sha256(out.encode()).hexdigest()[:16]
         self._name = name
-        # One log a run: there is nothing that one could append to in a bucket.
+        # One log a run, since nothing can be appended to an object of a bucket.
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self._log = f"{stamp}-{socket.gethostname()}-{os.getpid()}.{name}.log"
 
     def folder(self) -> Path:
-        """This process's folder, made when it is first asked for."""
+        """See `ScratchFolder.folder`; it is made when it is first asked for."""
         known = _folders.get((self._root, os.getpid()))
         if known and known[0].is_dir():
             return known[0]
         with storage_errors("write to", self._root):
-            self._check_owner()
+            _check_owner()
             while True:
-                # Between two steps another process may take it for a dead one's.
+                # Between two steps another process may take it for that of an ended one.
                 with contextlib.suppress(FileNotFoundError):
                     self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
                     made = Path(tempfile.mkdtemp(prefix="", dir=self._root))
@@ -57,59 +119,72 @@ class RemoteScratch:
                         return made
                     os.close(descriptor)
 
-    def _check_owner(self) -> None:
-        """Others must not be able to look into, or to put, what will be a data set."""
-        root = scratch_root()
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if root.is_symlink() or root.stat().st_uid != os.getuid():
-            message = f"{root} belongs to somebody else; set TMPDIR to a folder of your own"
-            raise StorageError(message)
-
     def clear(self) -> None:
-        """Deletes this process's folder and those of processes that have ended."""
+        """See `ScratchFolder.clear`; deletes this process's folder too."""
         own = _folders.pop((self._root, os.getpid()), None)
         if own:
             os.close(own[1])
         for folder in self._root.glob("*"):
             if folder.name != "logs":
-                _delete_if_dead(folder)
-        self._leave()
+                _delete_if_unlocked(folder)
+        self._delete_empty()
 
     def log_path(self) -> Path:
-        """Where this run's log is kept until it is uploaded."""
+        """See `ScratchFolder.log_path`; the file is put in OUT when it is closed."""
         folder = self._logs()
         with storage_errors("write to", folder):
-            self._check_owner()
+            _check_owner()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder / self._log
 
-    def logs(self) -> list[Path]:
-        """This run's log, and those of earlier ones that were killed before theirs was uploaded."""
+    def finished_logs(self) -> list[Path]:
+        """See `ScratchFolder.finished_logs`."""
         return sorted(self._logs().glob(f"*.{self._name}.log"))
 
     def forget(self, log: Path) -> None:
-        """Deletes a log that was uploaded."""
+        """See `ScratchFolder.forget`."""
         with contextlib.suppress(OSError):
             log.unlink()
-        self._leave()
+        self._delete_empty()
 
-    def free_bytes(self) -> int:
-        """Free space where the files lie."""
-        place = temporary_root()
-        with storage_errors("look into", place):
-            return shutil.disk_usage(place).free
+    def free_bytes(self) -> int | None:
+        """See `ScratchFolder.free_bytes`."""
+        folder = temporary_root()
+        with storage_errors("look into", folder):
+            return shutil.disk_usage(folder).free
 
     def _logs(self) -> Path:
         return self._root / "logs"
 
-    def _leave(self) -> None:
-        """Deletes the folders if nothing is in them."""
+    def _delete_empty(self) -> None:
         for folder in (self._logs(), self._root, self._root.parent):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
-def _delete_if_dead(folder: Path) -> None:
+@contextlib.contextmanager
+def scratch_folder(scratch: Path) -> Iterator[Path]:
+    """A folder below ``scratch`` that is deleted afterwards.
+
+    Raises:
+        StorageError: If it cannot be made.
+    """
+    with storage_errors("write to", scratch):
+        folder = tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True)
+    with folder as name:
+        yield Path(name)
+
+
+def _check_owner() -> None:
+    """Refuses a folder of another user, who could read or replace what will be a data set."""
+    root = scratch_root()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if root.is_symlink() or root.stat().st_uid != os.getuid():
+        message = f"{root} belongs to somebody else; set TMPDIR to a folder of your own"
+        raise StorageError(message)
+
+
+def _delete_if_unlocked(folder: Path) -> None:
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

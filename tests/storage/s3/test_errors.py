@@ -14,11 +14,12 @@ from tests.support.proxy import Proxy, once
 from tests.support.store import KEY, SECRET, TOKEN
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError, ShardConflictError, StorageError
-from texgen.storage import open_sink
-from texgen.storage.s3 import retry, upload
+from texgen.storage import Sink, open_sink
+from texgen.storage.errors import StoreError
+from texgen.storage.s3 import retry
 from texgen.storage.s3.client import _forget, client
-from texgen.storage.s3.errors import storage_error
-from texgen.storage.s3.sink import S3Sink
+from texgen.storage.s3.errors import s3_error
+from texgen.storage.s3.store import S3Store
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -27,7 +28,7 @@ def test_of_two_writers_one_wins(s3, same):
     barrier = threading.Barrier(2)
 
     def write(data: bytes) -> None:
-        sink = S3Sink(f"s3://{s3.bucket}/out")
+        sink = Sink(f"s3://{s3.bucket}/out")
         barrier.wait(10)
         try:
             commit(sink, "train/a.tar", data)
@@ -93,21 +94,21 @@ def test_what_no_try_mends_is_tried_once(proxied, hurried):
 @pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationHeaderMalformed"])
 def test_the_variable_that_is_named_for_the_region_is_the_one_that_is_read(code, monkeypatch):
     refused = ClientError({"Error": {"Code": code}}, "GetObject")
-    said = str(storage_error("read", "s3://a/b", refused, signed=True))
+    message = str(s3_error("read", "s3://a/b", refused, signed=True))
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv(said.rpartition(" ")[2], "eu-central-1")
+    monkeypatch.setenv(message.rpartition(" ")[2], "eu-central-1")
     _forget()
     assert client(None).meta.region_name == "eu-central-1"
     _forget()
 
 
 def test_an_endpoint_that_does_not_answer_is_named_without_its_password(s3, hurried):
-    sink = S3Sink(f"s3://{s3.bucket}/out", None, "http://me:sesame@127.0.0.1:9/x")
+    sink = Sink(f"s3://{s3.bucket}/out", None, "http://me:sesame@127.0.0.1:9/x")
     with pytest.raises(StorageError, match=r"no answer from http://127\.0\.0\.1:9 \(") as caught:
         sink.open("a")
     assert "sesame" not in str(caught.value)
-    # It may be on its way up.
+    # A store that refuses connections may be starting.
     assert len(hurried) == retry.ATTEMPTS - 1
 
 
@@ -115,7 +116,7 @@ def test_a_server_that_is_no_store_is_told_from_one(s3, tmp_path):
     (tmp_path / s3.bucket).mkdir()
     (tmp_path / s3.bucket / "a").write_bytes(b"<html>")
     with serving(tmp_path, ranges=False) as server:
-        sink = S3Sink(f"s3://{s3.bucket}", None, server.url)
+        sink = Sink(f"s3://{s3.bucket}", None, server.url)
         with pytest.raises(StorageError, match="not that of S3; check --s3-endpoint"):
             sink.open("a")
 
@@ -182,7 +183,7 @@ def test_an_upload_that_fails_is_aborted(proxied, s3, small_parts):
 def test_uploads_of_killed_runs_are_thrown_away_but_by_no_part(sink, s3):
     for key in ("out/train/a.tar", "other/a.tar"):
         s3.client.create_multipart_upload(Bucket=s3.bucket, Key=key)
-    S3Sink(f"s3://{s3.bucket}/out", Part(1, 2)).clear_scratch()
+    Sink(f"s3://{s3.bucket}/out", Part(1, 2)).clear_scratch()
     assert len(s3.uploads()) == 2
     sink.clear_scratch()
     assert s3.uploads() == ["other/a.tar"]
@@ -200,9 +201,9 @@ def test_stores_without_conditions_commit_and_refuse_alike(proxied, s3, monkeypa
     with pytest.raises(ShardConflictError):
         commit(sink, "train/a.tar", b"other")
     assert s3.get("out/train/a.tar") == b"tar"
-    assert not upload.honours_conditions(sink._bucket)
+    assert not sink.store.checks_condition()
     with sink.lock(), pytest.raises(ConfigError, match="is being written by process"):
-        S3Sink(f"s3://{s3.bucket}/out", None, proxy.url).lock().__enter__()
+        Sink(f"s3://{s3.bucket}/out", None, proxy.url).lock().__enter__()
 
 
 def test_a_store_is_asked_once_a_process(proxied):
@@ -217,7 +218,7 @@ def test_what_is_there_is_not_written_over_under_its_readers(proxied, s3):
     for _ in range(2):
         commit(sink, "_build/plan/train.arrow", b"plan", replace=True)
     assert [method for method, _ in proxy.asked] == ["HEAD", "PUT", "HEAD"]
-    # Damaged by somebody who kept what lies beside it.
+    # Somebody has damaged the object and kept its metadata.
     about = {"sha256": hashlib.sha256(b"plan").hexdigest()}
     s3.put("out/_build/plan/train.arrow", b"pla", Metadata=about)
     commit(sink, "_build/plan/train.arrow", b"plan", replace=True)
@@ -228,8 +229,8 @@ def test_tries_are_in_the_log_of_a_build(proxied, caplog):
     sink, proxy = proxied
     proxy.choose = once("slow_down", "PUT", times=2)
     sink.write("a", b"")
-    said = [record.getMessage() for record in caplog.records]
-    assert [line[:12] for line in said] == ["try 1 of 10:", "try 2 of 10:"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert [line[:12] for line in messages] == ["try 1 of 10:", "try 2 of 10:"]
 
 
 def test_a_log_that_cannot_be_kept_costs_nothing(proxied):
@@ -242,35 +243,35 @@ def test_a_log_that_cannot_be_kept_costs_nothing(proxied):
 
 def test_credentials_are_in_no_error(proxied, monkeypatch):
     sink, proxy = proxied
-    said = []
+    messages = []
     for fault in ("denied", "reset", "bare", "unknown"):
         proxy.choose = lambda *_, fault=fault: fault
         with pytest.raises(StorageError) as caught:
             sink.write("a", b"")
-        said.append(repr(caught.value))
+        messages.append(repr(caught.value))
     for url in (f"s3://{KEY}:{SECRET}@bucket/x", f"s3://{KEY}:x@bucket"):
         with pytest.raises(ConfigError) as refused:
             open_sink(url)
-        said.append(str(refused.value))
-    assert not [text for text in said if KEY in text or SECRET in text or TOKEN in text]
+        messages.append(str(refused.value))
+    assert not [text for text in messages if KEY in text or SECRET in text or TOKEN in text]
 
 
 def test_without_credentials_requests_are_not_signed(s3, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     s3.put("out/a", b"public", ACL="public-read")
-    sink = S3Sink(f"s3://{s3.bucket}/out")
+    sink = Sink(f"s3://{s3.bucket}/out")
     assert sink.open("a").read() == b"public"
     with Proxy(s3.endpoint, lambda *_: "denied") as proxy:
-        sink = S3Sink(f"s3://{s3.bucket}/out", None, proxy.url)
+        sink = Sink(f"s3://{s3.bucket}/out", None, proxy.url)
         with pytest.raises(StorageError, match="no credentials; set AWS_ACCESS_KEY_ID"):
             sink.open("a")
 
 
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that takes conditions and heeds none."""
-    put = upload.Bucket.put
-    monkeypatch.setattr(upload.Bucket, "put", lambda self, p, b, _, s=None: put(self, p, b, {}, s))
+    """A store that accepts conditions and ignores them."""
+    put = S3Store._put
+    monkeypatch.setattr(S3Store, "_put", lambda self, p, c, s, _: put(self, p, c, s, {}))
 
 
 def test_an_answer_that_breaks_off_outside_botocores_care_is_asked_for_again(hurried):
@@ -286,6 +287,6 @@ def test_an_answer_that_breaks_off_outside_botocores_care_is_asked_for_again(hur
     assert len(hurried) == 1
     answers[:] = [ProtocolError("Connection broken")] * 9
     with pytest.raises(
-        StorageError, match=r"cannot read s3://b/a: no answer \(the connection broke\)"
+        StoreError, match=r"cannot read s3://b/a: no answer \(the connection broke\)"
     ):
         retry.retried(call, "read", "s3://b/a", signed=True, attempts=2)

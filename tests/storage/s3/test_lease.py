@@ -15,17 +15,17 @@ from tests.support.store import Store
 from texgen.core.config import Part
 from texgen.core.errors import LockedError, StorageError
 from texgen.core.system import current_process, is_dead_on_this_host
+from texgen.storage import Sink
 from texgen.storage.s3 import lease
-from texgen.storage.s3.sink import S3Sink
 
 LOCK = "out/_build/lock.json"
 
 
-def sink(s3: Store, part: tuple[int, int] | None = None) -> S3Sink:
-    return S3Sink(f"s3://{s3.bucket}/out", Part(*part) if part else None)
+def sink(s3: Store, part: tuple[int, int] | None = None) -> Sink:
+    return Sink(f"s3://{s3.bucket}/out", Part(*part) if part else None)
 
 
-def refused(asking: S3Sink) -> str:
+def refused(asking: Sink) -> str:
     with pytest.raises(LockedError) as caught, asking.lock():
         pass
     return str(caught.value)
@@ -48,8 +48,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_a_second_writer_is_refused_with_the_holders_name(s3):
     with sink(s3).lock():
         for _ in range(2):
-            said = refused(sink(s3))
-            assert f"s3://{s3.bucket}/out is being written by process {os.getpid()} on" in said
+            message = refused(sink(s3))
+            assert f"s3://{s3.bucket}/out is being written by process {os.getpid()} on" in message
     with sink(s3).lock():
         pass
 
@@ -64,7 +64,7 @@ def test_a_lock_is_free_again_after_an_error(s3):
 def test_a_lease_that_was_not_renewed_is_taken(s3, short):
     held_elsewhere(s3)
     assert "process 7 on far since" in refused(sink(s3))
-    # Ages are those of the store's clock, in whole seconds.
+    # The store measures ages by its own clock, in whole seconds.
     time.sleep(5.1)
     with sink(s3).lock():
         pass
@@ -80,9 +80,9 @@ def test_who_lost_the_lock_writes_no_more(s3, short):
     loser = sink(s3)
     with loser.lock():
         held_elsewhere(s3)
-        # What is noticed at the next renewal, a tenth of a second later.
+        # It is noticed at the next renewal, a tenth of a second later.
         for _ in range(300):
-            if loser._leases[0].taken_by:
+            if loser._lock._leases[0].taken_by:
                 break
             time.sleep(0.1)
         for write in (lambda: loser.write("a", b""), lambda: loser.remove("a")):
@@ -92,7 +92,7 @@ def test_who_lost_the_lock_writes_no_more(s3, short):
     assert json.loads(s3.get(LOCK))["host"] == "far"
 
 
-def test_a_lock_that_somebody_deleted_is_written_anew(s3, short):
+def test_a_lock_that_somebody_deleted_is_written_again(s3, short):
     with sink(s3).lock():
         s3.client.delete_object(Bucket=s3.bucket, Key=LOCK)
         for _ in range(300):
@@ -110,8 +110,8 @@ def test_a_damaged_lock_counts_until_it_ends(s3, left):
 
 def test_who_was_killed_on_this_machine_is_not_waited_for(s3):
     code = (
-        "import os, signal; from texgen.storage.s3.sink import S3Sink\n"
-        f"with S3Sink('s3://{s3.bucket}/out').lock(): os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal; from texgen.storage import Sink\n"
+        f"with Sink('s3://{s3.bucket}/out').lock(): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code], check=False, timeout=300)
     assert not json.loads(s3.get(LOCK)).get("released")
@@ -180,7 +180,7 @@ def test_parts_finish_one_after_the_other(s3):
 @pytest.mark.parametrize("fault", ["lost", "reset", "slow_down", "conflict"])
 def test_a_lock_is_taken_and_given_up_through_faults(s3, fault):
     with Proxy(s3.endpoint, once(fault, "PUT", "lock", times=2)) as proxy:
-        with S3Sink(f"s3://{s3.bucket}/out", None, proxy.url).lock():
+        with Sink(f"s3://{s3.bucket}/out", None, proxy.url).lock():
             refused(sink(s3))
         assert proxy.met[fault] == 2
     with sink(s3).lock():
@@ -191,13 +191,13 @@ def test_a_store_that_knows_half_of_the_conditions_locks_too(s3):
     with sink(s3).lock():
         pass
     with Proxy(s3.endpoint, once("unknown", "PUT", "lock", times=1)) as proxy:
-        with S3Sink(f"s3://{s3.bucket}/out", None, proxy.url).lock():
+        with Sink(f"s3://{s3.bucket}/out", None, proxy.url).lock():
             refused(sink(s3))
         assert proxy.met["unknown"] == 1
 
 
 def test_a_lock_that_cannot_be_written_says_so(s3):
     with Proxy(s3.endpoint, lambda method, _: "denied" if method == "PUT" else None) as proxy:
-        asking = S3Sink(f"s3://{s3.bucket}/out", None, proxy.url)
+        asking = Sink(f"s3://{s3.bucket}/out", None, proxy.url)
         with pytest.raises(StorageError, match=r"cannot write s3://.*AccessDenied"), asking.lock():
             pass

@@ -1,4 +1,4 @@
-"""Buckets over networks as strangers have them: proxies, certificates; and stores' own words."""
+"""Buckets behind proxies and with certificates of all kinds, and the texts of their answers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tests.support.networks import Authority, ForwardProxy, proxy
 from tests.support.store import KEY, SECRET, Store
 from texgen.cli.main import run
 from texgen.core.errors import ConfigError, StorageError
+from texgen.storage import Sink
 from texgen.storage.s3.client import _forget, secrets_of
-from texgen.storage.s3.errors import is_passing, storage_error
-from texgen.storage.s3.sink import S3Sink
+from texgen.storage.s3.errors import is_retryable, s3_error
 
 Reads = Callable[[str], bytes]
 
@@ -29,7 +29,7 @@ def reads(s3: Store, hurried: list[int], monkeypatch: pytest.MonkeyPatch) -> Ite
             monkeypatch.delenv(name)
     s3.put("a", b"data")
     _forget()
-    yield lambda endpoint: S3Sink(f"s3://{s3.bucket}", None, endpoint).open("a").read()
+    yield lambda endpoint: Sink(f"s3://{s3.bucket}", None, endpoint).open("a").read()
     _forget()
 
 
@@ -45,13 +45,13 @@ CERTIFICATES = {
 def test_what_is_wrong_with_a_stores_certificate_is_said_at_once(
     kind, reads, hurried, tmp_path, monkeypatch
 ):
-    about, said = CERTIFICATES[kind]
+    about, message = CERTIFICATES[kind]
     authority = Authority(tmp_path)
     if kind not in ("unknown", "self-signed"):
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
     with (
         serving(tmp_path, tls=authority.context(**about)) as server,
-        pytest.raises(StorageError, match=rf"no answer from {server.url} \({said}\); "),
+        pytest.raises(StorageError, match=rf"no answer from {server.url} \({message}\); "),
     ):
         reads(server.url)
     assert not hurried
@@ -62,14 +62,14 @@ def test_a_file_of_authorities_counts_for_buckets_too(name, reads, tmp_path, mon
     authority = Authority(tmp_path)
     monkeypatch.setenv(name, str(authority.file))
     with serving(tmp_path, tls=authority.context()) as server:
-        # It is no store, but it has been listened to.
+        # It is not a store, but its certificate was accepted.
         with pytest.raises(StorageError, match=r"404|it is not there"):
             reads(server.url)
         _forget()
         monkeypatch.setenv(name, "/nope.pem")
         with pytest.raises(ConfigError, match=rf"{name} names /nope\.pem, which is not there"):
             reads(server.url)
-    # Nothing is asked of certificates where none is shown.
+    # The file of authorities is not looked at without TLS.
     _forget()
     assert reads(os.environ["AWS_ENDPOINT_URL_S3"]) == b"data"
 
@@ -111,8 +111,8 @@ def test_a_proxy_before_a_store_that_refuses_or_is_down_is_named(
         reads(f"{scheme}://store.invalid")
     through.shutdown()
     through.server_close()
-    said = rf"no answer through {through.url} \(the proxy cannot be used: Connection refused"
-    with pytest.raises(StorageError, match=said) as caught:
+    message = rf"no answer through {through.url} \(the proxy cannot be used: Connection refused"
+    with pytest.raises(StorageError, match=message) as caught:
         reads(f"{scheme}://store.invalid")
     assert "sesame" not in str(caught.value)
 
@@ -125,32 +125,30 @@ def refused(code: str, message: str, status: int = 403) -> ClientError:
 
 def test_the_stores_own_words_stand_beside_ours():
     full = "Forbidden: Bucket size quota is reached, maximum total size: 1000.\n"
-    said = str(storage_error("write", "s3://b/a", refused("AccessDenied", full), signed=True))
-    assert said == (
+    message = str(s3_error("write", "s3://b/a", refused("AccessDenied", full), signed=True))
+    assert message == (
         "cannot write s3://b/a: the store says AccessDenied; make room there, or raise the quota "
         "(its words: Forbidden: Bucket size quota is reached, maximum total size: 1000)"
     )
-    # Those that say no more than the code and the status are left out.
-    for code, message in (("AccessDenied", "Forbidden"), ("Odd", "odd"), ("Odd", "")):
-        said = str(storage_error("write", "s3://b/a", refused(code, message), signed=True))
-        assert "words" not in said
+    # A text that adds nothing to the code and the status is left out.
+    for code, words in (("AccessDenied", "Forbidden"), ("Odd", "odd"), ("Odd", "")):
+        message = str(s3_error("write", "s3://b/a", refused(code, words), signed=True))
+        assert "words" not in message
 
 
 def test_the_stores_words_are_one_line_without_credentials(reads, s3):
     reads(s3.endpoint)
     quoted = f"No such key:\n {KEY}\x1b[2J, {SECRET} " + "x" * 1000
     error = refused("InvalidAccessKeyId", quoted)
-    said = str(
-        storage_error("read", "s3://b/a", error, signed=True, secrets=secrets_of(s3.endpoint))
-    )
-    assert KEY not in said
-    assert SECRET not in said
-    assert said.isprintable()
-    assert len(said) < 500
-    assert not is_passing(error)
+    message = str(s3_error("read", "s3://b/a", error, signed=True, secrets=secrets_of(s3.endpoint)))
+    assert KEY not in message
+    assert SECRET not in message
+    assert message.isprintable()
+    assert len(message) < 500
+    assert not is_retryable(error)
     words = refused("AccessDenied", "The bucket b is not yours.")
-    said = str(storage_error("read", "s3://b/a", words, signed=True, secrets=("b", "not")))
-    assert said.endswith("(its words: The bucket … is … yours)")
+    message = str(s3_error("read", "s3://b/a", words, signed=True, secrets=("b", "not")))
+    assert message.endswith("(its words: The bucket … is … yours)")
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:9", "'http://127.0.0.1:9'", "http://h:9 ", "ftp://h"])

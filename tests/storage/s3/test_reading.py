@@ -15,8 +15,7 @@ from texgen import TextureStore, webdataset
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
 from texgen.dataset.reader import Dataset
-from texgen.storage import open_sink
-from texgen.storage.s3 import block_cache
+from texgen.storage import cache, open_sink, open_store
 from texgen.verify import verify
 
 
@@ -50,8 +49,8 @@ def test_the_commands_take_a_bucket(uploaded, s3, capsys, monkeypatch):
     name = next(key for key in s3.keys("out/train/") if key.endswith(".tar"))
     s3.put(name, b"")
     assert run(["verify", uploaded, *there]) == 1
-    said = capsys.readouterr().out
-    assert f"aws s3 --endpoint-url {s3.endpoint} rm s3://{s3.bucket}/{name}" in said
+    output = capsys.readouterr().out
+    assert f"aws s3 --endpoint-url {s3.endpoint} rm s3://{s3.bucket}/{name}" in output
 
 
 WRONG = ("s3://no-such-bucket-here/x", "s3://b", "gs://x/y")
@@ -64,16 +63,16 @@ WRONG = ("s3://no-such-bucket-here/x", "s3://b", "gs://x/y")
         ("verify", "s3://{}/nothing"),
     ],
 )
-def test_a_place_that_is_none_is_one_line(s3, photographs, capsys, where, command):
+def test_a_place_that_does_not_exist_is_one_line(s3, photographs, capsys, where, command):
     out = where.format(s3.bucket)
     source = ["--src", str(photographs), "--engine", "stub", "--out"]
     plans = command in {"build", "plan"}
     code = run([command, *(source if plans else []), out])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert code == (2 if plans or where in {"s3://b", "gs://x/y"} else 1)
-    assert said.count("\n") == 1
-    assert said.startswith("texgen: ")
-    assert "Traceback" not in said
+    assert output.count("\n") == 1
+    assert output.startswith("texgen: ")
+    assert "Traceback" not in output
 
 
 def test_a_bucket_that_may_not_be_written_is_refused_before_any_work(s3, photographs, capsys):
@@ -81,16 +80,16 @@ def test_a_bucket_that_may_not_be_written_is_refused_before_any_work(s3, photogr
     with Proxy(s3.endpoint, lambda method, _: "denied" if method == "PUT" else None) as proxy:
         where = ["--out", f"s3://{s3.bucket}/new", "--s3-endpoint", proxy.url]
         assert run(["build", *options, *where]) == 2
-    said = capsys.readouterr().err
-    assert "AccessDenied; give these credentials the permissions" in said
+    output = capsys.readouterr().err
+    assert "AccessDenied; give these credentials the permissions" in output
     assert s3.keys() == []
 
 
 def test_an_endpoint_with_a_password_is_refused_and_not_shown(capsys):
     assert run(["status", "s3://bucket/x", "--s3-endpoint", f"http://{KEY}:{SECRET}@host"]) == 2
-    said = capsys.readouterr().err
-    assert "--s3-endpoint" in said
-    assert SECRET not in said
+    output = capsys.readouterr().err
+    assert "--s3-endpoint" in output
+    assert SECRET not in output
 
 
 def test_neither_of_src_and_out_may_lie_in_the_other(capsys):
@@ -112,7 +111,7 @@ def test_a_store_gives_the_same_bytes_as_from_a_folder(uploaded, finished):
 def test_textures_that_lie_together_cost_one_request(s3, uploaded):
     with Proxy(s3.endpoint) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        block_cache._forget()
+        cache._forget()
         from texgen.storage.s3 import client
 
         client._forget()
@@ -125,17 +124,17 @@ def test_textures_that_lie_together_cost_one_request(s3, uploaded):
 
 
 def test_the_cache_is_bounded_and_finds_changes_out(s3, monkeypatch):
-    monkeypatch.setattr(block_cache, "BLOCK_BYTES", 10)
-    blocks = block_cache.BlockCache(30)
-    sink = open_sink(f"s3://{s3.bucket}")
+    monkeypatch.setattr(cache, "CACHE_BLOCK_BYTES", 10)
+    blocks = cache.BlockCache(30)
+    store = open_store(f"s3://{s3.bucket}")
     s3.put("a", bytes(range(100)))
     for start in (0, 35, 12, 90, 0, 95):
         end = min(100, start + 23)
-        assert blocks.read(sink._bucket, "a", start, end) == bytes(range(start, end))
+        assert blocks.read(store, "a", start, end) == bytes(range(start, end))
     assert len(blocks._blocks) == 3
     s3.put("a", bytes(100))
-    with pytest.raises(Exception, match="has changed; open the data set anew"):
-        blocks.read(sink._bucket, "a", 40, 60)
+    with pytest.raises(Exception, match="has changed; open the data set again"):
+        blocks.read(store, "a", 40, 60)
 
 
 def _read(store: TextureStore, pipe: object) -> None:
@@ -156,7 +155,7 @@ def test_a_store_is_handed_to_processes(uploaded, finished, method):
 
 
 def copied(pipeline: object) -> object:
-    """As a worker that is spawned gets it."""
+    """The copy that a spawned worker gets."""
     return pickle.loads(pickle.dumps(pipeline))  # noqa: S301
 
 
@@ -185,7 +184,6 @@ def test_names_are_listed_as_they_are(proxied, s3):
     names = {"a+b", "a b", "a%20b", "100%+&=?#", "字"}
     for name in names:
         s3.put(f"out/{name}/x", b"")
-    found = {name for name, size in sink._bucket.names()}
-    assert found == names
-    assert {path for path, _ in sink._bucket.list()} == {f"{name}/x" for name in names}
+    assert {entry.name.decode() for entry in sink.store.scan("")} == names
+    assert {path for path, _ in sink.store.list()} == {f"{name}/x" for name in names}
     assert not [path for _, path in proxy.asked if "encoding-type" in path]

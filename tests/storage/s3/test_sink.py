@@ -11,9 +11,7 @@ import pytest
 from tests.support.bucket import commit, draft
 from texgen.core.errors import ConfigError, ShardConflictError, StorageError
 from texgen.core.layout import PROBE
-from texgen.storage import open_sink
-from texgen.storage.s3 import file
-from texgen.storage.s3.sink import S3Sink
+from texgen.storage import Sink, open_sink, ranges
 
 
 def test_what_is_written_can_be_listed_and_opened(sink, s3):
@@ -33,7 +31,7 @@ def test_what_is_written_can_be_listed_and_opened(sink, s3):
 
 
 def test_all_of_a_bucket_may_be_out(s3):
-    sink = S3Sink(f"s3://{s3.bucket}/")
+    sink = Sink(f"s3://{s3.bucket}/")
     sink.write("index.json", b"abc")
     assert s3.keys() == ["index.json"]
     assert sink.list("") == {"index.json": 3}
@@ -56,7 +54,7 @@ def test_a_commit_is_there_whole_with_its_checksum(sink, s3):
 def test_a_commit_of_the_same_bytes_is_done_already(sink, s3):
     for _ in range(2):
         commit(sink, "train/a.tar", b"tar")
-    # Copied by another program, without what lies beside it.
+    # Another program copies an object without its metadata.
     s3.put("out/train/b.tar", b"tar")
     commit(sink, "train/b.tar", b"tar")
 
@@ -73,9 +71,11 @@ def test_a_commit_of_other_bytes_is_a_conflict_and_changes_nothing(sink, s3):
 @pytest.mark.parametrize("bucket", ["there", "absent"])
 def test_a_file_that_is_not_there_is_a_storage_error_that_names_it(s3, bucket):
     name = s3.bucket if bucket == "there" else "no-such-bucket"
-    sink = S3Sink(f"s3://{name}/out")
-    why = "it is not there" if bucket == "there" else "no such bucket; check its name, and make it"
-    with pytest.raises(StorageError, match=why) as caught:
+    sink = Sink(f"s3://{name}/out")
+    reason = (
+        "it is not there" if bucket == "there" else "no such bucket; check its name, and make it"
+    )
+    with pytest.raises(StorageError, match=reason) as caught:
         sink.open("train/a.tar")
     assert isinstance(caught.value.__cause__, FileNotFoundError) == (bucket == "there")
     assert "s3://" in str(caught.value)
@@ -89,7 +89,7 @@ def test_remove_deletes_and_forgives_what_is_gone(sink, s3):
 
 
 def test_arrow_and_tarfile_read_what_is_opened(sink, s3, tmp_path, monkeypatch):
-    monkeypatch.setattr(file, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(ranges, "BLOCK_BYTES", 1000)
     table = pa.table({"a": list(range(5000))})
     pq.write_table(table, tmp_path / "a.parquet")
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
@@ -103,7 +103,7 @@ def test_arrow_and_tarfile_read_what_is_opened(sink, s3, tmp_path, monkeypatch):
 
 
 def test_a_file_that_changes_while_it_is_read_is_an_error(sink, s3, monkeypatch):
-    monkeypatch.setattr(file, "BLOCK_BYTES", 10)
+    monkeypatch.setattr(ranges, "BLOCK_BYTES", 10)
     s3.put("out/a", b"a" * 20)
     with sink.open("a") as opened:
         assert opened.read(10) == b"a" * 10
@@ -129,7 +129,7 @@ def test_scratch_is_local_and_cleared_without_that_of_others(sink, s3):
     assert path.is_relative_to(tempfile.gettempdir())
     dead = path.parent.parent / "dead"
     dead.mkdir()
-    other, _ = draft(S3Sink(f"s3://{s3.bucket}/other"), b"at work")
+    other, _ = draft(Sink(f"s3://{s3.bucket}/other"), b"at work")
     sink.clear_scratch()
     assert not path.exists()
     assert not dead.exists()

@@ -1,4 +1,4 @@
-"""How this machine reaches others: its proxies, the certificates it trusts, and what went wrong.
+"""How this machine reaches others: proxies, trusted certificates, and causes of failures.
 
 Downloads and buckets share these rules. Nothing here knows of data sets or of S3.
 """

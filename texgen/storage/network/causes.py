@@ -1,4 +1,4 @@
-"""What a failed connection comes from, in words, under the wrappings of the libraries above it."""
+"""Causes of failed connections, in words, found below the exceptions of the libraries."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import Any, TypeVar
 import urllib3.exceptions as u3
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from texgen.storage.network.certificates import mend
+from texgen.storage.network.certificates import trust_hint
 
 _Error = TypeVar("_Error", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why there was no answer.
+    """The cause of a request without an answer.
 
     Attributes:
-        why: What happened, which follows the server's name and a colon.
-        mend: What to do about it; empty where that is whoever asks' to say.
-        passing: Whether another try may succeed.
+        reason: What happened; it follows the server's name and a colon.
+        hint: What to do about it; empty if the caller has to say it.
+        retryable: Whether another try may succeed.
     """
 
-    why: str
-    mend: str = ""
-    passing: bool = True
+    reason: str
+    hint: str = ""
+    retryable: bool = True
 
     def __str__(self) -> str:
-        return f"{self.why}; {self.mend}" if self.mend else self.why
+        return f"{self.reason}; {self.hint}" if self.hint else self.reason
 
 
 _CLOCK = "set this machine's clock, or tell whoever runs the server"
@@ -41,78 +41,78 @@ _EXPIRED, _NOT_YET, _SELF_SIGNED, _HOST, _ADDRESS = 10, 9, 18, 62, 64
 _OTHER_PROXY = "check https_proxy and http_proxy, or name the host in no_proxy"
 _TUNNEL = "Tunnel connection failed: "
 _UNKNOWN = {2, 7, 19, 20, 21, 27}
-"""OpenSSL's codes for chains that end with an authority that is not trusted: 7 is one of
-the same name with another key."""
+"""OpenSSL's codes for chains that end at an authority that is not trusted; 7 is one with the
+same name and another key."""
 
 
 def cause_of(error: BaseException) -> Cause | None:
-    """What is known to be the cause of an error of a connection; None where nothing is."""
+    """The known cause of an error of a connection; None if it is not known."""
     for each in _chain(error):
-        said = str(each)
-        if isinstance(each, OSError) and said.startswith(_TUNNEL):
-            return of_proxy(said.removeprefix(_TUNNEL))
-    cause = next((told(e) for kinds, told in _TOLD if (e := _find(error, *kinds))), None)
+        text = str(each)
+        if isinstance(each, OSError) and text.startswith(_TUNNEL):
+            return proxy_cause(text.removeprefix(_TUNNEL))
+    cause = next((explain(e) for kinds, explain in _CAUSES if (e := _find(error, *kinds))), None)
     if cause and _find(error, u3.ProxyError):
-        return Cause(f"the proxy cannot be used: {cause.why}", _OTHER_PROXY, cause.passing)
+        return Cause(f"the proxy cannot be used: {cause.reason}", _OTHER_PROXY, cause.retryable)
     return cause
 
 
-def of_proxy(status: str) -> Cause:
-    """The cause that a proxy's own refusal is.
+def proxy_cause(status: str) -> Cause:
+    """The cause of a proxy's own refusal.
 
     Args:
-        status: With its words, such as ``407 Proxy Authentication Required``.
+        status: Its status line, such as ``407 Proxy Authentication Required``.
     """
     if status.startswith("407"):
-        why = "the proxy wants a user and a password (407)"
-        return Cause(why, "name them as http://user:password@host:port there", passing=False)
-    passing = status[:3] in ("429", "502", "503", "504")
-    return Cause(f"the proxy answers {status}", _OTHER_PROXY, passing)
+        reason = "the proxy wants a user and a password (407)"
+        return Cause(reason, "name them as http://user:password@host:port there", retryable=False)
+    retryable = status[:3] in ("429", "502", "503", "504")
+    return Cause(f"the proxy answers {status}", _OTHER_PROXY, retryable)
 
 
-def _of_certificate(error: Any) -> Cause:  # noqa: ANN401 - what `_TOLD` says
+def _of_certificate(error: Any) -> Cause:  # noqa: ANN401 - a kind that `_CAUSES` names
     code = error.verify_code
     if code == _EXPIRED:
-        return Cause("its certificate has expired", _CLOCK, passing=False)
+        return Cause("its certificate has expired", _CLOCK, retryable=False)
     if code == _NOT_YET:
-        return Cause("its certificate is not valid yet", _CLOCK, passing=False)
+        return Cause("its certificate is not valid yet", _CLOCK, retryable=False)
     if code in (_HOST, _ADDRESS):
         return _OTHER_HOST
     if code == _SELF_SIGNED:
-        return Cause("its certificate is self-signed", mend("it"), passing=False)
+        return Cause("its certificate is self-signed", trust_hint("it"), retryable=False)
     if code in _UNKNOWN:
-        what = "its certificate is of an authority that is not trusted here"
-        return Cause(what, mend("that authority"), passing=False)
-    return Cause(f"its certificate is not trusted: {error.verify_message}", passing=False)
+        reason = "its certificate is of an authority that is not trusted here"
+        return Cause(reason, trust_hint("that authority"), retryable=False)
+    return Cause(f"its certificate is not trusted: {error.verify_message}", retryable=False)
 
 
-def _of_tls(error: Any) -> Cause:  # noqa: ANN401 - what `_TOLD` says
+def _of_tls(error: Any) -> Cause:  # noqa: ANN401 - a kind that `_CAUSES` names
     reason = error.reason or ""
     if reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
-        return Cause("it does not speak https", "write http:// if that is meant", passing=False)
+        return Cause("it does not speak https", "write http:// if that is meant", retryable=False)
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)) or "EOF" in reason:
         return Cause("it closed the connection in the middle of TLS")
-    said = reason.replace("_", " ").lower() or "the two have nothing in common"
-    return Cause(f"TLS failed: {said}", passing=False)
+    text = reason.replace("_", " ").lower() or "the two have nothing in common"
+    return Cause(f"TLS failed: {text}", retryable=False)
 
 
 def _of_status_line(error: BaseException) -> Cause:
     # The first bytes of a TLS alert, as they are or quoted.
     if str(error).lstrip("'").startswith(("\x15\x03", "\\x15\\x03")):
-        return Cause("it speaks https", "write https://", passing=False)
+        return Cause("it speaks https", "write https://", retryable=False)
     return Cause("the connection broke")
 
 
-def _of_system(error: Any) -> Cause | None:  # noqa: ANN401 - what `_TOLD` says
+def _of_system(error: Any) -> Cause | None:  # noqa: ANN401 - a kind that `_CAUSES` names
     return Cause(os.strerror(error.errno)) if error.errno else None
 
 
 _NAME = Cause("its name is not known here", "check the name, and this machine's DNS")
 _OTHER_HOST = Cause(
-    "its certificate is another host's", "name the host as its certificate does", passing=False
+    "its certificate is another host's", "name the host as its certificate does", retryable=False
 )
 _REFUSED = Cause("Connection refused, nothing listens there", "check host and port")
-_TOLD: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any], Cause | None]], ...] = (
+_CAUSES: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any], Cause | None]], ...] = (
     ((ssl.SSLCertVerificationError,), _of_certificate),
     # botocore leaves the name to urllib3.
     ((CertificateError,), lambda _: _OTHER_HOST),
@@ -125,7 +125,7 @@ _TOLD: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any], Cause | None
     ((ConnectionError, u3.ProtocolError), lambda _: Cause("the connection broke")),
     ((OSError,), _of_system),
 )
-"""From the innermost to what says least: kinds of errors, and what each comes from."""
+"""Kinds of errors and the cause of each, from the innermost to the one that tells least."""
 
 
 def _find(error: BaseException, *kinds: type[_Error]) -> _Error | None:
@@ -133,7 +133,7 @@ def _find(error: BaseException, *kinds: type[_Error]) -> _Error | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and those that it was made of."""
+    """An error and those below it."""
     left: list[object] = [error]
     seen: set[int] = set()
     while left:

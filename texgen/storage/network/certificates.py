@@ -1,4 +1,4 @@
-"""The authorities whose certificates are trusted."""
+"""Certificate authorities that texgen trusts."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from texgen.core.errors import ConfigError
 
 BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""The variables that name a file of authorities; the first that is set counts."""
+"""Variables that name a file of authorities; the first that is set counts."""
 
 
 def bundle() -> tuple[str, Path] | None:
-    """Name of the variable that names a file of authorities, and the file."""
+    """The variable that names a file of authorities, and the file; None if none is set."""
     named = next((name for name in BUNDLES if os.environ.get(name)), None)
     return (named, Path(os.environ[named])) if named else None
 
 
 def check_bundle() -> Path | None:
-    """The file of authorities that the environment names, None for those of the system.
+    """The file of authorities that the environment names; None for those of the system.
 
     Raises:
         ConfigError: If it cannot be used.
@@ -31,19 +31,19 @@ def check_bundle() -> Path | None:
     try:
         ssl.create_default_context(cafile=path)
     except FileNotFoundError:
-        why = "is not there"
+        reason = "is not there"
     except ssl.SSLError:
-        why = "holds no certificates in PEM form"
+        reason = "holds no certificates in PEM form"
     except OSError as error:
-        why = f"cannot be read: {os.strerror(error.errno or 0)}"
+        reason = f"cannot be read: {os.strerror(error.errno or 0)}"
     else:
         return path
-    message = f"{name} names {path}, which {why}; name a file of certificates, or unset {name}"
+    message = f"{name} names {path}, which {reason}; name a file of certificates, or unset {name}"
     raise ConfigError(message)
 
 
 def tls_context() -> ssl.SSLContext:
-    """Trusts what the environment names, else what the system does.
+    """A context that trusts what the environment names, or else what the system trusts.
 
     Raises:
         ConfigError: If the environment names a file that cannot be used.
@@ -51,13 +51,13 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=check_bundle())
 
 
-def mend(of: str) -> str:
-    """How an authority comes to be trusted.
+def trust_hint(missing: str) -> str:
+    """How an authority can be trusted.
 
     Args:
-        of: What is missing: "its authority", "the certificate".
+        missing: What is missing, such as "that authority" or "it".
     """
     named = bundle()
     if named:
-        return f"add {of} to {named[1]}, which {named[0]} names"
-    return f"name a file that holds {of} in SSL_CERT_FILE"
+        return f"add {missing} to {named[1]}, which {named[0]} names"
+    return f"name a file that holds {missing} in SSL_CERT_FILE"

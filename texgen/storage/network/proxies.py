@@ -10,12 +10,12 @@ from texgen.core.errors import ConfigError
 
 
 def proxy_for(url: str) -> str | None:
-    """URL of the proxy through which ``url`` is asked for, None where there is none.
+    """URL of the proxy for a request to ``url``; None if there is none.
 
-    `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count, in lower case first.
+    `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` count; lower case comes first.
 
     Raises:
-        ConfigError: If it is not a proxy that speaks HTTP.
+        ConfigError: If it is not an HTTP proxy.
     """
     proxies = urllib.request.getproxies()
     parts = urlsplit(url)
@@ -30,14 +30,14 @@ def proxy_for(url: str) -> str | None:
             f"http:// proxies only; set {parts.scheme}_proxy, or no_proxy={parts.hostname}"
         )
         raise ConfigError(message)
-    if shown(proxy) is None:
+    if host_url(proxy) is None:
         message = f"{parts.scheme}_proxy does not name a proxy; write http://host:port"
         raise ConfigError(message)
     return proxy
 
 
-def shown(url: str) -> str | None:
-    """``http://host:port`` of a URL, without what may be a secret; None where it has no host."""
+def host_url(url: str) -> str | None:
+    """``http://host:port`` of a URL, without anything that may be secret; None without a host."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
@@ -50,15 +50,15 @@ def shown(url: str) -> str | None:
 
 
 def _is_direct(netloc: str, host: str) -> bool:
-    """Whether ``NO_PROXY`` names a host: by its name, its domain, its port or its network."""
+    """Whether ``NO_PROXY`` names a host: by name, domain, port or network."""
     if urllib.request.proxy_bypass(netloc):
         return True
     names = urllib.request.getproxies_environment().get("no", "").split(",")
-    return any(_holds(name.strip(), host) for name in names)
+    return any(_covers(name.strip(), host) for name in names)
 
 
-def _holds(name: str, host: str) -> bool:
-    """Whether a network such as ``10.0.0.0/8``, an IPv6 address or ``*.domain`` holds a host."""
+def _covers(name: str, host: str) -> bool:
+    """Whether a network such as ``10.0.0.0/8``, an IPv6 address or ``*.domain`` covers a host."""
     if name.startswith("*."):
         return host.endswith(name[1:].lower())
     try:

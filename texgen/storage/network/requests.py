@@ -1,4 +1,4 @@
-"""GET requests: through the environment's proxies, past redirects, over TLS that is trusted."""
+"""GET requests that follow redirects and use the environment's proxies and certificates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import urllib3
 from texgen.core.errors import TexgenError
 from texgen.storage.network.causes import Cause, cause_of
 from texgen.storage.network.certificates import tls_context
-from texgen.storage.network.proxies import proxy_for, shown
+from texgen.storage.network.proxies import host_url, proxy_for
 
 _CONNECT_S = 10.0
 _CONNECTIONS = 32
@@ -22,29 +22,30 @@ _REDIRECTS = 10
 
 
 class NoAnswerError(TexgenError):
-    """No server answered, or none that may be listened to.
+    """No server answered, or only one that is not trusted.
 
     Args:
         trail: See `Answer.trail`.
-        why: What happened, and the mend.
-        passing: Whether another try may succeed.
+        reason: What happened, and a hint.
+        retryable: Whether another try may succeed.
     """
 
-    def __init__(self, trail: str, why: str, passing: bool) -> None:
-        super().__init__(trail, why, passing)
-        self.trail, self.why, self.passing = trail, why, passing
+    def __init__(self, trail: str, reason: str, retryable: bool) -> None:
+        super().__init__(trail, reason, retryable)
+        self.trail, self.reason, self.retryable = trail, reason, retryable
 
     def __str__(self) -> str:
-        return self.why
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came.
+    """The answer to a request.
 
     Attributes:
-        response: Its body is not read yet.
-        trail: Where it came from if not straight from the URL, for people: begins with a blank.
+        response: The answer, with a body that is not read yet.
+        trail: The redirect and the proxy through which it came, for people; begins with a blank
+            or is empty.
     """
 
     response: urllib3.BaseHTTPResponse
@@ -68,22 +69,22 @@ class Web:
         No header of ``headers`` may be a secret: they go to every host on the way.
 
         Raises:
-            NoAnswerError: If there is none.
+            NoAnswerError: If no server answers.
             ConfigError: If the environment's proxies or certificates cannot be used.
         """
         trail = ""
         for _ in range(_REDIRECTS + 1):
             proxy = proxy_for(url)
-            via = f"{trail}, through the proxy {shown(proxy)}" if proxy else trail
+            via = f"{trail}, through the proxy {host_url(proxy)}" if proxy else trail
             response = self._asked(url, headers, proxy, via)
             target = response.get_redirect_location()
             if not target:
                 return Answer(response, via)
             response.drain_conn()
             url = _next(url, target, via)
-            trail = f" (sent on to {shown(url)})"
-        why = f"redirects do not end, after {_REDIRECTS} of them; check the URL"
-        raise NoAnswerError(trail, why, passing=False)
+            trail = f" (sent on to {host_url(url)})"
+        reason = f"redirects do not end, after {_REDIRECTS} of them; check the URL"
+        raise NoAnswerError(trail, reason, retryable=False)
 
     def _asked(
         self, url: str, headers: Mapping[str, str], proxy: str | None, via: str
@@ -92,32 +93,32 @@ class Web:
         try:
             return pool.request("GET", url, headers=headers, preload_content=False, redirect=False)
         except urllib3.exceptions.LocationValueError as error:
-            why = "that is not a URL; check how it is written"
-            raise NoAnswerError(via, why, passing=False) from error
+            reason = "that is not a URL; check how it is written"
+            raise NoAnswerError(via, reason, retryable=False) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             cause = cause_of(error) or Cause(f"no answer ({type(error).__name__})")
-            raise NoAnswerError(via, str(cause), cause.passing) from error
+            raise NoAnswerError(via, str(cause), cause.retryable) from error
 
     def _pool(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
-        """Not those of another scheme: TLS needs settings that may be wrong."""
+        """The connections for one scheme: only those of https need the settings of TLS."""
         if (scheme, proxy) not in self._pools:
-            # Not tried again here: who asks knows how much of a file is there already.
-            of: dict[str, Any] = {
+            # The caller retries, since it knows how much of a file is there already.
+            options: dict[str, Any] = {
                 "maxsize": _CONNECTIONS, "timeout": self._timeout, "retries": False,
             }  # fmt: skip
-            of |= {"ssl_context": self._tls} if scheme == "https" else {}
-            self._pools[scheme, proxy] = self._through(proxy, of)
+            options |= {"ssl_context": self._tls} if scheme == "https" else {}
+            self._pools[scheme, proxy] = self._through(proxy, options)
         return self._pools[scheme, proxy]
 
-    def _through(self, proxy: str | None, of: dict[str, Any]) -> urllib3.PoolManager:
+    def _through(self, proxy: str | None, options: dict[str, Any]) -> urllib3.PoolManager:
         if proxy is None:
-            return urllib3.PoolManager(**of)
+            return urllib3.PoolManager(**options)
         user = urllib3.util.parse_url(proxy).auth
         if user:
-            of["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=unquote(user))
+            options["proxy_headers"] = urllib3.make_headers(proxy_basic_auth=unquote(user))
         if proxy.startswith("https:"):
-            of["proxy_ssl_context"] = self._tls
-        return urllib3.ProxyManager(proxy, **of)
+            options["proxy_ssl_context"] = self._tls
+        return urllib3.ProxyManager(proxy, **options)
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -131,14 +132,14 @@ def _next(url: str, target: str, trail: str) -> str:
         scheme = urlsplit(new).scheme
     except ValueError:
         new = scheme = ""
-    if scheme not in ("http", "https") or shown(new) is None:
+    if scheme not in ("http", "https") or host_url(new) is None:
         where = f"to {scheme}://" if scheme else "to what is not a URL"
-        why = f"the server sends on {where}, which is not followed; check the URL"
-        raise NoAnswerError(trail, why, passing=False)
+        reason = f"the server sends on {where}, which is not followed; check the URL"
+        raise NoAnswerError(trail, reason, retryable=False)
     if url.startswith("https:") and scheme == "http":
-        why = (
-            f"the server sends on from https:// to {shown(new)}, where anybody on the way may "
+        reason = (
+            f"the server sends on from https:// to {host_url(new)}, where anybody on the way may "
             "change what comes; name the http:// URL yourself if that is meant"
         )
-        raise NoAnswerError(trail, why, passing=False)
+        raise NoAnswerError(trail, reason, retryable=False)
     return new

@@ -1,4 +1,4 @@
-"""``s3://bucket/prefix``, taken apart; and the endpoint that it is looked for at."""
+"""Parses ``s3://bucket/prefix``, and the endpoint that the environment names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Address:
 
     Attributes:
         bucket: Name of the bucket.
-        prefix: Of the keys in the folder, without slashes around it; empty for all of the bucket.
+        prefix: Prefix of the keys, without slashes around it; empty for all of the bucket.
     """
 
     bucket: str
@@ -31,11 +31,6 @@ class Address:
         """The key of a path below the folder."""
         return f"{self.prefix}/{path}" if self.prefix else path
 
-    def url(self, path: str = "") -> str:
-        """The URL of a path below the folder, or of the folder itself."""
-        key = self.key(path) if path else self.prefix
-        return f"{SCHEME}{self.bucket}/{key}".rstrip("/")
-
     def overlaps(self, other: Address) -> bool:
         """Whether one of the two lies inside the other."""
         one, two = f"{self.prefix}/", f"{other.prefix}/"
@@ -44,26 +39,26 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """Takes a URL apart.
+    """Bucket and prefix of a URL.
 
     Raises:
-        ConfigError: If it is none of a bucket; what may be a password is not shown.
+        ConfigError: If it is not the URL of a bucket; what may be a password is not shown.
     """
     if not url.startswith(SCHEME):
         scheme = url.partition("://")[0]
         message = f"{scheme}:// is not known here; name a folder, or s3://bucket/prefix"
         raise ConfigError(message)
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
-    shown = _BUCKET.fullmatch(bucket) or not set(url[len(SCHEME) :]) & {"@", ":"}
-    if not shown:
+    is_valid = _BUCKET.fullmatch(bucket)
+    if not is_valid and set(url[len(SCHEME) :]) & {"@", ":"}:
         message = "a bucket is named s3://bucket/prefix; credentials come from the environment"
         raise ConfigError(message)
-    if not _BUCKET.fullmatch(bucket):
-        message = f"{url}: {bucket!r} is no name of a bucket; write s3://bucket/prefix"
+    if not is_valid:
+        message = f"{url}: {bucket!r} is not a valid name of a bucket; write s3://bucket/prefix"
         raise ConfigError(message)
     prefix = prefix.strip("/")
     if prefix and not _NOT_FOLDERS.isdisjoint(prefix.split("/")):
-        message = f"{url}: an empty name, . or .. in the prefix; write s3://bucket/prefix"
+        message = f"{url}: the prefix has an empty name, . or ..; write s3://bucket/prefix"
         raise ConfigError(message)
     return Address(bucket, prefix)
 
@@ -82,6 +77,6 @@ def endpoint_from_environment() -> str | None:
         return None
     if not _ENDPOINT.fullmatch(os.environ[name]):
         # It may hold a password.
-        message = f"{name} is not a URL such as https://host:port; mind quotes and blanks in it"
+        message = f"{name} is not a URL such as https://host:port; look for quotes and blanks in it"
         raise ConfigError(message)
     return os.environ[name]

@@ -1,4 +1,4 @@
-"""A process's connections."""
+"""The S3 clients of this process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from texgen.core.errors import StorageError
+from texgen.storage.errors import StoreError
 from texgen.storage.network.certificates import check_bundle
 from texgen.storage.network.proxies import proxy_for
 from texgen.storage.s3.address import endpoint_from_environment
@@ -29,11 +29,11 @@ def client(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
     """This process's client, which all of its threads may use.
 
     Args:
-        endpoint: URL of an S3-compatible store; None is what the environment names,
+        endpoint: URL of an S3-compatible store; None is the one that the environment names,
             or Amazon's.
 
     Raises:
-        StorageError: If the environment's settings contradict themselves.
+        StoreError: If the environment's settings contradict each other.
         ConfigError: If its proxies or certificates cannot be used.
     """
     with _guard:
@@ -44,7 +44,7 @@ def client(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
 
 def _connect(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
     try:
-        # Not boto3's default session: others in this process may have settings of their own.
+        # boto3's default session may have settings of other code in this process.
         session = boto3.Session()
         _credentials[endpoint] = session.get_credentials()
         signed = _credentials[endpoint] is not None
@@ -54,31 +54,36 @@ def _connect(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no type
             read_timeout=READ_S,
             max_pool_connections=_CONNECTIONS,
             proxies=_proxies(endpoint),
-            # `retry` does it, for what is read of an answer's body too.
+            # `retry` retries, and covers the reading of an answer's body too.
             retries={"total_max_attempts": 1},
-            # Others' stores know no trailing checksums; uploads carry an MD5 instead.
+            # Other stores know no trailing checksums; uploads carry an MD5 instead.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
         region = session.region_name or ("us-east-1" if endpoint else None)
         # None leaves it to the profile, else to boto3's own.
         verify = check_bundle() if _scheme(endpoint) == "https" else None
-        of = {"region_name": region, "verify": str(verify) if verify else None}
-        connected = session.client("s3", endpoint_url=endpoint, config=config, **of)
+        connected = session.client(
+            "s3",
+            endpoint_url=endpoint,
+            config=config,
+            region_name=region,
+            verify=str(verify) if verify else None,
+        )
     except (BotoCoreError, ValueError) as error:
-        message = f"the settings for S3 cannot be used: {error}; mend AWS_PROFILE and its like"
-        raise StorageError(message) from error
-    connected.meta.events.register_last("before-parameter-build.s3.ListObjectsV2", _as_they_are)
+        reason = f"the settings cannot be used: {error}; check AWS_PROFILE and other variables"
+        raise StoreError("S3", reason) from error
+    connected.meta.events.register_last("before-parameter-build.s3.ListObjectsV2", _unencoded)
     return connected
 
 
-def _as_they_are(params: dict[str, Any], **_: object) -> None:
-    """Lists names as they are: boto3 asks for URL encoding, and s3s-fs says so and does not."""
+def _unencoded(params: dict[str, Any], **_: object) -> None:
+    """Lists names unencoded: boto3 asks for URL encoding, which s3s-fs claims and does not do."""
     params.pop("EncodingType", None)
 
 
 def _proxies(endpoint: str | None) -> dict[str, str] | None:
-    """boto3's proxies; None where it finds them by itself, since it alone knows Amazon's hosts."""
+    """Proxies for boto3; None if it finds them by itself, since it alone knows Amazon's hosts."""
     url = endpoint or endpoint_from_environment()
     if url is None:
         return None
@@ -91,16 +96,16 @@ def _scheme(endpoint: str | None) -> str:
 
 
 def secrets_of(endpoint: str | None) -> tuple[str, ...]:
-    """What of a client's credentials no message may show."""
-    found = _credentials.get(endpoint)
-    if found is None:
+    """Parts of a client's credentials, which no message may show."""
+    credentials = _credentials.get(endpoint)
+    if credentials is None:
         return ()
     try:
-        kept = found.get_frozen_credentials()
+        frozen = credentials.get_frozen_credentials()
     except (BotoCoreError, ClientError):
-        # A role's that cannot be renewed were in no request.
+        # Credentials of a role that cannot be renewed were in no request.
         return ()
-    return tuple(word for word in (kept.access_key, kept.secret_key, kept.token) if word)
+    return tuple(word for word in (frozen.access_key, frozen.secret_key, frozen.token) if word)
 
 
 def is_signed(connected: Any) -> bool:  # noqa: ANN401 - boto3 ships no types
@@ -109,7 +114,7 @@ def is_signed(connected: Any) -> bool:  # noqa: ANN401 - boto3 ships no types
 
 
 def _forget() -> None:
-    # A forked process must not talk on our connections
+    # A forked process must not use the connections of its parent.
     global _clients, _credentials, _guard
     _clients, _credentials, _guard = {}, {}, threading.Lock()
 

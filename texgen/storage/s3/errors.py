@@ -1,4 +1,4 @@
-"""What a store answers, as an error that names the thing and the mend."""
+"""Answers of S3 as errors that name the object, the reason and a hint."""
 
 from __future__ import annotations
 
@@ -21,57 +21,23 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from texgen.core.errors import StorageError
 from texgen.core.text import escape_unprintable
-from texgen.storage.network.causes import Cause, cause_of, of_proxy
-from texgen.storage.network.proxies import shown
+from texgen.storage.errors import (
+    ConditionFailedError,
+    MissingFileError,
+    OutOfRangeError,
+    StoreError,
+    UnsupportedError,
+)
+from texgen.storage.network.causes import Cause, cause_of, proxy_cause
+from texgen.storage.network.proxies import host_url
 
 
-class StoreError(StorageError):
-    """What a store said to a request.
-
-    Args:
-        deed: What could not be done: ``cannot read s3://…``.
-        why: What was said, and the mend.
-    """
-
-    def __init__(self, deed: str, why: str) -> None:
-        super().__init__(deed, why)
-        self.why = why
-
-    def __str__(self) -> str:
-        return f"{self.args[0]}: {self.why}"
-
-
-class MissingObjectError(StoreError):
-    """There is no such object."""
-
-
-class ConditionFailedError(StoreError):
-    """The object is not as the request demanded, so nothing was done."""
-
-
-class ChangedObjectError(StoreError):
-    """The object was written anew since its first bytes were read."""
-
-
-class ChangedUploadError(StoreError):
+class ChangedUploadError(ConditionFailedError):
     """A multipart upload cannot be completed: a conflict, or it was completed or aborted."""
 
 
-class OutOfRangeError(StoreError):
-    """The object does not reach to the bytes that were asked for."""
-
-
-class UnsupportedError(StoreError):
-    """The store does not know what was asked of it."""
-
-
-class WrongBytesError(StorageError):
-    """What was to be sent is not what it was said to be, so that it is not there now."""
-
-
-_PASSING = {
+_RETRYABLE = {
     "BadDigest",
     "ConditionalRequestConflict",
     "IncompleteBody",
@@ -86,18 +52,18 @@ _PASSING = {
     "ThrottlingException",
     "TooManyRequestsException",
 }
-# A store that is refused or not reached is no HTTPClientError; an error's own body that breaks off
-# is not botocore's error at all.
+# botocore has another class for connections that are refused or not made; if the body of an error
+# breaks off, the exception is not botocore's at all.
 _BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ChecksumError, HTTPError)
-_PASSING_STATUS = {408, 429, 500, 502, 503, 504, 509}
+_RETRYABLE_STATUS = {408, 429, 500, 502, 503, 504, 509}
 
 _RENEW = "renew the credentials"
 _REGION = "name the bucket's region in AWS_DEFAULT_REGION"
-_MENDS = {
+_HINTS = {
     "AccessDenied": "give these credentials the permissions that docs/s3.md lists",
     "AllAccessDisabled": "ask the owner of the bucket",
     "AuthorizationHeaderMalformed": _REGION,
-    "EntityTooLarge": "take a smaller --samples-per-shard",
+    "EntityTooLarge": "use a smaller --samples-per-shard",
     "ExpiredToken": _RENEW,
     "IllegalLocationConstraintException": _REGION,
     "InvalidAccessKeyId": "name a key that this store knows in AWS_ACCESS_KEY_ID",
@@ -105,7 +71,7 @@ _MENDS = {
     "InvalidObjectState": "restore the object from its archive first",
     "InvalidToken": _RENEW,
     "NoSuchBucket": "check its name, and make it first if it is to be OUT's",
-    # What stores made of the s3s crate say to a key that they do not know.
+    # Stores that use the crate s3s answer this for a key that they do not know.
     "NotSignedUp": "name a key that this store knows in AWS_ACCESS_KEY_ID",
     "PermanentRedirect": _REGION,
     "QuotaExceeded": "make room there, or raise the quota",
@@ -122,61 +88,56 @@ _MOST_WORDS = 300
 _FOREIGN = ("the answer is not that of S3", "check --s3-endpoint")
 
 
-def is_passing(error: Exception) -> bool:
+def is_retryable(error: Exception) -> bool:
     """Whether the same request may succeed after a while."""
     if isinstance(error, ClientError):
-        return code_of(error) in _PASSING or _status(error) in _PASSING_STATUS
+        return code_of(error) in _RETRYABLE or _status(error) in _RETRYABLE_STATUS
     if isinstance(error, _BROKEN):
         cause = cause_of(error)
-        return cause is None or cause.passing
+        return cause is None or cause.retryable
     return isinstance(error, ResponseParserError)
 
 
 def code_of(error: ClientError) -> str:
-    """The store's code; of an answer without a body that of its status."""
+    """The store's code; that of the status if the answer has no body."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     return _CODE_OF_STATUS.get(code, code)
 
 
-def storage_error(
+def s3_error(
     verb: str, url: str, error: Exception, *, signed: bool, secrets: Sequence[str] = ()
 ) -> StoreError:
-    """A `StoreError`: ``cannot write s3://…: why; mend``.
+    """A `StoreError`: ``cannot write s3://…: reason; hint``.
 
     Args:
         verb: What was to be done.
-        url: With what.
-        error: What it met.
+        url: What it was to be done with.
+        error: The exception of boto3 or below it.
         signed: Whether there were credentials.
-        secrets: What the store's own words must not show.
+        secrets: Texts that the quoted answer of the store must not show.
     """
-    deed = f"cannot {verb} {url}"
     if not isinstance(error, ClientError):
-        return StoreError(deed, "; ".join(_of_connection(error)))
+        return StoreError(url, "; ".join(_of_connection(error)), verb)
     code, status = code_of(error), _status(error)
     kind = _kind(code, status, str(error.operation_name))
     words = _words(error, secrets)
     if status == 407:
-        return StoreError(deed, str(of_proxy("407")))
-    mend = _MENDS.get(code, _LATER if is_passing(error) else "")
+        return StoreError(url, str(proxy_cause("407")), verb)
+    hint = _HINTS.get(code, _LATER if is_retryable(error) else "")
     if code == "AccessDenied" and "quota" in words.lower():
         # Garage has no code of its own for it.
-        mend = _MENDS["QuotaExceeded"]
+        hint = _HINTS["QuotaExceeded"]
     elif code == "AccessDenied" and not signed:
-        code, mend = "AccessDenied, and there are no credentials", _NO_CREDENTIALS
-    why = _said(code, status) + (f"; {mend}" if mend else "")
-    made = kind(deed, why + (f" (its words: {words})" if words else ""))
-    if kind is MissingObjectError:
-        # As a folder's errors say it.
-        made.__cause__ = FileNotFoundError(url)
-    return made
+        code, hint = "AccessDenied, and there are no credentials", _NO_CREDENTIALS
+    reason = _reason(code, status) + (f"; {hint}" if hint else "")
+    return kind(url, reason + (f" (its words: {words})" if words else ""), verb)
 
 
 def _words(error: ClientError, secrets: Sequence[str]) -> str:
-    """The store's own words, on one line; empty where it says no more than its status does."""
+    """The store's own text, on one line; empty if it adds nothing to its status."""
     words = str(error.response.get("Error", {}).get("Message") or "")
     for secret in secrets:
-        # As a word: those of stores that somebody tries out are short.
+        # Whole words only: the secrets of a store that somebody tries out may be short.
         words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "…", words)
     words = escape_unprintable(" ".join(words.split())).rstrip(".")
     status = http.client.responses.get(_status(error), "")
@@ -186,13 +147,13 @@ def _words(error: ClientError, secrets: Sequence[str]) -> str:
 
 
 def foreign_answer(verb: str, url: str) -> StoreError:
-    """The error of an answer that no S3 gives, such as that of a server of web pages."""
-    return StoreError(f"cannot {verb} {url}", "; ".join(_FOREIGN))
+    """The error of an answer that no S3 gives, such as that of a web server."""
+    return StoreError(url, "; ".join(_FOREIGN), verb)
 
 
 def _kind(code: str, status: int, operation: str) -> type[StoreError]:
     if code in {"NoSuchKey", "NoSuchVersion"}:
-        return MissingObjectError
+        return MissingFileError
     if code == "NoSuchUpload" or (status == 409 and operation == "CompleteMultipartUpload"):
         return ChangedUploadError
     if status == 412 or code in {"PreconditionFailed", "412"}:
@@ -204,7 +165,7 @@ def _kind(code: str, status: int, operation: str) -> type[StoreError]:
     return StoreError
 
 
-def _said(code: str, status: int) -> str:
+def _reason(code: str, status: int) -> str:
     known = {"NoSuchKey": "it is not there", "NoSuchBucket": "there is no such bucket"}
     if code in known:
         return known[code]
@@ -220,8 +181,10 @@ def _of_connection(error: Exception) -> tuple[str, str]:
         return "the credentials cannot be fetched", _RENEW
     if isinstance(error, _BROKEN):
         cause = cause_of(error) or Cause(type(error).__name__)
-        why = f"no answer{_from_where(error)} ({cause.why})"
-        return why, cause.mend or "check the network and --s3-endpoint"
+        return (
+            f"no answer{_from_where(error)} ({cause.reason})",
+            cause.hint or "check the network and --s3-endpoint",
+        )
     if isinstance(error, ResponseParserError):
         return _FOREIGN
     if isinstance(error, BotoCoreError):
@@ -230,11 +193,11 @@ def _of_connection(error: Exception) -> tuple[str, str]:
 
 
 def _from_where(error: Exception) -> str:
-    """The server or proxy that was asked, without the rest of its URL, which may hold a secret."""
+    """The server or proxy that was asked, without the rest of its URL, which may be secret."""
     about = getattr(error, "kwargs", {})
-    if proxy := shown(str(about.get("proxy_url", ""))):
+    if proxy := host_url(str(about.get("proxy_url", ""))):
         return f" through {proxy}"
-    server = shown(str(about.get("endpoint_url", "")))
+    server = host_url(str(about.get("endpoint_url", "")))
     return f" from {server}" if server else ""
 
 

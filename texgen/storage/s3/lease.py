@@ -1,7 +1,7 @@
-"""A lock that is an object: held as long as it is renewed.
+"""The lock of a bucket: an object that is held as long as it is renewed.
 
-Bytes never depend on it, since commits are conditional and all attempts at a shard give
-the same bytes: a lease that is taken from a holder who was only slow costs work.
+Bytes never depend on it, since commits are conditional and all attempts at a shard give the same
+bytes: a lease that is taken from a holder who was only slow costs work.
 """
 
 from __future__ import annotations
@@ -16,29 +16,102 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from texgen.core.errors import LockedError, StorageError
+from texgen.core.config import Part
+from texgen.core.errors import LockedError
+from texgen.core.layout import BUILD, LOCK
 from texgen.core.system import current_process, is_dead_on_this_host
-from texgen.storage.s3.bucket import Bucket
-from texgen.storage.s3.errors import ConditionFailedError, MissingObjectError, UnsupportedError
-from texgen.storage.s3.upload import honours_conditions
+from texgen.storage.errors import ConditionFailedError, storage_errors
+from texgen.storage.locks import describe_holder
+from texgen.storage.store import NOTHING, Store
 
 LEASE_S = 60.0
-"""Silence after which a holder is taken for gone."""
+"""Silence after which a holder is considered gone."""
 
 RENEW_S = 15.0
 _SETTLE_S = 1.0
-"""Within which one that writes over another's lease, in a store that lets it, is done."""
+"""Time in which another writer has overwritten a lease, in a store without conditions."""
+
+_POLL_S = 1.0
+_FINISH = f"{LOCK}.finish.json"
 
 _log = logging.getLogger(__name__)
 
 
+class LeaseLock:
+    """Leases of a data set's writers; see `texgen.storage.locks.Lock`.
+
+    Args:
+        store: The place of the data set.
+        part: See `Store.lock`.
+    """
+
+    def __init__(self, store: Store, part: Part | None) -> None:
+        self._store = store
+        self._part = part
+        self._path = f"{LOCK}.{part.name}.json" if part else f"{LOCK}.json"
+        self._leases: list[Lease] = []
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """See `Lock.held`."""
+        with self._held(self._path):
+            with storage_errors("list", self._store.place(BUILD)):
+                self._refuse_others()
+            yield
+
+    @contextlib.contextmanager
+    def finishing(self) -> Iterator[None]:
+        """See `Lock.finishing`."""
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(self._held(_FINISH))
+                    break
+                except LockedError:
+                    time.sleep(_POLL_S)
+            yield
+
+    def check(self) -> None:
+        """See `Lock.check`."""
+        for lease in self._leases:
+            lease.check()
+
+    @contextlib.contextmanager
+    def _held(self, path: str) -> Iterator[None]:
+        lease = Lease(self._store, path, self._part.name if self._part else None)
+        with lease.held():
+            self._leases.append(lease)
+            try:
+                yield
+            finally:
+                self._leases.remove(lease)
+
+    def _refuse_others(self) -> None:
+        """Refuses to write beside a holder of another lease that excludes this one.
+
+        Every writer has its own lease before it looks, so of two that come at the same time at
+        least one sees the other.
+        """
+        for name in [entry.name.decode() for entry in self._store.scan(BUILD)]:
+            path = f"{BUILD}/{name}"
+            if not path.startswith(LOCK) or path in {_FINISH, self._path}:
+                continue
+            if self._part and path.endswith(f"-of-{self._part.count}.json"):
+                continue
+            state = read_lease(self._store, path)
+            if state and state.live:
+                place = self._store.place()
+                message = f"{place} is being written by {state.holder}; wait, or stop it"
+                raise LockedError(message)
+
+
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeaseState:
     """A lease as it lies in the bucket.
 
     Attributes:
-        about: Its holder; empty where that is damaged.
-        etag: Of the object.
+        about: Its holder; empty if the object is damaged.
+        etag: ETag of the object.
         age_s: Seconds since it was renewed, by the store's own clock.
     """
 
@@ -54,42 +127,41 @@ class Held:
 
     @property
     def holder(self) -> str:
-        """Who holds it, for people."""
-        try:
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.about["since"]))
-            part = f" (part {self.about['part']})" if "part" in self.about else ""
-            return f"process {self.about['pid']} on {self.about['host']} since {since}{part}"
-        except (KeyError, TypeError, ValueError, OverflowError, OSError):
-            return "another process"
+        """The process that holds it, for people."""
+        return describe_holder(self.about) or "another process"
 
 
-def read_lease(bucket: Bucket, path: str) -> Held | None:
-    """A lease, whoever holds it; None where nobody ever did."""
+def read_lease(store: Store, path: str) -> LeaseState | None:
+    """A lease, whoever holds it; None if nobody ever did.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
     try:
-        found = bucket.get(path)
-    except MissingObjectError:
+        found = store.get_range(path)
+    except FileNotFoundError:
         return None
     try:
         about = json.loads(found.data)
     except (ValueError, RecursionError):
         about = {}
-    return Held(about if isinstance(about, dict) else {}, found.etag, found.age_s)
+    return LeaseState(about if isinstance(about, dict) else {}, found.etag, found.age_s)
 
 
 class Lease:
     """A lease of this process, once it is taken.
 
     Args:
-        bucket: Where it lies.
-        path: Of its object.
-        part: Name of the part of a build that takes it, None for the whole.
+        store: Where it lies.
+        path: Path of its object.
+        part: Name of the part of a build that takes it; None for the whole.
 
     Attributes:
-        taken_by: Who has taken it from this process, which was silent for too long.
+        taken_by: The process that has taken it over from this one, which was silent too long.
     """
 
-    def __init__(self, bucket: Bucket, path: str, part: str | None = None) -> None:
-        self._bucket = bucket
+    def __init__(self, store: Store, path: str, part: str | None = None) -> None:
+        self._store = store
         self._path = path
         self._token = secrets.token_hex(8)
         self._about = {**current_process(), "since": time.time(), "token": self._token}
@@ -102,10 +174,11 @@ class Lease:
         """Takes the lease, renews it in the background, and gives it up.
 
         Raises:
-            LockedError: If another process holds it; names it.
+            LockedError: If another process holds it; names the process.
             StorageError: If the store cannot be written.
         """
-        self._take()
+        with storage_errors("write", self._store.place(self._path)):
+            self._take()
         over = threading.Event()
         thread = threading.Thread(target=self._renew_until, args=(over,), daemon=True)
         thread.start()
@@ -117,92 +190,82 @@ class Lease:
             self._release()
 
     def _take(self) -> None:
-        found = read_lease(self._bucket, self._path)
-        if found and found.live:
-            raise self._locked(found)
-        if not self._written(found.etag if found else None):
-            now = read_lease(self._bucket, self._path)
-            raise self._locked(now or Held({}, "", 0.0))
+        state = read_lease(self._store, self._path)
+        if state and state.live:
+            raise self._locked(state)
+        if not self._write(state.etag if state else None):
+            raise self._locked(read_lease(self._store, self._path))
 
-    def _locked(self, held: Held) -> LockedError:
+    def _locked(self, state: LeaseState | None) -> LockedError:
+        holder = state.holder if state else "another process"
         message = (
-            f"{self._bucket.address.url()} is being written by {held.holder}; wait, or stop it "
+            f"{self._store.place()} is being written by {holder}; wait, or stop it "
             f"(one that was killed on another machine is forgotten after {LEASE_S:.0f} s)"
         )
         return LockedError(message)
 
-    def _written(self, etag: str | None, **more: object) -> bool:
-        """Writes the lease over the one with ``etag``, or where there is none."""
+    def _write(self, etag: str | None, **more: object) -> bool:
+        """Writes the lease over the one with ``etag``, or if there is none; whether it is ours."""
         about = {**self._about, "renewed": time.time(), "lease_s": LEASE_S, **more}
         data = json.dumps(about).encode()
-        if not honours_conditions(self._bucket):
-            return self._written_freely(data, etag)
-        try:
-            condition = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
-            self._etag = self._bucket.put(self._path, data, condition)
-        except (ConditionFailedError, MissingObjectError):
-            return self._is_ours()
-        except UnsupportedError:
-            # Some stores know one of the two conditions.
-            return self._written_freely(data, etag)
-        return True
-
-    def _written_freely(self, data: bytes, etag: str | None) -> bool:
-        """In a store that lets anybody write over anything: the last to write has it."""
-        now = read_lease(self._bucket, self._path)
-        if (now.etag if now else None) != etag:
-            return self._is_ours()
         taking = self._etag is None
-        self._etag = self._bucket.put(self._path, data, {})
+        try:
+            written = self._store.put(self._path, data, over=etag or NOTHING)
+        except (ConditionFailedError, FileNotFoundError):
+            return self._is_ours()
+        self._etag = written.etag
+        if written.atomic:
+            return True
         if taking:
+            # The store lets anybody overwrite anything: the last to write has the lease.
             time.sleep(_SETTLE_S)
         return self._is_ours()
 
     def _is_ours(self) -> bool:
-        """Whether a write whose answer was lost has come through."""
-        now = read_lease(self._bucket, self._path)
-        if now and now.about.get("token") == self._token:
-            self._etag = now.etag
+        """Whether a write whose answer was lost has succeeded."""
+        state = read_lease(self._store, self._path)
+        if state and state.about.get("token") == self._token:
+            self._etag = state.etag
             return True
-        self._etag = None if now is None else self._etag
+        self._etag = None if state is None else self._etag
         return False
 
     def _renew_until(self, over: threading.Event) -> None:
         while not over.wait(RENEW_S):
             try:
                 self.renew()
-            except StorageError as error:
+            except OSError as error:
                 _log.warning("the lock cannot be renewed now: %s", error)
             if self.taken_by:
                 return
 
     def renew(self) -> None:
-        """Says that the holder is alive, which a thread does all the while.
+        """Writes that the holder is alive; a thread does this while the lease is held.
 
         Raises:
-            StorageError: If the store cannot be written.
+            OSError: If the store cannot be written.
         """
-        # Somebody who cleared the bucket took no lock: it is written anew.
-        if self._written(self._etag) or (self._etag is None and self._written(None)):
+        # Somebody who emptied the bucket took no lock: the lease is written again.
+        if self._write(self._etag) or (self._etag is None and self._write(None)):
             return
-        now = read_lease(self._bucket, self._path)
-        self.taken_by = now.holder if now else "another process"
+        state = read_lease(self._store, self._path)
+        self.taken_by = state.holder if state else "another process"
 
     def check(self) -> None:
-        """Whether the lease is this process's still, as far as it knows.
+        """Checks that the lease still belongs to this process, as far as it knows.
 
         Raises:
             LockedError: If another process has it now.
         """
         if self.taken_by:
             message = (
-                f"{self._bucket.address.url()}: this process was silent for over {LEASE_S:.0f} s "
-                f"and {self.taken_by} has gone on with it; leave it to that one"
+                f"{self._store.place()}: this process was silent for over {LEASE_S:.0f} s and "
+                f"{self.taken_by} has gone on with it; leave it to that one"
             )
             raise LockedError(message)
 
     def _release(self) -> None:
         if self.taken_by is None:
-            # One that cannot be given up runs out.
-            with contextlib.suppress(StorageError):
-                self._written(self._etag, released=True)
+            # A lease that cannot be given up runs out.
+            with contextlib.suppress(OSError):
+                self._write(self._etag, released=True)

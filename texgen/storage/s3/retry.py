@@ -1,4 +1,4 @@
-"""Tries again what may pass: an exponential pause with full jitter, a bounded number of times."""
+"""Retries of requests: exponential pauses with full jitter, a bounded number of times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from texgen.storage.s3.errors import is_passing, storage_error
+from texgen.storage.s3.errors import is_retryable, s3_error
 
 _Answer = TypeVar("_Answer")
 
@@ -38,25 +38,25 @@ def retried(
 
     Args:
         call: Sends the request and reads all of the answer.
-        verb: What it does, for errors.
-        url: To what.
+        verb: What the request does, for errors.
+        url: What it does it to, for errors.
         signed: Whether there are credentials, for errors.
-        secrets: What the store's words must not show.
+        secrets: Texts that errors must not show.
         attempts: Tries in all.
 
     Raises:
-        StorageError: If the last try failed, or one that no further try would mend.
+        StoreError: If the last try failed, or one with an error that no retry can change.
     """
     for attempt in range(1, attempts + 1):
         try:
             return call()
         except (ClientError, BotoCoreError, ResponseParserError, HTTPError) as error:
-            made = storage_error(verb, url, error, signed=signed, secrets=secrets())
-            if not is_passing(error) or attempt == attempts:
-                raise made from made.__cause__ or error
-            # Where no log is kept, the last resort would be the user's terminal.
+            failed = s3_error(verb, url, error, signed=signed, secrets=secrets())
+            if not is_retryable(error) or attempt == attempts:
+                raise failed from error
+            # Without a handler, Python would print it to the user's terminal.
             if _log.hasHandlers():
-                _log.warning("try %d of %d: %s", attempt, attempts, made)
+                _log.warning("try %d of %d: %s", attempt, attempts, failed)
         _pause(attempt)
     raise AssertionError
 

@@ -1,24 +1,16 @@
-"""A file becomes an object in one step, and never in the place of another."""
+"""Uploads: checksums of what is sent, and large files in parts."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, BinaryIO
 
-from texgen.core.errors import ShardConflictError, StorageError
-from texgen.core.hashing import sha256_stream
-from texgen.core.layout import PROBE
-from texgen.storage.s3.body import Body, body_md5, check_sha256, opened, size_of
-from texgen.storage.s3.bucket import Bucket
-from texgen.storage.s3.errors import (
-    ChangedUploadError,
-    ConditionFailedError,
-    MissingObjectError,
-    UnsupportedError,
-)
-from texgen.storage.s3.file import open_object
+from texgen.storage.errors import StoreError, WrongBytesError
+from texgen.storage.store import Content
 
 MULTIPART_BYTES = 64 << 20
 """Larger files go up in parts."""
@@ -27,158 +19,125 @@ _PART_BYTES = 16 << 20
 _MOST_PARTS = 9_000
 """A little below what S3 takes."""
 
-_ROUNDS = 5
-_FREE = {"IfNoneMatch": "*"}
+_BLOCK = 1 << 20
 
-_honour: dict[tuple[object, str | None], bool] = {}
+Call = Callable[..., Any]
+"""Sends a request: name of boto3's method, verb and path for errors, boto3's parameters."""
 
 
-def commit(bucket: Bucket, body: Body, path: str, sha256: str, *, replace: bool = False) -> None:
-    """Makes ``body`` the object ``path``.
+def opened(content: Content) -> BinaryIO:
+    """The content as an open file."""
+    return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
+
+
+def is_large(content: Content) -> bool:
+    """Whether the content is sent in parts."""
+    return _size_of(content) > MULTIPART_BYTES
+
+
+def _size_of(content: Content) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def content_md5(content: Content, sha256: str | None = None) -> str:
+    """The ``Content-MD5`` of a body: the only check of an upload that every store knows.
 
     Args:
-        bucket: Where it goes.
-        body: Its bytes, or a local file of them, which stays.
-        path: Of the object.
-        sha256: Of the body, hex; checked as it is read.
-        replace: Whether an object of other bytes is written over, not an error.
+        content: The body; it is read once, so that what the store accepts has this ``sha256`` too.
+        sha256: Checksum that it must have, hex; None for any.
 
     Raises:
-        ShardConflictError: If an object of other bytes is there.
-        WrongBytesError: If the body has another ``sha256``; then it is not there.
-        StorageError: If it cannot be written.
+        WrongBytesError: If it has another.
     """
-    if replace and _is_there(bucket, body, path, sha256):
-        # Written over, it would change under those who are reading it.
-        return
-    for _ in range(_ROUNDS):
-        condition = {} if replace else _condition(bucket, path)
-        if condition is not None and _sent(bucket, body, path, sha256, condition):
-            return
-        found = committed_sha256(bucket, path)
-        if found == sha256:
-            return
-        if found is not None and not replace:
-            url = bucket.address.url(path)
-            message = (
-                f"{url} is there with other bytes (sha256 {found[:12]}…, made {sha256[:12]}…): "
-                "delete it, and check that all nodes run the same texgen"
-            )
-            raise ShardConflictError(message)
-    message = f"cannot write {bucket.address.url(path)}: others delete or write it; stop them"
-    raise StorageError(message)
+    md5, sums = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with opened(content) as file:
+        while block := file.read(_BLOCK):
+            md5.update(block)
+            if sha256 is not None:
+                sums.update(block)
+    if sha256 is not None:
+        _check_sha256(sums, sha256, content)
+    return base64.b64encode(md5.digest()).decode()
 
 
-def _condition(bucket: Bucket, path: str) -> dict[str, str] | None:
-    """On which an object may be written so that none is written over; None if one is there."""
-    if honours_conditions(bucket):
-        return _FREE
-    return {} if committed_sha256(bucket, path) is None else None
+def _check_sha256(sums: hashlib._Hash, sha256: str, content: Content) -> None:
+    if sums.hexdigest() != sha256:
+        what = "the data to be sent" if isinstance(content, bytes) else content
+        message = (
+            f"{what} is damaged: its bytes are not those that were made, and were not sent; "
+            "check this machine's disk, and start again"
+        )
+        raise WrongBytesError(message)
 
 
-def honours_conditions(bucket: Bucket) -> bool:
-    """Whether the store refuses to write over an object when it is told to; asked once.
+def send_parts(
+    call: Call, path: str, content: Content, sha256: str | None, condition: Mapping[str, str]
+) -> str:
+    """Sends a large object in parts.
 
-    A process that has to find out writes an object without bytes.
+    The upload is aborted if it does not complete, so that its parts cost nothing.
+
+    Args:
+        call: Sends a request about the object.
+        path: Path of the object.
+        content: Its bytes, or a local file of them.
+        sha256: Checksum that they must have, hex; None for any.
+        condition: Condition on which the object is written.
+
+    Returns:
+        Its ETag.
     """
-    known = (bucket.address, bucket.endpoint)
-    if known not in _honour:
-        _honour[known] = _probed(bucket)
-    return _honour[known]
-
-
-def _probed(bucket: Bucket) -> bool:
-    try:
-        # It is there after the first, at the latest.
-        for _ in range(2):
-            bucket.put(PROBE, b"", _FREE)
-    except ConditionFailedError:
-        return True
-    except UnsupportedError:
-        return False
-    return False
-
-
-def committed_sha256(bucket: Bucket, path: str) -> str | None:
-    """SHA-256 of an object, hex; None where there is none."""
-    try:
-        known = bucket.head(path).sha256
-        # Others copy objects without what is kept beside them.
-        return known or sha256_stream(open_object(bucket, path))
-    except MissingObjectError:
-        return None
-
-
-def _is_there(bucket: Bucket, body: Body, path: str, sha256: str) -> bool:
-    try:
-        found = bucket.head(path)
-    except MissingObjectError:
-        return False
-    return found.sha256 == sha256 and found.size == size_of(body)
-
-
-def _sent(bucket: Bucket, body: Body, path: str, sha256: str, condition: Mapping[str, str]) -> bool:
-    """Sends a body; False where the object that is there must be looked at."""
-    try:
-        if size_of(body) <= MULTIPART_BYTES:
-            bucket.put(path, body, condition, sha256)
-        else:
-            _send_parts(bucket, body, path, sha256, condition)
-    except (ConditionFailedError, ChangedUploadError):
-        return False
-    return True
-
-
-def _send_parts(
-    bucket: Bucket, body: Body, path: str, sha256: str, condition: Mapping[str, str]
-) -> None:
-    key = bucket.address.key(path)
-    about = {"Key": key, "Metadata": {"sha256": sha256}}
-    upload = bucket.call("create_multipart_upload", "write", path, **about)
-    of: dict[str, Any] = {"Key": key, "UploadId": upload["UploadId"]}
+    metadata = {"Metadata": {"sha256": sha256}} if sha256 else {}
+    begun = call("create_multipart_upload", "write", path, **metadata)
+    of = {"UploadId": begun["UploadId"]}
     completed = False
     try:
-        parts = list(_parts(bucket, body, path, sha256, of))
+        parts = list(_parts(call, path, content, sha256, of))
         whole = {"MultipartUpload": {"Parts": parts}}
-        bucket.call("complete_multipart_upload", "write", path, **of, **whole, **condition)
+        answer = call("complete_multipart_upload", "write", path, **of, **whole, **condition)
         completed = True
+        etag: str = answer["ETag"]
+        return etag
     finally:
         if not completed:
-            abort(bucket, path, of)
+            # The error on the way counts; what cannot be aborted is left to the bucket's lifecycle.
+            with contextlib.suppress(StoreError):
+                call("abort_multipart_upload", "abort", path, **of)
 
 
 def _parts(
-    bucket: Bucket, body: Body, path: str, sha256: str, of: dict[str, Any]
+    call: Call, path: str, content: Content, sha256: str | None, of: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
-    """Sends a body in parts; what completes it, once all of it has been seen to be right."""
-    size = max(_PART_BYTES, -(-size_of(body) // _MOST_PARTS))
+    """Sends the parts, and gives what completes them once their checksum has been checked."""
+    size = max(_PART_BYTES, -(-_size_of(content) // _MOST_PARTS))
     sums = hashlib.sha256()
-    with opened(body) as file:
+    with opened(content) as file:
         number = 0
         while data := file.read(size):
             sums.update(data)
             number += 1
-            part = {"PartNumber": number, "Body": data, "ContentMD5": body_md5(data)}
-            answer = bucket.call("upload_part", "write", path, **of, **part)
+            part = {"PartNumber": number, "Body": data, "ContentMD5": content_md5(data)}
+            answer = call("upload_part", "write", path, **of, **part)
             yield {"ETag": answer["ETag"], "PartNumber": number}
-    check_sha256(sums, sha256, body)
+    if sha256 is not None:
+        _check_sha256(sums, sha256, content)
 
 
-def abort(bucket: Bucket, path: str, of: Mapping[str, str]) -> None:
-    """Throws an unfinished upload away, so that its parts cost nothing."""
-    # One that cannot be is left to the bucket's lifecycle; the error on the way counts.
-    with contextlib.suppress(StorageError):
-        bucket.call("abort_multipart_upload", "abort", path, **of)
+def abort_all(request: Call, prefix: str) -> None:
+    """Aborts all unfinished uploads below a prefix, as far as that is allowed.
 
-
-def abort_all(bucket: Bucket) -> None:
-    """Throws all unfinished uploads below the address away, as far as that is allowed."""
-    with contextlib.suppress(StorageError):
-        page: dict[str, Any] = {"Prefix": bucket.address.key("")}
+    Args:
+        request: Sends a request about the bucket.
+        prefix: Prefix of the keys.
+    """
+    with contextlib.suppress(StoreError):
+        page: dict[str, Any] = {"Prefix": prefix}
         while True:
-            answer = bucket.call("list_multipart_uploads", "list the uploads of", "", **page)
-            for upload in answer.get("Uploads", ()):
-                abort(bucket, "", {"Key": upload["Key"], "UploadId": upload["UploadId"]})
+            answer = request("list_multipart_uploads", "list the uploads of", "", **page)
+            for begun in answer.get("Uploads", ()):
+                of = {"Key": begun["Key"], "UploadId": begun["UploadId"]}
+                with contextlib.suppress(StoreError):
+                    request("abort_multipart_upload", "abort", "", **of)
             if not answer.get("IsTruncated"):
                 return
             page["KeyMarker"] = answer["NextKeyMarker"]

@@ -1,0 +1,65 @@
+"""Locations that people type: folders and URLs, and the stores that they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from texgen.core.errors import ConfigError
+from texgen.storage.errors import scratch_root
+from texgen.storage.local import LocalStore
+from texgen.storage.s3.address import SCHEME, parse
+from texgen.storage.store import Store, StreamStore
+
+
+def open_store(location: str, s3_endpoint: str | None = None) -> Store:
+    """The files below a location; no other function asks what kind of place it is.
+
+    Args:
+        location: A folder, or ``s3://bucket/prefix``.
+        s3_endpoint: URL of an S3-compatible store; None is the one that the environment names.
+
+    Raises:
+        ConfigError: If this version knows no such place.
+    """
+    if "://" not in location:
+        return LocalStore(location)
+    address = parse(location)
+    # boto3 takes a third of a second to import, and folders need none of it.
+    from texgen.storage.s3.store import S3Store
+
+    return S3Store(address, s3_endpoint)
+
+
+def open_stream_store(location: str, s3_endpoint: str | None = None) -> StreamStore:
+    """The files below a location that a data set is downloaded from, which may be a web server.
+
+    Args:
+        location: ``https://…``, ``http://…``, or one that `open_store` takes.
+        s3_endpoint: See `open_store`.
+
+    Raises:
+        ConfigError: If this version knows no such place.
+    """
+    scheme, mark, _ = location.partition("://")
+    if not mark or location.startswith(SCHEME):
+        return open_store(location, s3_endpoint)
+    if scheme.lower() in ("http", "https"):
+        from texgen.storage.http import HttpStore
+
+        return HttpStore(location)
+    # Any part of an unknown URL may be a secret.
+    scheme = scheme.lower()
+    message = (
+        f"{scheme}:// is not known here; name https://, http://, s3://bucket/prefix or a folder"
+    )
+    raise ConfigError(message)
+
+
+def place_of(location: str, path: str) -> str:
+    """The path or URL of a file of OUT."""
+    return f"{location.rstrip('/')}/{path}" if "://" in location else str(Path(location, path))
+
+
+def attempt_place(location: str, path: str) -> Path:
+    """The folder of an attempt's own files, or the file in OUT; for errors."""
+    return scratch_root() if "://" in location else Path(location, path)
