@@ -14,7 +14,7 @@ from texgen.cli.main import run
 from texgen.core.errors import SourceError
 from texgen.source import SourceSpec, find_format, open_source
 from texgen.source.archive.patterns import fixed_folder, is_pattern, paths_of
-from texgen.storage.local_filesystem import LocalFiles
+from texgen.storage.local import LocalStore
 
 IMAGE = {"ant/1.jpg": b"x"}
 
@@ -123,17 +123,17 @@ def test_a_format_that_was_forced_on_something_else_is_one_line(form, place, tmp
 )
 def test_braces_name_files_whether_they_are_there_or_not(pattern, paths):
     assert is_pattern(pattern)
-    assert paths_of(LocalFiles(), pattern) == paths
+    assert paths_of(LocalStore(), pattern) == paths
 
 
 def test_stars_name_what_is_there(tmp_path):
     write_folder(tmp_path, {"train/a-1.tar": b"", "train/a-2.tar": b"", "val/a-1.tar": b""})
-    found = paths_of(LocalFiles(), f"{tmp_path}/*/a-[1-9].tar")
+    found = paths_of(LocalStore(), f"{tmp_path}/*/a-[1-9].tar")
     names = [os.path.relpath(path, tmp_path) for path in found]
     assert names == ["train/a-1.tar", "train/a-2.tar", "val/a-1.tar"]
-    assert paths_of(LocalFiles(), f"{tmp_path}/{{train,val}}/?-1.tar") == [found[0], found[2]]
-    assert paths_of(LocalFiles(), f"{tmp_path}/none/*.tar") == []
-    assert fixed_folder(LocalFiles(), f"{tmp_path}/*/a.tar") == str(tmp_path)
+    assert paths_of(LocalStore(), f"{tmp_path}/{{train,val}}/?-1.tar") == [found[0], found[2]]
+    assert paths_of(LocalStore(), f"{tmp_path}/none/*.tar") == []
+    assert fixed_folder(LocalStore(), f"{tmp_path}/*/a.tar") == str(tmp_path)
 
 
 def test_a_pattern_may_be_the_name_of_a_file_and_not_name_too_many(tmp_path):
@@ -142,7 +142,7 @@ def test_a_pattern_may_be_the_name_of_a_file_and_not_name_too_many(tmp_path):
     source = open_source(SourceSpec(str(tmp_path / "a[1].tar")))
     assert [e.key for e in source.entries(source.splits()[0])] == ["x"]
     with pytest.raises(SourceError, match="more than 1000000 files"):
-        paths_of(LocalFiles(), "/d/{0..9999999999}.tar")
+        paths_of(LocalStore(), "/d/{0..9999999999}.tar")
 
 
 def test_a_file_that_a_pattern_names_and_is_not_there_is_a_problem(tmp_path):

@@ -20,7 +20,7 @@ from texgen.source.archive.split import Archive
 from texgen.source.paths import member_path
 from texgen.source.tar.index import tar_indexes
 from texgen.source.tar.sample_names import group_samples, sample_key
-from texgen.storage.local_filesystem import LocalFiles
+from texgen.storage.local import LocalStore
 from texgen.storage.ranges import RangeFile
 
 needs_tar = pytest.mark.skipif(not shutil.which("tar"), reason="GNU tar is not here")
@@ -83,7 +83,7 @@ def test_samples_are_put_together_by_the_rule_for_keys():
         assert group_samples(index)["name"].to_pylist() == expected
 
 
-class SlowForTheFirst(LocalFiles):
+class SlowForTheFirst(LocalStore):
     """A slow disk for ``a.tar``, and a fast one for other files."""
 
     def open(self, path: str) -> RangeFile:

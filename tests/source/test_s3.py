@@ -94,7 +94,7 @@ def test_patterns_and_single_archives_are_taken(s3, tmp_path):
     remote = upload(s3, tmp_path, "wds")
     for name in ("i-train-000000.tar", "i-{train,val}-{000000..000001}.tar", "i-*-00000[01].tar"):
         assert everything(f"{remote}/{name}") == everything(f"{tmp_path}/{name}")
-    with pytest.raises(ConfigError, match=r"'\{a,b\}' is no name of a bucket"):
+    with pytest.raises(ConfigError, match=r"'\{a,b\}' is not a valid name of a bucket"):
         find_format("s3://{a,b}/x.tar")
 
 
@@ -296,10 +296,10 @@ def test_a_src_that_does_not_exist_is_one_line_and_exit_code_2(s3, capsys, tmp_p
         f"s3://{s3.bucket}/none": ": no such file or folder|: no such folder",
         f"s3://{s3.bucket}//x": ": no such file or folder|: no such folder",
         "s3://no-such-bucket-here/x": "there is no such bucket",
-        "s3://b/x": "'b' is no name of a bucket",
+        "s3://b/x": "'b' is not a valid name of a bucket",
         "gs://bucket/x": "gs:// is not known here; name a folder, or s3://",
         f"s3://{KEY}:{SECRET}@bucket/x": "credentials come from the environment",
-        f"s3://{s3.bucket}/a//x": "an empty name, . or .. in the prefix",
+        f"s3://{s3.bucket}/a//x": "the prefix has an empty name, . or ..",
     }
     for place, errors in places.items():
         out = ("--out", tmp_path / "out")

@@ -17,7 +17,7 @@ from texgen.source.parquet.file import MAGIC
 from texgen.source.paths import format_extension_counts, join_path
 from texgen.source.tar.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
 from texgen.source.tar.scan import TAR_BLOCK, TarScan
-from texgen.storage.filesystem import FileSystem, files_at
+from texgen.storage import Store, open_store
 from texgen.storage.ranges import RangeFile
 
 EXPECTED_FORMS = (
@@ -37,7 +37,7 @@ def find_format(location: str, endpoint: str | None = None) -> str:
         ConfigError: If this version cannot read such a location.
         SourceError: If SRC does not exist or holds nothing that fits; names what it holds.
     """
-    files = files_at(location, endpoint)
+    files = open_store(location, endpoint)
     try:
         kind = files.kind(location)
         if kind == "folder":
@@ -80,7 +80,7 @@ def _format_of_file(file: RangeFile, location: str) -> str:
     return "webdataset"
 
 
-def _format_of_folder(files: FileSystem, location: str) -> str:
+def _format_of_folder(files: Store, location: str) -> str:
     cache = FolderCache(files, location)
     top, _ = find_hub_snapshot(cache)
     contents = cache.contents(top, complete=True)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from texgen.core.errors import ImageError, SourceChangedError, SourceReadError
-from texgen.storage.ranges import ChangedFileError
+from texgen.storage.errors import ChangedFileError
 
 _MAX_IMAGE_BYTES = 1 << 30
 """A larger image is a failed row: read at once, it could take all memory of a task."""

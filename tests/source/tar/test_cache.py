@@ -14,7 +14,7 @@ from texgen.source.base import raise_error
 from texgen.source.tar import index as module
 from texgen.source.tar.index import tar_index
 from texgen.source.tar.scan import TarScan
-from texgen.storage.local_filesystem import LocalFiles
+from texgen.storage.local import LocalStore
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def archive(tmp_path: Path) -> Path:
 
 
 def names(archive: Path) -> list[bytes]:
-    return tar_index(LocalFiles(), str(archive), "x.tar", raise_error)["name"].to_pylist()
+    return tar_index(LocalStore(), str(archive), "x.tar", raise_error)["name"].to_pylist()
 
 
 def test_headers_are_read_once(cache, scans, archive, tmp_path):
-    first = tar_index(LocalFiles(), str(archive), "x.tar", raise_error)
-    again = tar_index(LocalFiles(), str(archive), "x.tar", raise_error)
+    first = tar_index(LocalStore(), str(archive), "x.tar", raise_error)
+    again = tar_index(LocalStore(), str(archive), "x.tar", raise_error)
     (tmp_path / "link").symlink_to(archive)
-    linked = tar_index(LocalFiles(), str(tmp_path / "link"), "x.tar", raise_error)
+    linked = tar_index(LocalStore(), str(tmp_path / "link"), "x.tar", raise_error)
     assert first.to_pylist() == again.to_pylist() == linked.to_pylist()
     assert scans.call_count == 1
     assert [path.suffix for path in cache.iterdir()] == [".arrow"]
@@ -85,7 +85,7 @@ def test_what_was_cut_off_is_not_kept(cache, archive):
     whole = archive.read_bytes()
     archive.write_bytes(whole[:1536])
     problems: list[SourceError] = []
-    index = tar_index(LocalFiles(), str(archive), "x.tar", problems.append)
+    index = tar_index(LocalStore(), str(archive), "x.tar", problems.append)
     assert index["name"].to_pylist() == [b"a.jpg"]
     assert len(problems) == 1
     assert not cache.exists()

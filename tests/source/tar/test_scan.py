@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from tests.support.archives import write_tar
 from texgen.core.errors import SourceError
 from texgen.source.tar.scan import TAR_BLOCK, TarEntry, TarScan
-from texgen.storage.local_filesystem import LocalFiles
+from texgen.storage.local import LocalStore
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 
 def scan(path: Path) -> list[TarEntry]:
-    return list(TarScan(LocalFiles().open(str(path)), path.name).members())
+    return list(TarScan(LocalStore().open(str(path)), path.name).members())
 
 
 def files(path: Path) -> list[tuple[bytes, int, int]]:
@@ -187,9 +187,9 @@ def test_a_tar_inside_a_file_ends_where_it_ends(tmp_path):
     inner = header(b"i.jpg") + END
     path = tmp_path / "x.tar"
     path.write_bytes(b"?" * 100 + inner + header(b"outside.jpg"))
-    inside = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + len(inner)).members()
+    inside = TarScan(LocalStore().open(str(path)), "x", 100, 100 + len(inner)).members()
     assert [m.name for m in inside] == [b"i.jpg"]
-    cut = TarScan(LocalFiles().open(str(path)), "x", 100, 100 + TAR_BLOCK).members()
+    cut = TarScan(LocalStore().open(str(path)), "x", 100, 100 + TAR_BLOCK).members()
     with pytest.raises(SourceError, match="cut off at byte 612"):
         list(cut)
 
@@ -198,7 +198,7 @@ def test_a_tar_inside_a_file_ends_where_it_ends(tmp_path):
 def test_a_folder_or_pipe_is_not_opened_as_a_tar(make: Callable[[Path], None], tmp_path):
     make(tmp_path / "x.tar")
     with pytest.raises(FileNotFoundError):
-        LocalFiles().open(str(tmp_path / "x.tar"))
+        LocalStore().open(str(tmp_path / "x.tar"))
 
 
 def joined(folder: Path, *parts: bytes) -> Path:

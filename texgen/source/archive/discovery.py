@@ -16,7 +16,7 @@ from texgen.source.archive.search import archives_below, missing_text, split_in
 from texgen.source.archive.split import Archive
 from texgen.source.base import LAYOUTS, OnError, check_selected, single_split_name
 from texgen.source.paths import quote_paths
-from texgen.storage.filesystem import FileSystem
+from texgen.storage import Store
 
 _PART = re.compile(r"(?P<before>.*)-(?P<number>\d{1,9})-of-(?P<count>\d{1,9})(?!\d).*", re.DOTALL)
 """A part of several, such as Hugging Face's ``train-00000-of-00005.parquet``."""
@@ -35,7 +35,7 @@ class SplitFiles:
     notes: tuple[str, ...]
 
 
-def root_of(files: FileSystem, location: str) -> str:
+def root_of(files: Store, location: str) -> str:
     """The folder that the paths of archives are relative to."""
     kind = _kind(files, location)
     if kind is None and is_pattern(location):
@@ -43,7 +43,7 @@ def root_of(files: FileSystem, location: str) -> str:
     return location if kind == "folder" else location.rpartition("/")[0] or "/"
 
 
-def _kind(files: FileSystem, location: str) -> str | None:
+def _kind(files: Store, location: str) -> str | None:
     try:
         return files.kind(location)
     except OSError as error:
@@ -52,7 +52,7 @@ def _kind(files: FileSystem, location: str) -> str | None:
 
 
 def split_files(
-    files: FileSystem,
+    files: Store,
     location: str,
     suffix: str,
     selected: tuple[str, ...],
@@ -128,7 +128,7 @@ def missing_parts(paths: Iterable[str]) -> Iterator[SourceError]:
 
 
 def open_archives(
-    files: FileSystem, root: str, paths: Iterable[str], on_error: OnError
+    files: Store, root: str, paths: Iterable[str], on_error: OnError
 ) -> Iterator[Archive]:
     """The archives with their sizes; ``on_error`` is called for each that cannot be opened."""
 
@@ -146,7 +146,7 @@ def open_archives(
 
 
 def _paths(
-    files: FileSystem, location: str, root: str, suffix: str, layout: str
+    files: Store, location: str, root: str, suffix: str, layout: str
 ) -> tuple[list[str], list[str]]:
     """Paths of archives relative to ``root``, and notes on ignored files."""
     if root != location:

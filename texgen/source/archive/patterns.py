@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 
 from texgen.core.errors import SourceError
-from texgen.storage.filesystem import FileSystem, list_folder
+from texgen.storage import Store
+from texgen.storage.store import list_folder
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
@@ -22,7 +23,7 @@ def is_pattern(path: str) -> bool:
     return bool(_GLOB.search(path) or any(_is_choice(m[1]) for m in _BRACES.finditer(path)))
 
 
-def fixed_folder(files: FileSystem, pattern: str) -> str:
+def fixed_folder(files: Store, pattern: str) -> str:
     """The deepest folder that all paths of a pattern have in common.
 
     The name of an existing folder is not a pattern, whatever characters it has.
@@ -36,7 +37,7 @@ def fixed_folder(files: FileSystem, pattern: str) -> str:
     return folder or "/"
 
 
-def paths_of(files: FileSystem, pattern: str) -> list[str]:
+def paths_of(files: Store, pattern: str) -> list[str]:
     """The paths that a pattern names, sorted by bytes; braces also name files that do not exist.
 
     Raises:
@@ -54,7 +55,7 @@ def paths_of(files: FileSystem, pattern: str) -> list[str]:
     return sorted(paths, key=os.fsencode)
 
 
-def _kind(files: FileSystem, path: str) -> str | None:
+def _kind(files: Store, path: str) -> str | None:
     try:
         return files.kind(path)
     except OSError:
@@ -85,7 +86,7 @@ def _alternatives(inside: str) -> Iterator[str]:
         yield f"{number:0{width}d}"
 
 
-def _matches(files: FileSystem, folder: str, pattern: str) -> list[str]:
+def _matches(files: Store, folder: str, pattern: str) -> list[str]:
     """The files that fit a pattern of ``*``, ``?`` and ``[…]``, none of which fits a ``/``."""
     steps = pattern.split("/")
     paths = [folder]
@@ -97,7 +98,7 @@ def _matches(files: FileSystem, folder: str, pattern: str) -> list[str]:
     return paths
 
 
-def _fitting(files: FileSystem, folder: str, step: str, *, last: bool) -> list[str]:
+def _fitting(files: Store, folder: str, step: str, *, last: bool) -> list[str]:
     """Names in a folder that fit a step of a pattern: of files for the last, else of folders."""
     try:
         names = list_folder(files, folder or "/")[0 if last else 1]

@@ -20,7 +20,7 @@ from texgen.source.paths import (
     quote_paths,
     src_option,
 )
-from texgen.storage.filesystem import FileSystem
+from texgen.storage import Store
 
 _DATA = "data"
 """The folder in which Hugging Face's data sets keep the files of all splits."""
@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"(?P<before>.*?)(?P<number>[0-9]{3,9})(?P<after>[^0-9]*)",
 
 
 def archives_below(
-    files: FileSystem, location: str, suffix: str, layout: str
+    files: Store, location: str, suffix: str, layout: str
 ) -> tuple[list[str], list[str]]:
     """Paths of the archives below a folder, relative to it, and notes on what was left out.
 

@@ -24,7 +24,7 @@ from texgen.source.labels.class_index import class_filter_notes
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
 from texgen.source.paths import strip_extension
-from texgen.storage.filesystem import files_at
+from texgen.storage import open_store
 
 
 class ArchiveSource(abc.ABC):
@@ -43,7 +43,7 @@ class ArchiveSource(abc.ABC):
     def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
         self._spec = spec
         self._on_error = on_error
-        self._files = files_at(spec.location, spec.endpoint)
+        self._files = open_store(spec.location, spec.endpoint)
         self._root = root_of(self._files, spec.location)
         self._splits: dict[str, ArchiveSplit] = {}
 

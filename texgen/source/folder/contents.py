@@ -11,7 +11,7 @@ from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
 from texgen.source.base import SYSTEM_FOLDERS, as_split_name, is_image_name
 from texgen.source.paths import join_path, quote_paths
-from texgen.storage.filesystem import FileSystem
+from texgen.storage import Store
 
 _ENOUGH_NAMES = 100
 """After so many names an image ends the listing of a folder: a class may have millions."""
@@ -64,7 +64,7 @@ class FolderCache:
         location: Path of SRC.
     """
 
-    def __init__(self, files: FileSystem, location: str) -> None:
+    def __init__(self, files: Store, location: str) -> None:
         self._files = files
         self.location = location
         self._listed: dict[str, FolderContents] = {}

@@ -33,7 +33,7 @@ from texgen.source.read_errors import (
     check_unchanged_size,
     translate_read_errors,
 )
-from texgen.storage.filesystem import files_at
+from texgen.storage import open_store
 
 _TINY_IMAGENET_LABELS = "val_annotations.txt"
 """Labels of Tiny-ImageNet's validation split, beside its one folder ``images``."""
@@ -55,7 +55,7 @@ class FolderSource:
     def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
         self._spec = spec
         self._on_error = on_error
-        self._files = files_at(spec.location, spec.endpoint)
+        self._files = open_store(spec.location, spec.endpoint)
         self._walk = FolderWalk(self._files, spec.location)
         self._splits: dict[str, FolderSplit] = {}
         try:
@@ -172,7 +172,9 @@ class FolderSource:
         check_image_size(entry.size)
         with translate_read_errors(entry.source, entry.source):
             try:
-                data, size = self._files.read(self._walk.full_path(entry.locator), entry.size)
+                # A file may have grown to any size: no more than its planned bytes are read.
+                path = self._walk.full_path(entry.locator)
+                file = self._files.get_range(path, 0, max(1, entry.size))
             except PermissionError as error:
                 raise ImageError("image_denied", entry.source) from error
             except OSError as error:
@@ -181,8 +183,8 @@ class FolderSource:
                 if was_missing or error.errno == errno.ELOOP:
                     raise ImageError("image_missing", entry.source) from error
                 raise
-        check_unchanged_size(entry.source, entry.size, size)
-        return data
+        check_unchanged_size(entry.source, entry.size, file.size)
+        return file.data
 
 
 def _kaggle_hint(name: str, folder: str, cache: FolderCache) -> Iterator[str]:

@@ -12,7 +12,8 @@ from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.source.base import SYSTEM_FOLDERS, OnError, is_image_name
 from texgen.source.paths import displayable, format_extension_counts, join_bytes
-from texgen.storage.filesystem import FileSystem, Item
+from texgen.storage import Store
+from texgen.storage.entries import Entry
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class FolderWalk:
         location: Path of SRC.
     """
 
-    def __init__(self, files: FileSystem, location: str) -> None:
+    def __init__(self, files: Store, location: str) -> None:
         self._files = files
         self._location = location
         self.parallel = files.parallel
@@ -66,7 +67,7 @@ class FolderWalk:
         """The absolute path of a path relative to SRC."""
         return f"{self._location}/{os.fsdecode(path)}" if path else self._location
 
-    def scan(self, folder: bytes, on_error: OnError, ignored: IgnoredCounts) -> Iterator[Item]:
+    def scan(self, folder: bytes, on_error: OnError, ignored: IgnoredCounts) -> Iterator[Entry]:
         """The items in a folder, without the folders of operating systems."""
         path = self.full_path(folder)
         try:
@@ -119,7 +120,7 @@ class FolderWalk:
             raise listing_error(path, error) from error
 
 
-def _image_size(item: Item, ignored: IgnoredCounts) -> int | None:
+def _image_size(item: Entry, ignored: IgnoredCounts) -> int | None:
     """Bytes of an image, -1 for a dangling link; None for anything else, which is counted."""
     if is_image_name(item.name):
         # The size of a pipe, a device, or a link to one is None: it would block its reader.

@@ -14,8 +14,9 @@ from typing import IO
 from texgen.core.errors import ConfigError
 from texgen.core.text import decode_text
 from texgen.source.labels.tables import parse_label_table
-from texgen.storage.filesystem import FileSystem, files_at, list_folder
+from texgen.storage import Store, open_store
 from texgen.storage.ranges import RangeStream
+from texgen.storage.store import list_folder
 
 BUILT_IN_CLASSES = {"imagenet100": "imagenet100.txt"}
 """Name to file of the lists of classes that texgen contains."""
@@ -112,7 +113,7 @@ def read_labels(path: str, endpoint: str | None = None) -> Labels:
     Raises:
         ConfigError: If the labels cannot be read or are in another form.
     """
-    files = files_at(path, endpoint)
+    files = open_store(path, endpoint)
     try:
         if files.kind(path) == "folder":
             return _from_kit(dict(_kit_files(files, path)), path)
@@ -154,9 +155,7 @@ def _lower_extension(name: str) -> str:
     return stem + dot + extension.lower()
 
 
-def _kit_files(
-    files: FileSystem, folder: str, levels: int = _KIT_LEVELS
-) -> Iterator[tuple[str, bytes]]:
+def _kit_files(files: Store, folder: str, levels: int = _KIT_LEVELS) -> Iterator[tuple[str, bytes]]:
     """Name and content of the kit's files in a folder and up to ``levels`` levels below it."""
     names, folders = list_folder(files, folder)
     for name in {_TRUTH, _META}.intersection(names):

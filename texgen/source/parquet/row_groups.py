@@ -11,13 +11,13 @@ from texgen.source.base import NO_LABELS
 from texgen.source.locator import Locator
 from texgen.source.parquet.file import ParquetImageFile, open_parquet
 from texgen.source.read_errors import changed_error, check_unchanged_size
-from texgen.storage.filesystem import FileSystem
+from texgen.storage import Store
 from texgen.storage.ranges import RangeFile
 
 _MAX_FILES = 16
 _MAX_BYTES = 64 << 20
 
-_FileKey: TypeAlias = tuple[FileSystem, str, int, str | None]
+_FileKey: TypeAlias = tuple[Store, str, int, str | None]
 """A file's storage, path and checksum, and ``--image-field``."""
 
 
@@ -39,7 +39,7 @@ class RowGroups:
 
     def read(
         self,
-        files: FileSystem,
+        files: Store,
         root: str,
         locator: Locator,
         source: str,

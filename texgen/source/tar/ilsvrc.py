@@ -16,7 +16,7 @@ from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling
 from texgen.source.paths import member_path, strip_extension
 from texgen.source.tar.index import INSIDE, ignored, index_rows, tar_index
 from texgen.source.tar.reader import TarSource
-from texgen.storage.filesystem import list_folder
+from texgen.storage.store import list_folder
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
 _SPLITS = {"train": TRAIN, "val": VAL}

@@ -25,7 +25,7 @@ from texgen.source.paths import displayable
 from texgen.source.tar.cache import IndexCache
 from texgen.source.tar.sample_names import UNREADABLE, LabelFiles, group_samples, label_key
 from texgen.source.tar.scan import TarEntry, TarScan
-from texgen.storage.filesystem import FileSystem
+from texgen.storage import Store
 from texgen.storage.ranges import RangeFile
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class IndexRow(NamedTuple):
 
 
 def tar_index(
-    files: FileSystem,
+    files: Store,
     path: str,
     display_name: str,
     on_error: OnError,
@@ -118,7 +118,7 @@ def tar_index(
 
 
 def tar_indexes(
-    files: FileSystem,
+    files: Store,
     root: str,
     tars: Sequence[Archive],
     on_error: OnError,
@@ -163,7 +163,7 @@ def json_label(index: ArrowTable) -> str | None:
     return key.decode() if key else None
 
 
-def _parallel(files: FileSystem) -> int:
+def _parallel(files: Store) -> int:
     return max(_MIN_PARALLEL, files.parallel)
 
 

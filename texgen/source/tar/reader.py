@@ -17,7 +17,7 @@ from texgen.source.read_errors import (
 )
 from texgen.source.tar.index import INSIDE
 from texgen.source.tar.scan import TAR_BLOCK
-from texgen.storage.filesystem import OpenFiles
+from texgen.storage.ranges import OpenFiles
 
 
 class TarSource(ArchiveSource):
@@ -32,7 +32,7 @@ class TarSource(ArchiveSource):
 
     def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
         super().__init__(spec, on_error)
-        self._open_files = OpenFiles(self._files, self._root)
+        self._open_files = OpenFiles(lambda path: self._files.open(f"{self._root}/{path}"))
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
