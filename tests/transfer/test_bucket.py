@@ -15,7 +15,7 @@ from tests.support.store import Store
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
 from texgen.storage.remote import RemoteError
-from texgen.storage.s3 import client, remote
+from texgen.storage.s3 import client, store
 from texgen.transfer import DownloadRequest, DownloadSummary, download, open_remote
 
 SHARD = "train/train-000001.tar"
@@ -38,7 +38,7 @@ def proxy(s3: Store) -> Iterator[Proxy]:
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> int:
     """Bytes per request, so few that a shard needs several."""
-    monkeypatch.setattr(remote, "_PIECE", 1000)
+    monkeypatch.setattr(store.S3Store, "stream_bytes", 1000)
     return 1000
 
 

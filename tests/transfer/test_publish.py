@@ -20,8 +20,7 @@ from texgen.cli.main import run
 from texgen.core.errors import ConfigError, DatasetError, LockedError, StorageError
 from texgen.core.hashing import sha256_file
 from texgen.dataset.index import read_index
-from texgen.storage import LocalSink
-from texgen.storage.s3.sink import S3Sink
+from texgen.storage import LocalSink, Sink
 from texgen.transfer import DownloadRequest, download, open_remote
 from texgen.transfer.publish import PublishSummary, publish
 from texgen.transfer.publish_source import open_publish_source
@@ -32,7 +31,7 @@ SHARD = "train/train-000001.tar"
 def published(
     out: Path | str, s3: Store, endpoint: str | None = None, prefix: str = "set", workers: int = 4
 ) -> PublishSummary:
-    sink = S3Sink(f"s3://{s3.bucket}/{prefix}", None, endpoint)
+    sink = Sink(f"s3://{s3.bucket}/{prefix}", None, endpoint)
     with open_publish_source(str(out), endpoint) as origin:
         return publish(origin, sink, workers, lambda done, total: None)
 
@@ -125,7 +124,7 @@ def test_a_damaged_file_is_named_and_never_published(name, place, out, s3):
 
 
 def test_a_large_file_that_is_damaged_is_never_completed(out, s3, monkeypatch):
-    monkeypatch.setattr("texgen.storage.s3.upload.MULTIPART_BYTES", 100)
+    monkeypatch.setattr("texgen.storage.s3.upload.MULTIPART_BYTES", 4000)
     flipped(out / SHARD)
     with pytest.raises(DatasetError, match=f"{SHARD} is damaged"):
         published(out, s3, workers=1)
@@ -258,7 +257,7 @@ def test_a_store_that_fails_for_good_is_one_line_and_sent_files_stay(
 
 def test_parts_of_large_files_that_were_left_are_thrown_away(finished, s3, monkeypatch, hurried):
     s3.client.create_multipart_upload(Bucket=s3.bucket, Key=f"set/{SHARD}")
-    monkeypatch.setattr("texgen.storage.s3.upload.MULTIPART_BYTES", 100)
+    monkeypatch.setattr("texgen.storage.s3.upload.MULTIPART_BYTES", 4000)
     bad = once("denied", "PUT", "uploadId")
     with Proxy(s3.endpoint, bad) as proxy, pytest.raises(StorageError):
         published(finished, s3, proxy.url, workers=1)
@@ -266,7 +265,7 @@ def test_parts_of_large_files_that_were_left_are_thrown_away(finished, s3, monke
 
 
 def test_a_second_publisher_is_refused_and_the_first_continues(finished, s3):
-    sink = S3Sink(f"s3://{s3.bucket}/set")
+    sink = Sink(f"s3://{s3.bucket}/set")
     with sink.lock(), pytest.raises(LockedError, match="is being written by process"):
         published(finished, s3)
     published(finished, s3)
@@ -280,12 +279,12 @@ def test_of_two_without_a_lock_neither_writes_over_the_other(same, finished, out
         remade(out)
 
     @contextlib.contextmanager
-    def unlocked(self: S3Sink) -> Iterator[None]:
+    def unlocked(self: Sink) -> Iterator[None]:
         # So it is when one was silent for so long that the other took its lease.
         barrier.wait(20)
         yield
 
-    monkeypatch.setattr(S3Sink, "lock", unlocked)
+    monkeypatch.setattr(Sink, "lock", unlocked)
 
     def race(place: Path) -> None:
         try:

@@ -20,8 +20,7 @@ from texgen.dataset.index import (
     parse_index,
     read_index,
 )
-from texgen.storage import LocalSink, storage_errors
-from texgen.storage.remote import Remote
+from texgen.storage import Sink, StreamStore, storage_errors
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
 from texgen.transfer.fetch import fetch_file, fetch_index
 from texgen.transfer.index_validation import check_index, check_split_names
@@ -64,7 +63,7 @@ class DownloadSummary:
 
 
 def download(
-    remote: Remote, request: DownloadRequest, on_progress: OnTransferProgress
+    remote: StreamStore, request: DownloadRequest, on_progress: OnTransferProgress
 ) -> DownloadSummary:
     """Downloads the files that are missing; the index is written last.
 
@@ -81,7 +80,7 @@ def download(
     data = fetch_index(remote)
     remote_index = _parse_trusted(data, remote)
     selected = _selected_shards(remote_index, request)
-    sink = LocalSink(request.out)
+    sink = Sink(request.out)
     _check_out(sink, request.out, remote_index.files, remote_index.fingerprint)
     with sink.lock():
         sink.write(DOWNLOAD_FINGERPRINT, remote_index.fingerprint.encode())
@@ -101,7 +100,7 @@ def download(
     return DownloadSummary(len(files), counter.total, counter.done - done_before, index.samples)
 
 
-def _parse_trusted(data: bytes, remote: Remote) -> Index:
+def _parse_trusted(data: bytes, remote: StreamStore) -> Index:
     """Parses an index and checks that it can be trusted."""
     try:
         index = parse_index(data, hint="")
@@ -151,7 +150,7 @@ def _with_present_files(
     return replace(index, splits=splits, partial=index.partial or lacks_shards)
 
 
-def _check_out(sink: LocalSink, out: Path, files: Sequence[DataFile], fingerprint: str) -> None:
+def _check_out(sink: Sink, out: Path, files: Sequence[DataFile], fingerprint: str) -> None:
     """Refuses an OUT that holds something else, or whose links lead elsewhere."""
     paths = sink.list("") if out.is_dir() else {}
     present = None
@@ -173,7 +172,7 @@ def _check_out(sink: LocalSink, out: Path, files: Sequence[DataFile], fingerprin
             raise ConfigError(message)
 
 
-def _check_room(sink: LocalSink, needed: int) -> None:
+def _check_room(sink: Sink, needed: int) -> None:
     free = sink.free_bytes()
     if free is not None and needed + _SPARE_BYTES > free:
         message = (
@@ -184,7 +183,7 @@ def _check_room(sink: LocalSink, needed: int) -> None:
 
 
 def _fetch_all(
-    remote: Remote, missing: Sequence[DataFile], request: DownloadRequest, counter: ByteCounter
+    remote: StreamStore, missing: Sequence[DataFile], request: DownloadRequest, counter: ByteCounter
 ) -> None:
     def fetch(file: DataFile) -> None:
         part, path = _part(request.out, file.path), request.out / file.path

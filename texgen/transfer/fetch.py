@@ -10,10 +10,11 @@ from pathlib import Path
 from texgen.core.errors import DatasetError
 from texgen.core.layout import INDEX
 from texgen.core.text import format_bytes
-from texgen.storage import storage_errors
-from texgen.storage.remote import BLOCK, Remote, RemoteError
+from texgen.storage import StreamStore, storage_errors
+from texgen.storage.remote import RemoteError, open_remote_file
 from texgen.transfer.index_validation import MAX_INDEX_BYTES
 
+_BLOCK = 1 << 20
 _INDEX_PAUSES_S = (0.5, 2.0)
 _TRIES = 6
 _WRONG_SUMS = 2
@@ -28,7 +29,7 @@ OnBytes = Callable[[int], None]
 away, those of earlier runs too."""
 
 
-def fetch_index(remote: Remote) -> bytes:
+def fetch_index(remote: StreamStore) -> bytes:
     """Fetches the bytes of a data set's index, without parsing them.
 
     Raises:
@@ -46,9 +47,9 @@ def fetch_index(remote: Remote) -> bytes:
     return _read_index(remote)
 
 
-def _read_index(remote: Remote) -> bytes:
+def _read_index(remote: StreamStore) -> bytes:
     data = bytearray()
-    with remote.fetch(INDEX) as body:
+    with open_remote_file(remote, INDEX) as body:
         for block in body.blocks:
             data += block
             if len(data) > MAX_INDEX_BYTES:
@@ -58,7 +59,7 @@ def _read_index(remote: Remote) -> bytes:
 
 
 def fetch_file(
-    remote: Remote, path: str, size: int, sha256: str, part: Path, on_bytes: OnBytes
+    remote: StreamStore, path: str, size: int, sha256: str, part: Path, on_bytes: OnBytes
 ) -> None:
     """Fetches a file to ``part``, and resumes where an earlier attempt or run stopped.
 
@@ -116,14 +117,14 @@ def _discard(part: Path, on_bytes: OnBytes) -> None:
     part.unlink()
 
 
-def _fetch_rest(remote: Remote, path: str, size: int, part: Path, on_bytes: OnBytes) -> str:
+def _fetch_rest(remote: StreamStore, path: str, size: int, part: Path, on_bytes: OnBytes) -> str:
     """Fetches the missing bytes of a file; returns the hex SHA-256 of all its bytes."""
     with storage_errors("write", part):
         part.parent.mkdir(parents=True, exist_ok=True)
         digest, present = _hash_present(part, size, on_bytes)
         if present == size:
             return digest.hexdigest()
-        with part.open("ab") as file, remote.fetch(path, present) as body:
+        with part.open("ab") as file, open_remote_file(remote, path, present) as body:
             if body.offset != present:
                 # The server sends only complete files, not ranges.
                 on_bytes(-present)
@@ -154,7 +155,7 @@ def _hash_present(part: Path, size: int, on_bytes: OnBytes) -> tuple[hashlib._Ha
         return digest, 0
     present = 0
     with part.open("rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(_BLOCK):
             digest.update(block)
             present += len(block)
     return digest, present

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from texgen.core.errors import ConfigError
 from texgen.core.layout import INDEX
-from texgen.storage.folder_remote import FolderRemote
-from texgen.storage.http_remote import HttpRemote
-from texgen.storage.remote import Remote
-from texgen.storage.s3.address import SCHEME
+from texgen.storage import StreamStore, open_stream_store
 
 _FILE = "file://"
 
@@ -30,7 +26,7 @@ def folder_of(url: str) -> str | None:
     return unquote(parts.path)
 
 
-def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
+def open_remote(url: str, s3_endpoint: str | None = None) -> StreamStore:
     """Opens the place that a URL or a path names; it may also name the index there.
 
     Args:
@@ -41,21 +37,8 @@ def open_remote(url: str, s3_endpoint: str | None = None) -> Remote:
         ConfigError: If the kind of place is not known.
     """
     url = _without_index(url)
-    if url.startswith(SCHEME):
-        # boto3 takes a third of a second to import, and other places need none of it.
-        from texgen.storage.s3.remote import BucketRemote
-
-        return BucketRemote(url, s3_endpoint)
-    if (folder := folder_of(url)) is not None:
-        return FolderRemote(Path(folder))
-    scheme = url.partition("://")[0].lower()
-    if scheme in ("http", "https"):
-        return HttpRemote(url)
-    # Of what is not known anything may be a secret.
-    message = (
-        f"{scheme}:// is not known here; name https://, http://, s3://bucket/prefix or a folder"
-    )
-    raise ConfigError(message)
+    folder = folder_of(url)
+    return open_stream_store(url if folder is None else folder, s3_endpoint)
 
 
 def _without_index(url: str) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from texgen.core.errors import ConfigError, StorageError
 from texgen.core.layout import DOWNLOAD_FINGERPRINT, INDEX
 from texgen.dataset.index import FINISH_DOWNLOAD, DataFile, Index, parse_index
-from texgen.storage import storage_errors
-from texgen.storage.s3.errors import WrongBytesError
-from texgen.storage.s3.sink import OWN_FILES, S3Sink
+from texgen.storage import Sink, storage_errors
+from texgen.storage.errors import WrongBytesError
+from texgen.storage.sink import OWN_FILES
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
 from texgen.transfer.index_validation import check_index
 from texgen.transfer.publish_source import PublishSource, damaged
@@ -41,7 +41,7 @@ class PublishSummary:
 
 
 def publish(
-    source: PublishSource, sink: S3Sink, workers: int, on_progress: OnTransferProgress
+    source: PublishSource, sink: Sink, workers: int, on_progress: OnTransferProgress
 ) -> PublishSummary:
     """Sends the files that the bucket lacks; the index is written last.
 
@@ -96,20 +96,20 @@ def _read_finished(source: PublishSource) -> tuple[bytes, Index]:
 
 
 @contextlib.contextmanager
-def _without_unfinished_uploads(sink: S3Sink) -> Iterator[None]:
+def _without_unfinished_uploads(sink: Sink) -> Iterator[None]:
     """Discards the parts of unfinished uploads, of a killed run before and of this run after.
 
     Even a run without errors may leave some: if the answer to a request is lost, its upload is
     begun a second time.
     """
-    sink.abort_uploads()
+    sink.store.discard_uploads()
     try:
         yield
     except BaseException:
         # After an error the user must not wait for a store that may not answer.
-        sink.abort_uploads(attempts=1)
+        sink.store.discard_uploads(retries=False)
         raise
-    sink.abort_uploads()
+    sink.store.discard_uploads()
 
 
 def _send_all(

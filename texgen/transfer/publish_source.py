@@ -4,69 +4,50 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
 
 from texgen.core.errors import DatasetError
 from texgen.dataset.index import ManifestFile, ShardFile
-from texgen.storage import Sink, open_sink, place_of, scratch_folder
-from texgen.storage.s3.address import SCHEME
-from texgen.storage.s3.remote import BucketRemote
-from texgen.storage.scratch import RemoteScratch
+from texgen.storage import Sink, place_of, scratch_folder
+from texgen.storage.scratch import MachineScratch
 from texgen.transfer.fetch import fetch_file
 
 
-class PublishSource(Protocol):
+class PublishSource:
     """OUT of a finished data set.
+
+    Args:
+        location: Path or URL of OUT.
+        s3_endpoint: URL of an S3-compatible store; None for the one that the environment names.
+        scratch: Folder of this machine for the files of an OUT in a bucket.
 
     Attributes:
         location: Path or URL of OUT.
         sink: OUT.
     """
 
-    location: str
-    sink: Sink
+    def __init__(self, location: str, s3_endpoint: str | None, scratch: MachineScratch) -> None:
+        self.location = location
+        self.sink = Sink(location, s3_endpoint=s3_endpoint)
+        is_local = self.sink.store.local_path() is not None
+        self._scratch = None if is_local else scratch.folder()
 
-    def file(self, file: ManifestFile | ShardFile) -> AbstractContextManager[Path]:
+    @contextlib.contextmanager
+    def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
         """Opens a context in which a file of the data set lies on this machine.
 
         Raises:
             DatasetError: If the file is known to be damaged.
-            StorageError: If the file cannot be read.
+            RemoteError: If the file cannot be fetched.
+            StorageError: If this machine's folder cannot be written.
         """
-        ...
-
-
-class LocalPublishSource:
-    """A folder; see `PublishSource`."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
-        self.sink = open_sink(location)
-
-    @contextlib.contextmanager
-    def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
-        """See `PublishSource.file`."""
-        yield Path(self.location, file.path)
-
-
-class BucketPublishSource:
-    """A bucket, whose files come to this machine one by one; see `PublishSource`."""
-
-    def __init__(self, location: str, endpoint: str | None, scratch: Path) -> None:
-        self.location = location
-        self.sink = open_sink(location, s3_endpoint=endpoint)
-        self._remote = BucketRemote(location, endpoint)
-        self._scratch = scratch
-
-    @contextlib.contextmanager
-    def file(self, file: ManifestFile | ShardFile) -> Iterator[Path]:
-        """See `PublishSource.file`."""
+        if self._scratch is None:
+            yield Path(self.location, file.path)
+            return
         with scratch_folder(self._scratch) as folder:
-            part = folder / "file"
+            part, store = folder / "file", self.sink.store
             try:
-                fetch_file(self._remote, file.path, file.bytes, file.sha256, part, lambda _: None)
+                fetch_file(store, file.path, file.bytes, file.sha256, part, lambda _: None)
             except DatasetError as error:
                 raise damaged(self.location, file.path) from error
             yield part
@@ -79,12 +60,9 @@ def open_publish_source(location: str, s3_endpoint: str | None) -> Iterator[Publ
     Raises:
         ConfigError: If the kind of place is not known.
     """
-    if not location.startswith(SCHEME):
-        yield LocalPublishSource(location)
-        return
-    scratch = RemoteScratch(f"publish {location}", "publish")
+    scratch = MachineScratch(f"publish {location}", "publish")
     try:
-        yield BucketPublishSource(location, s3_endpoint, scratch.folder())
+        yield PublishSource(location, s3_endpoint, scratch)
     finally:
         scratch.clear()
 

@@ -9,7 +9,8 @@ from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError, DatasetError, ShardConflictError
 from texgen.core.layout import INDEX, is_build_file
 from texgen.dataset.index import DataFile, Index, parse_index
-from texgen.storage.s3.sink import OWN_FILES, S3Sink
+from texgen.storage import Sink
+from texgen.storage.sink import OWN_FILES
 
 
 class PublishTarget:
@@ -29,7 +30,7 @@ class PublishTarget:
         StorageError: If the prefix cannot be read.
     """
 
-    def __init__(self, sink: S3Sink, data: bytes, index: Index) -> None:
+    def __init__(self, sink: Sink, data: bytes, index: Index) -> None:
         self._sink = sink
         self._index = index
         self._sizes = sink.list("")
@@ -105,7 +106,7 @@ class PublishTarget:
         return in_place
 
     def send(self, body: bytes | Path, path: str, sha256: str, *, replace: bool = False) -> None:
-        """Puts a file in place; see `S3Sink.send`.
+        """Puts a file in place; see `Sink.send`.
 
         Raises:
             ConfigError: If another file of that name was written there meanwhile.
