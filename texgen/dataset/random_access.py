@@ -17,7 +17,7 @@ from texgen.core.errors import DatasetError, ImageError
 from texgen.core.keys import find_key, lower_bound
 from texgen.core.types import ArrowTable, Pixels
 from texgen.dataset.reader import Dataset, manifest_errors, open_split
-from texgen.dataset.shard_reader import open_shards
+from texgen.dataset.shard_reader import ShardReader
 from texgen.source.decode import decode
 from texgen.storage import open_sink
 
@@ -54,7 +54,7 @@ class TextureStore:
     def __init__(self, location: str | Path, split: str = "train") -> None:
         self.location = str(location)
         self.split = split
-        self._files = open_shards(self.location)
+        self._files = ShardReader(self.location)
         table = _read_locations(self.location, split)
         # Columns are popped one by one, so that no column is in memory twice for long.
         columns = {name: table[name] for name in table.column_names}

@@ -17,7 +17,8 @@ from webdataset.utils import pytorch_worker_info
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.dataset.reader import open_split
-from texgen.storage import place_of
+from texgen.storage import open_store, place_of
+from texgen.storage.ranges import open_blocks
 
 
 def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) -> BinaryIO:
@@ -27,17 +28,10 @@ def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) -> Bi
         ValueError: If ``mode`` is not a mode for reading.
         StorageError: If the object cannot be read.
     """
-    # Readers of folders must not import boto3.
-    from texgen.storage.s3.address import Address, parse
-    from texgen.storage.s3.bucket import Bucket
-    from texgen.storage.s3.file import open_object
-
     if mode[0] != "r":
         message = f"{url} is read-only: open it with mode 'rb', not {mode!r}"
         raise ValueError(message)
-    address = parse(url)
-    folder, _slash, name = address.prefix.rpartition("/")
-    raw = open_object(Bucket(Address(address.bucket, folder)), name)
+    raw = open_blocks(open_store(url).open(url), url)
     return cast(BinaryIO, io.BufferedReader(raw, max(bufsize, io.DEFAULT_BUFFER_SIZE)))
 
 
