@@ -13,6 +13,7 @@ from texgen.cli.output import print_result
 from texgen.cli.progress import transfer_progress
 from texgen.core.errors import ConfigError
 from texgen.core.text import format_bytes, pluralize
+from texgen.storage import Sink
 from texgen.storage.s3.address import SCHEME, endpoint_from_environment, parse
 
 
@@ -38,11 +39,10 @@ def command(
     bucket decide who may read it.
     """
     _check_places(out, url)
-    from texgen.storage.s3.sink import S3Sink
     from texgen.transfer.publish import publish
     from texgen.transfer.publish_source import open_publish_source
 
-    sink = S3Sink(url, None, s3_endpoint)
+    sink = Sink(url, None, s3_endpoint)
     with (
         open_publish_source(out, s3_endpoint) as origin,
         transfer_progress(quiet=quiet, of_bytes=True) as on_progress,
