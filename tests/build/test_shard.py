@@ -16,7 +16,7 @@ from texgen.core.config import DatasetConfig, RunOptions
 from texgen.core.errors import ImageError, SourceChangedError
 from texgen.core.types import ImageEntry, ShardPlan, ShardRecord
 from texgen.source import SourceSpec
-from texgen.storage.local import LocalSink
+from texgen.storage import LocalSink
 from texgen.synthesis import EnginePool, EngineSpec, identify
 
 STUB = EngineSpec("stub")

@@ -20,12 +20,10 @@ from tests.support.archives import write_folder, write_parquet, write_tar, write
 from texgen.core.errors import ShardConflictError
 from texgen.dataset.random_access import TextureStore
 from texgen.dataset.streaming import webdataset
-from texgen.storage.s3 import upload
-from texgen.storage.s3.address import parse
-from texgen.storage.s3.bucket import Bucket
+from texgen.storage import Sink, open_store
+from texgen.storage.errors import ChangedFileError
+from texgen.storage.s3 import store, upload
 from texgen.storage.s3.client import _forget
-from texgen.storage.s3.errors import ChangedObjectError
-from texgen.storage.s3.file import ObjectFile
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -53,7 +51,7 @@ def started(kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     folder.mkdir()
     running = kind(folder)
     # The variables in this process's environment serve two servers, one after the other.
-    monkeypatch.setattr(upload, "_honour", {})
+    monkeypatch.setattr(store, "_atomic", {})
     for name, value in running.environment().items():
         monkeypatch.setenv(name, value)
     _forget()
@@ -191,13 +189,13 @@ def test_of_two_builds_at_once_one_is_told_of_the_other(
 
 
 def test_an_object_is_never_written_over_by_other_bytes(server):
-    bucket = Bucket(parse("s3://bucket/race"))
-    assert upload.honours_conditions(bucket) == isinstance(server, S3sFs)
-    upload.commit(bucket, b"first", "a.tar", _sha256(b"first"))
-    upload.commit(bucket, b"first", "a.tar", _sha256(b"first"))
+    sink = Sink("s3://bucket/race")
+    assert sink.store.checks_condition() == isinstance(server, S3sFs)
+    sink.send(b"first", "a.tar", _sha256(b"first"))
+    sink.send(b"first", "a.tar", _sha256(b"first"))
     with pytest.raises(ShardConflictError):
-        upload.commit(bucket, b"other", "a.tar", _sha256(b"other"))
-    assert bucket.get("a.tar").data == b"first"
+        sink.send(b"other", "a.tar", _sha256(b"other"))
+    assert sink.open("a.tar").read() == b"first"
 
 
 def _sha256(data: bytes) -> str:
@@ -207,17 +205,17 @@ def _sha256(data: bytes) -> str:
 def test_large_files_go_up_in_parts_and_what_was_cut_off_is_cleared(server, monkeypatch):
     monkeypatch.setattr(upload, "MULTIPART_BYTES", 1 << 20)
     monkeypatch.setattr(upload, "_PART_BYTES", 5 << 20)
-    bucket, data = Bucket(parse("s3://bucket/parts")), bytes(range(256)) * (12 << 12)
+    sink, data = Sink("s3://bucket/parts"), bytes(range(256)) * (12 << 12)
     client = server.client()
     client.create_multipart_upload(Bucket="bucket", Key="parts/cut off")
     for _ in range(2):
-        upload.commit(bucket, data, "a.tar", _sha256(data))
-    assert bucket.get("a.tar").data == data
+        sink.send(data, "a.tar", _sha256(data))
+    assert sink.open("a.tar").read() == data
     with pytest.raises(ShardConflictError):
-        upload.commit(bucket, data[::-1], "a.tar", _sha256(data[::-1]))
-    assert bucket.head("a.tar").sha256 == _sha256(data)
+        sink.send(data[::-1], "a.tar", _sha256(data[::-1]))
+    assert sink.sha256_of("a.tar") == _sha256(data)
     # s3s-fs cannot list them.
-    upload.abort_all(bucket)
+    sink.store.discard_uploads()
     if isinstance(server, Garage):
         assert not client.list_multipart_uploads(Bucket="bucket").get("Uploads")
 
@@ -227,20 +225,23 @@ def test_long_lists_come_page_by_page(server):
     keys = [f"long/{number % 2}/{number:04}" for number in range(1050)]
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(lambda key: client.put_object(Bucket="bucket", Key=key, Body=b"x"), keys))
-    bucket = Bucket(parse("s3://bucket/long"))
-    assert len(list(bucket.list())) == 1050
-    assert list(bucket.names()) == [("0", None), ("1", None)]
-    assert len(list(bucket.names("1"))) == 525
+    there = open_store("s3://bucket/long")
+    assert len(list(there.list())) == 1050
+    assert [(entry.name, entry.is_folder()) for entry in there.scan("")] == [
+        (b"0", True),
+        (b"1", True),
+    ]
+    assert len(list(there.scan("1"))) == 525
 
 
 def test_an_object_that_changes_while_it_is_read_is_found_out(server):
-    bucket = Bucket(parse("s3://bucket/changes"))
-    bucket.put("a", b"x" * 100, {})
-    file = ObjectFile(bucket, "a")
+    there = open_store("s3://bucket/changes")
+    there.put("a", b"x" * 100)
+    file = there.open("a")
     assert file.read_at(0, 10) == b"x" * 10
-    bucket.put("a", b"y" * 100, {})
+    there.put("a", b"y" * 100)
     # s3s-fs ignores If-Match.
-    with pytest.raises(ChangedObjectError):
+    with pytest.raises(ChangedFileError):
         file.read_at(10, 10)
 
 
