@@ -26,7 +26,7 @@ from PIL import Image
 from ray.cluster_utils import Cluster
 
 from texgen.dataset.records import read_shard_record
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.synthesis.engine_spec import worker_path
 
 SLEEPER = Path(__file__).parents[1] / "tests" / "faults" / "bad_worker.py"
@@ -114,7 +114,7 @@ def build(place: Path, address: str) -> tuple[list[float], float]:
 
 def tell(out: Path, ideal: float, memory: list[float]) -> None:
     """Prints the rate in the steady state beside the ideal rate, and the driver's memory."""
-    sink = LocalSink(out)
+    sink = Sink(out)
     ended, took = [], []
     for path in (out / "_build" / "records").iterdir():
         with sink.open(f"_build/records/{path.name}") as file:

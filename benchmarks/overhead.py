@@ -24,7 +24,7 @@ from pathlib import Path
 from watch import Run, watched
 
 from texgen.dataset.records import read_shard_record
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 RUNNERS = {"no-ray": ["--no-ray"], "ray": []}
 
@@ -67,7 +67,7 @@ def build(src: Path, folder: str, options: list[str]) -> tuple[Run, float]:
     command = [sys.executable, "-m", "texgen", "build", "--src", str(src), "--out", str(out)]
     process = subprocess.Popen([*command, "--quiet", *options], stdout=subprocess.DEVNULL)
     run = watched(process)
-    sink = LocalSink(out)
+    sink = Sink(out)
     timings = [read_shard_record(sink.open(path)).timings for path in sink.list("_build/records")]
     shutil.rmtree(out)
     return run, sum(spent.schedule_s + spent.synthesis_s for spent in timings)

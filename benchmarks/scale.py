@@ -33,7 +33,7 @@ from texgen.dataset.plan import Plan, PlannedShards
 from texgen.dataset.records import encode_record
 from texgen.source import FolderSource, SourceSpec
 from texgen.source.decode import DECODE_RULE, MAX_PIXELS
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.synthesis import EngineSpec, identify
 from texgen.synthesis.patches import patch_geometry
 
@@ -104,7 +104,7 @@ def make_up(src: Path, out: Path, left: int) -> int:
     """Writes plan, records and shards of zeros, except the last ``left``; returns their number."""
     engine = identify(EngineSpec("stub"))
     config = DatasetConfig(engine, DECODE_RULE, MAX_PIXELS, samples_per_shard=ROWS)
-    sink = LocalSink(out)
+    sink = Sink(out)
     with sink.lock():
         spec = SourceSpec(str(src))
         request = BuildRequest(spec, str(out), NAME, config, RunOptions())

@@ -23,7 +23,7 @@ from pathlib import Path
 from texgen.build.sizing import engines_per_shard
 from texgen.core.layout import RECORDS
 from texgen.dataset.records import read_shard_record
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.storage.s3.upload import MULTIPART_BYTES
 
 COSTS = Path(__file__).with_name("scale_costs.json")
@@ -205,7 +205,7 @@ def read_costs() -> Costs:
 
 def note(out: Path) -> None:
     """Adds the engine time a texture, in seconds, of each whole shard of a build to the file."""
-    sink = LocalSink(out)
+    sink = Sink(out)
     records = [read_shard_record(sink.open(path)) for path in sink.list(RECORDS)]
     largest = max(record.samples for record in records)
     whole = [record for record in records if record.samples == largest]

@@ -9,28 +9,28 @@ import pytest
 from tests.support.builds import planned
 from texgen.build.checks import check_contents, check_space
 from texgen.core.errors import ConfigError
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 
 def test_a_folder_with_foreign_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match=r"thesis\.tex"):
-        check_contents(LocalSink(tmp_path))
+        check_contents(Sink(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_an_empty_a_missing_and_a_begun_folder_are_taken(tmp_path):
-    check_contents(LocalSink(tmp_path))
-    check_contents(LocalSink(tmp_path / "missing"))
+    check_contents(Sink(tmp_path))
+    check_contents(Sink(tmp_path / "missing"))
     (tmp_path / "_build").mkdir()
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ConfigError):
-        check_contents(LocalSink(tmp_path))
+        check_contents(Sink(tmp_path))
     (tmp_path / "_build" / "lock").touch()
-    check_contents(LocalSink(tmp_path))
+    check_contents(Sink(tmp_path))
 
 
-class Full(LocalSink):
+class Full(Sink):
     """A disk with ``free`` bytes."""
 
     def __init__(self, root: Path, free: int | None) -> None:

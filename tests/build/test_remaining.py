@@ -14,7 +14,7 @@ from tests.support.builds import remaining
 from texgen.core.config import Part
 from texgen.core.layout import record_path, shard_path
 from texgen.dataset.plan import load_plan
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 SHARDS = {("train", index) for index in range(4)} | {("val", 0)}
 
@@ -94,7 +94,7 @@ def test_parts_share_the_shards_out_among_them(finished_plan, count):
 
 @pytest.fixture(scope="module")
 def finished_plan(finished):
-    return load_plan(LocalSink(finished))
+    return load_plan(Sink(finished))
 
 
 def test_a_part_leaves_the_unfinished_shards_of_others_alone(out, small_source):

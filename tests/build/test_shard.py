@@ -16,7 +16,7 @@ from texgen.core.config import DatasetConfig, RunOptions
 from texgen.core.errors import ImageError, SourceChangedError
 from texgen.core.types import ImageEntry, ShardPlan, ShardRecord
 from texgen.source import SourceSpec
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.synthesis import EnginePool, EngineSpec, identify
 
 STUB = EngineSpec("stub")
@@ -53,7 +53,7 @@ def make(source: FarAway, out: Path, names: list[str]) -> ShardRecord:
     request = BuildRequest(SourceSpec("/src"), str(out), "name", config, RunOptions())
     task = ShardTask(plan, 1, request, "f" * 64, 1)
     with EnginePool(STUB, 1) as pool:
-        return generate_shard(task, pool, source, LocalSink(out), lambda *_: None)  # type: ignore[arg-type]
+        return generate_shard(task, pool, source, Sink(out), lambda *_: None)  # type: ignore[arg-type]
 
 
 def members(out: Path) -> list[str]:

@@ -18,7 +18,7 @@ from texgen.core.errors import DatasetError
 from texgen.core.layout import record_path
 from texgen.core.system import process_with_id
 from texgen.dataset.records import encode_record, read_shard_record
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 NOW = 1_000_000.0
 ROWS = {("train", 0): 3, ("train", 1): 3, ("train", 2): 3, ("train", 3): 3, ("val", 0): 2}
@@ -29,11 +29,11 @@ def unfinished(out: Path, *, without: list[tuple[str, int]]) -> None:
     (out / "index.json").unlink()
     for number, shard in enumerate(ROWS):
         path = out / record_path(*shard)
-        record = read_shard_record(LocalSink(out).open(record_path(*shard)))
+        record = read_shard_record(Sink(out).open(record_path(*shard)))
         timings = replace(record.timings, total_s=10.0, ended=NOW - 100 + 10 * number)
         path.unlink()
         if shard not in without:
-            LocalSink(out).write(
+            Sink(out).write(
                 record_path(*shard), encode_record(replace(record, timings=timings), [])
             )
 
@@ -46,13 +46,13 @@ def test_a_run_that_speaks_seldom_is_not_gone_so_soon(out):
         (5.0, 31.0, "gone"),
     ):
         said = Heartbeat("running", "host7", 123, NOW - 500, NOW - age, None, (), every_s)
-        LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        Sink(out).write(heartbeat_path(None), encode_heartbeat(said))
         assert progress(out).state == state
 
 
 def beat(out: Path, state: str, age: float, *running: RunningShard) -> None:
     heartbeat = Heartbeat(state, "host7", 123, NOW - 500, NOW - age, None, running)
-    LocalSink(out).write(heartbeat_path(None), encode_heartbeat(heartbeat))
+    Sink(out).write(heartbeat_path(None), encode_heartbeat(heartbeat))
 
 
 def making(index: int = 3, seconds: float = 5.0, done: int = 1) -> RunningShard:
@@ -60,7 +60,7 @@ def making(index: int = 3, seconds: float = 5.0, done: int = 1) -> RunningShard:
 
 
 def progress(out: Path):
-    return read_status(LocalSink(out), NOW)
+    return read_status(Sink(out), NOW)
 
 
 def test_a_finished_build_is_finished_whatever_the_last_beat_said(out):
@@ -170,9 +170,9 @@ def test_a_place_without_a_build_is_not_searched(tmp_path, monkeypatch):
     """OUT may be a whole disk, given by mistake."""
     of_another(tmp_path)
     listed = []
-    look = LocalSink.list
+    look = Sink.list
     monkeypatch.setattr(
-        LocalSink, "list", lambda self, prefix: listed.append(prefix) or look(self, prefix)
+        Sink, "list", lambda self, prefix: listed.append(prefix) or look(self, prefix)
     )
     with pytest.raises(DatasetError):
         progress(tmp_path)
@@ -198,7 +198,7 @@ def test_a_run_of_this_machine_that_was_killed_is_gone_at_once(out):
     try:
         about = process_with_id(sleeper.pid)
         said = Heartbeat("running", started=NOW - 500, beat=NOW, part=None, **about)
-        LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        Sink(out).write(heartbeat_path(None), encode_heartbeat(said))
         assert progress(out).state == "running"
     finally:
         sleeper.kill()
@@ -227,7 +227,7 @@ def test_a_run_that_was_stopped_by_ctrl_z_is_not_gone_however_long_it_is_silent(
     try:
         about = process_with_id(sleeper.pid)
         said = Heartbeat("running", started=NOW - 5000, beat=NOW - 4000, part=None, **about)
-        LocalSink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        Sink(out).write(heartbeat_path(None), encode_heartbeat(said))
         # It is silent. That its process runs proves nothing: another may have its id.
         assert progress(out).state == "gone"
         sleeper.send_signal(signal.SIGSTOP)

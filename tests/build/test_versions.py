@@ -16,14 +16,14 @@ from texgen.build import build
 from texgen.core.errors import ConfigError
 from texgen.core.layout import record_path, shard_path
 from texgen.dataset.records import encode_record, read_shard_record
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 FIRST, SECOND = ("train", 0), ("train", 1)
 
 
 def made_by(out: Path, version: str | None, *shards: tuple[str, int], code: str | None = None):
     """Changes records to say that another texgen made the shards; by default all records."""
-    sink = LocalSink(out)
+    sink = Sink(out)
     for path in [record_path(*s) for s in shards] or sorted(sink.list("_build/records")):
         # The rows matter only where a manifest is made of them.
         record, rows = read_shard_record(sink.open(path)), []

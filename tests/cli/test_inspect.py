@@ -12,7 +12,7 @@ from PIL import Image
 from tests.support.damage import edit_index
 from texgen.cli.main import run
 from texgen.dataset.reader import Dataset
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 KEY = "ant/ant_001+001"
 
@@ -34,7 +34,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
 def test_card_and_counts(finished, capsys):
     text = inspected(capsys, finished)
     assert text.startswith("small: 12 textures of 7 images in 5 shards, 2 failed, ")
-    assert Dataset(LocalSink(finished)).index.fingerprint in text
+    assert Dataset(Sink(finished)).index.fingerprint in text
     card = json.loads(inspected(capsys, finished, "--json"))
     assert card["name"] == "small"
     assert card["config"]["engine"] == "stub"
@@ -47,7 +47,7 @@ def test_card_and_counts(finished, capsys):
 def test_a_sample_tells_its_row_its_split_and_who_else_has_its_key(finished, capsys):
     sample = json.loads(inspected(capsys, finished, "ant/ant_000", "--json"))
     assert (sample["split"], sample["also_in"]) == ("train", ["val"])
-    assert sample["row"] == Dataset(LocalSink(finished)).row("ant/ant_000")[1]
+    assert sample["row"] == Dataset(Sink(finished)).row("ant/ant_000")[1]
     text = inspected(capsys, finished, "ant/ant_000", "--split", "val")
     assert text.startswith("ant/ant_000: val\n")
     assert "--split" not in text
@@ -59,7 +59,7 @@ def test_the_python_that_is_shown_makes_the_same_texture(finished, small_source,
     sample = json.loads(inspected(capsys, finished, key, "--src", small_source, "--json"))
     made: dict[str, Any] = {}
     exec(sample["python"], made)  # noqa: S102 - what a reader would do
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     with Image.open(io.BytesIO(dataset.image(sample["row"]))) as texture:
         assert np.array_equal(made["texture"], np.asarray(texture))
     text = inspected(capsys, finished, key, "--src", small_source)

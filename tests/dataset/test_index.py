@@ -15,7 +15,7 @@ from texgen.dataset.index import (
     encode_index,
     read_index,
 )
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 SPLIT = SplitIndex(
     3,
@@ -33,8 +33,8 @@ INDEX_ = Index("name", "f" * 64, CONFIG, {"train": SPLIT})
 
 
 @pytest.fixture
-def sink(tmp_path: Path) -> LocalSink:
-    return LocalSink(tmp_path)
+def sink(tmp_path: Path) -> Sink:
+    return Sink(tmp_path)
 
 
 def test_an_index_comes_back_as_it_was_written(sink):
@@ -118,5 +118,5 @@ def test_a_later_version_may_not_be_read_as_this_one(sink):
 def test_an_index_that_may_not_be_read_is_not_said_to_be_missing(tmp_path):
     (tmp_path / "index.json").mkdir()
     with pytest.raises(DatasetError) as caught:
-        read_index(LocalSink(tmp_path))
+        read_index(Sink(tmp_path))
     assert "texgen build" not in str(caught.value)

@@ -11,7 +11,7 @@ from texgen.core.errors import DatasetError, SourceError
 from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec, open_source
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.synthesis.patches import sample_patches
 
 
@@ -20,7 +20,7 @@ def opened(root: Path) -> OriginalImages:
 
 
 def test_image_and_patches_are_those_of_the_build(finished, small_source):
-    for _, row in Dataset(LocalSink(finished)).sample_textures(99):
+    for _, row in Dataset(Sink(finished)).sample_textures(99):
         image, patches = opened(small_source).read(row)
         again = sample_patches(image, seed=row["seed"])
         assert np.array_equal(patches.center, again.center)
@@ -39,12 +39,12 @@ def test_image_and_patches_are_those_of_the_build(finished, small_source):
 def test_an_image_that_has_changed_is_named(tmp_path, finished, small_source, change, says):
     root = Path(shutil.copytree(small_source, tmp_path / "src"))
     change(root / "train" / "ant" / "ant_000.JPEG")
-    row = Dataset(LocalSink(finished)).row("ant/ant_000")[1]
+    row = Dataset(Sink(finished)).row("ant/ant_000")[1]
     with pytest.raises(SourceError, match=says):
         opened(root).read(row)
 
 
 def test_a_row_without_places_is_no_texture_of_a_build(finished, small_source):
-    row = Dataset(LocalSink(finished)).row("ant/ant_000")[1] | {"center_x": None}
+    row = Dataset(Sink(finished)).row("ant/ant_000")[1] | {"center_x": None}
     with pytest.raises(DatasetError, match="does not say where its patches lie"):
         opened(small_source).read(row)

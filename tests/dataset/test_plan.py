@@ -17,7 +17,7 @@ from texgen.core.types import ImageEntry, ShardPlan
 from texgen.dataset.plan import Plan, PlannedShards, SplitPlan, load_plan, plan_notes, save_plan
 from texgen.dataset.plan_summary import source_differences
 from texgen.source import SplitListing
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 
 class Listed:
@@ -44,12 +44,12 @@ def image_entries(count: int, first: str = "ant") -> list[ImageEntry]:
     return [entry(f"{first}/{i:04d}", size=i) for i in range(count)]
 
 
-def planned(source: Listed, folder: Path, **changes: object) -> tuple[Plan, LocalSink]:
+def planned(source: Listed, folder: Path, **changes: object) -> tuple[Plan, Sink]:
     """Makes a plan and saves it."""
     drafts = folder / "drafts"
     drafts.mkdir(exist_ok=True)
     plan = make_plan(source, config(**changes), "name", drafts)
-    sink = LocalSink(folder / "out")
+    sink = Sink(folder / "out")
     save_plan(plan, drafts, sink)
     return plan, sink
 
@@ -139,7 +139,7 @@ def test_a_plan_comes_back_from_out(tmp_path):
 
 def test_an_out_without_a_plan_is_a_storage_error(tmp_path):
     with pytest.raises(StorageError):
-        load_plan(LocalSink(tmp_path))
+        load_plan(Sink(tmp_path))
 
 
 def plan_of(folder: Path, splits: dict[str, list[ImageEntry]], name: str = "n") -> Plan:

@@ -21,7 +21,7 @@ from texgen.build import SilentMonitor, build
 from texgen.core.errors import DatasetError
 from texgen.dataset.random_access import MissingTextureError, TextureStore
 from texgen.dataset.reader import Dataset
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def store(finished: Path) -> TextureStore:
 
 
 def textured_rows(finished: Path, split: str = "train") -> list[dict]:
-    return [row for row in Dataset(LocalSink(finished)).rows(split) if row["status"] == "ok"]
+    return [row for row in Dataset(Sink(finished)).rows(split) if row["status"] == "ok"]
 
 
 def test_it_holds_every_texture_by_key_and_by_position(store, finished):

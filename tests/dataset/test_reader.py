@@ -13,11 +13,11 @@ from PIL import Image
 
 from texgen.core.errors import DatasetError
 from texgen.dataset.reader import Dataset, _shares
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 
 def test_rows_of_a_split_come_in_key_order_and_can_be_asked_for_by_key(finished: Path) -> None:
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     rows = list(dataset.rows("train"))
     assert [row["key"] for row in rows] == sorted(row["key"] for row in rows)
     assert len(rows) == 2 * dataset.index.splits["train"].images
@@ -27,21 +27,21 @@ def test_rows_of_a_split_come_in_key_order_and_can_be_asked_for_by_key(finished:
 
 
 def test_a_texture_is_read_from_its_shard(finished: Path) -> None:
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     for row in dataset.sample("val", 2):
         with Image.open(io.BytesIO(dataset.image(row))) as texture:
             assert texture.size == (16, 16)
 
 
 def test_a_sample_is_spread_and_has_textures_only(finished: Path) -> None:
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     textures = [row["key"] for row in dataset.rows("train") if row["status"] == "ok"]
     assert [row["key"] for row in dataset.sample("train", 5)] == textures[::2]
     assert [row["key"] for row in dataset.sample("train", 99)] == textures
 
 
 def test_a_key_that_is_not_there_is_named_with_those_near_it(finished: Path) -> None:
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     with pytest.raises(
         DatasetError, match="no texture has the key 'bee_001'; near it: bee/bee_001"
     ):
@@ -51,7 +51,7 @@ def test_a_key_that_is_not_there_is_named_with_those_near_it(finished: Path) -> 
 
 
 def test_a_failed_row_and_a_damaged_shard_have_no_texture(out: Path) -> None:
-    dataset = Dataset(LocalSink(out))
+    dataset = Dataset(Sink(out))
     rows = list(dataset.rows("train"))
     failed = next(row for row in rows if row["status"] == "failed")
     with pytest.raises(DatasetError, match="image_unreadable"):
@@ -67,7 +67,7 @@ def test_a_failed_row_and_a_damaged_shard_have_no_texture(out: Path) -> None:
 
 
 def test_several_splits_may_have_one_key(finished: Path) -> None:
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     assert [split for split, _ in dataset.rows_of_key("ant/ant_000")] == ["train", "val"]
     assert dataset.row("ant/ant_000")[0] == "train"
     assert dataset.row("ant/ant_000", "val")[0] == "val"
@@ -82,7 +82,7 @@ def test_a_manifest_that_cannot_be_read_is_named(out: Path, damage: str) -> None
         path.write_bytes(path.read_bytes()[:-9])
     else:
         pq.write_table(pq.read_table(path).drop_columns(["status"]), path)
-    dataset = Dataset(LocalSink(out))
+    dataset = Dataset(Sink(out))
     for read in (lambda: list(dataset.rows("train")), lambda: dataset.sample_textures(3),
                  lambda: dataset.row("ant/ant_000")):  # fmt: skip
         with pytest.raises(DatasetError, match=r"train-00000\.parquet"):
@@ -90,7 +90,7 @@ def test_a_manifest_that_cannot_be_read_is_named(out: Path, damage: str) -> None
 
 
 def test_a_spread_takes_from_every_split_in_key_order(finished: Path) -> None:
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     assert [split for split, _ in dataset.sample_textures(2)] == ["train", "val"]
     everything = dataset.sample_textures(999)
     assert [row["key"] for _, row in everything] == [

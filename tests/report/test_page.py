@@ -21,7 +21,7 @@ from texgen.dataset.reader import Dataset
 from texgen.report import collect_report, render_report
 from texgen.report.samples import take_samples
 from texgen.source import SourceSpec, open_source
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 VOID = {"meta", "link", "img", "br", "wbr"}
 SECTIONS = ["counts", "failures", "pictures", "patches", "colour", "spectrum", "time", "provenance"]
@@ -60,7 +60,7 @@ class Page(HTMLParser):
 
 def page(out: Path, src: Path | None = None, count: int = 24) -> str:
     originals = OriginalImages(open_source(SourceSpec(str(src)))) if src else None
-    return render_report(collect_report(Dataset(LocalSink(out)), originals, count))
+    return render_report(collect_report(Dataset(Sink(out)), originals, count))
 
 
 def assert_sound(source: str) -> Page:
@@ -89,7 +89,7 @@ def assert_sound(source: str) -> Page:
 def test_the_page_describes_the_data_set(finished):
     source = page(finished)
     read = assert_sound(source)
-    index = Dataset(LocalSink(finished)).index
+    index = Dataset(Sink(finished)).index
     for words in (
         "12 textures of 7 images",
         index.fingerprint,
@@ -201,7 +201,7 @@ def test_spectra_are_of_the_same_images_where_some_are_too_small(with_src, tmp_p
     make_source(source / "train", {"bee": 2}, (5, 4))
     build(request(source, out, size=96), SilentMonitor())
     originals = OriginalImages(open_source(SourceSpec(str(source)))) if with_src else None
-    samples = take_samples(Dataset(LocalSink(out)), originals, 1)
+    samples = take_samples(Dataset(Sink(out)), originals, 1)
     assert samples.side == 96
     # Each image has two textures.
     kinds = [samples.textures, *([samples.images, samples.patches] if with_src else [])]

@@ -7,11 +7,11 @@ import pyarrow as pa
 from texgen.dataset.manifest import MANIFEST_SCHEMA
 from texgen.dataset.reader import Dataset
 from texgen.report.tally import EXAMPLES, TALLY_COLUMNS, ManifestTally, tally_manifest
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 
 def batches(finished):
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     for split in ("train", "val"):
         for batch in dataset.batches(split, TALLY_COLUMNS):
             # A large set comes in several batches.
@@ -20,7 +20,7 @@ def batches(finished):
 
 
 def test_the_tally_is_what_counting_row_by_row_gives(finished):
-    dataset = Dataset(LocalSink(finished))
+    dataset = Dataset(Sink(finished))
     rows = [row for split in ("train", "val") for row in dataset.rows(split)]
     made = [row for row in rows if row["status"] == "ok"]
     counts = tally_manifest(batches(finished))

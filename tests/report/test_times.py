@@ -7,11 +7,11 @@ import pytest
 from tests.support.damage import edit_index
 from texgen.dataset.reader import Dataset
 from texgen.report.times import read_times
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 
 def times(out):
-    sink = LocalSink(out)
+    sink = Sink(out)
     return read_times(sink, Dataset(sink).index)
 
 

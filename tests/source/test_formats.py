@@ -25,7 +25,7 @@ from texgen.cli.main import run
 from texgen.core.errors import SourceError
 from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec, find_format, open_source
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 
 
 def listed(location: Path, **more: object) -> tuple[object, ...]:
@@ -221,7 +221,7 @@ def test_inspect_report_and_verify_read_every_format(form, places, tmp_path, cap
 def test_the_python_of_a_row_reads_its_image(form, places, tmp_path, capsys):
     out = tmp_path / "out"
     assert build(places[form], out, "--max-failures", "2") == 0
-    key = Dataset(LocalSink(out)).sample("train", 1)[0]["key"]
+    key = Dataset(Sink(out)).sample("train", 1)[0]["key"]
     capsys.readouterr()
     assert run(["inspect", str(out), key, "--src", str(places[form]), "--json"]) == 0
     with_src = json.loads(capsys.readouterr().out)

@@ -13,7 +13,7 @@ import pytest
 
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError, LockedError, ShardConflictError, StorageError
-from texgen.storage import Sink, locks, open_sink, storage_errors
+from texgen.storage import Sink, locks, storage_errors
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_free_space_is_that_of_the_disk(sink, tmp_path):
 
 def test_the_url_of_no_known_storage_is_refused_as_out():
     with pytest.raises(ConfigError, match="gs:// is not known here; name a folder, or s3://"):
-        open_sink("gs://bucket/x")
+        Sink("gs://bucket/x")
 
 
 def test_links_back_and_to_nothing_are_listed_as_files_without_a_size(sink, tmp_path):

@@ -10,7 +10,7 @@ from texgen.build.remaining import RemainingWork, find_remaining
 from texgen.core.config import DatasetConfig, Part, RunOptions
 from texgen.dataset.plan import Plan
 from texgen.source import FolderSource, SourceSpec
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.synthesis import EngineSpec, identify
 
 
@@ -26,7 +26,7 @@ def request(source: Path, out: Path, name: str = "small", **changes: object) -> 
 def planned(source: Path, out: Path, name: str = "small", **changes: object) -> Plan:
     """The plan of the build that `request` describes, written to ``out``."""
     asked = request(source, out, name, **changes)
-    sink = LocalSink(out)
+    sink = Sink(out)
     return load_or_create_plan(asked, FolderSource(asked.source), sink, sink.list(""))
 
 
@@ -34,6 +34,6 @@ def remaining(
     out: Path, source: Path, part: Part | None = None, *, retry_failed: bool = False
 ) -> RemainingWork:
     """Work that is left of the build that `request` describes in ``out``."""
-    sink = LocalSink(out)
+    sink = Sink(out)
     plan = planned(source, out)
     return find_remaining(plan, sink, sink.list(""), part, retry_failed=retry_failed)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from texgen.core.config import canonical_json
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.verify import VerifyReport, verify
 
 SHARD = "train/train-000001.tar"
@@ -23,7 +23,7 @@ Members = list[tuple[str, bytes]]
 
 
 def check(out: Path) -> VerifyReport:
-    return verify(LocalSink(out), workers=2)
+    return verify(Sink(out), workers=2)
 
 
 def assert_named(out: Path, path: str) -> None:

@@ -526,7 +526,9 @@ def test_a_damaged_texture_is_named(stream, image_folder, textures, tmp_path, ca
     assert run(arguments(image_folder, tmp_path / "run", *options)) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert re.search(r"textures: the texture of (ant|bee)/\S+ is damaged; `texgen verify`", error)
+    assert re.search(
+        r"textures: the texture of (ant|bee)/\S+ is damaged; run `texgen verify`", error
+    )
 
 
 def test_a_sample_of_a_stream_that_lost_its_image_is_named(
@@ -543,4 +545,4 @@ def test_a_sample_of_a_stream_that_lost_its_image_is_named(
                 tar.addfile(member, io.BytesIO(data))
     options = ["--negatives", "texture", "--textures", str(damaged), "--stream"]
     assert run(arguments(image_folder, tmp_path / "run", *options)) == 1
-    assert "is damaged; `texgen verify`" in capsys.readouterr().err
+    assert "is damaged; run `texgen verify`" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from tests.support.proxy import Proxy
 from texgen.cli.main import run
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.dataset.random_access import TextureStore
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.storage.remote import RemoteError
 from texgen.transfer import DownloadRequest, DownloadSummary, download, open_remote
 from texgen.verify import verify
@@ -50,7 +50,7 @@ def test_every_file_comes_and_nothing_else_is_left(prefix, finished, tmp_path):
     files = [f for s in index["splits"].values() for f in (*s["manifest"], *s["shards"])]
     total = sum(file["bytes"] for file in files)
     assert (summary.files, summary.bytes, summary.fetched) == (len(files), total, total)
-    assert not verify(LocalSink(tmp_path / "out")).faults
+    assert not verify(Sink(tmp_path / "out")).faults
 
 
 def test_a_complete_set_is_not_fetched_again(finished, tmp_path):
@@ -299,7 +299,7 @@ def test_an_out_with_something_else_is_refused(finished, out, tmp_path):
 
 
 def test_too_little_room_is_reported_before_anything_is_fetched(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(LocalSink, "free_bytes", lambda self: 1000)
+    monkeypatch.setattr(Sink, "free_bytes", lambda self: 1000)
     with serving(finished) as server:
         with pytest.raises(ConfigError, match=r"needs .*, and 1\.0 kB are free"):
             fetched(server.url, tmp_path / "out")
@@ -309,7 +309,7 @@ def test_too_little_room_is_reported_before_anything_is_fetched(finished, tmp_pa
 def test_one_split_is_a_data_set_of_its_own(finished, tmp_path):
     fetched(str(finished), tmp_path / "out", splits=("val",))
     assert not (tmp_path / "out" / "train").exists()
-    assert not verify(LocalSink(tmp_path / "out")).faults
+    assert not verify(Sink(tmp_path / "out")).faults
     assert len(TextureStore(tmp_path / "out", "val")) == 2
     with pytest.raises(ConfigError, match="has only train, val"):
         fetched(str(finished), tmp_path / "no", splits=("test",))
@@ -329,7 +329,7 @@ def test_some_shards_are_a_data_set_of_their_own(finished, tmp_path):
     whole = TextureStore(finished)
     here = [store.read(position) for position in range(len(store))]
     assert here == list(map(whole.read, store.keys()))
-    assert not verify(LocalSink(out)).faults
+    assert not verify(Sink(out)).faults
     with pytest.raises(ConfigError, match="--shards 7-9: no split has more than 4 shards"):
         fetched(str(finished), tmp_path / "no", shards=range(7, 10))
     fetched(str(finished), out)
@@ -342,7 +342,7 @@ def test_a_second_download_adds_to_the_files_of_the_first(finished, tmp_path):
     fetched(str(finished), out, splits=("train",), shards=range(3))
     summary = fetched(str(finished), out, splits=("train",), shards=range(1))
     assert summary.fetched == 0
-    assert not verify(LocalSink(out)).faults
+    assert not verify(Sink(out)).faults
     assert len(TextureStore(out, "val")) == 2
     assert len(TextureStore(out)) + 2 == summary.samples
     assert len(list((out / "train").iterdir())) == 3
@@ -368,7 +368,7 @@ def test_files_of_a_broken_download_are_in_the_index_of_the_next(finished, tmp_p
         fetched(server.url, out, workers=1)
     with serving(finished) as server:
         fetched(server.url, out, splits=("val",))
-    assert not verify(LocalSink(out)).faults
+    assert not verify(Sink(out)).faults
     assert (out / "train" / "train-000000.tar").exists()
     assert not (out / SHARD).exists()
 
@@ -462,7 +462,7 @@ def test_a_password_in_a_url_is_refused_and_not_shown(scheme, tmp_path, capsys):
 
 def test_two_downloads_into_one_folder_exclude_each_other(finished, tmp_path):
     request = DownloadRequest(tmp_path / "out")
-    with LocalSink(tmp_path / "out").lock(), pytest.raises(ConfigError, match="being written by"):
+    with Sink(tmp_path / "out").lock(), pytest.raises(ConfigError, match="being written by"):
         download(open_remote(str(finished)), replace(request, workers=1), lambda *_: None)
 
 

@@ -12,12 +12,12 @@ from texgen.cli.main import run
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.dataset.random_access import TextureStore
 from texgen.dataset.reader import Dataset
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.transfer import DownloadRequest, download, export, open_remote
 
 
 def exported(out: Path, to: Path, *splits: str):
-    return export(Dataset(LocalSink(out)), splits, to, lambda done, total: None)
+    return export(Dataset(Sink(out)), splits, to, lambda done, total: None)
 
 
 def test_every_texture_is_a_file_in_its_class_folder(finished, tmp_path):
@@ -91,7 +91,7 @@ def test_of_a_part_the_textures_that_are_there_are_written(finished, tmp_path):
 
 
 def test_a_damaged_texture_is_not_written(out, tmp_path):
-    dataset = Dataset(LocalSink(out))
+    dataset = Dataset(Sink(out))
     row = dataset.sample("train", 1)[0]
     path = out / row["shard"]
     data = bytearray(path.read_bytes())
@@ -105,7 +105,7 @@ def test_a_damaged_texture_is_not_written(out, tmp_path):
 
 
 def test_a_key_that_leads_elsewhere_is_refused(finished, tmp_path, monkeypatch):
-    row = {**Dataset(LocalSink(finished)).sample("val", 1)[0], "key": "../../elsewhere"}
+    row = {**Dataset(Sink(finished)).sample("val", 1)[0], "key": "../../elsewhere"}
     monkeypatch.setattr(Dataset, "rows", lambda self, split, columns=None: iter([row]))
     with pytest.raises(DatasetError, match="is not a valid key"):
         exported(finished, tmp_path / "files", "val")

@@ -20,7 +20,7 @@ from texgen.cli.main import run
 from texgen.core.errors import ConfigError, DatasetError, LockedError, StorageError
 from texgen.core.hashing import sha256_file
 from texgen.dataset.index import read_index
-from texgen.storage import LocalSink, Sink
+from texgen.storage import Sink
 from texgen.transfer import DownloadRequest, download, open_remote
 from texgen.transfer.publish import PublishSummary, publish
 from texgen.transfer.publish_source import open_publish_source
@@ -51,7 +51,7 @@ def part_of(finished: Path, out: Path) -> Path:
 def test_a_folder_and_its_publication_hold_the_same_and_nothing_else(finished, s3):
     summary = published(finished, s3)
     assert everything(s3) == tree(finished)
-    index = read_index(LocalSink(finished))
+    index = read_index(Sink(finished))
     total = sum(file.bytes for file in index.files)
     assert summary == PublishSummary(len(index.files), total, total, index.samples)
     for file in index.files:

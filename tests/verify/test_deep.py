@@ -35,7 +35,7 @@ from tests.support.damage import (
 from texgen.build import SilentMonitor, build
 from texgen.cli.main import run
 from texgen.core.errors import FAILURES, TexgenError
-from texgen.storage import LocalSink
+from texgen.storage import Sink
 from texgen.synthesis.patches import patch_geometry
 from texgen.verify import DeepOptions, VerifyProgress, verify
 
@@ -288,7 +288,7 @@ def test_a_fault_of_many_textures_is_one_line_a_shard(out, check):
 
 def test_the_sample_is_the_same_for_the_same_seed_and_another_for_another(out, source):
     def faults(seed: int) -> list[str]:
-        return verify(LocalSink(out), 2, deep=DeepOptions(str(source), 3, seed)).faults
+        return verify(Sink(out), 2, deep=DeepOptions(str(source), 3, seed)).faults
 
     def encode(_: Rows, images: Images) -> None:
         images |= {key: encoded(pixels(data)) for key, data in images.items()}
@@ -421,11 +421,11 @@ def test_other_formats_are_decoded_and_rebuilt(image_format, tmp_path, small_sou
     quality = 90 if image_format == "jpg" else None
     build(request(small_source, out, format=image_format, quality=quality), SilentMonitor())
     deep = DeepOptions(str(small_source), 99, 0)
-    report = verify(LocalSink(out), deep=deep)
+    report = verify(Sink(out), deep=deep)
     assert (report.faults, report.remade) == ([], 12)
     assert bool(report.notes) == (image_format == "jpg")
     swapped(ONE, LATER)(out)
-    report = verify(LocalSink(out), deep=deep)
+    report = verify(Sink(out), deep=deep)
     assert report.unlike_src == ["train/train-000000.tar", "train/train-000003.tar"]
 
 
@@ -537,7 +537,7 @@ def test_the_counts_of_a_deep_check_are_printed(out, source, capsys):
 
 def test_progress_ends_with_all_textures_of_both_rounds(out, source):
     seen: list[VerifyProgress] = []
-    verify(LocalSink(out), 2, deep=DeepOptions(str(source), 5, 0), progress=seen.append)
+    verify(Sink(out), 2, deep=DeepOptions(str(source), 5, 0), progress=seen.append)
     done = {checked.rebuilding: (checked.done, checked.total) for checked in seen}
     assert done == {False: (12, 12), True: (5, 5)}
 
@@ -558,7 +558,7 @@ def test_whatever_bit_is_flipped_a_check_ends_with_faults_or_one_of_our_errors(
         trust(copy, path)
     for planned in (True, False):
         try:
-            verify(LocalSink(copy), 2, deep=DeepOptions(str(small_source), 2, 0))
+            verify(Sink(copy), 2, deep=DeepOptions(str(small_source), 2, 0))
         except TexgenError as error:
             assert path == "index.json", error  # noqa: PT017 - it need not be raised
         if planned:

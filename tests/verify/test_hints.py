@@ -28,7 +28,7 @@ from tests.support.damage import (
 )
 from texgen.build import SilentMonitor, build
 from texgen.cli.verify import command
-from texgen.storage import LocalSink, storage_errors
+from texgen.storage import Sink, storage_errors
 from texgen.synthesis import EngineSpec, identify
 
 OTHER = "train/train-000000.tar"
@@ -111,7 +111,7 @@ def test_the_printed_commands_repair_the_data_set(out, small_source, finished, d
 @pytest.mark.parametrize("more", [None, "train/train-000001.tar"])
 def test_a_shard_that_cannot_be_read_is_not_to_be_deleted(out, more, monkeypatch):
     """It may be intact, and a build would not read it."""
-    look = LocalSink.open
+    look = Sink.open
 
     def denied(self, path):
         if path == OTHER:
@@ -122,7 +122,7 @@ def test_a_shard_that_cannot_be_read_is_not_to_be_deleted(out, more, monkeypatch
 
     if more:
         flip(out, more)
-    monkeypatch.setattr(LocalSink, "open", denied)
+    monkeypatch.setattr(Sink, "open", denied)
     report = check(out)
     assert (report.unread, report.delete) == ([OTHER], [more] if more else [])
     printed = CliRunner().invoke(command, [str(out)], standalone_mode=False).output

@@ -18,7 +18,7 @@ from texgen.build.stop import StopRequest
 from texgen.core.cpus import available_cpus
 from texgen.dataset.plan import Plan, plan_notes
 from texgen.source import Source, open_source
-from texgen.storage import Sink, open_sink
+from texgen.storage import Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def build(request: BuildRequest, monitor: BuildMonitor) -> BuildSummary:
         SourceChangedError: If images have changed; the shards without them are kept.
     """
     started = time.monotonic()
-    sink = open_sink(request.out, request.options.part, request.options.s3_endpoint)
+    sink = Sink(request.out, request.options.part, request.options.s3_endpoint)
     source = open_source(request.source)
     with StopRequest() as stop, contextlib.ExitStack() as stack:
         with storage_errors_are_config_errors():

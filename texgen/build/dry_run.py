@@ -20,7 +20,7 @@ from texgen.core.text import escape_unprintable, format_bytes, pluralize
 from texgen.dataset.plan import Plan, plan_notes
 from texgen.dataset.plan_summary import sample_entries, source_bytes
 from texgen.source import open_source
-from texgen.storage import Sink, open_sink
+from texgen.storage import Sink
 
 _SAMPLED_IMAGES = 64
 _SYNTHESIS_BUDGET_S = 10.0
@@ -118,7 +118,7 @@ def _open_out(request: BuildRequest) -> Sink | None:
     """OUT, if one is given; read once before SRC is listed, which may take long."""
     if not request.out:
         return None
-    sink = open_sink(request.out, s3_endpoint=request.options.s3_endpoint)
+    sink = Sink(request.out, s3_endpoint=request.options.s3_endpoint)
     with storage_errors_are_config_errors():
         sink.first_unknown_file()
     return sink

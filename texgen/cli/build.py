@@ -15,7 +15,7 @@ from texgen.cli.progress import build_progress
 from texgen.core.errors import ConfigError, StorageError
 from texgen.core.text import escape_unprintable, pluralize
 from texgen.dataset.plan import plan_notes
-from texgen.storage import open_sink
+from texgen.storage import Sink
 
 _REASONS_SHOWN = 3
 
@@ -50,7 +50,7 @@ def _ask_to_overwrite(request: BuildRequest) -> None:
     """
     out = request.out
     try:
-        holdings = describe_holdings(out, open_sink(out, s3_endpoint=request.options.s3_endpoint))
+        holdings = describe_holdings(out, Sink(out, s3_endpoint=request.options.s3_endpoint))
     except StorageError as error:
         # The build treats an OUT that cannot be used as a wrong option too.
         raise ConfigError(str(error)) from error

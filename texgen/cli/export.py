@@ -14,7 +14,7 @@ from texgen.cli.progress import transfer_progress
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.dataset.reader import Dataset
-from texgen.storage import open_sink
+from texgen.storage import Sink
 from texgen.transfer import export
 
 
@@ -49,7 +49,7 @@ def command(
     if "://" not in out:
         check_apart("--to", to, out)
     with transfer_progress(quiet=quiet, of_bytes=False) as on_progress:
-        dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
+        dataset = Dataset(Sink(out, s3_endpoint=s3_endpoint))
         summary = export(dataset, splits, Path(to), on_progress)
     failed = f", {pluralize(summary.failed, 'row')} without a texture" if summary.failed else ""
     line = f"{pluralize(summary.files, 'texture')} in {to}, {summary.written} new{failed}"

@@ -24,7 +24,7 @@ from texgen.dataset.reader import Dataset
 from texgen.report.contact_sheet import Example, SheetTexture, draw_sheet
 from texgen.source import SourceSpec
 from texgen.source.locator import locator_of
-from texgen.storage import open_sink
+from texgen.storage import Sink
 
 _SHEET_TEXTURES = 6
 _COLUMNS = ("images", "textures", "failed", "shards", "bytes", "classes")
@@ -73,7 +73,7 @@ def command(
     _check_options(key, split, src, sheet, count)
     if sheet is not None:
         check_target("--sheet", Path(sheet), [".png"], {"OUT": out, "--src": src})
-    dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
+    dataset = Dataset(Sink(out, s3_endpoint=s3_endpoint))
     homes = [] if key is None else _homes(dataset, key, split)
     if sheet is not None:
         rows = [row for _, row in homes[:1] or dataset.sample_textures(count or _SHEET_TEXTURES)]

@@ -13,7 +13,7 @@ from texgen.core.text import format_bytes
 from texgen.dataset.originals import open_originals
 from texgen.dataset.reader import Dataset
 from texgen.report import collect_report, render_report
-from texgen.storage import open_sink
+from texgen.storage import Sink
 
 
 @click.command(name="report")
@@ -44,7 +44,7 @@ def command(
     """
     target = Path(html)
     check_target("--html", target, [".html", ".htm"], {"OUT": out, "--src": src})
-    dataset = Dataset(open_sink(out, s3_endpoint=s3_endpoint))
+    dataset = Dataset(Sink(out, s3_endpoint=s3_endpoint))
     config = dataset.index.config
     splits = dataset.index.splits
     originals = open_originals(src, config, s3_endpoint, splits) if src is not None else None

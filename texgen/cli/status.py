@@ -17,7 +17,7 @@ from texgen.cli.output import print_result
 from texgen.core.errors import DatasetError
 from texgen.core.layout import shard_name
 from texgen.core.text import escape_unprintable, format_bytes, format_duration, pluralize
-from texgen.storage import open_sink
+from texgen.storage import Sink
 
 _SHOWN = 5
 _ENDED = {"finished", "damaged"}
@@ -45,7 +45,7 @@ def command(out: str, s3_endpoint: str | None, as_json: bool) -> None:
     have ended.
     """
     try:
-        progress = read_status(open_sink(out, s3_endpoint=s3_endpoint))
+        progress = read_status(Sink(out, s3_endpoint=s3_endpoint))
     except DatasetError as error:
         message = f"{out}: {error}"
         raise DatasetError(message) from error

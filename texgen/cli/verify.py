@@ -17,7 +17,7 @@ from texgen.core import signals
 from texgen.core.config import MAX_WORKERS
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
-from texgen.storage import open_sink, place_of
+from texgen.storage import Sink, place_of
 from texgen.verify import DeepOptions, VerifyReport, verify
 
 _SHOWN = 20
@@ -82,7 +82,7 @@ def command(
         signals.catch(lambda number, _: signals.leave(number, "stopped"))
         with verify_progress(quiet=quiet) as on_progress:
             report = verify(
-                open_sink(out, s3_endpoint=s3_endpoint), workers, deep=checks, progress=on_progress
+                Sink(out, s3_endpoint=s3_endpoint), workers, deep=checks, progress=on_progress
             )
     print_result(asdict(report), _lines(out, report, s3_endpoint), as_json=as_json)
     return 1 if report.faults else 0

@@ -19,7 +19,7 @@ from texgen.core.types import ArrowTable, Pixels
 from texgen.dataset.reader import Dataset, manifest_errors, open_split
 from texgen.dataset.shard_reader import ShardReader
 from texgen.source.decode import decode
-from texgen.storage import open_sink
+from texgen.storage import Sink
 
 _COLUMNS = ["key", "label", "shard", "offset", "length"]
 
@@ -153,7 +153,7 @@ class TextureStore:
 
     def _missing_reason(self, key: str) -> str:
         try:
-            split, row = Dataset(open_sink(self.location)).row(key)
+            split, row = Dataset(Sink(self.location)).row(key)
         except DatasetError as error:
             return str(error)
         if split != self.split:

@@ -17,7 +17,7 @@ from texgen.core.errors import DatasetError, StorageError
 from texgen.core.types import ArrowFile
 from texgen.dataset.index import Index, ManifestFile, SplitIndex, read_index
 from texgen.dataset.manifest import ManifestRow, has_schema
-from texgen.storage import Sink, open_sink
+from texgen.storage import Sink
 
 # pyarrow ships no types.
 ArrowBatch: TypeAlias = Any
@@ -199,7 +199,7 @@ def open_split(location: str, split: str) -> tuple[Dataset, SplitIndex]:
     Raises:
         DatasetError: If there is no finished data set, or it has no such split.
     """
-    dataset = Dataset(open_sink(location))
+    dataset = Dataset(Sink(location))
     split_index = dataset.index.splits.get(split)
     if split_index is None:
         message = (

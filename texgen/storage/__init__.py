@@ -5,9 +5,6 @@ Nothing here knows of images or textures. Errors are one line and name no creden
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from texgen.core.config import Part
 from texgen.storage.errors import storage_errors
 from texgen.storage.locations import attempt_place, open_store, open_stream_store, place_of
 from texgen.storage.scratch import scratch_folder
@@ -15,24 +12,13 @@ from texgen.storage.sink import Sink
 from texgen.storage.store import Store, StreamStore
 
 __all__ = [
-    "LocalSink",
     "Sink",
     "Store",
     "StreamStore",
     "attempt_place",
-    "open_sink",
     "open_store",
     "open_stream_store",
     "place_of",
     "scratch_folder",
     "storage_errors",
 ]
-
-LocalSink = Sink
-
-
-def open_sink(
-    location: str | Path, part: Part | None = None, s3_endpoint: str | None = None
-) -> Sink:
-    """Opens OUT; see `Sink`."""
-    return Sink(location, part, s3_endpoint)

@@ -14,7 +14,7 @@ from tests.support.proxy import Proxy, once
 from tests.support.store import KEY, SECRET, TOKEN
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError, ShardConflictError, StorageError
-from texgen.storage import Sink, open_sink
+from texgen.storage import Sink
 from texgen.storage.errors import StoreError
 from texgen.storage.s3 import retry
 from texgen.storage.s3.client import _forget, client
@@ -251,7 +251,7 @@ def test_credentials_are_in_no_error(proxied, monkeypatch):
         messages.append(repr(caught.value))
     for url in (f"s3://{KEY}:{SECRET}@bucket/x", f"s3://{KEY}:x@bucket"):
         with pytest.raises(ConfigError) as refused:
-            open_sink(url)
+            Sink(url)
         messages.append(str(refused.value))
     assert not [text for text in messages if KEY in text or SECRET in text or TOKEN in text]
 

@@ -15,7 +15,7 @@ from texgen import TextureStore, webdataset
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
 from texgen.dataset.reader import Dataset
-from texgen.storage import cache, open_sink, open_store
+from texgen.storage import Sink, cache, open_store
 from texgen.verify import verify
 
 
@@ -29,11 +29,11 @@ def uploaded(s3: Store, finished: Path) -> str:
 
 
 def test_verify_reads_a_bucket_as_it_reads_a_folder(uploaded, s3):
-    report = verify(open_sink(uploaded), workers=2)
+    report = verify(Sink(uploaded), workers=2)
     assert (report.faults, report.textures > 0) == ([], True)
     name = next(key for key in s3.keys("out/train/") if key.endswith(".tar"))
     s3.put(name, s3.get(name)[:-1] + b"x")
-    report = verify(open_sink(uploaded), workers=2)
+    report = verify(Sink(uploaded), workers=2)
     assert report.faults == [
         f"{name.removeprefix('out/')}: its SHA-256 is not the one in the index"
     ]
@@ -169,14 +169,14 @@ def test_a_stream_gives_the_same_samples_as_from_a_folder(uploaded, finished):
 
 
 def test_a_dataset_reads_rows_and_images(uploaded, finished):
-    local, remote = Dataset(open_sink(str(finished))), Dataset(open_sink(uploaded))
+    local, remote = Dataset(Sink(str(finished))), Dataset(Sink(uploaded))
     key = next(row["key"] for row in local.rows("train") if row["status"] == "ok")
     (_, one), (_, other) = local.row(key), remote.row(key)
     assert one == other
     assert local.image(one) == remote.image(other)
     assert len(tree(finished)) > 3
     with pytest.raises(DatasetError, match=r"no finished data set: .*it is not there"):
-        Dataset(open_sink(f"{uploaded}/train"))
+        Dataset(Sink(f"{uploaded}/train"))
 
 
 def test_names_are_listed_as_they_are(proxied, s3):

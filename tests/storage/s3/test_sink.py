@@ -11,7 +11,7 @@ import pytest
 from tests.support.bucket import commit, draft
 from texgen.core.errors import ConfigError, ShardConflictError, StorageError
 from texgen.core.layout import PROBE
-from texgen.storage import Sink, open_sink, ranges
+from texgen.storage import Sink, ranges
 
 
 def test_what_is_written_can_be_listed_and_opened(sink, s3):
@@ -155,4 +155,4 @@ def test_a_log_is_kept_in_the_bucket_and_so_are_those_of_killed_runs(sink, s3):
 )
 def test_what_is_no_bucket_is_refused(url):
     with pytest.raises(ConfigError, match="s3://bucket/prefix"):
-        open_sink(url)
+        Sink(url)

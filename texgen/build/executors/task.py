@@ -18,7 +18,7 @@ from texgen.core.layout import shard_path
 from texgen.core.limits import limit_error
 from texgen.core.types import ShardRecord
 from texgen.source import open_source
-from texgen.storage import attempt_place, open_sink, storage_errors
+from texgen.storage import Sink, attempt_place, storage_errors
 from texgen.synthesis import EnginePool, EngineSpec
 
 OnEvent = Callable[[Event], None]
@@ -74,7 +74,7 @@ def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
 
 def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
     request = task.request
-    sink = open_sink(request.out, request.options.part, request.options.s3_endpoint)
+    sink = Sink(request.out, request.options.part, request.options.s3_endpoint)
     # OUT's scratch is emptied at the end of a build, whichever processes were killed.
     pool = warm_pool(task, sink.scratch())
     attempt = attempt_of(task)
