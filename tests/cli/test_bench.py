@@ -101,7 +101,7 @@ def test_a_split_without_photographs_is_called_so(tmp_path, capsys):
 
 def test_a_build_that_ends_with_an_error_is_told_in_one_line(photographs, capsys, monkeypatch):
     done = EngineCost("stub", "1", 1, 0.0, [1.0])
-    monkeypatch.setattr("texgen.cli.bench.compare", lambda *_: [done])
+    monkeypatch.setattr("texgen.cli.bench.compare_engines", lambda *_: [done])
     monkeypatch.setenv("TEXGEN_WORKER", "/nowhere/texgen-worker")
     arguments = ["bench", "--src", photographs, "--engine", "stub", "--repeat", "1", "--build"]
     assert run(arguments) == 1
