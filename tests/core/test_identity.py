@@ -23,7 +23,7 @@ def test_a_changed_line_is_another_code_and_what_others_leave_there_is_none(tmp_
     shutil.copytree(Path(texgen.__file__).parent, tmp_path / "texgen")
     (tmp_path / "texgen" / "seeds.py.orig").write_text("left by an editor")
     assert asked(tmp_path) == str(code_identity())
-    with (tmp_path / "texgen" / "data" / "imagenet100.txt").open("a") as file:
+    with (tmp_path / "texgen" / "source" / "labels" / "imagenet100.txt").open("a") as file:
         file.write("n0\n")
     other = asked(tmp_path)
     assert other != str(code_identity())

@@ -48,7 +48,7 @@ def read_classes(name: str) -> tuple[str, ...]:
     """
     try:
         if name in BUILT_IN_CLASSES:
-            data = (resources.files("texgen") / "data" / BUILT_IN_CLASSES[name]).read_bytes()
+            data = (resources.files(__package__) / BUILT_IN_CLASSES[name]).read_bytes()
         else:
             data = Path(name).read_bytes()
         text = decode_text(data)
