@@ -15,7 +15,7 @@ from texgen.storage.errors import OutOfRangeError, StoreError
 from texgen.storage.network.causes import Cause, cause_of, proxy_cause
 from texgen.storage.network.proxies import host_url
 from texgen.storage.network.requests import Answer, NoAnswerError, Web
-from texgen.storage.store import Stream
+from texgen.storage.store import Stream, guarded
 
 _BLOCK = 1 << 20
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "texgen"}
@@ -70,7 +70,8 @@ class HttpStore:
         try:
             first = _first_of(response, offset, place, self._hint_403)
             compressed = _is_compressed(response, place)
-            blocks = _checked(response.stream(_BLOCK, decode_content=compressed), place)
+            body = response.stream(_BLOCK, decode_content=compressed)
+            blocks = guarded(body, lambda: _body_errors(place))
             yield Stream(first, _without_pages(blocks, place) if first == 0 else blocks)
         finally:
             # A connection whose body was read to its end goes back to the pool.
@@ -98,20 +99,17 @@ def _check(url: str) -> None:
         raise ConfigError(message)
 
 
-def _checked(blocks: Iterator[bytes], place: str) -> Iterator[bytes]:
+@contextlib.contextmanager
+def _body_errors(place: str) -> Iterator[None]:
     """Turns errors of reading a body into a `StoreError`."""
-    while True:
-        try:
-            block = next(blocks, b"")
-        except urllib3.exceptions.DecodeError as error:
-            reason = "the server says that it is compressed, and it cannot be unpacked"
-            raise StoreError(place, reason, retryable=True) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            cause = cause_of(error) or Cause(f"it cannot be read ({type(error).__name__})")
-            raise StoreError(place, str(cause), retryable=cause.retryable) from error
-        if not block:
-            return
-        yield block
+    try:
+        yield
+    except urllib3.exceptions.DecodeError as error:
+        reason = "the server says that it is compressed, and it cannot be unpacked"
+        raise StoreError(place, reason, retryable=True) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        cause = cause_of(error) or Cause(f"it cannot be read ({type(error).__name__})")
+        raise StoreError(place, str(cause), retryable=cause.retryable) from error
 
 
 def _is_rest(response: urllib3.BaseHTTPResponse, offset: int) -> bool:

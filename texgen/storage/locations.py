@@ -12,7 +12,7 @@ from texgen.storage.store import Store, StreamStore
 
 
 def open_store(location: str, s3_endpoint: str | None = None) -> Store:
-    """The files below a location; no other function asks what kind of place it is.
+    """The files below a location; no other function chooses the kind of store.
 
     Args:
         location: A folder, or ``s3://bucket/prefix``.

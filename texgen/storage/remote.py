@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from texgen.core.errors import TexgenError
 from texgen.storage.errors import OutOfRangeError, StoreError
 from texgen.storage.network.causes import Cause, cause_of
-from texgen.storage.store import Stream, StreamStore
+from texgen.storage.store import Stream, StreamStore, guarded
 
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
@@ -44,16 +44,7 @@ def open_remote_file(store: StreamStore, path: str, offset: int = 0) -> Iterator
     with contextlib.ExitStack() as stack:
         with _remote_errors(place, offset):
             stream = stack.enter_context(store.stream(path, offset))
-        yield Stream(stream.offset, _checked(stream.blocks, place, offset))
-
-
-def _checked(blocks: Iterator[bytes], place: str, offset: int) -> Iterator[bytes]:
-    while True:
-        with _remote_errors(place, offset):
-            block = next(blocks, b"")
-        if not block:
-            return
-        yield block
+        yield Stream(stream.offset, guarded(stream.blocks, lambda: _remote_errors(place, offset)))
 
 
 @contextlib.contextmanager

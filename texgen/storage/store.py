@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,6 +228,24 @@ class Store(ABC):
         Args:
             part: The part of the data set that this process makes; None for all of it.
         """
+
+
+def guarded(
+    blocks: Iterator[bytes], errors: Callable[[], AbstractContextManager[None]]
+) -> Iterator[bytes]:
+    """Yields the blocks of a stream, up to an empty one.
+
+    Args:
+        blocks: The stream.
+        errors: Makes a context in which a block is read. The code that uses the block runs
+            outside of it.
+    """
+    while True:
+        with errors():
+            block = next(blocks, b"")
+        if not block:
+            return
+        yield block
 
 
 def list_folder(store: Store, path: str) -> tuple[list[str], list[str]]:
