@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from texgen.report.html.markup import Chart, Number, chart_grid, paragraph, section, table
+from texgen.report.html.markup import Chart, Number, chart_grid, paragraph, table
 from texgen.report.image_statistics import ImageStatistics, frequencies, spectral_slope
 from texgen.report.samples import SampledTextures, pairs
 from texgen.report.svg.axes import Axis
@@ -20,11 +20,12 @@ _MIN_SIDE = 16
 _FRACTIONS = {2.0**n: f"1/{2**-n}" if n < 0 else f"{2**n}" for n in range(-8, 9)}
 
 
-def colour(samples: SampledTextures) -> str:
+def colour(samples: SampledTextures) -> Iterator[str]:
     """Section on mean colours."""
     groups = _groups(samples)
     if not groups:
-        return section("colour", "Mean colour", [paragraph("There are no textures to measure.")])
+        yield paragraph("There are no textures to measure.")
+        return
     charts = [
         Chart(name.capitalize(), swatches(f"colours-{name}", f"Mean colours of {name}", colours))
         for name, colours in ((name, _colours(group)) for name, group in groups)
@@ -34,25 +35,20 @@ def colour(samples: SampledTextures) -> str:
         values = [_colours(group)[:, channel] for _, group in groups]
         rows.append([name, *(Number(f"{v.mean():.0f} ± {v.std():.0f}") for v in values)])
     caption = "Mean colour ± standard deviation over the set (sRGB, 0 to 255)"
-    parts = [
-        paragraph(
-            "Each stripe is the mean colour of one image, texture or pair of patches, sorted from "
-            "dark to bright."
-        ),
-        chart_grid(charts, "swatches"),
-        table(caption, ("", *(name for name, _ in groups)), rows),
-    ]
+    yield paragraph(
+        "Each stripe is the mean colour of one image, texture or pair of patches, sorted from "
+        "dark to bright."
+    )
+    yield chart_grid(charts, "swatches")
+    yield table(caption, ("", *(name for name, _ in groups)), rows)
     if len(groups) > 1:
-        parts.append(chart_grid([_channel(samples, i) for i in range(3)], "charts thirds"))
-        parts.append(
-            paragraph(
-                "Each texture has two marks: a ring against its image, and a cross against its two "
-                "patches together. On the dotted diagonal both have the same mean. A texture is "
-                "made of the patches, not of the whole image, and may use one patch more than the "
-                "other."
-            )
+        yield chart_grid([_channel(samples, i) for i in range(3)], "charts thirds")
+        yield paragraph(
+            "Each texture has two marks: a ring against its image, and a cross against its two "
+            "patches together. On the dotted diagonal both have the same mean. A texture is "
+            "made of the patches, not of the whole image, and may use one patch more than the "
+            "other."
         )
-    return section("colour", "Mean colour", parts)
 
 
 def _channel(samples: SampledTextures, channel: int) -> Chart:
@@ -69,35 +65,29 @@ def _channel(samples: SampledTextures, channel: int) -> Chart:
     return Chart(title, scatter(f"mean-{name}", title, labels, groups))
 
 
-def spectrum(samples: SampledTextures) -> str:
+def spectrum(samples: SampledTextures) -> Iterator[str]:
     """Section on power over spatial frequency."""
-    title = "Power spectrum"
     groups = [(name, _spectra(group)) for name, group in _groups(samples)]
     groups = [(name, spectra) for name, spectra in groups if len(spectra)]
     if not groups or samples.side < _MIN_SIDE:
-        words = "There are no textures, or the textures or patches are too small for spectra."
-        return section("spectrum", title, [paragraph(words)])
+        yield paragraph(
+            "There are no textures, or the textures or patches are too small for spectra."
+        )
+        return
     frequency = frequencies(samples.side)
     ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if t >= frequency[0]]
     x_axis = Axis("spatial frequency, cycles per pixel", float(frequency[0]), 0.5, ticks, log=True)
     charts = [_power(groups, frequency, x_axis)]
     if len(_ratios(samples.patches, samples.textures)):
         charts.append(_power_ratios(samples, frequency, x_axis))
+    yield chart_grid(charts)
     slopes = [
         [name, len(spectra), Number(f"{spectral_slope(spectra.mean(0), samples.side):.2f}")]
         for name, spectra in groups
     ]
-    rows = table(
-        "Spectral slope: the exponent with which power changes over frequency",
-        ("", "measured", "exponent"),
-        slopes,
-    )
-    return section("spectrum", title, [chart_grid(charts), rows, paragraph(_method(samples))])
-
-
-def _method(samples: SampledTextures) -> str:
-    """How spectra are measured."""
-    return (
+    caption = "Spectral slope: the exponent with which power changes over frequency"
+    yield table(caption, ("", "measured", "exponent"), slopes)
+    yield paragraph(
         "All spectra are measured in the same way: luminance (0.299 R + 0.587 G + 0.114 B, 0 to 1) "
         f"at full resolution, in windows of {samples.side} px that overlap by about half, minus "
         "the mean, under a Hann window; then the squared Fourier magnitude, averaged over windows "

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from texgen.core.text import pluralize
 from texgen.core.types import Geometry
-from texgen.report.html.markup import data_uri, paragraph, section, text
+from texgen.report.html.markup import data_uri, paragraph, text
 from texgen.report.samples import SampledTextures, ShownTexture
 
 
-def gallery(samples: SampledTextures, *, with_images: bool) -> str:
+def gallery(samples: SampledTextures, *, with_images: bool) -> Iterator[str]:
     """Section of textures that are spread over the set, with their images if SRC was named."""
     if not samples.shown:
-        return section("pictures", "Images", [paragraph("There are no textures to show.")])
+        yield paragraph("There are no textures to show.")
+        return
     sentences = [f"{pluralize(len(samples.shown), 'texture')}, spread over the whole set."]
     if with_images:
         sentences.append(
@@ -29,13 +32,10 @@ def gallery(samples: SampledTextures, *, with_images: bool) -> str:
         )
     if samples.reduced:
         sentences.append("Textures are shown smaller than they are.")
+    yield paragraph(" ".join(sentences))
     cards = "\n".join(_card(shown) for shown in samples.shown)
     kind = "wall" if with_images else "wall alone"
-    return section(
-        "pictures",
-        "Images",
-        [paragraph(" ".join(sentences)), f'<div class="{kind}">\n{cards}\n</div>'],
-    )
+    yield f'<div class="{kind}">\n{cards}\n</div>'
 
 
 def _card(shown: ShownTexture) -> str:

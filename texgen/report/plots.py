@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from texgen.core.text import pluralize
-from texgen.report.html.markup import Chart, chart_grid, paragraph, section
+from texgen.report.html.markup import Chart, chart_grid, paragraph
 from texgen.report.position_test import FINEST, HeatMap
 from texgen.report.svg.charts import bars, heat_map, histogram
 from texgen.report.tally import ManifestTally
@@ -20,25 +21,24 @@ _MAX_BARS = 8
 """Most patch sizes, or shards, that have a bar each; more are counted in bins."""
 
 
-def patches(tally: ManifestTally) -> str:
+def patches(tally: ManifestTally) -> Iterator[str]:
     """Section on sizes and positions of patches."""
     if not tally.patch_sides:
-        return section("patches", "Patches", [paragraph("There are no textures, so no patches.")])
+        yield paragraph("There are no textures, so no patches.")
+        return
     title = "Shorter side of the images"
     label = "shorter side of the image, px"
     shorter = histogram("short-sides", title, tally.short_sides, label, "textures")
     charts = [_patch_sides(tally), Chart(title, shorter, "It decides which patch size is used.")]
-    notes = []
-    if (counts := tally.positions.heat_map()) is not None:
+    counts = tally.positions.heat_map()
+    if counts is not None:
         charts.append(_positions(counts, tally))
-    else:
-        notes.append(
-            paragraph(
-                f"A map of positions needs more random patches with at least {FINEST} positions "
-                f"across and down; here are {tally.positions.used:,}."
-            )
+    yield chart_grid(charts)
+    if counts is None:
+        yield paragraph(
+            f"A map of positions needs more random patches with at least {FINEST} positions "
+            f"across and down; here are {tally.positions.used:,}."
         )
-    return section("patches", "Patches", [chart_grid(charts), *notes])
 
 
 def _patch_sides(tally: ManifestTally) -> Chart:
@@ -78,18 +78,14 @@ def _p_value_text(p: float) -> str:
     return f"{p:.3f}" if p >= _MIN_P_VALUE else f"{p:.0e}"
 
 
-def time(times: Times | None) -> str:
+def time(times: Times | None) -> Iterator[str]:
     """Section on the times of the build."""
     if times is None:
-        words = (
+        yield paragraph(
             "The times of a build are in the records under <code>_build</code>, and none of this "
             "data set are left."
         )
-        return section("time", "Time", [paragraph(words)])
-    return section("time", "Time", _time_charts(times))
-
-
-def _time_charts(times: Times) -> Iterator[str]:
+        return
     textures = max(1, times.textures)
     entries = [
         (name, seconds, f"{1e3 * seconds / textures:.1f} ms")
@@ -115,7 +111,6 @@ def _shards(times: Times) -> Chart:
         named = zip(times.names, times.shards.tolist(), strict=True)
         entries = [(name, seconds, f"{seconds:.1f} s") for name, seconds in named]
         return Chart(title, bars("shards", title, entries), caption)
-    values, number = np.unique(times.shards.round(3), return_counts=True)
-    counts = dict(zip(values.tolist(), number.tolist(), strict=True))
+    counts = Counter(times.shards.round(3).tolist())
     chart = histogram("shards", title, counts, "wall clock of a shard, s", "shards")
     return Chart(title, chart, caption)

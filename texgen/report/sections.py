@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
 
 import texgen
 from texgen.core.text import format_bytes, pluralize
-from texgen.dataset.index import Index, ManifestFile, ShardFile
-from texgen.report.html.markup import (
-    Number,
-    details,
-    paragraph,
-    section,
-    table,
-    table_grid,
-    text,
-)
+from texgen.dataset.index import DataFile, Index, ManifestFile
+from texgen.report.html.markup import Number, details, paragraph, table, table_grid, text
 from texgen.report.tally import ManifestTally
 
 _MAX_FILES = 40
@@ -27,31 +18,27 @@ _MAX_REASONS = 20
 """Most files, classes and reasons that are listed."""
 
 
-def counts(index: Index) -> str:
+def counts(index: Index) -> Iterator[str]:
     """Section on the numbers of images, textures, shards and classes."""
-    splits = dict(sorted(index.splits.items()))
+    names = sorted(index.splits)
+    splits = [index.splits[name] for name in names]
     amounts = {
-        "images": [split.images for split in splits.values()],
-        "textures": [split.textures for split in splits.values()],
-        "failed rows": [split.failed for split in splits.values()],
-        "shards": [len(split.shards) for split in splits.values()],
-        "bytes in shards": [sum(file.bytes for file in s.shards) for s in splits.values()],
+        "images": [split.images for split in splits],
+        "textures": [split.textures for split in splits],
+        "failed rows": [split.failed for split in splits],
+        "shards": [len(split.shards) for split in splits],
     }
-    rows: list[list[Any]] = [
-        [name, *map(_amount(name), [*values, sum(values)])] for name, values in amounts.items()
-    ]
+    rows: list[list[object]] = [[name, *row, sum(row)] for name, row in amounts.items()]
+    sizes = [sum(file.bytes for file in split.shards) for split in splits]
+    rows.append(["bytes in shards", *(Number(format_bytes(n)) for n in [*sizes, sum(sizes)])])
     # Splits may share classes, so a sum would count some twice.
-    rows.append(["classes", *(len(split.classes) for split in splits.values()), Number("")])
-    head = ("", *map(text, splits), "all")
+    rows.append(["classes", *(len(split.classes) for split in splits), Number("")])
+    head = ("", *map(text, names), "all")
+    yield table("Splits", head, rows)
     per_image = index.config["textures_per_image"]
-    parts = [table("Splits", head, rows)]
     if per_image != 1:
-        parts.append(paragraph(f"{text(per_image)} textures were planned per image."))
-    return section("counts", "Counts", [*parts, *_classes(index)])
-
-
-def _amount(name: str) -> Callable[[int], int | Number]:
-    return (lambda size: Number(format_bytes(size))) if name.startswith("bytes") else int
+        yield paragraph(f"{text(per_image)} textures were planned per image.")
+    yield from _classes(index)
 
 
 def _classes(index: Index) -> Iterator[str]:
@@ -66,14 +53,14 @@ def _classes(index: Index) -> Iterator[str]:
         yield details(head, f'<p class="names">{shown}</p>')
 
 
-def failures(tally: ManifestTally) -> str:
+def failures(tally: ManifestTally) -> Iterator[str]:
     """Section on failed rows and their reasons."""
     failed = sum(tally.failures.values())
     if not failed:
-        words = f"None of the {pluralize(tally.rows, 'row')} failed."
-        return section("failures", "Failures", [paragraph(words)])
+        yield paragraph(f"None of the {pluralize(tally.rows, 'row')} failed.")
+        return
     share = failed / max(1, tally.rows)
-    words = (
+    yield paragraph(
         f"{failed:,} of {pluralize(tally.rows, 'row')} failed, {100 * share:.2f} %. The build's "
         "log, <code>_build/logs/build.log</code>, has the details of each."
     )
@@ -87,20 +74,19 @@ def failures(tally: ManifestTally) -> str:
         reasons.append(
             f"<li>and {pluralize(more, 'other reason')}; the manifest has all of them</li>"
         )
-    listed = f'<ul class="reasons">{"".join(reasons)}</ul>'
-    return section("failures", "Failures", [paragraph(words), listed])
+    yield f'<ul class="reasons">{"".join(reasons)}</ul>'
 
 
-def provenance(index: Index) -> str:
+def provenance(index: Index) -> Iterator[str]:
     """Section on the configuration, the versions and the files of the data set."""
-    parameters = index.config.get("engine_parameters")
-    config = [[name, _value_text(value)] for name, value in sorted(index.config.items())
-              if name != "engine_parameters"]  # fmt: skip
-    tables = [table("Configuration", ("setting", "value"), config)]
+    config = dict(index.config)
+    parameters = config.pop("engine_parameters", None)
+    tables = [table("Configuration", ("setting", "value"), _values(config))]
     if isinstance(parameters, dict) and parameters:
-        rows = [[name, _value_text(value)] for name, value in sorted(parameters.items())]
-        engine = f"{text(index.config['engine'])} {text(index.config['engine_version'])}"
-        tables.append(table(f"Parameters of the engine {engine}", ("parameter", "value"), rows))
+        caption = (
+            f"Parameters of the engine {text(config['engine'])} {text(config['engine_version'])}"
+        )
+        tables.append(table(caption, ("parameter", "value"), _values(parameters)))
     made_by = {
         "texgen": texgen.__version__,
         "numpy": version("numpy"),
@@ -110,17 +96,22 @@ def provenance(index: Index) -> str:
     }
     tables.append(table("Versions that made this page", ("package", "version"), made_by.items()))
     label = "Fingerprint of configuration and images: "
-    parts = [paragraph(f"{label}<code>{text(index.fingerprint)}</code>"), table_grid(tables)]
+    yield paragraph(f"{label}<code>{text(index.fingerprint)}</code>")
+    yield table_grid(tables)
     for name, split in sorted(index.splits.items()):
-        parts.append(_files(name, [*split.manifest, *split.shards]))
-    return section("provenance", "Provenance", parts)
+        yield _files(name, split.files)
 
 
-def _files(name: str, files: list[ManifestFile | ShardFile]) -> str:
-    rows: list[list[Any]] = []
-    for file in files[:_MAX_FILES]:
-        count = file.rows if isinstance(file, ManifestFile) else file.samples
-        rows.append([file.path, file.bytes, count, file.sha256[:16]])
+def _files(name: str, files: Sequence[DataFile]) -> str:
+    rows = [
+        [
+            file.path,
+            file.bytes,
+            file.rows if isinstance(file, ManifestFile) else file.samples,
+            file.sha256[:16],
+        ]
+        for file in files[:_MAX_FILES]
+    ]
     head = ("file", "bytes", "rows or samples", "start of SHA-256")
     total = format_bytes(sum(file.bytes for file in files))
     title = f"Files of {text(name)}: {len(files):,}, {total}"
@@ -132,7 +123,9 @@ def _files(name: str, files: list[ManifestFile | ShardFile]) -> str:
     return details(title, body)
 
 
-def _value_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    if value is None:
-        return "not set"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _values(fields: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    for name, value in sorted(fields.items()):
+        if value is None:
+            yield name, "not set"
+        else:
+            yield name, f"{value:g}" if isinstance(value, float) else str(value)

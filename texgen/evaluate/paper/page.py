@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from texgen.core.text import pluralize
 from texgen.evaluate.paper import published_results as published
 from texgen.evaluate.paper.sweeps import METRICS
 from texgen.evaluate.results import Result, run_label
-from texgen.report.html.markup import Number, data_uri, document, paragraph, section, table, text
+from texgen.report.html.markup import Number, data_uri, document, paragraph, table, text
 
 _TITLES = {
     "linear": "Linear evaluation",
@@ -37,30 +37,31 @@ def render_results(results: dict[Path, Result]) -> str:
         results: Results by the path of their file.
     """
     kinds = [kind for kind in _TITLES if any(one["kind"] == kind for one in results.values())]
-    body = "\n".join(
-        _section(kind, {p: one for p, one in results.items() if one["kind"] == kind})
+    parts = [
+        (
+            kind,
+            _TITLES[kind],
+            _section(kind, {p: r for p, r in results.items() if r["kind"] == kind}),
+        )
         for kind in kinds
-    )
+    ]
     runs = len({one["run"] for one in results.values() if "run" in one})
     lead = (
         f"{pluralize(len(results), 'result')} of {pluralize(runs, 'run')}. Accuracies are in "
         "percent; ± is the standard error over images, or over runs in sweeps. The paper's numbers "
         f"are for ImageNet at 224 px after 200 epochs ({published.SOURCE})."
     )
-    parts = [(kind, _TITLES[kind]) for kind in kinds]
-    return document("Evaluation of trained encoders", f'<p class="lead">{lead}</p>', parts, body)
+    return document("Evaluation of trained encoders", f'<p class="lead">{lead}</p>', parts)
 
 
-def _section(kind: str, results: dict[Path, Result]) -> str:
-    parts = []
+def _section(kind: str, results: dict[Path, Result]) -> Iterator[str]:
     if kind in _TABLES:
         head, rows = _TABLES[kind]
         cells = [[_run_name(one), *row] for one in results.values() for row in rows(one)]
-        parts.append(table("Each run's last checkpoint", ["Run", *head], cells))
-    parts += _paper(kind, list(results.values()))
+        yield table("Each run's last checkpoint", ["Run", *head], cells)
+    yield from _paper(kind, list(results.values()))
     plots = "".join(_plot(path.with_suffix(".png"), one) for path, one in results.items())
-    parts.append(f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{plots}</div>')
-    return section(kind, _TITLES[kind], parts)
+    yield f'<div style="display: flex; flex-wrap: wrap; gap: 20px">{plots}</div>'
 
 
 def _run_name(result: Result) -> str:

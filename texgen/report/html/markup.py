@@ -27,18 +27,6 @@ def data_uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def section(slug: str, title: str, parts: Iterable[str]) -> str:
-    """A section of the page with its heading.
-
-    Args:
-        slug: Id of the heading, unique on the page.
-        title: Heading; HTML.
-        parts: Content; HTML.
-    """
-    body = "\n".join(parts)
-    return f'<section aria-labelledby="{slug}"><h2 id="{slug}">{title}</h2>\n{body}\n</section>'
-
-
 def paragraph(words: str) -> str:
     """A paragraph; ``words`` is HTML."""
     return f"<p>{words}</p>"
@@ -125,17 +113,17 @@ def details(summary: str, body: str) -> str:
     return f"<details><summary>{summary}</summary>{body}</details>"
 
 
-def document(title: str, lead: str, sections: Iterable[tuple[str, str]], body: str) -> str:
+def document(title: str, lead: str, sections: Sequence[tuple[str, str, Iterable[str]]]) -> str:
     """A whole page that needs no other file.
 
     Args:
         title: Heading; HTML.
         lead: Content before the links to the sections; HTML.
-        sections: Slug and title (HTML) of each section.
-        body: The sections; HTML.
+        sections: Id, unique on the page, heading (HTML) and content (HTML) of each section.
     """
     style = files("texgen.report.html").joinpath("style.css").read_text("utf-8")
-    links = "".join(f'<li><a href="#{slug}">{name}</a></li>' for slug, name in sections)
+    links = "".join(f'<li><a href="#{slug}">{name}</a></li>' for slug, name, _ in sections)
+    body = "\n".join(_section(*section) for section in sections)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -160,3 +148,8 @@ def document(title: str, lead: str, sections: Iterable[tuple[str, str]], body: s
 </body>
 </html>
 """
+
+
+def _section(slug: str, title: str, parts: Iterable[str]) -> str:
+    body = "\n".join(parts)
+    return f'<section aria-labelledby="{slug}"><h2 id="{slug}">{title}</h2>\n{body}\n</section>'
