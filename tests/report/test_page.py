@@ -204,6 +204,6 @@ def test_spectra_are_of_the_same_images_where_some_are_too_small(with_src, tmp_p
     samples = take_samples(Dataset(Sink(out)), originals, 1)
     assert samples.side == 96
     # Each image has two textures.
-    kinds = [samples.textures, *([samples.images, samples.patches] if with_src else [])]
-    for group in kinds:
+    kinds = samples.statistics if with_src else ["textures"]
+    for group in (samples.statistics[kind].values() for kind in kinds):
         assert [one.spectrum is not None for one in group] == [True] * 8 + [False] * 4

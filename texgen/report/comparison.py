@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from texgen.report.html.markup import Chart, Number, chart_grid, paragraph, table
 from texgen.report.image_statistics import ImageStatistics, frequencies, spectral_slope
-from texgen.report.samples import SampledTextures, pairs
+from texgen.report.samples import SampledTextures
 from texgen.report.svg.axes import Axis
 from texgen.report.svg.charts import Series, lines, scatter, swatches
 
@@ -17,22 +18,26 @@ _CHANNELS = ("red", "green", "blue")
 _MIN_SIDE = 16
 """Least side of windows, px; spectra of smaller ones have no meaningful slope."""
 
+_Values: TypeAlias = dict[str, dict[int, NDArray[np.float64]]]
+"""Values by kind and by number of the texture, see `SampledTextures.statistics`."""
+
 _FRACTIONS = {2.0**n: f"1/{2**-n}" if n < 0 else f"{2**n}" for n in range(-8, 9)}
 
 
 def colour(samples: SampledTextures) -> Iterator[str]:
     """Section on mean colours."""
-    groups = _groups(samples)
+    groups = _values(samples, lambda one: one.colour)
     if not groups:
         yield paragraph("There are no textures to measure.")
         return
+    arrays = {name: np.array(list(group.values())) for name, group in groups.items()}
     charts = [
         Chart(name.capitalize(), swatches(f"colours-{name}", f"Mean colours of {name}", colours))
-        for name, colours in ((name, _colours(group)) for name, group in groups)
+        for name, colours in arrays.items()
     ]
-    rows: list[list[object]] = [["measured", *(len(group) for _, group in groups)]]
+    rows: list[list[object]] = [["measured", *map(len, groups.values())]]
     for channel, name in enumerate(_CHANNELS):
-        values = [_colours(group)[:, channel] for _, group in groups]
+        values = [colours[:, channel] for colours in arrays.values()]
         rows.append([name, *(Number(f"{v.mean():.0f} ± {v.std():.0f}") for v in values)])
     caption = "Mean colour ± standard deviation over the set (sRGB, 0 to 255)"
     yield paragraph(
@@ -40,9 +45,9 @@ def colour(samples: SampledTextures) -> Iterator[str]:
         "dark to bright."
     )
     yield chart_grid(charts, "swatches")
-    yield table(caption, ("", *(name for name, _ in groups)), rows)
+    yield table(caption, ("", *groups), rows)
     if len(groups) > 1:
-        yield chart_grid([_channel(samples, i) for i in range(3)], "charts thirds")
+        yield chart_grid([_channel(groups, i) for i in range(3)], "charts thirds")
         yield paragraph(
             "Each texture has two marks: a ring against its image, and a cross against its two "
             "patches together. On the dotted diagonal both have the same mean. A texture is "
@@ -51,24 +56,17 @@ def colour(samples: SampledTextures) -> Iterator[str]:
         )
 
 
-def _channel(samples: SampledTextures, channel: int) -> Chart:
+def _channel(groups: _Values, channel: int) -> Chart:
     name = _CHANNELS[channel]
-    groups = []
-    for kind, originals in (("images", samples.images), ("patches", samples.patches)):
-        points = [
-            (one.colour[channel], texture.colour[channel])
-            for one, texture in pairs(originals, samples.textures)
-        ]
-        groups.append((kind, kind, np.array(points)))
+    points = {kind: _pairs(groups, kind)[..., channel] for kind in ("images", "patches")}
     labels = (f"mean {name} of image or patches", f"mean {name} of texture")
     title = f"Mean {name}"
-    return Chart(title, scatter(f"mean-{name}", title, labels, groups))
+    return Chart(title, scatter(f"mean-{name}", title, labels, points))
 
 
 def spectrum(samples: SampledTextures) -> Iterator[str]:
     """Section on power over spatial frequency."""
-    groups = [(name, _spectra(group)) for name, group in _groups(samples)]
-    groups = [(name, spectra) for name, spectra in groups if len(spectra)]
+    groups = _values(samples, lambda one: one.spectrum)
     if not groups or samples.side < _MIN_SIDE:
         yield paragraph(
             "There are no textures, or the textures or patches are too small for spectra."
@@ -77,13 +75,14 @@ def spectrum(samples: SampledTextures) -> Iterator[str]:
     frequency = frequencies(samples.side)
     ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if t >= frequency[0]]
     x_axis = Axis("spatial frequency, cycles per pixel", float(frequency[0]), 0.5, ticks, log=True)
-    charts = [_power(groups, frequency, x_axis)]
-    if len(_ratios(samples.patches, samples.textures)):
-        charts.append(_power_ratios(samples, frequency, x_axis))
+    means = {name: np.mean(list(group.values()), axis=0) for name, group in groups.items()}
+    charts = [_power(means, frequency, x_axis)]
+    if len(_pairs(groups, "patches")):
+        charts.append(_power_ratios(groups, frequency, x_axis))
     yield chart_grid(charts)
     slopes = [
-        [name, len(spectra), Number(f"{spectral_slope(spectra.mean(0), samples.side):.2f}")]
-        for name, spectra in groups
+        [name, len(groups[name]), Number(f"{spectral_slope(mean, samples.side):.2f}")]
+        for name, mean in means.items()
     ]
     caption = "Spectral slope: the exponent with which power changes over frequency"
     yield table(caption, ("", "measured", "exponent"), slopes)
@@ -99,29 +98,29 @@ def spectrum(samples: SampledTextures) -> Iterator[str]:
 
 
 def _power(
-    groups: Sequence[tuple[str, NDArray[np.float64]]], frequency: NDArray[np.float64], x_axis: Axis
+    means: Mapping[str, NDArray[np.float64]], frequency: NDArray[np.float64], x_axis: Axis
 ) -> Chart:
     """Mean power of each group."""
-    means = [(name, spectra.mean(0)) for name, spectra in groups]
-    low = float(np.floor(min(mean.min() for _, mean in means)))
-    high = float(max(np.ceil(max(mean.max() for _, mean in means)), low + 1))
+    low = float(np.floor(min(mean.min() for mean in means.values())))
+    high = float(max(np.ceil(max(mean.max() for mean in means.values())), low + 1))
     ticks = list(np.arange(low, high + 1, max(1, round((high - low) / 6))))
     axes = (x_axis, Axis("log₁₀ of power, luminance² px²", low, high, ticks))
-    series = [Series(name, name, np.stack([frequency, mean], 1)) for name, mean in means]
-    description = "; ".join(f"{name}: {mean[0]:.1f} to {mean[-1]:.1f}" for name, mean in means)
+    series = [Series(name, name, np.stack([frequency, mean], 1)) for name, mean in means.items()]
+    description = "; ".join(
+        f"{name}: {mean[0]:.1f} to {mean[-1]:.1f}" for name, mean in means.items()
+    )
     title = "Radially averaged power spectrum"
     return Chart(title, lines("spectra", title, description, axes, series), "Mean of log power.")
 
 
-def _power_ratios(samples: SampledTextures, frequency: NDArray[np.float64], x_axis: Axis) -> Chart:
+def _power_ratios(groups: _Values, frequency: NDArray[np.float64], x_axis: Axis) -> Chart:
     """Mean ratio of each texture's power to that of its image and of its patches."""
     series = []
-    for kind, originals in (("images", samples.images), ("patches", samples.patches)):
-        ratios = _ratios(originals, samples.textures)
-        if len(ratios):
-            points = np.stack([frequency, 10 ** ratios.mean(0)], 1)
-            band = 10 ** np.percentile(ratios, [25, 75], axis=0).T if kind == "patches" else None
-            series.append(Series(f"against {kind}", kind, points, band))
+    for kind in ("images", "patches"):
+        ratios = np.diff(_pairs(groups, kind), axis=1)[:, 0]
+        points = np.stack([frequency, 10 ** ratios.mean(0)], 1)
+        band = 10 ** np.percentile(ratios, [25, 75], axis=0).T if kind == "patches" else None
+        series.append(Series(f"against {kind}", kind, points, band))
     values = [one.points[:, 1:] for one in series]
     values += [one.band for one in series if one.band is not None]
     least, most = (f([f(v) for v in values]) for f in (np.min, np.max))
@@ -142,31 +141,20 @@ def _power_ratios(samples: SampledTextures, frequency: NDArray[np.float64], x_ax
     return Chart(title, lines("ratios", title, description, axes, series), caption)
 
 
-def _ratios(
-    originals: Sequence[ImageStatistics | None], textures: Sequence[ImageStatistics]
-) -> NDArray[np.float64]:
-    """Differences of log power, for the textures where both were measured."""
-    differences = [
-        texture.spectrum - original.spectrum
-        for original, texture in pairs(originals, textures)
-        if original.spectrum is not None and texture.spectrum is not None
-    ]
-    return np.array(differences)
+def _values(
+    samples: SampledTextures, value: Callable[[ImageStatistics], NDArray[np.float64] | None]
+) -> _Values:
+    """What ``value`` gives for the images that have it; kinds without any are left out."""
+    groups: _Values = {}
+    for kind, group in samples.statistics.items():
+        for number, one in group.items():
+            if (found := value(one)) is not None:
+                groups.setdefault(kind, {})[number] = found
+    return groups
 
 
-def _groups(samples: SampledTextures) -> list[tuple[str, list[ImageStatistics]]]:
-    """Statistics by name; textures are last, so that they are drawn on top."""
-    groups = [
-        ("images", [one for one in samples.images if one is not None]),
-        ("patches", [one for one in samples.patches if one is not None]),
-        ("textures", samples.textures),
-    ]
-    return [(name, group) for name, group in groups if group]
-
-
-def _colours(group: Sequence[ImageStatistics]) -> NDArray[np.float64]:
-    return np.array([one.colour for one in group])
-
-
-def _spectra(group: Sequence[ImageStatistics]) -> NDArray[np.float64]:
-    return np.array([one.spectrum for one in group if one.spectrum is not None])
+def _pairs(groups: _Values, kind: str) -> NDArray[np.float64]:
+    """(N, 2, …) values of images or patches, each with its texture's, where both have one."""
+    textures = groups.get("textures", {})
+    both = [(one, textures[n]) for n, one in groups.get(kind, {}).items() if n in textures]
+    return np.array(both)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from texgen.core.text import pluralize
 from texgen.core.types import Geometry
+from texgen.dataset.manifest import geometry_of
 from texgen.report.html.markup import data_uri, paragraph, text
 from texgen.report.samples import SampledTextures, ShownTexture
 
@@ -54,22 +55,21 @@ def _card(shown: ShownTexture) -> str:
 
 def _original(shown: ShownTexture, key: str) -> list[str]:
     """The image with the patches' frames, and both patches; nothing if they are not shown."""
-    if shown.image is None or shown.patches is None or shown.boxes is None:
+    if shown.original is None:
         return []
-    boxes = shown.boxes
+    image, center, random = shown.original
+    boxes = geometry_of(shown.row)
     positions = (
         f"centre patch at {_position(boxes.center)}, random patch at {_position(boxes.random)}"
     )
-    image = _img(f"Image of {key}; {positions}", "image/jpeg", shown.image)
-    center, random = (
+    element = _img(f"Image of {key}; {positions}", "image/jpeg", image)
+    patches = "".join(
         _boxed(f"patch {kind}", f"{title} patch of {key}", "image/jpeg", patch)
-        for kind, title, patch in zip(
-            ("center", "random"), ("Centre", "Random"), shown.patches, strict=True
-        )
+        for kind, title, patch in (("center", "Centre", center), ("random", "Random", random))
     )
     return [
-        f'<div class="original">{image}{_frames(boxes)}</div>',
-        f'<div class="both">{center}{random}</div>',
+        f'<div class="original">{element}{_frames(boxes)}</div>',
+        f'<div class="both">{patches}</div>',
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from texgen.core.errors import SourceError
-from texgen.core.types import Geometry, Pixels
+from texgen.core.types import Pixels
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
@@ -39,17 +39,14 @@ class ShownTexture:
         split: Name of its split.
         row: Its manifest row.
         texture: MIME type and bytes of its file.
-        image: Its image as a reduced JPEG; None if it is not wanted or could not be read.
-        patches: Its centre and random patch as JPEG, or None likewise.
-        boxes: Positions of the patches, or None likewise.
+        original: Its image, centre patch and random patch as reduced JPEG; None if they are not
+            wanted or could not be read.
     """
 
     split: str
     row: ManifestRow
     texture: tuple[str, bytes]
-    image: bytes | None = None
-    patches: tuple[bytes, bytes] | None = None
-    boxes: Geometry | None = None
+    original: tuple[bytes, bytes, bytes] | None
 
 
 @dataclass
@@ -59,18 +56,18 @@ class SampledTextures:
     Attributes:
         side: Side of the windows in which spectra are measured, px.
         shown: Textures to be shown, in the order of the set.
-        textures: Statistics of each texture that was measured.
-        images: Statistics of its image, or None if that was not read.
-        patches: Statistics of its two patches together, or None likewise.
+        statistics: Statistics by kind and by number of the texture: of the images that were read,
+            of each one's two patches together, and of all textures. Textures are last, so that
+            they are drawn on top.
         missing: Errors of images that could not be read.
         reduced: Whether textures are shown smaller than they are.
     """
 
     side: int
     shown: list[ShownTexture] = field(default_factory=list)
-    textures: list[ImageStatistics] = field(default_factory=list)
-    images: list[ImageStatistics | None] = field(default_factory=list)
-    patches: list[ImageStatistics | None] = field(default_factory=list)
+    statistics: dict[str, dict[int, ImageStatistics]] = field(
+        default_factory=lambda: {"images": {}, "patches": {}, "textures": {}}
+    )
     missing: list[str] = field(default_factory=list)
     reduced: bool = False
 
@@ -93,15 +90,26 @@ def take_samples(dataset: Dataset, originals: OriginalImages | None, count: int)
     for number, (split, row) in enumerate(rows):
         encoded = dataset.image(row)
         texture = _decode(encoded)
+        original = None
+        if originals is not None:
+            try:
+                original = originals.read(row)
+            except SourceError as error:
+                samples.missing.append(str(error))
         # Spectra are compared, so they must be of the same images. If patches are smaller than a
         # window, neither they nor their image or texture get a spectrum.
         spectrum = (row["patch_size"] or 0) >= samples.side
-        original = _read_original(originals, row, samples, spectrum=spectrum)
         spectrum &= original is not None or originals is None
-        samples.textures.append(measure_images([texture], samples.side, spectrum=spectrum))
+        pixels = {"textures": [texture]}
+        if original is not None:
+            image, patches = original
+            pixels |= {"images": [image], "patches": [patches.center, patches.random]}
+        for kind, group in pixels.items():
+            measured = measure_images(group, samples.side, spectrum=spectrum)
+            samples.statistics[kind][number] = measured
         if number in shown_numbers:
             file = _texture_file(encoded, texture, dataset.index.config["format"], samples)
-            samples.shown.append(_shown_texture(split, row, file, original))
+            samples.shown.append(ShownTexture(split, row, file, original and _encode(*original)))
     if rows and len(samples.missing) == len(rows):
         message = f"--src has none of the {len(rows)} images looked for: {samples.missing[0]}"
         raise SourceError(message)
@@ -114,44 +122,6 @@ def _window_side(dataset: Dataset, rows: Sequence[ManifestRow]) -> int:
     size: Any = dataset.index.config.get("size")
     usual = sides[len(sides) // 2] if sides else 0
     return min(usual, size) if isinstance(size, int) else usual
-
-
-def _read_original(
-    originals: OriginalImages | None,
-    row: ManifestRow,
-    samples: SampledTextures,
-    *,
-    spectrum: bool,
-) -> tuple[Pixels, Patches] | None:
-    """Image and patches of a row, whose statistics or error are added to ``samples``."""
-    original = None
-    if originals is not None:
-        try:
-            original = originals.read(row)
-        except SourceError as error:
-            samples.missing.append(str(error))
-    if original is None:
-        samples.images.append(None)
-        samples.patches.append(None)
-        return None
-    image, cut = original
-    patches = [cut.center, cut.random]
-    samples.images.append(measure_images([image], samples.side, spectrum=spectrum))
-    samples.patches.append(measure_images(patches, samples.side, spectrum=spectrum))
-    return original
-
-
-def _shown_texture(
-    split: str,
-    row: ManifestRow,
-    texture: tuple[str, bytes],
-    original: tuple[Pixels, Patches] | None,
-) -> ShownTexture:
-    if original is None:
-        return ShownTexture(split, row, texture)
-    image, cut = original
-    patches = (_jpeg(cut.center), _jpeg(cut.random))
-    return ShownTexture(split, row, texture, _jpeg(image), patches, cut.boxes)
 
 
 def _texture_file(
@@ -173,19 +143,14 @@ def _decode(encoded: bytes) -> Pixels:
         return np.asarray(image.convert("RGB"))
 
 
+def _encode(image: Pixels, patches: Patches) -> tuple[bytes, bytes, bytes]:
+    """JPEG files of the image and both patches that are small enough for a page of many."""
+    return _jpeg(image), _jpeg(patches.center), _jpeg(patches.random)
+
+
 def _jpeg(pixels: Pixels) -> bytes:
-    """A JPEG file that is small enough for a page of many."""
     image = Image.fromarray(pixels)
     image.thumbnail(_MAX_IMAGE, Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=82, optimize=True)
     return out.getvalue()
-
-
-def pairs(
-    first: Sequence[ImageStatistics | None], second: Sequence[ImageStatistics | None]
-) -> Iterator[tuple[ImageStatistics, ImageStatistics]]:
-    """Statistics at the same positions, where neither is None."""
-    for one, other in zip(first, second, strict=True):
-        if one is not None and other is not None:
-            yield one, other

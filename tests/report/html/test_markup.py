@@ -98,7 +98,7 @@ def test_charts_escape_every_name(name):
         bars("b", name, [(name, 1.0, name), (name, 0.0, name)]),
         histogram("h", name, {1: 1}, name, name),
         lines("l", name, name, axes, [Series(name, "patches", points, points + 1)]),
-        scatter("s", name, (name, name), [(name, "patches", points)]),
+        scatter("s", name, (name, name), {"patches": points}),
         swatches("w", name, np.array([[1.0, 2, 3]])),
     ):
         root = parsed(svg)

@@ -129,7 +129,7 @@ def scatter(
     slug: str,
     title: str,
     labels: tuple[str, str],
-    groups: Sequence[tuple[str, str, NDArray[np.float64]]],
+    groups: Mapping[str, NDArray[np.float64]],
 ) -> str:
     """Points over axes from 0 to 255, with the diagonal on which both values are equal.
 
@@ -137,23 +137,21 @@ def scatter(
         slug: Start of ids, unique on the page.
         title: Title.
         labels: Labels of the x and the y axis.
-        groups: Name, class in the style sheet and (N, 2) points of each group.
+        groups: (N, 2) points of each group by its name, which is its class in the style sheet.
     """
     ticks = [0.0, 64.0, 128.0, 192.0, 255.0]
     axes = [Axis(text, 0.0, 255.0, ticks) for text in labels]
     description = "; ".join(
         f"{name}: mean difference {np.abs(points[:, 0] - points[:, 1]).mean():.1f}"
-        for name, _, points in groups
+        for name, points in groups.items()
     )
     plot = Plot(slug, title, description, axes[0], axes[1], square=True)
     plot.marks.append(f'<path class="equal" d="{plot.path([(0, 0), (255, 255)])}"/>')
-    for _, kind, points in groups:
+    for kind, points in groups.items():
         places = (plot.place(float(x), float(y)) for x, y in points)
         d = "".join(f"M{x:g} {y:g}{_MARKS[kind]}" for x, y in places)
         plot.marks.append(f'<path class="point {kind}" d="{d}"/>')
-    plot.legend(
-        [(f'<path class="point {kind}" d="M0 0{_MARKS[kind]}"/>', name) for name, kind, _ in groups]
-    )
+    plot.legend([(f'<path class="point {k}" d="M0 0{_MARKS[k]}"/>', k) for k in groups])
     return plot.svg()
 
 
