@@ -4,24 +4,24 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from texgen.core.types import Geometry
+from texgen.core.types import Geometry, Pixels
 from texgen.report.contact_sheet import (
     CENTER_COLOUR,
     HEIGHT,
     RANDOM_COLOUR,
-    Example,
     SheetTexture,
     draw_sheet,
 )
+from texgen.synthesis.patches import Patches
 
 TEXTURE = Image.new("RGB", (224, 224), "#123456")
 
 
-def example(width: int = 400, height: int = 300, side: int = 96) -> Example:
+def original(width: int = 400, height: int = 300, side: int = 96) -> tuple[Pixels, Patches]:
     grey = np.full((height, width, 3), 128, np.uint8)
     boxes = Geometry(width, height, side, ((width - side) // 2, (height - side) // 2), (0, 0))
     patch = np.full((side, side, 3), 128, np.uint8)
-    return Example(grey, patch, patch, boxes)
+    return grey, Patches(patch, patch, boxes)
 
 
 def count(image: Image.Image, colour: str) -> int:
@@ -40,7 +40,7 @@ def test_textures_alone_stand_in_rows_of_at_most_six():
 
 
 def test_both_frames_are_drawn_where_the_patches_lie():
-    sheet = draw_sheet([SheetTexture("a", TEXTURE, example())])
+    sheet = draw_sheet([SheetTexture("a", TEXTURE, original())])
     assert count(sheet, CENTER_COLOUR) > count(sheet, RANDOM_COLOUR) > 0
     # The random frame is also dashed, so that frames differ in black and white.
     assert count(sheet, "#000000") > 100
@@ -48,7 +48,7 @@ def test_both_frames_are_drawn_where_the_patches_lie():
 
 def test_a_sheet_takes_images_of_every_shape():
     shapes = [(400, 300), (20, 12), (3000, 40), (1, 1), (40, 3000), (3000, 5), (5, 3000)]
-    entries = [SheetTexture("a", TEXTURE, example(w, h, min(w, h, 96))) for w, h in shapes]
+    entries = [SheetTexture("a", TEXTURE, original(w, h, min(w, h, 96))) for w, h in shapes]
     sheet = draw_sheet(entries)
     assert sheet.width < 5 * HEIGHT
     assert len(shapes) * HEIGHT < sheet.height

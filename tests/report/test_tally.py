@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from texgen.dataset.manifest import MANIFEST_SCHEMA
 from texgen.dataset.reader import Dataset
-from texgen.report.tally import EXAMPLES, TALLY_COLUMNS, ManifestTally, tally_manifest
+from texgen.report.tally import EXAMPLES, TALLY_COLUMNS, ManifestTally
 from texgen.storage import Sink
 
 
@@ -23,7 +23,9 @@ def test_the_tally_is_what_counting_row_by_row_gives(finished):
     dataset = Dataset(Sink(finished))
     rows = [row for split in ("train", "val") for row in dataset.rows(split)]
     made = [row for row in rows if row["status"] == "ok"]
-    counts = tally_manifest(batches(finished))
+    counts = ManifestTally()
+    for split, part in batches(finished):
+        counts.add(split, part)
     assert counts.rows == len(rows)
     assert counts.patch_sides == Counter(row["patch_size"] for row in made)
     assert counts.short_sides == Counter(min(row["width"], row["height"]) for row in made)

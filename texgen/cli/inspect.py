@@ -21,7 +21,7 @@ from texgen.dataset.index import Index, SplitIndex
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.originals import OriginalImages, open_originals
 from texgen.dataset.reader import Dataset
-from texgen.report.contact_sheet import Example, SheetTexture, draw_sheet
+from texgen.report.contact_sheet import SheetTexture, draw_sheet
 from texgen.source import SourceSpec
 from texgen.source.locator import locator_of
 from texgen.storage import Sink
@@ -133,11 +133,7 @@ def _sheet_texture(
 ) -> SheetTexture:
     with Image.open(io.BytesIO(dataset.image(row))) as image:
         texture = image.convert("RGB")
-    if originals is None:
-        return SheetTexture(row["key"], texture)
-    image, patches = originals.read(row)
-    example = Example(image, patches.center, patches.random, patches.boxes)
-    return SheetTexture(row["key"], texture, example)
+    return SheetTexture(row["key"], texture, None if originals is None else originals.read(row))
 
 
 def _card(index: Index) -> dict[str, Any]:

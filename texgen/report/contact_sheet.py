@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from texgen.core.types import Geometry, Pixels
+from texgen.synthesis.patches import Patches
 
 HEIGHT = 224
 """Height of a strip, px."""
@@ -28,44 +29,28 @@ _FAINT = "#5f5f5f"
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """An image and the two patches that were cut out of it.
-
-    Attributes:
-        image: (H, W, 3) uint8.
-        center: (d, d, 3) uint8.
-        random: (d, d, 3) uint8.
-        boxes: Positions of the patches.
-    """
-
-    image: Pixels
-    center: Pixels
-    random: Pixels
-    boxes: Geometry
-
-
-@dataclass(frozen=True, slots=True)
 class SheetTexture:
     """A texture on a sheet.
 
     Attributes:
         caption: Key of the texture.
         texture: The texture, RGB.
-        example: Image and patches that it was made of; None shows the texture alone.
+        original: Image, (H, W, 3) uint8, and patches that it was made of; None shows the texture
+            alone.
     """
 
     caption: str
     texture: Image.Image
-    example: Example | None = None
+    original: tuple[Pixels, Patches] | None = None
 
 
 def draw_sheet(textures: Sequence[SheetTexture]) -> Image.Image:
     """Draws a contact sheet.
 
-    Textures with examples stand one below the other, textures without in rows of at most six.
+    Textures with images stand one below the other, textures without in rows of at most six.
 
     Args:
-        textures: One or more textures; all with examples, or all without.
+        textures: One or more textures; all with images, or all without.
     """
     strips = [_strip(texture) for texture in textures]
     widths = [max(strip[i].width for strip in strips) for i in range(len(strips[0]))]
@@ -98,18 +83,18 @@ def _write_titles(page: Image.Image, widths: Sequence[int]) -> None:
 def _strip(entry: SheetTexture) -> list[Image.Image]:
     """Image with the patches' frames, both patches, texture; or the texture alone."""
     texture = _fitted(entry.texture, HEIGHT)
-    if entry.example is None:
+    if entry.original is None:
         return [texture]
-    return [_framed(entry.example), _stack(entry.example), texture]
+    pixels, patches = entry.original
+    return [_framed(pixels, patches.boxes), _stack(patches), texture]
 
 
-def _framed(example: Example) -> Image.Image:
+def _framed(pixels: Pixels, boxes: Geometry) -> Image.Image:
     """The image with the frames of its patches."""
-    image = Image.fromarray(example.image)
+    image = Image.fromarray(pixels)
     scale = min(HEIGHT / image.height, _MAX_WIDTH / image.width)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     view = image.resize(size, Image.Resampling.LANCZOS)
-    boxes = example.boxes
     for corner, colour, dash in (
         (boxes.center, CENTER_COLOUR, 0),
         (boxes.random, RANDOM_COLOUR, _DASH),
@@ -128,19 +113,18 @@ def _edges(begin: float, side: float, length: int) -> tuple[int, int]:
     return first, max(first + 1, round(begin + side))
 
 
-def _stack(example: Example) -> Image.Image:
+def _stack(patches: Patches) -> Image.Image:
     """Both patches one above the other, in frames of their colours."""
     max_side = (HEIGHT - _GAP) // 2 - 2 * _LINE
     framed = []
     for patch, colour, dash in (
-        (example.center, CENTER_COLOUR, 0),
-        (example.random, RANDOM_COLOUR, _DASH),
+        (patches.center, CENTER_COLOUR, 0),
+        (patches.random, RANDOM_COLOUR, _DASH),
     ):
         view = Image.fromarray(patch)
         if view.width > max_side:
             view = view.resize((max_side, max_side), Image.Resampling.LANCZOS)
-        frame = Image.new("RGB", (view.width + 2 * _LINE, view.height + 2 * _LINE), "white")
-        frame.paste(view, (_LINE, _LINE))
+        frame = ImageOps.expand(view, _LINE)
         _draw_frame(frame, (0, 0, frame.width, frame.height), colour, dash)
         framed.append(frame)
     both = Image.new("RGB", (framed[0].width, HEIGHT), "white")

@@ -11,7 +11,7 @@ from texgen.report import comparison, plots, sections
 from texgen.report.gallery import gallery
 from texgen.report.html.markup import document, text
 from texgen.report.samples import SampledTextures, take_samples
-from texgen.report.tally import TALLY_COLUMNS, ManifestTally, tally_manifest
+from texgen.report.tally import TALLY_COLUMNS, ManifestTally
 from texgen.report.times import Times, read_times
 
 
@@ -46,14 +46,13 @@ def collect_report(dataset: Dataset, originals: OriginalImages | None, count: in
         DatasetError: If a manifest or a texture cannot be read.
         SourceError: If SRC has none of the images.
     """
-    batches = (
-        (split, batch)
-        for split in sorted(dataset.index.splits)
-        for batch in dataset.batches(split, TALLY_COLUMNS)
-    )
+    tally = ManifestTally()
+    for split in sorted(dataset.index.splits):
+        for batch in dataset.batches(split, TALLY_COLUMNS):
+            tally.add(split, batch)
     return ReportData(
         dataset.index,
-        tally_manifest(batches),
+        tally,
         take_samples(dataset, originals, count),
         read_times(dataset.sink, dataset.index),
         originals is not None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -73,14 +73,6 @@ class ManifestTally:
             image = (split, image_key_of(key))
             if len(examples) < EXAMPLES and image not in examples:
                 examples.append(image)
-
-
-def tally_manifest(batches: Iterable[tuple[str, ArrowBatch]]) -> ManifestTally:
-    """Counts all ``batches``, each with the name of its split."""
-    tally = ManifestTally()
-    for split, batch in batches:
-        tally.add(split, batch)
-    return tally
 
 
 def _numbers(batch: ArrowBatch) -> Mapping[str, NDArray[np.int64]]:

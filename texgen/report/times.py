@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from texgen.core.errors import StorageError
 from texgen.core.layout import record_path, shard_name
 from texgen.core.types import ShardRecord
 from texgen.dataset.index import Index
-from texgen.dataset.records import read_shard_record
+from texgen.dataset.records import find_shard_record
 from texgen.storage import Sink
 
 _PARTS = ("decode", "schedule", "load", "synthesis", "encoding")
@@ -44,29 +42,23 @@ class Times:
 
 def read_times(sink: Sink, index: Index) -> Times | None:
     """Reads the times of a data set; None if no records of it are left."""
-    seconds: list[float] = []
-    names: list[str] = []
-    parts = dict.fromkeys(_PARTS, 0.0)
-    textures = missing = 0
-    for name, split in sorted(index.splits.items()):
-        for number in range(len(split.shards)):
-            record = _record(sink, name, number, index.fingerprint)
-            if record is None:
-                missing += 1
-                continue
-            timings = asdict(record.timings)
-            seconds.append(timings["total_s"])
-            names.append(shard_name(name, number))
-            textures += record.samples
-            for part in _PARTS:
-                parts[part] += timings[f"{part}_s"]
-    return Times(np.array(seconds), names, parts, textures, missing) if seconds else None
-
-
-def _record(sink: Sink, split: str, number: int, fingerprint: str) -> ShardRecord | None:
-    try:
-        with sink.open(record_path(split, number)) as file:
-            record = read_shard_record(file)
-    except (StorageError, ValueError, OSError, pa.ArrowException):
+    records: list[ShardRecord] = []
+    shards = [
+        (name, i) for name, split in sorted(index.splits.items()) for i in range(len(split.shards))
+    ]
+    for name, number in shards:
+        path = record_path(name, number)
+        # OUT is not listed for this: a bucket may hold millions of files.
+        record = find_shard_record(path, sink, [path])
+        if record is not None and record.fingerprint == index.fingerprint:
+            records.append(record)
+    if not records:
         return None
-    return record if record.fingerprint == fingerprint else None
+    timings = [asdict(record.timings) for record in records]
+    return Times(
+        np.array([one["total_s"] for one in timings]),
+        [shard_name(record.split, record.index) for record in records],
+        {part: sum(one[f"{part}_s"] for one in timings) for part in _PARTS},
+        sum(record.samples for record in records),
+        len(shards) - len(records),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from texgen.report.html.markup import text
@@ -15,6 +15,9 @@ _LETTER = 6.2
 """Mean width of a letter in a tick's font size, rather too much than too little."""
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 30, 44
+
+SQUARE = WIDTH - _LEFT - _RIGHT + _TOP + _BOTTOM
+"""Height of a chart whose axes are equally long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,7 @@ class Plot:
         description: Description of the values for screen readers; plain text.
         x: Horizontal axis.
         y: Vertical axis.
-        height: Height of the chart in its own units.
-        square: Whether both axes are equally long; ``height`` is then ignored.
+        height: Height of the chart in its own units; `SQUARE` makes both axes equally long.
         marks: SVG elements inside the frame.
     """
 
@@ -91,12 +93,7 @@ class Plot:
     x: Axis
     y: Axis
     height: float = 240.0
-    square: bool = False
     marks: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        if self.square:
-            self.height = WIDTH - _LEFT - _RIGHT + _TOP + _BOTTOM
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Coordinates of a point in the drawing."""
@@ -104,7 +101,7 @@ class Plot:
         down = _TOP + (1 - self.y.share(y)) * (self.height - _TOP - _BOTTOM)
         return round(across, 1), round(down, 1)
 
-    def path(self, points: Sequence[tuple[float, float]]) -> str:
+    def path(self, points: Iterable[Iterable[float]]) -> str:
         """The ``d`` attribute of a line through points in the axes' units."""
         places = (self.place(x, y) for x, y in points)
         return "M" + "L".join(f"{x:g} {y:g}" for x, y in places)

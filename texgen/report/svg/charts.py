@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from texgen.report.image_statistics import LUMA
 from texgen.report.position_test import HeatMap
 from texgen.report.svg.axes import (
+    SQUARE,
     WIDTH,
     Axis,
     Plot,
@@ -71,23 +72,26 @@ def histogram(
     edges = (first + np.arange(number + 1)) * width
     # Bins are found by index, so that a value on an edge falls into the bin that starts there.
     heights = np.bincount(np.floor(values / width).astype(int) - first, times, number)
-    description = ", ".join(
-        f"{number_text(edge)} to {number_text(edge + width)}: {height:,.0f}"
-        for edge, height in zip(edges, heights, strict=False)
-        if height
-    )
+    bins = [
+        (
+            float(edge),
+            float(height),
+            f"{number_text(edge)} to {number_text(edge + width)}: {height:,.0f}",
+        )
+        for edge, height in zip(edges[:-1], heights, strict=True)
+    ]
+    description = ", ".join(words for _, height, words in bins if height)
     step = max(1, -(-number // 6))
     x = Axis(x_label, float(edges[0]), float(edges[-1]), [float(e) for e in edges[::step]])
     plot = Plot(
         slug, title, description, x, axis_from_zero(y_label, float(heights.max()), integers=True)
     )
-    for edge, height in zip(edges, heights, strict=False):
-        left, top = plot.place(float(edge), float(height))
-        right, bottom = plot.place(float(edge + width), 0)
+    for edge, height, words in bins:
+        left, top = plot.place(edge, height)
+        right, bottom = plot.place(edge + width, 0)
         plot.marks.append(
             f'<rect class="bar" x="{left + 1:g}" y="{top:g}" width="{max(1, right - left - 2):g}" '
-            f'height="{bottom - top:g}"><title>{number_text(edge)} to {number_text(edge + width)}: '
-            f"{height:,.0f}</title></rect>"
+            f'height="{bottom - top:g}"><title>{words}</title></rect>'
         )
     return plot.svg()
 
@@ -113,13 +117,11 @@ def lines(
     plot = Plot(slug, title, description, *axes, height=280)
     for one in series:
         if one.band is not None:
-            x = one.points[:, 0]
-            upper = list(zip(x, one.band[:, 1], strict=True))
-            lower = list(zip(x, one.band[:, 0], strict=True))
+            lower, upper = (np.stack([one.points[:, 0], edge], 1) for edge in one.band.T)
             d = plot.path([*upper, *lower[::-1]])
             plot.marks.append(f'<path class="band {one.kind}" d="{d}Z"/>')
     for one in series:
-        d = plot.path([(float(x), float(y)) for x, y in one.points])
+        d = plot.path(one.points)
         plot.marks.append(f'<path class="line {one.kind}" d="{d}"/>')
     plot.legend([(f'<path class="line {s.kind}" d="M-10 0H10"/>', s.name) for s in series])
     return plot.svg()
@@ -145,7 +147,7 @@ def scatter(
         f"{name}: mean difference {np.abs(points[:, 0] - points[:, 1]).mean():.1f}"
         for name, points in groups.items()
     )
-    plot = Plot(slug, title, description, axes[0], axes[1], square=True)
+    plot = Plot(slug, title, description, axes[0], axes[1], height=SQUARE)
     plot.marks.append(f'<path class="equal" d="{plot.path([(0, 0), (255, 255)])}"/>')
     for kind, points in groups.items():
         places = (plot.place(float(x), float(y)) for x, y in points)
