@@ -18,7 +18,7 @@ from texgen.verify.findings import OnVerifyProgress, VerifyProgress, VerifyRepor
 from texgen.verify.index_checks import NO_PLAN, order_faults, plan_faults
 from texgen.verify.manifests import ManifestCounts, count_faults, manifest_faults, rows_by_shard
 from texgen.verify.remake import installed_difference
-from texgen.verify.shards import ShardResult, ShardWork, check_shard
+from texgen.verify.shards import ShardCheck, check_shard
 
 
 def verify(
@@ -112,15 +112,15 @@ class _Check:
         for number, result in enumerate(results):
             self._add(result, shard_path(name, number))
 
-    def _works(self, name: str, split: SplitIndex, *, trusted: bool) -> Iterator[ShardWork]:
+    def _works(self, name: str, split: SplitIndex, *, trusted: bool) -> Iterator[ShardCheck]:
         if not trusted:
-            yield from (ShardWork(file, None) for file in split.shards)
+            yield from (ShardCheck(file, None) for file in split.shards)
         elif self.deep is None:
-            yield from (ShardWork(file, rows) for file, rows in rows_by_shard(split, self.sink))
+            yield from (ShardCheck(file, rows) for file, rows in rows_by_shard(split, self.sink))
         else:
             yield from self.deep.works(name, split)
 
-    def _add(self, result: ShardResult, expected_path: str) -> None:
+    def _add(self, result: ShardCheck, expected_path: str) -> None:
         report, file = self.report, result.file
         report.shards += 1
         report.textures += file.samples

@@ -18,8 +18,8 @@ from texgen.storage import Sink
 from texgen.verify.findings import CheckCounter, OnVerifyProgress, VerifyProgress, VerifyReport
 from texgen.verify.manifests import rows_by_shard
 from texgen.verify.pixel_checks import ShardInspection, SourceImages
-from texgen.verify.remake import Rebuilder, TextureSampler, engine_note
-from texgen.verify.shards import ShardWork
+from texgen.verify.remake import TextureSampler, engine_note, rebuild
+from texgen.verify.shards import ShardCheck
 from texgen.verify.source_checks import SourceCheck
 from texgen.verify.textures import LOSSLESS, TextureSettings, read_settings
 
@@ -74,12 +74,12 @@ class DeepCheck:
         count = self.options.sample if self.source_check else 0
         self._sampler = TextureSampler(count, self.options.sample_seed)
 
-    def works(self, name: str, split: SplitIndex) -> Iterator[ShardWork]:
+    def works(self, name: str, split: SplitIndex) -> Iterator[ShardCheck]:
         """Yields a split's shards, each with the inspection of its textures."""
         if self.source_check is None:
             for file, rows in rows_by_shard(split, self.sink):
                 inspection = ShardInspection(file, self.settings, None, self.counter)
-                yield ShardWork(file, rows, inspection)
+                yield ShardCheck(file, rows, inspection)
             return
         shards = self.source_check.shards(name, split, self.sink)
         for number, (file, rows, entries) in enumerate(shards):
@@ -91,7 +91,7 @@ class DeepCheck:
                     if entry is not None and row["status"] == "ok":
                         self._sampler.add(name, row, entry)
             inspection = ShardInspection(file, self.settings, images, self.counter)
-            yield ShardWork(file, rows, inspection)
+            yield ShardCheck(file, rows, inspection)
 
     def finish(self, workers: int, progress: OnVerifyProgress) -> None:
         """Checks the fingerprint and rebuilds the sample, after the last shard."""
@@ -114,16 +114,15 @@ class DeepCheck:
             report.notes.append(note)
             return
         report.sample_seed = self.options.sample_seed
-        rebuilder = Rebuilder(Dataset(self.sink), source_check.source, self.settings)
+        source, settings = source_check.source, self.settings
+        textures = rebuild(sample, Dataset(self.sink), source, settings, report, workers)
         progress(VerifyProgress(0, len(sample), len(report.faults), rebuilding=True))
-        for number, (texture, fault) in enumerate(rebuilder.compare(sample, workers)):
+        for number, (texture, fault) in enumerate(textures):
             if fault:
                 report.add([f"{texture.row['shard']}: {texture.key} {fault}"])
                 report.unlike_src.append(texture.row["shard"])
                 self.counter.add(mismatches=1)
             progress(VerifyProgress(number + 1, len(sample), len(report.faults), rebuilding=True))
-        report.remade = rebuilder.rebuilt
-        report.notes += rebuilder.notes
 
 
 def open_deep(
@@ -140,40 +139,40 @@ def open_deep(
         report.add([str(error)])
         report.notes.append("no texture is decoded, since the index lacks settings of the textures")
         return None
-    source_check = None
-    if deep.source is None:
-        report.notes.append(_NO_SOURCE)
-    else:
-        try:
-            spec = SourceSpec.from_card(deep.source, index.config, deep.endpoint)
-            spec = replace(spec, labels=deep.labels)
-            source_check = _open_source_check(spec, index, plan, settings, report)
-        except ConfigError as error:
-            # If the index is damaged, SRC may well be right.
-            if not report.faults:
-                raise
-            report.notes.append(f"nothing is compared with SRC: {error}")
+    source_check = _open_source(deep, index, plan, settings, report)
     return DeepCheck(deep, index, settings, source_check, sink, report)
 
 
-def _open_source_check(
-    spec: SourceSpec,
+def _open_source(
+    deep: DeepOptions,
     index: Index,
     plan: Plan | None,
     settings: TextureSettings,
     report: VerifyReport,
 ) -> SourceCheck | None:
-    """Opens SRC; returns None if this texgen decodes images otherwise than the build did."""
-    rule = index.config.get("decode_rule")
-    if rule != DECODE_RULE:
-        report.notes.append(
-            f"images were decoded by {rule!r}, this texgen decodes by {DECODE_RULE!r}: "
-            "nothing is compared with SRC"
-        )
+    """Opens SRC; returns None, which a note explains, if nothing can be compared with it."""
+    if deep.source is None:
+        report.notes.append(_NO_SOURCE)
         return None
-    if settings.format not in LOSSLESS:
-        report.notes.append(
-            f"{settings.format} changes colours slightly: only textures that are rebuilt are "
-            "compared with their patches"
-        )
-    return SourceCheck(spec, index, plan, report, settings.limit)
+    rule = index.config.get("decode_rule")
+    try:
+        spec = SourceSpec.from_card(deep.source, index.config, deep.endpoint)
+        if rule != DECODE_RULE:
+            report.notes.append(
+                f"images were decoded by {rule!r}, this texgen decodes by {DECODE_RULE!r}: "
+                "nothing is compared with SRC"
+            )
+            return None
+        if settings.format not in LOSSLESS:
+            report.notes.append(
+                f"{settings.format} changes colours slightly: only textures that are rebuilt are "
+                "compared with their patches"
+            )
+        spec = replace(spec, labels=deep.labels)
+        return SourceCheck(spec, index, plan, report, settings.limit)
+    except ConfigError as error:
+        # If the index is damaged, SRC may well be right.
+        if not report.faults:
+            raise
+        report.notes.append(f"nothing is compared with SRC: {error}")
+        return None

@@ -113,6 +113,7 @@ class FaultsByKind:
             yield f"{kept[-1]} (and {pluralize(more, self._noun)} more)" if more else kept[-1]
 
 
+@dataclass
 class CheckCounter:
     """Counts from several threads.
 
@@ -123,12 +124,11 @@ class CheckCounter:
         mismatches: Textures that are not what their images give here.
     """
 
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self.textures = 0
-        self.decoded = 0
-        self.images = 0
-        self.mismatches = 0
+    textures: int = 0
+    decoded: int = 0
+    images: int = 0
+    mismatches: int = 0
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def add(
         self, *, textures: int = 0, decoded: int = 0, images: int = 0, mismatches: int = 0

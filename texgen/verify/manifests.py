@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from texgen.core.errors import StorageError
+from texgen.core.keys import image_key_of, texture_key
 from texgen.core.layout import INDEX
+from texgen.core.seeds import texture_seed
 from texgen.core.text import pluralize
 from texgen.dataset.index import Index, ShardFile, SplitIndex
-from texgen.dataset.manifest import ManifestRow, has_schema, read_rows
+from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, has_schema, patch_columns, read_rows
 from texgen.storage import Sink
+from texgen.synthesis.patches import PatchRule, patch_geometry
 from texgen.verify.findings import FaultsByKind
 from texgen.verify.index_checks import byte_faults
-from texgen.verify.rows import row_faults
 
 
 @dataclass
@@ -45,24 +48,23 @@ def manifest_faults(
     """Yields faults of a split's manifests and their rows; fills ``counts``."""
     shards = {file.path: number for number, file in enumerate(split.shards)}
     for file in split.manifest:
-        rows_before, complete_before = counts.rows, counts.complete
-        counts.complete = False
+        rows_before = counts.rows
         try:
             with sink.open(file.path) as stream:
                 faults = list(byte_faults(file.path, file.bytes, file.sha256, stream))
-                yield from faults
                 # Damaged bytes are not parsed: their rows would mean nothing.
-                if faults:
-                    continue
-                if not has_schema(stream):
-                    yield f"{file.path}: its columns are not those of a manifest"
-                    continue
-                rows = read_rows(stream)
-                yield from _faults_of_rows(file.path, rows, split, index, counts, shards)
+                if not faults and not has_schema(stream):
+                    faults.append(f"{file.path}: its columns are not those of a manifest")
+                yield from faults
+                if not faults:
+                    rows = read_rows(stream)
+                    yield from _faults_of_rows(file.path, rows, split, index, counts, shards)
         except (StorageError, pa.ArrowException, OSError, ValueError) as error:
-            yield f"{file.path}: cannot be read ({error})"
+            faults = [f"{file.path}: cannot be read ({error})"]
+            yield from faults
+        if faults:
+            counts.complete = False
             continue
-        counts.complete = complete_before
         row_count = counts.rows - rows_before
         if row_count != file.rows:
             yield f"{file.path}: {pluralize(row_count, 'row')}, {file.rows} in the index"
@@ -80,7 +82,7 @@ def _faults_of_rows(
     faults = FaultsByKind("row")
     for row in rows:
         left_out = index.partial and _is_left_out(row, shards)
-        for kind, fault in row_faults(row, counts.last_key, split.classes, shards, index.config):
+        for kind, fault in _row_faults(row, counts.last_key, split.classes, shards, index.config):
             if not (left_out and kind == "shard"):
                 faults.add(kind, f"{path}: {row['key']} {fault}")
         counts.last_key = row["key"]
@@ -94,6 +96,62 @@ def _faults_of_rows(
             counts.in_order &= number >= counts.last_shard
             counts.last_shard = max(number, counts.last_shard)
     yield from faults.lines()
+
+
+def _row_faults(
+    row: ManifestRow,
+    last_key: str,
+    classes: Sequence[str],
+    shards: Container[str],
+    config: Mapping[str, Any],
+) -> Iterator[tuple[str, str]]:
+    """Yields the faults of a row, each as a kind and a phrase that follows the row's key.
+
+    Args:
+        row: Row of a manifest.
+        last_key: Key of the row before it.
+        classes: Classes of its split, in label order.
+        shards: Paths of its split's shards.
+        config: `Index.config`.
+    """
+    if row["key"] <= last_key:
+        yield "order", f"does not sort after {last_key}"
+    if not _is_labelled(row, classes):
+        yield "label", f"has label {row['label']}, class {row['class']}; the index differs"
+    location = [row[name] for name in ("shard", "offset", "length", "sha256")]
+    if row["status"] == "ok" and row["error"] is None and None not in location:
+        if row["shard"] not in shards:
+            yield "shard", f"names the shard {row['shard']}, which the index lacks"
+    elif row["status"] != "failed" or not row["error"] or any(location):
+        yield "status", "is neither a texture nor a failed row"
+    if not _is_seeded(row, config):
+        yield "seed", f"has seed {row['seed']}, which does not follow from key and --seed"
+    elif row["status"] == "ok" and not _is_placed(row, config):
+        yield "patches", "has its patches elsewhere than its seed puts them"
+
+
+def _is_labelled(row: ManifestRow, classes: Sequence[str]) -> bool:
+    label = row["label"]
+    if label is None or not 0 <= label < len(classes):
+        return label is None and row["class"] is None and not classes
+    return bool(classes[label] == row["class"])
+
+
+def _is_seeded(row: ManifestRow, config: Mapping[str, Any]) -> bool:
+    number = row["texture_index"]
+    image = image_key_of(row["key"])
+    seed = texture_seed(config["seed"], image, number)
+    return bool(row["key"] == texture_key(image, number) and row["seed"] == seed)
+
+
+def _is_placed(row: ManifestRow, config: Mapping[str, Any]) -> bool:
+    """Whether the patches lie where size and seed put them."""
+    columns = {name: row[name] for name in PATCH_COLUMNS}
+    if None in columns.values() or min(row["width"], row["height"]) < 1:
+        return False
+    rule = PatchRule(config["patch_size"], config["small_patch_size"])
+    boxes = patch_geometry(row["width"], row["height"], row["seed"], rule)
+    return columns == patch_columns(boxes)
 
 
 def _is_left_out(row: ManifestRow, shards: Mapping[str, int]) -> bool:

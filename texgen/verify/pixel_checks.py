@@ -11,18 +11,12 @@ from texgen.dataset.index import ShardFile
 from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, patch_columns
 from texgen.source import Source
 from texgen.source.decode import decode
-from texgen.synthesis.patches import Patches, PatchRule, draw_patches
+from texgen.synthesis.patches import Patches, draw_patches
 from texgen.verify.findings import CheckCounter, FaultsByKind
 from texgen.verify.textures import LOSSLESS, TextureSettings, decode_texture, foreign_pixels
 
 _ACCESS_ERRORS = ("image_missing", "image_denied")
 """Codes of failures that say only how SRC was at the time: it may have been repaired since."""
-
-
-def patches_of(image: Pixels, seed: int, settings: TextureSettings) -> Patches:
-    """Returns the patches that image and seed give, whatever the manifest row holds."""
-    rule = PatchRule(settings.patch_size, settings.small_patch_size)
-    return draw_patches(image, seed, rule)
 
 
 class SourceImages:
@@ -104,7 +98,7 @@ class ShardInspection:
         if isinstance(image, ImageError):
             self._differ("image", row, f"has a texture, but its image {_unreadable(image)}")
         elif image is not None:
-            patches = patches_of(image, row["seed"], self._settings)
+            patches = draw_patches(image, row["seed"], self._settings.rule)
             if self._is_placed(row, patches.boxes) and texture is not None:
                 self._check_colours(row, patches, texture)
         self._counter.add(textures=1, decoded=texture is not None)
@@ -133,7 +127,7 @@ class ShardInspection:
             if code not in _ACCESS_ERRORS:
                 self._differ("failure", row, f"failed as {code}, but its image can be read")
         else:
-            self._is_placed(row, patches_of(image, row["seed"], self._settings).boxes)
+            self._is_placed(row, draw_patches(image, row["seed"], self._settings.rule).boxes)
 
     def _image(self, row: ManifestRow) -> Pixels | ImageError | None:
         """Returns the row's image; None if it cannot be compared, which is reported elsewhere."""

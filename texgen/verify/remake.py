@@ -25,7 +25,7 @@ from texgen.source import Source
 from texgen.source.decode import DECODE_RULE
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
 from texgen.synthesis.job import make_job
-from texgen.synthesis.patches import PatchRule
+from texgen.verify.findings import VerifyReport
 from texgen.verify.pixel_checks import SourceImages
 from texgen.verify.textures import TextureSettings
 
@@ -35,13 +35,11 @@ class SampledTexture:
     """A texture of the sample.
 
     Attributes:
-        rank: Hash of seed and key, by which the sample is chosen.
         split: Name of its split.
         row: Manifest row of the texture.
         entry: Image that it is made of.
     """
 
-    rank: int
     split: str
     row: ManifestRow
     entry: ImageEntry
@@ -73,7 +71,7 @@ class TextureSampler:
         digest = blake2b(message, digest_size=8, person=b"texgen-verify").digest()
         rank = int.from_bytes(digest, "little")
         self._added += 1
-        item = (-rank, self._added, SampledTexture(rank, split, row, entry))
+        item = (-rank, self._added, SampledTexture(split, row, entry))
         if len(self._heap) < self._count:
             heapq.heappush(self._heap, item)
         elif self._heap and item > self._heap[0]:
@@ -111,68 +109,72 @@ def installed_difference(config: Mapping[str, Any]) -> str | None:
     return f"the installed texgen's {name} is another: {'; '.join(changes)}" if changes else None
 
 
-class Rebuilder:
+def rebuild(
+    sample: Sequence[SampledTexture],
+    dataset: Dataset,
+    source: Source,
+    settings: TextureSettings,
+    report: VerifyReport,
+    workers: int,
+) -> Iterator[tuple[SampledTexture, str | None]]:
     """Rebuilds textures from SRC and compares their bytes.
 
     Args:
+        sample: The textures.
         dataset: OUT.
         source: SRC.
         settings: Settings of the data set.
+        report: Report that counts them, and notes those that could not be rebuilt.
+        workers: Most engine processes.
 
-    Attributes:
-        rebuilt: Number of textures compared so far.
-        notes: Textures that could not be rebuilt, with the reason.
+    Yields:
+        Each texture with its fault, or None.
     """
+    spec = EngineSpec(dataset.index.config["engine"])
+    timeout_s = sample_timeout_s(settings.size)
+    with EnginePool(spec, min(workers, len(sample)), timeout_s=timeout_s) as pool:
+        jobs = ((texture, _job(texture, source, settings)) for texture in sample)
+        for texture, result in pool.map(jobs):
+            yield texture, _fault(texture, result, dataset, report)
 
-    def __init__(self, dataset: Dataset, source: Source, settings: TextureSettings) -> None:
-        self._dataset = dataset
-        self._source = source
-        self._settings = settings
-        self.rebuilt = 0
-        self.notes: list[str] = []
 
-    def compare(
-        self, sample: Sequence[SampledTexture], workers: int
-    ) -> Iterator[tuple[SampledTexture, str | None]]:
-        """Yields each texture of the sample with its fault, or None."""
-        spec = EngineSpec(self._dataset.index.config["engine"])
-        timeout_s = sample_timeout_s(self._settings.size)
-        with EnginePool(spec, min(workers, len(sample)), timeout_s=timeout_s) as pool:
-            for texture, result in pool.map((texture, self._job(texture)) for texture in sample):
-                yield texture, self._fault(texture, result)
+def _job(texture: SampledTexture, source: Source, settings: TextureSettings) -> Job | None:
+    entry = texture.entry
+    try:
+        image = SourceImages(source, settings, {entry.key: entry}).pixels(entry)
+    except (SourceReadError, SourceChangedError):
+        return None
+    # The check of its row has reported an image that cannot be read.
+    if isinstance(image, ImageError):
+        return None
+    seed, size = texture.row["seed"], settings.size
+    job, _ = make_job(
+        texture.key, image, seed, settings.rule, size, settings.format, settings.quality
+    )
+    return job
 
-    def _job(self, texture: SampledTexture) -> Job | None:
-        settings, entry = self._settings, texture.entry
-        try:
-            image = SourceImages(self._source, settings, {entry.key: entry}).pixels(entry)
-        except (SourceReadError, SourceChangedError):
-            return None
-        # The check of its row has reported an image that cannot be read.
-        if isinstance(image, ImageError):
-            return None
-        rule = PatchRule(settings.patch_size, settings.small_patch_size)
-        seed = texture.row["seed"]
-        job, _ = make_job(
-            texture.key, image, seed, rule, settings.size, settings.format, settings.quality
-        )
-        return job
 
-    def _fault(self, texture: SampledTexture, result: Texture | SampleError | None) -> str | None:
-        if result is None:
-            return None
-        if isinstance(result, RetryableEngineError):
-            self.notes.append(f"{texture.key} could not be rebuilt: {result}")
-            return None
-        if isinstance(result, SampleError):
-            return f"cannot be rebuilt: {result}"
-        try:
-            stored = self._dataset.image(texture.row)
-        except DatasetError:
-            # Its shard is damaged, which is reported already.
-            return None
-        self.rebuilt += 1
-        if result.encoded == stored:
-            return None
-        config = self._dataset.index.config
-        engine = f"{config['engine']} {config['engine_version']}"
-        return f"is not the texture that {engine} makes of its patches and seed"
+def _fault(
+    texture: SampledTexture,
+    result: Texture | SampleError | None,
+    dataset: Dataset,
+    report: VerifyReport,
+) -> str | None:
+    if result is None:
+        return None
+    if isinstance(result, RetryableEngineError):
+        report.notes.append(f"{texture.key} could not be rebuilt: {result}")
+        return None
+    if isinstance(result, SampleError):
+        return f"cannot be rebuilt: {result}"
+    try:
+        stored = dataset.image(texture.row)
+    except DatasetError:
+        # Its shard is damaged, which is reported already.
+        return None
+    report.remade += 1
+    if result.encoded == stored:
+        return None
+    config = dataset.index.config
+    engine = f"{config['engine']} {config['engine_version']}"
+    return f"is not the texture that {engine} makes of its patches and seed"

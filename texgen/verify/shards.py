@@ -17,27 +17,14 @@ from texgen.verify.index_checks import byte_faults
 from texgen.verify.pixel_checks import ShardInspection
 
 
-@dataclass(frozen=True, slots=True)
-class ShardWork:
-    """A shard to check.
+@dataclass(slots=True)
+class ShardCheck:
+    """A shard to check, and then its faults.
 
     Attributes:
         file: Entry of the shard in the index.
         rows: Manifest rows of the shard, failed rows too; None if the manifest is not trusted.
         inspection: Check of its textures, or None.
-    """
-
-    file: ShardFile
-    rows: list[ManifestRow] | None
-    inspection: ShardInspection | None = None
-
-
-@dataclass(slots=True)
-class ShardResult:
-    """Faults of a shard, and of the images in SRC that it was compared with.
-
-    Attributes:
-        file: Entry of the shard in the index.
         faults: Faults of the shard, whatever SRC is.
         differences: Differences between the shard and SRC.
         sources: Faults of SRC.
@@ -45,25 +32,26 @@ class ShardResult:
     """
 
     file: ShardFile
+    rows: list[ManifestRow] | None
+    inspection: ShardInspection | None = None
     faults: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     unread: bool = False
 
 
-def check_shard(work: ShardWork, index: Index, sink: Sink) -> ShardResult:
-    """Reads a shard once and checks it."""
-    result = ShardResult(work.file)
-    result.faults += _shard_faults(work, index, sink, result)
-    if work.inspection is not None:
-        result.faults += work.inspection.faults.lines()
-        result.differences += work.inspection.differences.lines()
-        result.sources += work.inspection.source_faults.lines()
-    return result
+def check_shard(check: ShardCheck, index: Index, sink: Sink) -> ShardCheck:
+    """Reads a shard once and fills in its faults."""
+    check.faults += _shard_faults(check, index, sink)
+    if check.inspection is not None:
+        check.faults += check.inspection.faults.lines()
+        check.differences += check.inspection.differences.lines()
+        check.sources += check.inspection.source_faults.lines()
+    return check
 
 
-def _shard_faults(work: ShardWork, index: Index, sink: Sink, result: ShardResult) -> Iterator[str]:
-    file, rows, inspection = work.file, work.rows, work.inspection
+def _shard_faults(check: ShardCheck, index: Index, sink: Sink) -> Iterator[str]:
+    file, rows, inspection = check.file, check.rows, check.inspection
     made = None if rows is None else [row for row in rows if row["status"] == "ok"]
     if made is not None and len(made) != file.samples:
         samples = pluralize(file.samples, "sample")
@@ -75,7 +63,7 @@ def _shard_faults(work: ShardWork, index: Index, sink: Sink, result: ShardResult
             if not faults and made is not None:
                 yield from _member_faults(file.path, read_members(stream), made, index, inspection)
     except StorageError as error:
-        result.unread = not isinstance(error.__cause__, FileNotFoundError)
+        check.unread = not isinstance(error.__cause__, FileNotFoundError)
         yield f"{file.path}: {error}"
     except tarfile.TarError as error:
         yield f"{file.path}: not a readable tar ({error})"

@@ -74,20 +74,19 @@ class SourceCheck:
             entries = (matcher.find(row) for row in rows)
             yield file, rows, {entry.key: entry for entry in entries if entry is not None}
         self._report.add_sources(matcher.finish())
-        self._digests[name] = matcher.digest()
-        self._add_size_faults(name, matcher.size_faults())
-
-    def _add_size_faults(self, name: str, faults: list[str]) -> None:
-        planned = self._plan.splits if self._plan else ()
-        as_planned = any(s.name == name and s.digest == self._digests[name] for s in planned)
-        if faults and as_planned:
+        self._digests[name] = matcher.digest.hexdigest()
+        sizes = list(matcher.size_faults.lines())
+        planned_splits = self._plan.splits if self._plan else ()
+        if sizes and any(
+            s.name == name and s.digest == self._digests[name] for s in planned_splits
+        ):
             # SRC has the planned digest, so the plan's list of images is what is wrong.
             self._report.notes.append(
                 f"{plan_entries_path(name)} is damaged: some images are not compared; "
                 "run `texgen build` again to restore it"
             )
         else:
-            self._report.add_sources(faults)
+            self._report.add_sources(sizes)
 
     def check_fingerprint(self) -> None:
         """Reports a fingerprint that SRC or the index does not fit, if nothing else is reported."""

@@ -30,6 +30,10 @@ class SourceMatcher:
         limit: Number of images per split that the build was limited to; None for no limit.
         planned: Images of the plan in key order, as far as they can be read.
 
+    Attributes:
+        size_faults: A fault per image whose size differs from the plan.
+        digest: Digest of the images that a build would take now, complete after `finish`.
+
     Raises:
         SourceError: On creation or later, if SRC cannot be listed.
     """
@@ -45,13 +49,13 @@ class SourceMatcher:
         self._limit = limit
         self._planned = planned
         self._plan_entry = next(planned, None)
-        self._digest = SourceDigest()
+        self.digest = SourceDigest()
         self._listed = 0
         self._images_with_rows = 0
         self._key = ""
         self._match: ImageEntry | None = None
         self._faults = FaultsByKind("image", _NAMED)
-        self._sizes = FaultsByKind("image", _NAMED)
+        self.size_faults = FaultsByKind("image", _NAMED)
         self._entry: ImageEntry | None = None
         self._advance()
 
@@ -88,7 +92,7 @@ class SourceMatcher:
         if planned is None or planned.key != entry.key or planned.size == entry.size:
             return True
         sizes = f"{format_image_size(entry.size)}; {format_image_size(planned.size)} in the plan"
-        self._sizes.add("size", f"SRC/{entry.source}: {sizes}")
+        self.size_faults.add("size", f"SRC/{entry.source}: {sizes}")
         return False
 
     def _add_extra(self, entry: ImageEntry) -> None:
@@ -98,7 +102,7 @@ class SourceMatcher:
         self._entry = next(self._entries, None)
         if self._entry is not None and (self._limit is None or self._listed < self._limit):
             entry = self._entry
-            self._digest.add(entry.key, entry.source, entry.size, entry.label)
+            self.digest.add(entry.key, entry.source, entry.size, entry.label)
             self._listed += 1
 
     def finish(self) -> Iterator[str]:
@@ -110,14 +114,6 @@ class SourceMatcher:
                 break
             self._advance()
         yield from self._faults.lines()
-
-    def size_faults(self) -> list[str]:
-        """Returns a fault per image whose size differs from the plan."""
-        return list(self._sizes.lines())
-
-    def digest(self) -> str:
-        """Returns the `SourceDigest` of the images that a build would take now, after `finish`."""
-        return self._digest.hexdigest()
 
 
 def planned_entries(split: str, sink: Sink) -> Iterator[ImageEntry]:

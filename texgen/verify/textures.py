@@ -16,6 +16,7 @@ from texgen.core.config import FORMATS, MAX_SIZE
 from texgen.core.errors import DatasetError
 from texgen.core.layout import INDEX
 from texgen.core.types import Pixels
+from texgen.synthesis.patches import PatchRule
 
 LOSSLESS = ("png", "webp")
 _PILLOW_FORMATS = {"png": "PNG", "webp": "WEBP", "jpg": "JPEG"}
@@ -28,8 +29,7 @@ class TextureSettings:
     """Fields of `DatasetConfig` that pixels depend on, each in its range."""
 
     size: int
-    patch_size: int
-    small_patch_size: int
+    rule: PatchRule
     max_pixels: int
     format: str
     quality: int | None
@@ -47,8 +47,7 @@ def read_settings(config: Mapping[str, Any]) -> TextureSettings:
         raise DatasetError(_invalid("format", image_format))
     return TextureSettings(
         size=_integer(config, "size", MAX_SIZE),
-        patch_size=_integer(config, "patch_size"),
-        small_patch_size=_integer(config, "small_patch_size"),
+        rule=PatchRule(_integer(config, "patch_size"), _integer(config, "small_patch_size")),
         max_pixels=_integer(config, "max_pixels"),
         format=image_format,
         quality=_integer(config, "quality", 100) if image_format == "jpg" else None,
