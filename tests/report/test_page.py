@@ -18,8 +18,7 @@ from texgen.build import SilentMonitor, build
 from texgen.core.errors import DatasetError, SourceError
 from texgen.dataset.originals import OriginalImages
 from texgen.dataset.reader import Dataset
-from texgen.report import collect_report, render_report
-from texgen.report.samples import take_samples
+from texgen.report import render_report, take_samples
 from texgen.source import SourceSpec, open_source
 from texgen.storage import Sink
 
@@ -60,7 +59,9 @@ class Page(HTMLParser):
 
 def page(out: Path, src: Path | None = None, count: int = 24) -> str:
     originals = OriginalImages(open_source(SourceSpec(str(src)))) if src else None
-    return render_report(collect_report(Dataset(Sink(out)), originals, count))
+    dataset = Dataset(Sink(out))
+    samples = take_samples(dataset, originals, count)
+    return render_report(dataset, samples, with_images=originals is not None)
 
 
 def assert_sound(source: str) -> Page:

@@ -12,7 +12,7 @@ from texgen.cli.output import check_target, print_result, write_file
 from texgen.core.text import format_bytes
 from texgen.dataset.originals import open_originals
 from texgen.dataset.reader import Dataset
-from texgen.report import collect_report, render_report
+from texgen.report import render_report, take_samples
 from texgen.storage import Sink
 
 
@@ -48,10 +48,10 @@ def command(
     config = dataset.index.config
     splits = dataset.index.splits
     originals = open_originals(src, config, s3_endpoint, splits) if src is not None else None
-    figures = collect_report(dataset, originals, count)
-    page = render_report(figures).encode()
+    samples = take_samples(dataset, originals, count)
+    page = render_report(dataset, samples, with_images=src is not None).encode()
     write_file(target, page)
-    shown, missing = len(figures.samples.shown), len(figures.samples.missing)
+    shown, missing = len(samples.shown), len(samples.missing)
     data = {"out": out, "html": html, "bytes": len(page), "shown": shown, "missing": missing}
     note = f", {missing} images could not be read" if missing else ""
     line = f"{html}: {format_bytes(len(page))}, {shown} textures shown{note}"

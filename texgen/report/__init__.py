@@ -1,5 +1,6 @@
 """Report about a finished data set: one self-contained HTML page."""
 
-from texgen.report.page import ReportData, collect_report, render_report
+from texgen.report.page import render_report
+from texgen.report.samples import take_samples
 
-__all__ = ["ReportData", "collect_report", "render_report"]
+__all__ = ["render_report", "take_samples"]

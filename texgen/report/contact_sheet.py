@@ -82,7 +82,7 @@ def _write_titles(page: Image.Image, widths: Sequence[int]) -> None:
 
 def _strip(entry: SheetTexture) -> list[Image.Image]:
     """Image with the patches' frames, both patches, texture; or the texture alone."""
-    texture = _fitted(entry.texture, HEIGHT)
+    texture = _fitted(entry.texture)
     if entry.original is None:
         return [texture]
     pixels, patches = entry.original
@@ -153,12 +153,11 @@ def _dashes(length: int, dash: int) -> Iterator[tuple[int, int]]:
             yield start, min(start + dash // 2, length - _LINE)
 
 
-def _fitted(image: Image.Image, side: int) -> Image.Image:
-    """A square image at most ``side`` px wide; smaller ones grow by whole factors, unsmoothed."""
-    image = image.convert("RGB")
-    if image.width > side:
-        return image.resize((side, side), Image.Resampling.LANCZOS)
-    factor = max(1, side // max(1, image.width))
+def _fitted(image: Image.Image) -> Image.Image:
+    """A square image at most `HEIGHT` px wide; smaller ones grow by whole factors, unsmoothed."""
+    if image.width > HEIGHT:
+        return image.resize((HEIGHT, HEIGHT), Image.Resampling.LANCZOS)
+    factor = HEIGHT // image.width
     return image.resize((image.width * factor,) * 2, Image.Resampling.NEAREST)
 
 

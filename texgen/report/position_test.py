@@ -78,8 +78,7 @@ class PositionCounts:
 
     def heat_map(self) -> HeatMap | None:
         """The finest map with enough in each cell; None if even 2 x 2 cells have too few."""
-        cells = FINEST
-        while cells >= 2:
+        for cells in (FINEST, 8, 4, 2):
             expected = _merged(self._expected, cells)
             if expected.min() >= _LEAST_EXPECTED:
                 observed = _merged(self._observed, cells)
@@ -87,7 +86,6 @@ class PositionCounts:
                 freedom = cells * cells - 1
                 probability = chi_square_tail(statistic, freedom)
                 return HeatMap(observed, expected, statistic, freedom, probability)
-            cells //= 2
         return None
 
 

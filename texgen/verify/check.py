@@ -16,7 +16,7 @@ from texgen.storage import Sink
 from texgen.verify.deep import DeepCheck, DeepOptions, open_deep
 from texgen.verify.findings import OnVerifyProgress, VerifyProgress, VerifyReport
 from texgen.verify.index_checks import NO_PLAN, order_faults, plan_faults
-from texgen.verify.manifests import ManifestCounts, count_faults, manifest_faults, rows_by_shard
+from texgen.verify.manifests import ManifestCounts, manifest_faults, rows_by_shard
 from texgen.verify.remake import installed_difference
 from texgen.verify.shards import ShardCheck, check_shard
 
@@ -99,9 +99,8 @@ class _Check:
         """Checks the files of a split."""
         report, counts = self.report, ManifestCounts()
         report.add(order_faults(name, split, partial=self.index.partial))
-        report.add(manifest_faults(split, self.index, self.sink, counts))
+        report.add(manifest_faults(name, self.index, self.sink, counts))
         report.rows += counts.rows
-        report.add(count_faults(name, split, self.index, counts))
         works = self._works(name, split, trusted=counts.complete and counts.in_order)
         results = ordered_map(
             lambda work: check_shard(work, self.index, self.sink),

@@ -42,10 +42,9 @@ class ManifestCounts:
     last_shard: int = 0
 
 
-def manifest_faults(
-    split: SplitIndex, index: Index, sink: Sink, counts: ManifestCounts
-) -> Iterator[str]:
-    """Yields faults of a split's manifests and their rows; fills ``counts``."""
+def manifest_faults(name: str, index: Index, sink: Sink, counts: ManifestCounts) -> Iterator[str]:
+    """Yields faults of a split's manifests, their rows and their counts; fills ``counts``."""
+    split = index.splits[name]
     shards = {file.path: number for number, file in enumerate(split.shards)}
     for file in split.manifest:
         rows_before = counts.rows
@@ -68,6 +67,14 @@ def manifest_faults(
         row_count = counts.rows - rows_before
         if row_count != file.rows:
             yield f"{file.path}: {pluralize(row_count, 'row')}, {file.rows} in the index"
+    expected = {"textures": (split.textures, sum(file.samples for file in split.shards))}
+    # Rows that cannot be read are a fault already.
+    if counts.complete:
+        planned = split.images * int(index.config["textures_per_image"])
+        expected |= {"rows": (planned, counts.rows), "failed rows": (split.failed, counts.failed)}
+    for noun, (in_index, in_files) in expected.items():
+        if in_index != in_files:
+            yield f"{INDEX}: {name} has {in_index} {noun}, its files have {in_files}"
 
 
 def _faults_of_rows(
@@ -157,20 +164,6 @@ def _is_placed(row: ManifestRow, config: Mapping[str, Any]) -> bool:
 def _is_left_out(row: ManifestRow, shards: Mapping[str, int]) -> bool:
     """Whether a row's texture is in a shard that was not downloaded."""
     return row["status"] == "ok" and row["shard"] not in shards
-
-
-def count_faults(
-    name: str, split: SplitIndex, index: Index, counts: ManifestCounts
-) -> Iterator[str]:
-    """Yields a fault for each count of the index that differs from its files."""
-    expected = {"textures": (split.textures, sum(file.samples for file in split.shards))}
-    # Rows that cannot be read are a fault already.
-    if counts.complete:
-        planned = split.images * int(index.config["textures_per_image"])
-        expected |= {"rows": (planned, counts.rows), "failed rows": (split.failed, counts.failed)}
-    for noun, (in_index, in_files) in expected.items():
-        if in_index != in_files:
-            yield f"{INDEX}: {name} has {in_index} {noun}, its files have {in_files}"
 
 
 def rows_by_shard(split: SplitIndex, sink: Sink) -> Iterator[tuple[ShardFile, list[ManifestRow]]]:

@@ -51,14 +51,13 @@ class SourceImages:
             SourceChangedError: If it changed during the check.
         """
         if self._last is None or self._last[0] != entry.key:
-            self._last = (entry.key, self._decode(entry))
+            image: Pixels | ImageError
+            try:
+                image = decode(self._source.read(entry), self._settings.max_pixels)
+            except ImageError as error:
+                image = error
+            self._last = (entry.key, image)
         return self._last[1]
-
-    def _decode(self, entry: ImageEntry) -> Pixels | ImageError:
-        try:
-            return decode(self._source.read(entry), self._settings.max_pixels)
-        except ImageError as error:
-            return error
 
 
 class ShardInspection:
@@ -93,7 +92,11 @@ class ShardInspection:
 
     def check_texture(self, row: ManifestRow, data: bytes) -> None:
         """Checks a row and its encoded texture, whose bytes are those of the manifest."""
-        texture = self._decoded(row, data)
+        texture = None
+        try:
+            texture = decode_texture(data, self._settings)
+        except DatasetError as error:
+            self.faults.add("texture", self._line(row, str(error)))
         image = self._image(row)
         if isinstance(image, ImageError):
             self._differ("image", row, f"has a texture, but its image {_unreadable(image)}")
@@ -102,13 +105,6 @@ class ShardInspection:
             if self._is_placed(row, patches.boxes) and texture is not None:
                 self._check_colours(row, patches, texture)
         self._counter.add(textures=1, decoded=texture is not None)
-
-    def _decoded(self, row: ManifestRow, data: bytes) -> Pixels | None:
-        try:
-            return decode_texture(data, self._settings)
-        except DatasetError as error:
-            self.faults.add("texture", self._line(row, str(error)))
-            return None
 
     def check_failed_row(self, row: ManifestRow) -> None:
         """Checks a row without a texture."""

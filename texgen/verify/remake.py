@@ -22,11 +22,10 @@ from texgen.core.types import ImageEntry
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.reader import Dataset
 from texgen.source import Source
-from texgen.source.decode import DECODE_RULE
+from texgen.source.decode import DECODE_RULE, decode
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
 from texgen.synthesis.job import make_job
 from texgen.verify.findings import VerifyReport
-from texgen.verify.pixel_checks import SourceImages
 from texgen.verify.textures import TextureSettings
 
 
@@ -72,10 +71,8 @@ class TextureSampler:
         rank = int.from_bytes(digest, "little")
         self._added += 1
         item = (-rank, self._added, SampledTexture(split, row, entry))
-        if len(self._heap) < self._count:
-            heapq.heappush(self._heap, item)
-        elif self._heap and item > self._heap[0]:
-            heapq.heapreplace(self._heap, item)
+        push = heapq.heappush if len(self._heap) < self._count else heapq.heappushpop
+        push(self._heap, item)
 
     def chosen(self) -> list[SampledTexture]:
         """Returns the sample in key order, in which textures of a shard are adjacent."""
@@ -139,13 +136,10 @@ def rebuild(
 
 
 def _job(texture: SampledTexture, source: Source, settings: TextureSettings) -> Job | None:
-    entry = texture.entry
     try:
-        image = SourceImages(source, settings, {entry.key: entry}).pixels(entry)
-    except (SourceReadError, SourceChangedError):
-        return None
-    # The check of its row has reported an image that cannot be read.
-    if isinstance(image, ImageError):
+        image = decode(source.read(texture.entry), settings.max_pixels)
+    except (ImageError, SourceReadError, SourceChangedError):
+        # The check of its row has reported it.
         return None
     seed, size = texture.row["seed"], settings.size
     job, _ = make_job(
