@@ -21,6 +21,7 @@ RANDOM_COLOUR = "#00c8ff"
 _GAP = 12
 _LINE = 3
 _DASH = 12
+_FRAMES = ((CENTER_COLOUR, 0), (RANDOM_COLOUR, _DASH))
 _CAPTION = 20
 _MAX_WIDTH = 2 * HEIGHT
 _COLUMNS = 6
@@ -68,16 +69,11 @@ def draw_sheet(textures: Sequence[SheetTexture]) -> Image.Image:
             page.paste(image, (left, top))
             left += width + _GAP
     if titled:
-        _write_titles(page, widths)
+        left = _GAP
+        for width, title in zip(widths, ("image", "patches", "texture"), strict=True):
+            _write(page, (left, _GAP - 4), title, width, _INK)
+            left += width + _GAP
     return page
-
-
-def _write_titles(page: Image.Image, widths: Sequence[int]) -> None:
-    """Writes the titles of the columns above the first strip."""
-    left = _GAP
-    for width, title in zip(widths, ("image", "patches", "texture"), strict=True):
-        _write(page, (left, _GAP - 4), title, width, _INK)
-        left += width + _GAP
 
 
 def _strip(entry: SheetTexture) -> list[Image.Image]:
@@ -95,10 +91,7 @@ def _framed(pixels: Pixels, boxes: Geometry) -> Image.Image:
     scale = min(HEIGHT / image.height, _MAX_WIDTH / image.width)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     view = image.resize(size, Image.Resampling.LANCZOS)
-    for corner, colour, dash in (
-        (boxes.center, CENTER_COLOUR, 0),
-        (boxes.random, RANDOM_COLOUR, _DASH),
-    ):
+    for corner, (colour, dash) in zip((boxes.center, boxes.random), _FRAMES, strict=True):
         (left, right), (top, bottom) = (
             _edges(begin * scale, boxes.side * scale, length)
             for begin, length in zip(corner, view.size, strict=True)
@@ -117,10 +110,7 @@ def _stack(patches: Patches) -> Image.Image:
     """Both patches one above the other, in frames of their colours."""
     max_side = (HEIGHT - _GAP) // 2 - 2 * _LINE
     framed = []
-    for patch, colour, dash in (
-        (patches.center, CENTER_COLOUR, 0),
-        (patches.random, RANDOM_COLOUR, _DASH),
-    ):
+    for patch, (colour, dash) in zip((patches.center, patches.random), _FRAMES, strict=True):
         view = Image.fromarray(patch)
         if view.width > max_side:
             view = view.resize((max_side, max_side), Image.Resampling.LANCZOS)

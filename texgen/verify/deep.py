@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import PIL
@@ -17,10 +17,10 @@ from texgen.source.decode import DECODE_RULE
 from texgen.storage import Sink
 from texgen.verify.findings import CheckCounter, OnVerifyProgress, VerifyProgress, VerifyReport
 from texgen.verify.manifests import rows_by_shard
-from texgen.verify.pixel_checks import ShardInspection, SourceImages
+from texgen.verify.pixel_checks import ShardInspection
 from texgen.verify.remake import TextureSampler, engine_note, rebuild
 from texgen.verify.shards import ShardCheck
-from texgen.verify.source_checks import SourceCheck
+from texgen.verify.source_checks import ShardWithImages, SourceCheck
 from texgen.verify.textures import LOSSLESS, TextureSettings, read_settings
 
 _NO_SOURCE = (
@@ -50,17 +50,7 @@ class DeepOptions:
 
 @dataclass
 class DeepCheck:
-    """Decodes every texture, and compares it with SRC if SRC is given.
-
-    Attributes:
-        options: Options of the check.
-        index: Index of the data set.
-        settings: Settings in its config.
-        source_check: Check of SRC, or None.
-        sink: OUT.
-        report: Report for faults that are not those of a shard.
-        counter: Counter of the inspected textures.
-    """
+    """Decodes every texture, and compares it with SRC if SRC is given."""
 
     options: DeepOptions
     index: Index
@@ -76,21 +66,21 @@ class DeepCheck:
 
     def works(self, name: str, split: SplitIndex) -> Iterator[ShardCheck]:
         """Yields a split's shards, each with the inspection of its textures."""
-        if self.source_check is None:
-            for file, rows in rows_by_shard(split, self.sink):
-                inspection = ShardInspection(file, self.settings, None, self.counter)
-                yield ShardCheck(file, rows, inspection)
-            return
-        shards = self.source_check.shards(name, split, self.sink)
+        check = self.source_check
+        shards: Iterable[ShardWithImages]
+        if check is None:
+            shards = ((file, rows, {}) for file, rows in rows_by_shard(split, self.sink))
+        else:
+            shards = check.shards(name, split, self.sink)
+        source = check.source if check else None
         for number, (file, rows, entries) in enumerate(shards):
-            images = SourceImages(self.source_check.source, self.settings, entries)
+            inspection = ShardInspection(file.path, self.settings, self.counter, source, entries)
             # A forged index must not name other files for deletion.
             if file.path == shard_path(name, number):
                 for row in rows:
-                    entry = images.entry(row)
+                    entry = inspection.entry(row)
                     if entry is not None and row["status"] == "ok":
                         self._sampler.add(name, row, entry)
-            inspection = ShardInspection(file, self.settings, images, self.counter)
             yield ShardCheck(file, rows, inspection)
 
     def finish(self, workers: int, progress: OnVerifyProgress) -> None:
