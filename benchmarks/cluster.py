@@ -25,6 +25,7 @@ import psutil
 from PIL import Image
 from ray.cluster_utils import Cluster
 
+from texgen.core.layout import RECORDS
 from texgen.dataset.records import read_shard_record
 from texgen.storage import Sink
 from texgen.synthesis.engine_spec import worker_path
@@ -115,13 +116,9 @@ def build(place: Path, address: str) -> tuple[list[float], float]:
 def tell(out: Path, ideal: float, memory: list[float]) -> None:
     """Prints the rate in the steady state beside the ideal rate, and the driver's memory."""
     sink = Sink(out)
-    ended, took = [], []
-    for path in (out / "_build" / "records").iterdir():
-        with sink.open(f"_build/records/{path.name}") as file:
-            timings = read_shard_record(file).timings
-        ended.append(timings.ended)
-        took.append(timings.total_s)
-    ended.sort()
+    timings = [read_shard_record(sink.open(path)).timings for path in sink.list(RECORDS)]
+    ended = sorted(one.ended for one in timings)
+    took = [one.total_s for one in timings]
     tenth = len(ended) // 10
     span = ended[-tenth] - ended[tenth]
     rate = (len(ended) - 2 * tenth) / span

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from watch import Run, watched
 
+from texgen.core.layout import RECORDS
 from texgen.dataset.records import read_shard_record
 from texgen.storage import Sink
 
@@ -68,7 +69,7 @@ def build(src: Path, folder: str, options: list[str]) -> tuple[Run, float]:
     process = subprocess.Popen([*command, "--quiet", *options], stdout=subprocess.DEVNULL)
     run = watched(process)
     sink = Sink(out)
-    timings = [read_shard_record(sink.open(path)).timings for path in sink.list("_build/records")]
+    timings = [read_shard_record(sink.open(path)).timings for path in sink.list(RECORDS)]
     shutil.rmtree(out)
     return run, sum(spent.schedule_s + spent.synthesis_s for spent in timings)
 
