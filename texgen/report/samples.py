@@ -109,7 +109,8 @@ def take_samples(dataset: Dataset, originals: OriginalImages | None, count: int)
             samples.statistics[kind][number] = measured
         if number in shown_numbers:
             file = _texture_file(encoded, texture, dataset.index.config["format"], samples)
-            samples.shown.append(ShownTexture(split, row, file, original and _encode(*original)))
+            encoded_original = None if original is None else _encode(*original)
+            samples.shown.append(ShownTexture(split, row, file, encoded_original))
     if rows and len(samples.missing) == len(rows):
         message = f"--src has none of the {len(rows)} images looked for: {samples.missing[0]}"
         raise SourceError(message)

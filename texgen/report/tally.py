@@ -55,8 +55,8 @@ class ManifestTally:
         made = pc.equal(batch["status"], "ok")
         self._add_failures(split, batch.filter(pc.invert(made)))
         numbers = _numbers(batch.filter(made))
-        _count(self.patch_sides, numbers["patch_size"])
-        _count(self.short_sides, np.minimum(numbers["width"], numbers["height"]))
+        self.patch_sides.update(numbers["patch_size"].tolist())
+        self.short_sides.update(np.minimum(numbers["width"], numbers["height"]).tolist())
         self.positions.add(
             np.stack([numbers["random_x"], numbers["random_y"]], 1),
             np.stack([numbers["width"], numbers["height"]], 1) - numbers["patch_size"][:, None] + 1,
@@ -83,8 +83,3 @@ def _numbers(batch: ArrowBatch) -> Mapping[str, NDArray[np.int64]]:
     table = np.stack([column.astype(np.float64) for column in columns], 1)
     complete = table[np.isfinite(table).all(axis=1)].astype(np.int64)
     return {name: complete[:, i] for i, name in enumerate(names)}
-
-
-def _count(counter: Counter[int], values: NDArray[np.int64]) -> None:
-    unique, counts = np.unique(values, return_counts=True)
-    counter.update(dict(zip(unique.tolist(), counts.tolist(), strict=True)))

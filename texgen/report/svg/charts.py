@@ -72,26 +72,20 @@ def histogram(
     edges = (first + np.arange(number + 1)) * width
     # Bins are found by index, so that a value on an edge falls into the bin that starts there.
     heights = np.bincount(np.floor(values / width).astype(int) - first, times, number)
-    bins = [
-        (
-            float(edge),
-            float(height),
-            f"{number_text(edge)} to {number_text(edge + width)}: {height:,.0f}",
-        )
-        for edge, height in zip(edges[:-1], heights, strict=True)
-    ]
-    description = ", ".join(words for _, height, words in bins if height)
+    bins = list(zip(edges[:-1].tolist(), heights.tolist(), strict=True))
+    names = [f"{number_text(e)} to {number_text(e + width)}: {n:,.0f}" for e, n in bins]
+    description = ", ".join(name for name, n in zip(names, heights, strict=True) if n)
     step = max(1, -(-number // 6))
     x = Axis(x_label, float(edges[0]), float(edges[-1]), [float(e) for e in edges[::step]])
     plot = Plot(
         slug, title, description, x, axis_from_zero(y_label, float(heights.max()), integers=True)
     )
-    for edge, height, words in bins:
+    for (edge, height), name in zip(bins, names, strict=True):
         left, top = plot.place(edge, height)
         right, bottom = plot.place(edge + width, 0)
         plot.marks.append(
             f'<rect class="bar" x="{left + 1:g}" y="{top:g}" width="{max(1, right - left - 2):g}" '
-            f'height="{bottom - top:g}"><title>{words}</title></rect>'
+            f'height="{bottom - top:g}"><title>{name}</title></rect>'
         )
     return plot.svg()
 
