@@ -286,6 +286,12 @@ def test_a_fault_of_many_textures_is_one_line_a_shard(out, check):
     assert faults[0].endswith("(and 2 rows more)")
 
 
+def test_a_texture_of_no_known_format_has_the_same_fault_in_every_run(out, check):
+    forge(out, lambda _, images: images.update({ONE: b"x" * 9}))
+    (fault,) = check(DEEP).report["faults"]
+    assert fault.endswith("does not decode (UnidentifiedImageError: cannot identify image file)")
+
+
 def test_the_sample_is_the_same_for_the_same_seed_and_another_for_another(out, source):
     def faults(seed: int) -> list[str]:
         return verify(Sink(out), 2, deep=DeepOptions(str(source), 3, seed)).faults

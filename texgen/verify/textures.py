@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from texgen.core.config import FORMATS, MAX_SIZE
 from texgen.core.errors import DatasetError
@@ -80,6 +80,10 @@ def decode_texture(data: bytes, settings: TextureSettings) -> Pixels:
             return np.asarray(image)
     except (DatasetError, MemoryError):
         raise
+    except UnidentifiedImageError as error:
+        # Pillow's own text ends with the address of an object, which differs from run to run.
+        message = "does not decode (UnidentifiedImageError: cannot identify image file)"
+        raise DatasetError(message) from error
     except Exception as error:
         message = f"does not decode ({type(error).__name__}: {error})"
         raise DatasetError(message) from error
