@@ -15,11 +15,6 @@ from texgen.report.times import read_times
 def render_report(dataset: Dataset, samples: SampledTextures, *, with_images: bool) -> str:
     """Reads all manifest rows and the build's records, and renders the page.
 
-    Args:
-        dataset: The data set.
-        samples: Textures that are spread over the set.
-        with_images: Whether SRC was named.
-
     Raises:
         DatasetError: If a manifest cannot be read.
     """

@@ -112,15 +112,7 @@ def _row_faults(
     shards: Container[str],
     config: Mapping[str, Any],
 ) -> Iterator[tuple[str, str]]:
-    """Yields the faults of a row, each as a kind and a phrase that follows the row's key.
-
-    Args:
-        row: Row of a manifest.
-        last_key: Key of the row before it.
-        classes: Classes of its split, in label order.
-        shards: Paths of its split's shards.
-        config: `Index.config`.
-    """
+    """Yields the faults of a row, each as a kind and a phrase that follows the row's key."""
     if row["key"] <= last_key:
         yield "order", f"does not sort after {last_key}"
     if not _is_labelled(row, classes):

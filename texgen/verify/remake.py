@@ -31,13 +31,7 @@ from texgen.verify.textures import TextureSettings
 
 @dataclass(frozen=True, slots=True)
 class SampledTexture:
-    """A texture of the sample.
-
-    Attributes:
-        split: Name of its split.
-        row: Manifest row of the texture.
-        entry: Image that it is made of.
-    """
+    """A texture of the sample, with the image that it is made of."""
 
     split: str
     row: ManifestRow
@@ -50,12 +44,7 @@ class SampledTexture:
 
 
 class TextureSampler:
-    """Chooses a uniform sample of textures, whatever their order: those with the least hashes.
-
-    Args:
-        count: Size of the sample.
-        seed: Seed of the hashes.
-    """
+    """Chooses a uniform sample of textures, whatever their order: those with the least hashes."""
 
     def __init__(self, count: int, seed: int) -> None:
         self._count = count
@@ -114,18 +103,9 @@ def rebuild(
     report: VerifyReport,
     workers: int,
 ) -> Iterator[tuple[SampledTexture, str | None]]:
-    """Rebuilds textures from SRC and compares their bytes.
+    """Rebuilds textures from SRC, compares their bytes, and yields each with its fault, or None.
 
-    Args:
-        sample: The textures.
-        dataset: OUT.
-        source: SRC.
-        settings: Settings of the data set.
-        report: Report that counts them, and notes those that could not be rebuilt.
-        workers: Most engine processes.
-
-    Yields:
-        Each texture with its fault, or None.
+    ``report`` counts them, and notes those that could not be rebuilt.
     """
     spec = EngineSpec(dataset.index.config["engine"])
     timeout_s = sample_timeout_s(settings.size)

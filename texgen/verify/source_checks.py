@@ -26,16 +26,6 @@ ShardWithImages: TypeAlias = tuple[ShardFile, list[ManifestRow], dict[str, Image
 class SourceCheck:
     """Finds the images of every split's rows in SRC and reports what differs.
 
-    Args:
-        spec: Specification of SRC.
-        index: Index of the data set.
-        plan: Plan of the build, if it still exists.
-        report: Report for differences between SRC and the data set.
-        limit: Number of images per split that the build was limited to; None for no limit.
-
-    Attributes:
-        source: SRC.
-
     Raises:
         ConfigError: On creation or later, if SRC does not have the splits of the data set, or
             cannot be listed.
