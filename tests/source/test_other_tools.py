@@ -97,7 +97,7 @@ def test_problems_of_tars_come_in_the_order_of_the_tars(tmp_path):
         (tmp_path / f"{name}.tar").write_bytes((tmp_path / f"{name}.tar").read_bytes()[:1000])
     found: list[SourceError] = []
     tars = [Archive(f"{name}.tar", 1000) for name in ("a", "b", "c")]
-    assert len(tar_indexes(SlowForTheFirst(), str(tmp_path), tars, found.append)) == 3
+    assert len(tar_indexes(SlowForTheFirst(str(tmp_path)), tars, found.append)) == 3
     assert [str(error)[:5] for error in found] == ["a.tar", "b.tar", "c.tar"]
 
 

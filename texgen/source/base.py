@@ -1,15 +1,19 @@
-"""The source protocol, the names of its options, and rules that all sources share."""
+"""The base of all sources, the names of its options, and rules that all sources share."""
 
 from __future__ import annotations
 
+import abc
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from texgen.core.errors import SourceError
 from texgen.core.types import ImageEntry
 from texgen.source.paths import displayable
+from texgen.storage import open_store
+
+_T = TypeVar("_T")
 
 SPLIT_NAMES = ("train", "val", "validation", "test")
 IMAGE_EXTENSIONS = (
@@ -139,46 +143,62 @@ class SourceSpec:
         return None if self.classes is None else frozenset(self.classes)
 
 
-class Source(Protocol):
+class Source(abc.ABC):
     """Lists images while a build is planned, and reads single images in any process.
 
-    Attributes:
-        parallel: Number of images that are worth reading at once, each by a thread.
+    Args:
+        spec: Names the source.
+        on_error: Called for each error that would end a build; by default the first one is raised.
+
+    Raises:
+        SourceError: If it cannot be found out what the location is.
     """
+
+    def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
+        self._spec = spec
+        self._on_error = on_error
+        self._files = open_store(spec.location, spec.endpoint)
+        try:
+            self._kind = self._files.kind(spec.location)
+        except OSError as error:
+            message = f"--src {spec.location}: {error.strerror}"
+            raise SourceError(message) from error
 
     @property
     def parallel(self) -> int:
-        """See the class."""
-        ...
+        """Number of images that are worth reading at once, each by a thread."""
+        return self._files.parallel
 
+    @abc.abstractmethod
     def splits(self) -> tuple[SplitListing, ...]:
         """The splits in byte order of their names.
 
         Raises:
             SourceError: If SRC cannot be listed.
         """
-        ...
 
+    @abc.abstractmethod
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """The images of a split in byte order of their keys; they are not read.
 
         Raises:
             SourceError: If SRC cannot be listed or two images have the same key.
         """
-        ...
 
     def notes(self, split: SplitListing) -> Sequence[str]:
         """What `entries` of a split has ignored, a sentence each; to be called after it."""
-        ...
+        del split
+        return ()
 
+    @abc.abstractmethod
     def find(self, key: str, source: str) -> ImageEntry:
         """The image of a manifest row, without its class; no other image is read.
 
         Raises:
             SourceError: If SRC does not hold it.
         """
-        ...
 
+    @abc.abstractmethod
     def read(self, entry: ImageEntry) -> bytes:
         """All bytes of an image file.
 
@@ -187,7 +207,6 @@ class Source(Protocol):
             SourceChangedError: If the file has changed since it was listed.
             SourceReadError: If its storage failed; another attempt may succeed.
         """
-        ...
 
 
 def single_split_name(folder: str, selected: tuple[str, ...]) -> str:
@@ -216,17 +235,20 @@ def as_split_name(folder: str) -> str | None:
     return name if (name := folder.lower()) in SPLIT_NAMES else None
 
 
-def check_selected(selected: tuple[str, ...], present: Iterable[str]) -> None:
-    """Checks that SRC has every selected split.
+def select_splits(selected: Collection[str], present: Mapping[str, _T]) -> dict[str, _T]:
+    """The splits to take, in byte order of their names.
+
+    Args:
+        selected: See `SourceSpec`.
+        present: Names of the splits of SRC, to anything.
 
     Raises:
-        SourceError: If it lacks one.
+        SourceError: If SRC lacks a selected split.
     """
-    names = sorted(present)
-    missing = sorted(set(selected) - set(names))
-    if missing:
-        message = f"--split {missing[0]}: SRC has only {', '.join(names)}"
+    if missing := sorted(set(selected) - present.keys()):
+        message = f"--split {missing[0]}: SRC has only {', '.join(sorted(present))}"
         raise SourceError(message)
+    return {name: present[name] for name in sorted(present) if not selected or name in selected}
 
 
 def skip_repeated_keys(

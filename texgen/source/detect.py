@@ -17,7 +17,7 @@ from texgen.source.parquet.file import MAGIC
 from texgen.source.paths import format_extension_counts, join_path
 from texgen.source.tar.ilsvrc import CLASS_TAR, KITS, TRAIN, VAL
 from texgen.source.tar.scan import TAR_BLOCK, TarScan
-from texgen.storage import Store, open_store
+from texgen.storage import open_store
 from texgen.storage.ranges import RangeFile
 
 EXPECTED_FORMS = (
@@ -41,7 +41,7 @@ def find_format(location: str, endpoint: str | None = None) -> str:
     try:
         kind = files.kind(location)
         if kind == "folder":
-            return _format_of_folder(files, location)
+            return _format_of_folder(FolderCache(files))
         if kind == "file":
             return _format_of_file(files.open(location), location)
     except OSError as error:
@@ -80,8 +80,8 @@ def _format_of_file(file: RangeFile, location: str) -> str:
     return "webdataset"
 
 
-def _format_of_folder(files: Store, location: str) -> str:
-    cache = FolderCache(files, location)
+def _format_of_folder(cache: FolderCache) -> str:
+    location = cache.location
     top, _ = find_hub_snapshot(cache)
     contents = cache.contents(top, complete=True)
     splits = [join_path(top, name) for names in contents.split_folders().values() for name in names]

@@ -1,11 +1,13 @@
-"""Errors of reading the files of a source, which may have changed since they were listed."""
+"""Errors of listing and reading the files of a source, which may have changed in between."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
-from texgen.core.errors import ImageError, SourceChangedError, SourceReadError
+from texgen.core.errors import ImageError, SourceChangedError, SourceError, SourceReadError
+from texgen.source.paths import displayable
 from texgen.storage.errors import ChangedFileError
 
 _MAX_IMAGE_BYTES = 1 << 30
@@ -13,6 +15,11 @@ _MAX_IMAGE_BYTES = 1 << 30
 
 MISSING_ERRORS = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _PUT_BACK = "put it back, or build into a new OUT"
+
+
+def listing_error(folder: str, error: OSError) -> SourceError:
+    """The error for a folder that cannot be listed."""
+    return SourceError(f"cannot list {displayable(os.fsencode(folder))}: {error.strerror}")
 
 
 def check_image_size(size: int) -> None:

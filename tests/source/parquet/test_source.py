@@ -212,7 +212,7 @@ def test_a_page_that_is_damaged_gives_failed_rows(tmp_path):
     data[at : at + 20] = b"\xff" * 20
     path.write_bytes(data)
     with pytest.raises(ImageError) as caught:
-        RowGroups().read(LocalStore(), str(tmp_path), Locator.decode(entry.locator), entry.source)
+        RowGroups().read(LocalStore(str(tmp_path)), Locator.decode(entry.locator), entry.source)
     assert caught.value.code == "image_corrupt"
 
 
@@ -230,10 +230,10 @@ def test_a_row_group_is_read_once_and_few_are_kept(tmp_path, monkeypatch):
     )
     groups = RowGroups(max_bytes=5000)
     for row in (0, 1, 2, 3, 0, 4, 5, 2, 3, 4):
-        groups.read(LocalStore(), str(tmp_path), places[row], "")
+        groups.read(LocalStore(str(tmp_path)), places[row], "")
     assert read == [0, 1, 2, 1]
     small = RowGroups(max_bytes=1)
-    assert [small.read(LocalStore(), str(tmp_path), place, "")[:1] for place in places] == [
+    assert [small.read(LocalStore(str(tmp_path)), place, "")[:1] for place in places] == [
         b"%d" % n for n in range(6)
     ]
 

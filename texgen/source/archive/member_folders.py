@@ -26,14 +26,10 @@ class MemberFolders:
 
     images: Counter[bytes] = field(default_factory=Counter)
 
-    def add(self, path: bytes) -> None:
-        """Counts an image by its path."""
-        self.images[path.rpartition(b"/")[0]] += 1
-
     def watch(self, images: Iterable[ArchiveImage]) -> Iterator[ArchiveImage]:
         """Counts images while it passes them on."""
         for image in images:
-            self.add(image.path)
+            self.images[image.path.rpartition(b"/")[0]] += 1
             yield image
 
     def children(self, folder: bytes) -> dict[bytes, bool]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from texgen.core.errors import SourceError
+from texgen.source.read_errors import listing_error
 from texgen.storage import Store
 from texgen.storage.store import list_folder
 
@@ -105,6 +106,5 @@ def _fitting(files: Store, folder: str, step: str, *, last: bool) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        message = f"cannot list {folder}: {error.strerror}"
-        raise SourceError(message) from error
+        raise listing_error(folder, error) from error
     return [name for name in names if fnmatch.fnmatchcase(name, step)]

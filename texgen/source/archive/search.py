@@ -35,17 +35,14 @@ _NUMBER = re.compile(r"(?P<before>.*?)(?P<number>[0-9]{3,9})(?P<after>[^0-9]*)",
 """The number of a shard, as in ``imagenet-train-000017.tar``; fewer digits may be anything."""
 
 
-def archives_below(
-    files: Store, location: str, suffix: str, layout: str
-) -> tuple[list[str], list[str]]:
+def archives_below(files: Store, suffix: str, layout: str) -> tuple[list[str], list[str]]:
     """Paths of the archives below a folder, relative to it, and notes on what was left out.
 
     All archives must belong to one base folder: they lie in it, in its split folders or in its
     folder ``data``.
 
     Args:
-        files: Holds the folder.
-        location: The folder.
+        files: The folder.
         suffix: End of the archives' names.
         layout: One of `texgen.source.base.LAYOUTS`; with ``splits`` other folders are left out.
 
@@ -53,7 +50,7 @@ def archives_below(
         OSError: If a folder cannot be listed.
         SourceError: If they belong to several base folders, or some are compressed or unfinished.
     """
-    cache = FolderCache(files, location)
+    cache = FolderCache(files)
     start, notes = find_hub_snapshot(cache)
     names_in = dict(_archive_names(cache, start, suffix))
     bases = sorted({base_folder(folder) for folder in names_in}, key=os.fsencode)
@@ -64,8 +61,8 @@ def archives_below(
         hint = ", --layout splits takes only the first" if start in bases else ""
         places = quote_paths(base or "." for base in bases)
         message = (
-            f"--src {location}: {suffix} files in several places ({places}); "
-            f"name one place ({src_option(location, bases[-1])}) or a pattern of files{hint}"
+            f"--src {cache.location}: {suffix} files in several places ({places}); "
+            f"name one place ({src_option(cache.location, bases[-1])}) or a pattern of files{hint}"
         )
         raise SourceError(message)
     for base in bases:
@@ -74,7 +71,7 @@ def archives_below(
         notes += _folders_ignored(cache, base, names_in)
     paths = [join_path(folder, name) for folder, names in names_in.items() for name in names]
     for folder in names_in:
-        _refuse_unfinished(location, folder, cache.contents(folder).files)
+        _refuse_unfinished(cache.location, folder, cache.contents(folder).files)
     notes += _gaps(paths)
     notes += _files_ignored(cache, names_in, suffix)
     return paths, notes

@@ -4,67 +4,81 @@ from __future__ import annotations
 
 import abc
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import ClassVar, TypeAlias
 
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
 from texgen.core.keys import escape, image_key_of
 from texgen.core.types import ImageEntry
-from texgen.source.archive.catalogue import Catalogue, CatalogueEntry
-from texgen.source.archive.discovery import missing_parts, root_of, split_files
+from texgen.source.archive.discovery import find_archives, missing_parts, root_of
 from texgen.source.archive.member_folders import (
     ClassRoot,
     MemberFolders,
     find_class_root,
     refuse_mixed,
 )
-from texgen.source.archive.split import Archive, ArchiveSplit
-from texgen.source.base import OnError, SourceSpec, SplitListing, raise_error
+from texgen.source.archive.split import Archive, ArchiveSplit, Catalogue, CatalogueEntry
+from texgen.source.base import (
+    OnError,
+    Source,
+    SourceSpec,
+    SplitListing,
+    raise_error,
+    skip_repeated_keys,
+)
 from texgen.source.labels.class_index import class_filter_notes
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
+from texgen.source.locator import Locator
 from texgen.source.paths import strip_extension
 from texgen.storage import open_store
 
+ListImages: TypeAlias = Callable[[OnError], Iterable[ArchiveImage]]
+"""Lists the images of a split in any order; its argument is called for each that is wrong."""
 
-class ArchiveSource(abc.ABC):
+
+class ArchiveSource(Source):
     """Splits of archives, listed once and kept as tables.
 
     Args:
-        spec: See `texgen.source.SourceSpec`.
-        on_error: Called with each error that would end a build; the default raises the first.
+        spec: See `Source`.
+        on_error: See `Source`.
 
     Attributes:
         suffix: End of the archives' names.
+        clash_hint: What to do about two images of one key.
     """
 
     suffix: ClassVar[str]
+    clash_hint: ClassVar[str] = "rename one"
 
     def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
-        self._spec = spec
-        self._on_error = on_error
-        self._files = open_store(spec.location, spec.endpoint)
-        self._root = root_of(self._files, spec.location)
+        super().__init__(spec, on_error)
+        root = root_of(self._files, spec.location, self._kind)
+        self._files = open_store(root, spec.endpoint)
         self._splits: dict[str, ArchiveSplit] = {}
-
-    @property
-    def parallel(self) -> int:
-        """See `texgen.source.Source`."""
-        return self._files.parallel
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        spec = self._spec
-        archives = split_files(self._files, spec.location, self.suffix, spec.selected, spec.layout)
-        return self._listings(archives.splits, archives.notes)
+        paths_by_split, notes = self._find_archives()
+        # A file or a pattern names the wanted parts, so that the others are not missing.
+        if self._kind == "folder":
+            for error in missing_parts(path for paths in paths_by_split.values() for path in paths):
+                self._on_error(error)
+        self._splits = {name: self._split(name, paths) for name, paths in paths_by_split.items()}
+        return tuple(
+            SplitListing(name, split.labels.classes if split.labels else (), (*notes, *split.notes))
+            for name, split in self._splits.items()
+        )
 
     def entries(self, split: SplitListing) -> Iterator[ImageEntry]:
         """See `texgen.source.Source.entries`."""
-        return self._splits[split.name].entries(self._on_error)
-
-    def notes(self, split: SplitListing) -> Sequence[str]:
-        """Empty: an archive's notes are known with its `SplitListing`."""
-        return ()
+        found = self._splits[split.name]
+        entries = (self._entry(found, row) for row in found.catalogue.in_order())
+        wanted = (entry for entry in entries if entry is not None)
+        return skip_repeated_keys(wanted, self._on_error, self.clash_hint)
 
     def find(self, key: str, source: str) -> ImageEntry:
         """See `texgen.source.Source.find`."""
@@ -75,22 +89,16 @@ class ArchiveSource(abc.ABC):
         image_key = image_key_of(key)
         keys = dict.fromkeys((image_key, image_key.partition("/")[2], image_key.rpartition("/")[2]))
         for split in self._splits.values():
-            for entry in (entry for known in keys for entry in split.of_key(known)):
-                if entry.source == source:
+            for row in (row for known in keys for row in split.catalogue.of_key(known)):
+                entry = self._entry(split, row)
+                if entry is not None and entry.source == source:
                     return entry
         message = f"--src has no {source}; name the SRC of the build"
         raise SourceError(message)
 
-    def _listings(
-        self, paths_by_split: Mapping[str, Sequence[str]], notes: Sequence[str]
-    ) -> tuple[SplitListing, ...]:
-        """Lists the splits of the given archives; every split gets ``notes``."""
-        # A file or a pattern names the wanted parts, so that the others are not missing.
-        if self._root == self._spec.location:
-            for error in missing_parts(path for paths in paths_by_split.values() for path in paths):
-                self._on_error(error)
-        self._splits = {name: self._split(name, paths) for name, paths in paths_by_split.items()}
-        return tuple(split.listing(notes) for split in self._splits.values())
+    def _find_archives(self) -> tuple[dict[str, list[str]], list[str]]:
+        """Name of each split to the paths of its archives, and notes on what was ignored."""
+        return find_archives(self._files, self._spec, self._kind, self.suffix)
 
     @abc.abstractmethod
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
@@ -98,43 +106,46 @@ class ArchiveSource(abc.ABC):
 
     @abc.abstractmethod
     def _member_text(self, name: bytes, position: int) -> str:
-        """Name of an image within its archive; see `texgen.source.archive.split.MemberText`."""
+        """Name of an image within its archive, for messages."""
+
+    def _open_archives(self, paths: Iterable[str]) -> list[Archive]:
+        """The archives with their sizes, without those that cannot be opened."""
+
+        def look(path: str) -> Archive | SourceError:
+            try:
+                return Archive(path, self._files.open(path).size())
+            except OSError as error:
+                return SourceError(f"cannot read {path}: {error.strerror or error}")
+
+        archives = []
+        for opened in ordered_map(look, paths, self._files.parallel):
+            if isinstance(opened, SourceError):
+                self._on_error(opened)
+            else:
+                archives.append(opened)
+        return archives
 
     def _labelled(
-        self,
-        name: str,
-        archives: Sequence[Archive],
-        images: Iterable[ArchiveImage],
-        labelling: Labelling,
+        self, name: str, archives: Sequence[Archive], images: ListImages, labelling: Labelling
     ) -> ArchiveSplit:
         """A split of images with labels in the archives."""
         folders = MemberFolders()
-        split = self._collect(name, archives, folders.watch(images), labelling)
+        split = self._collect(name, archives, folders.watch(images(self._on_error)), labelling)
         try:
             refuse_mixed(folders, name, self._spec)
         except SourceError as error:
             self._on_error(error)
-        unused = f"--labels is not used for {name!r}, which has labels of its own"
-        return split.with_notes([unused] if self._spec.labels else [])
+        if self._spec.labels:
+            split.notes.append(f"--labels is not used for {name!r}, which has labels of its own")
+        return split
 
     def _unlabelled(
-        self,
-        name: str,
-        archives: Sequence[Archive],
-        images: Iterable[ArchiveImage],
-        same_images: Iterable[ArchiveImage],
+        self, name: str, archives: Sequence[Archive], images: ListImages
     ) -> ArchiveSplit:
-        """A split of images whose folders may be classes.
-
-        Args:
-            name: Name of the split.
-            archives: See `ArchiveSplit`.
-            images: The images, whose folders are looked at first.
-            same_images: The same images once more.
-        """
+        """A split of images whose folders may be classes."""
         folders = MemberFolders()
-        for image in images:
-            folders.add(image.path)
+        # The folders of all images are looked at before the first image gets a key.
+        deque(folders.watch(images(lambda _: None)), maxlen=0)
         is_known = True
         try:
             root = find_class_root(folders, name, self._spec)
@@ -149,11 +160,12 @@ class ArchiveSource(abc.ABC):
                 notes.append(f"--labels is not used for {name!r}, which has folders as classes")
         elif labels:
             labelling = ByName(read_labels(labels, self._spec.endpoint))
-        split = self._collect(name, archives, root.images(same_images), labelling)
+        split = self._collect(name, archives, root.images(images(self._on_error)), labelling)
         label_map = split.labels if is_known and not self._spec.wanted_classes else None
         if label_map is not None and len(label_map.final) == 1:
             notes.append(f"all images of {name!r} are of one class, {label_map.classes[0]!r}")
-        return split.with_notes([*notes, *root.notes(name)])
+        split.notes.extend([*notes, *root.notes(name)])
+        return split
 
     def _collect(
         self,
@@ -190,4 +202,16 @@ class ArchiveSource(abc.ABC):
         labels = labelling.label_map(wanted)
         classes = labels.classes if labels else None
         notes = [*labelling.notes(name), *class_filter_notes(wanted, classes, name)]
-        return ArchiveSplit(name, archives, catalogue, self._member_text, labels, notes)
+        return ArchiveSplit(archives, catalogue, labels, notes)
+
+    def _entry(self, split: ArchiveSplit, row: CatalogueEntry) -> ImageEntry | None:
+        """An image for the plan; None if its class is not taken."""
+        archive, label, class_name = split.archives[row.file], None, None
+        if split.labels is not None:
+            label = split.labels.final.get(-1 if row.label is None else row.label)
+            if label is None:
+                return None
+            class_name = split.labels.classes[label]
+        source = f"{archive.text}!{self._member_text(row.name, row.position)}"
+        locator = Locator(row.position, archive.size, row.check, archive.path)
+        return ImageEntry(row.key, source, locator.encode(), row.size, label, class_name)

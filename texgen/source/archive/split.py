@@ -1,20 +1,97 @@
-"""A split of archives: its images, classes and notes."""
+"""A split of archives: its images, sorted by key in bounded memory, its classes and notes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from texgen.core.types import ImageEntry
-from texgen.source.archive.catalogue import Catalogue, CatalogueEntry
-from texgen.source.base import OnError, SplitListing
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from texgen.source.labels.class_index import LabelMap
-from texgen.source.locator import Locator
 from texgen.source.paths import displayable
 
-MemberText = Callable[[bytes, int], str]
-"""Makes the name of an image within its archive, for messages, of its name and position."""
+_SCHEMA = pa.schema(
+    [
+        pa.field("key", pa.large_string()),
+        pa.field("file", pa.int32()),
+        pa.field("name", pa.large_binary()),
+        pa.field("position", pa.int64()),
+        pa.field("size", pa.int64()),
+        pa.field("check", pa.uint32()),
+        pa.field("label", pa.int32()),
+    ]
+)
+_ROWS_PER_BATCH = 1 << 16
+_ROWS_AT_ONCE = 1 << 12
+"""Rows that are Python objects at the same time while the catalogue is read."""
+
+
+class CatalogueEntry(NamedTuple):
+    """An image in an archive.
+
+    Attributes:
+        key: See `ImageEntry`.
+        file: Number of the archive in its split.
+        name: Name of the member as bytes, unchanged.
+        position: Offset of its data in a tar, row in a Parquet file.
+        size: Bytes of the image, -1 where they are unknown until it is read.
+        check: Checksum that differs if the archive was replaced by another.
+        label: Label of its class, before ``--classes``; None without one.
+    """
+
+    key: str
+    file: int
+    name: bytes
+    position: int
+    size: int
+    check: int
+    label: int | None
+
+
+class Catalogue:
+    """Takes images in any order and returns them in byte order of their keys.
+
+    An image takes the bytes of its names and some 40 more, not a Python object.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[CatalogueEntry] = []
+        self._batches: list[Any] = []
+
+    def add(self, row: CatalogueEntry) -> None:
+        """Adds an image."""
+        self._rows.append(row)
+        if len(self._rows) == _ROWS_PER_BATCH:
+            self._flush()
+
+    def in_order(self) -> Iterator[CatalogueEntry]:
+        """All images in order."""
+        self._flush()
+        # A table of several chunks would search all of them for the rows of each slice below.
+        table = pa.Table.from_batches(self._batches).combine_chunks()
+        self._batches = table.to_batches()
+        order = [(name, "ascending") for name in ("key", "file", "position")]
+        indices = pc.sort_indices(table, sort_keys=order)
+        for start in range(0, len(indices), _ROWS_AT_ONCE):
+            part = table.take(indices.slice(start, _ROWS_AT_ONCE))
+            columns = (part[name].to_pylist() for name in _SCHEMA.names)
+            yield from map(CatalogueEntry._make, zip(*columns, strict=True))
+
+    def of_key(self, key: str) -> Iterator[CatalogueEntry]:
+        """The images of one key; several where keys clash."""
+        if self._rows:
+            self._flush()
+        for batch in self._batches:
+            rows = batch.filter(pc.equal(batch["key"], key)).to_pylist()
+            yield from (CatalogueEntry(**row) for row in rows)
+
+    def _flush(self) -> None:
+        columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in _SCHEMA)
+        self._batches.append(pa.record_batch([list(c) for c in columns], schema=_SCHEMA))
+        self._rows.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,48 +117,13 @@ class ArchiveSplit:
     """A split of archives.
 
     Attributes:
-        name: ``train``, ``val``, …
         archives: The archives, which `CatalogueEntry.file` numbers.
         catalogue: Its images.
-        member_text: Makes the name of an image within its archive.
         labels: The labels of its images; None for a flat split.
         notes: What was ignored, a sentence each.
-        clash_hint: What to do about two images of one key.
     """
 
-    name: str
     archives: Sequence[Archive]
     catalogue: Catalogue
-    member_text: MemberText
     labels: LabelMap | None
-    notes: Sequence[str] = field(default=())
-    clash_hint: str = "rename one"
-
-    def listing(self, notes: Iterable[str] = ()) -> SplitListing:
-        """The listing for the plan; ``notes`` of the whole source come first."""
-        classes = self.labels.classes if self.labels else ()
-        return SplitListing(self.name, classes, (*notes, *self.notes))
-
-    def with_notes(self, notes: Iterable[str]) -> ArchiveSplit:
-        """A copy with more notes."""
-        return replace(self, notes=[*self.notes, *notes])
-
-    def entries(self, on_error: OnError) -> Iterator[ImageEntry]:
-        """See `texgen.source.Source.entries`."""
-        return self.catalogue.entries(self._entry, on_error, self.clash_hint)
-
-    def of_key(self, key: str) -> Iterator[ImageEntry]:
-        """The images of one key; several where keys clash."""
-        entries = map(self._entry, self.catalogue.of_key(key))
-        return (entry for entry in entries if entry is not None)
-
-    def _entry(self, row: CatalogueEntry) -> ImageEntry | None:
-        archive, label, class_name = self.archives[row.file], None, None
-        if self.labels is not None:
-            label = self.labels.final.get(-1 if row.label is None else row.label)
-            if label is None:
-                return None
-            class_name = self.labels.classes[label]
-        source = f"{archive.text}!{self.member_text(row.name, row.position)}"
-        locator = Locator(row.position, archive.size, row.check, archive.path)
-        return ImageEntry(row.key, source, locator.encode(), row.size, label, class_name)
+    notes: list[str]

@@ -60,13 +60,12 @@ class FolderCache:
     """Contents of the folders in SRC; each folder is listed once.
 
     Args:
-        files: File system of SRC.
-        location: Path of SRC.
+        files: SRC.
     """
 
-    def __init__(self, files: Store, location: str) -> None:
+    def __init__(self, files: Store) -> None:
         self._files = files
-        self.location = location
+        self.location = files.place()
         self._listed: dict[str, FolderContents] = {}
         self._complete: set[str] = set()
 
@@ -143,7 +142,7 @@ class FolderCache:
     def read_line(self, path: str) -> str | None:
         """The stripped text of a small file; None if there is no such file."""
         try:
-            file = self._files.open(join_path(self.location, path))
+            file = self._files.open(path)
             return file.read_at(0, 256).decode().strip()
         except (OSError, UnicodeDecodeError):
             return None
@@ -151,7 +150,7 @@ class FolderCache:
     def _list(self, path: str, *, complete: bool) -> FolderContents:
         images = 0
         folders, systems, files, links = list[bytes](), list[bytes](), set[bytes](), list[bytes]()
-        for number, item in enumerate(self._files.scan(join_path(self.location, path))):
+        for number, item in enumerate(self._files.scan(path)):
             if is_image_name(item.name):
                 # A folder may have such a name too; it does not end the listing.
                 images += not item.is_folder()

@@ -11,18 +11,18 @@ from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.base import (
     OnError,
+    Source,
     SourceSpec,
     SplitListing,
-    check_selected,
     in_label_order,
     raise_error,
+    select_splits,
     single_split_name,
 )
 from texgen.source.folder.class_detection import is_flat
 from texgen.source.folder.contents import FolderCache, FolderContents, refuse_dangling_links
 from texgen.source.folder.split import FolderSplit
 from texgen.source.folder.split_folders import FolderLayout, find_layout
-from texgen.source.folder.walk import FolderWalk, listing_error
 from texgen.source.labels.class_index import class_filter_notes
 from texgen.source.labels.files import read_labels
 from texgen.source.locator import locator_of
@@ -31,9 +31,9 @@ from texgen.source.read_errors import (
     MISSING_ERRORS,
     check_image_size,
     check_unchanged_size,
+    listing_error,
     translate_read_errors,
 )
-from texgen.storage import open_store
 
 _TINY_IMAGENET_LABELS = "val_annotations.txt"
 """Labels of Tiny-ImageNet's validation split, beside its one folder ``images``."""
@@ -41,62 +41,46 @@ _TINY_IMAGENET_LABELS = "val_annotations.txt"
 _KAGGLE_LABELS = "LOC_val_solution.csv"
 
 
-class FolderSource:
+class FolderSource(Source):
     """A folder of split folders, or of one split.
 
     Args:
-        spec: Names the source.
-        on_error: Called for each error that would end a build; by default the first one is raised.
+        spec: See `Source`.
+        on_error: See `Source`.
 
     Raises:
         SourceError: If the location is not a folder.
     """
 
     def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
-        self._spec = spec
-        self._on_error = on_error
-        self._files = open_store(spec.location, spec.endpoint)
-        self._walk = FolderWalk(self._files, spec.location)
+        super().__init__(spec, on_error)
         self._splits: dict[str, FolderSplit] = {}
-        try:
-            kind = self._files.kind(spec.location)
-        except OSError as error:
-            message = f"--src {spec.location}: {error.strerror}"
-            raise SourceError(message) from error
-        if kind != "folder":
+        if self._kind != "folder":
             is_file = "--src-format folder takes a folder, and this is a file"
-            message = f"--src {spec.location}: {is_file if kind == 'file' else 'no such folder'}"
+            reason = is_file if self._kind == "file" else "no such folder"
+            message = f"--src {spec.location}: {reason}"
             raise SourceError(message)
-
-    @property
-    def parallel(self) -> int:
-        """See `texgen.source.Source`."""
-        return self._files.parallel
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
-        cache = FolderCache(self._files, self._spec.location)
+        cache = FolderCache(self._files)
         try:
             layout = find_layout(cache, self._spec.layout)
             return tuple(
                 self._listing(cache, name, folder, layout)
-                for name, folder in self._selected_splits(layout)
+                for name, folder in self._split_folders(layout).items()
             )
         except OSError as error:
             self._on_error(listing_error(error.filename or self._spec.location, error))
             return ()
 
-    def _selected_splits(self, layout: FolderLayout) -> Iterator[tuple[str, str]]:
+    def _split_folders(self, layout: FolderLayout) -> dict[str, str]:
         """Name and folder of the splits to take."""
-        selected = self._spec.selected
-        if not layout.splits:
-            own_path = layout.folder or os.path.normpath(self._spec.location)
-            yield single_split_name(own_path.rpartition("/")[2], selected), layout.folder
-            return
-        check_selected(selected, layout.splits)
-        for name, folder in layout.splits.items():
-            if not selected or name in selected:
-                yield name, folder
+        if layout.splits:
+            return select_splits(self._spec.selected, layout.splits)
+        own_path = layout.folder or os.path.normpath(self._spec.location)
+        name = single_split_name(own_path.rpartition("/")[2], self._spec.selected)
+        return {name: layout.folder}
 
     def _listing(
         self, cache: FolderCache, name: str, folder: str, layout: FolderLayout
@@ -105,7 +89,7 @@ class FolderSource:
         flat, flat_notes = is_flat(cache, folder, self._spec.layout, classes_layout)
         notes = [*layout.notes, *flat_notes]
         contents = cache.contents(folder, complete=True)
-        split = FolderSplit(self._walk, os.fsencode(folder), flat or not contents.folders)
+        split = FolderSplit(self._files, os.fsencode(folder), flat or not contents.folders)
         self._splits[name] = split
         if split.is_flat:
             classes = self._flat_classes(split, name, contents, notes)
@@ -132,9 +116,9 @@ class FolderSource:
         """Reads a flat split's labels and returns its classes; None without labels."""
         path = self._spec.labels
         if path is None and _TINY_IMAGENET_LABELS in contents.files:
-            path = f"{self._walk.full_path(split.folder)}/{_TINY_IMAGENET_LABELS}"
-            shown = join_path(os.fsdecode(split.folder), _TINY_IMAGENET_LABELS)
-            notes.append(f"the labels of {name!r} are those of {shown}")
+            below_src = join_path(os.fsdecode(split.folder), _TINY_IMAGENET_LABELS)
+            path = self._files.place(below_src)
+            notes.append(f"the labels of {name!r} are those of {below_src}")
         if path is None:
             return None
         labels = read_labels(path, self._spec.endpoint)
@@ -161,7 +145,7 @@ class FolderSource:
             message = f"{source!r} lies outside of --src; no build writes such a row"
             raise SourceError(message)
         try:
-            size = self._files.open(self._walk.full_path(path)).size()
+            size = self._files.open(os.fsdecode(path)).size()
         except OSError as error:
             message = f"--src has no {source} ({error.strerror}); name the SRC of the build"
             raise SourceError(message) from error
@@ -173,7 +157,7 @@ class FolderSource:
         with translate_read_errors(entry.source, entry.source):
             try:
                 # A file may have grown to any size: no more than its planned bytes are read.
-                path = self._walk.full_path(entry.locator)
+                path = os.fsdecode(entry.locator)
                 file = self._files.get_range(path, 0, max(1, entry.size))
             except PermissionError as error:
                 raise ImageError("image_denied", entry.source) from error

@@ -11,9 +11,10 @@ from texgen.core.keys import escape, image_key
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.base import OnError, skip_repeated_keys
-from texgen.source.folder.walk import FolderWalk, IgnoredCounts
+from texgen.source.folder.walk import IgnoredCounts, images_below, scan_folder
 from texgen.source.labels.files import Labels
 from texgen.source.paths import displayable, join_bytes, quote_paths
+from texgen.storage import Store
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class FolderSplit:
     """A split whose images lie in folders.
 
     Attributes:
-        walk: Lists folders.
+        files: SRC.
         folder: Folder of the split, relative to SRC.
         is_flat: Whether the folders in it are not classes.
         labels: Classes of a flat split's images; None without ``--labels``.
@@ -29,7 +30,7 @@ class FolderSplit:
         empty_classes: Classes in which `entries` has seen no image.
     """
 
-    walk: FolderWalk
+    files: Store
     folder: bytes
     is_flat: bool
     labels: Labels | None = None
@@ -40,7 +41,7 @@ class FolderSplit:
         """Takes the labels of a flat split, and returns the classes that its images have."""
         self.labels = labels
         # `entries` lists the images again, and counts what it ignores.
-        images = self.walk.images_below(self.folder, (), on_error, IgnoredCounts())
+        images = images_below(self.files, self.folder, (), on_error, IgnoredCounts())
         names = {labels.class_of(_file_name(path)) for path, _ in images}
         return {name.encode() for name in names if name is not None}
 
@@ -79,7 +80,7 @@ class FolderSplit:
     def _entries_by_class(
         self, labels: Mapping[str, int], on_error: OnError
     ) -> Iterator[ImageEntry]:
-        scan = self.walk.scan(self.folder, on_error, self.ignored)
+        scan = scan_folder(self.files, self.folder, on_error, self.ignored)
         folders = [item.name for item in scan if item.is_folder()]
         # The separator takes part in the order: keys of "a-b/" come before those of "a/".
         folders.sort(key=lambda name: escape(name) + "/")
@@ -91,12 +92,12 @@ class FolderSplit:
             class_name = displayable(name)
             entries = (
                 _entry(path, size, self._below(path), labels[class_name], class_name)
-                for path, size in self.walk.images_below(folder, parents, errors.append, ignored)
+                for path, size in images_below(self.files, folder, parents, errors.append, ignored)
             )
             return _sorted(entries), ignored, errors
 
         # Errors are reported in the order of the classes, whichever was listed first.
-        listings = ordered_map(list_class, folders, self.walk.parallel)
+        listings = ordered_map(list_class, folders, self.files.parallel)
         for folder, (entries, ignored, errors) in zip(folders, listings, strict=True):
             for error in errors:
                 on_error(error)
@@ -106,7 +107,7 @@ class FolderSplit:
             yield from entries
 
     def _flat_entries(self, labels: Mapping[str, int], on_error: OnError) -> Iterator[ImageEntry]:
-        for path, size in self.walk.images_below(self.folder, (), on_error, self.ignored):
+        for path, size in images_below(self.files, self.folder, (), on_error, self.ignored):
             if self.labels is None:
                 yield _entry(path, size, self._below(path), None, None)
                 continue

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
-from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.source.base import SYSTEM_FOLDERS, OnError, is_image_name
 from texgen.source.paths import displayable, format_extension_counts, join_bytes
+from texgen.source.read_errors import listing_error
 from texgen.storage import Store
 from texgen.storage.entries import Entry
 
@@ -50,74 +50,62 @@ class IgnoredCounts:
             yield f"{pluralize(self.system_folders, 'folder')} of systems in {split!r} ignored"
 
 
-class FolderWalk:
-    """Lists images below SRC.
+def scan_folder(
+    files: Store, folder: bytes, on_error: OnError, ignored: IgnoredCounts
+) -> Iterator[Entry]:
+    """The items in a folder of SRC, without the folders of operating systems."""
+    path = os.fsdecode(folder)
+    try:
+        for item in files.scan(path):
+            if item.name in SYSTEM_FOLDERS and item.is_folder():
+                ignored.system_folders += 1
+            else:
+                yield item
+    except OSError as error:
+        on_error(listing_error(files.place(path), error))
+
+
+def images_below(
+    files: Store,
+    folder: bytes,
+    parents: tuple[bytes, ...],
+    on_error: OnError,
+    ignored: IgnoredCounts,
+) -> Iterator[tuple[bytes, int]]:
+    """Path relative to SRC and size in bytes of the images in a folder and below it.
 
     Args:
-        files: File system of SRC.
-        location: Path of SRC.
+        files: SRC.
+        folder: Folder to begin with, relative to SRC.
+        parents: Folders above it, to which no link may lead back.
+        on_error: Called for each folder that cannot be listed.
+        ignored: Counts what is ignored.
     """
+    # A list, since folders may be nested more deeply than Python's calls.
+    left: list[tuple[bytes, tuple[Hashable, ...]]]
+    left = [(folder, tuple(_identity(files, path) for path in parents))]
+    while left:
+        folder, identities = left.pop()
+        identity = _identity(files, folder)
+        if identity in identities:
+            _log.warning(
+                "%s is a link back to a folder above it and is ignored", displayable(folder)
+            )
+            continue
+        for item in scan_folder(files, folder, on_error, ignored):
+            path = join_bytes(folder, item.name)
+            if item.is_folder():
+                left.append((path, (*identities, identity)))
+            elif (size := _image_size(item, ignored)) is not None:
+                yield path, size
 
-    def __init__(self, files: Store, location: str) -> None:
-        self._files = files
-        self._location = location
-        self.parallel = files.parallel
 
-    def full_path(self, path: bytes) -> str:
-        """The absolute path of a path relative to SRC."""
-        return f"{self._location}/{os.fsdecode(path)}" if path else self._location
-
-    def scan(self, folder: bytes, on_error: OnError, ignored: IgnoredCounts) -> Iterator[Entry]:
-        """The items in a folder, without the folders of operating systems."""
-        path = self.full_path(folder)
-        try:
-            for item in self._files.scan(path):
-                if item.name in SYSTEM_FOLDERS and item.is_folder():
-                    ignored.system_folders += 1
-                else:
-                    yield item
-        except OSError as error:
-            on_error(listing_error(path, error))
-
-    def images_below(
-        self,
-        folder: bytes,
-        parents: tuple[bytes, ...],
-        on_error: OnError,
-        ignored: IgnoredCounts,
-    ) -> Iterator[tuple[bytes, int]]:
-        """Path relative to SRC and size in bytes of the images in a folder and below it.
-
-        Args:
-            folder: Folder to begin with, relative to SRC.
-            parents: Folders above it, to which no link may lead back.
-            on_error: Called for each folder that cannot be listed.
-            ignored: Counts what is ignored.
-        """
-        # A list, since folders may be nested more deeply than Python's calls.
-        left: list[tuple[bytes, tuple[Hashable, ...]]]
-        left = [(folder, tuple(self._identity(path) for path in parents))]
-        while left:
-            folder, identities = left.pop()
-            identity = self._identity(folder)
-            if identity in identities:
-                _log.warning(
-                    "%s is a link back to a folder above it and is ignored", displayable(folder)
-                )
-                continue
-            for item in self.scan(folder, on_error, ignored):
-                path = join_bytes(folder, item.name)
-                if item.is_folder():
-                    left.append((path, (*identities, identity)))
-                elif (size := _image_size(item, ignored)) is not None:
-                    yield path, size
-
-    def _identity(self, folder: bytes) -> Hashable:
-        path = self.full_path(folder)
-        try:
-            return self._files.identity(path)
-        except OSError as error:
-            raise listing_error(path, error) from error
+def _identity(files: Store, folder: bytes) -> Hashable:
+    path = os.fsdecode(folder)
+    try:
+        return files.identity(path)
+    except OSError as error:
+        raise listing_error(files.place(path), error) from error
 
 
 def _image_size(item: Entry, ignored: IgnoredCounts) -> int | None:
@@ -129,8 +117,3 @@ def _image_size(item: Entry, ignored: IgnoredCounts) -> int | None:
     has_extension = dot and len(extension) <= _MAX_EXTENSION_BYTES
     ignored.files[f".{extension.lower()}" if has_extension else "without an extension"] += 1
     return None
-
-
-def listing_error(path: str, error: OSError) -> SourceError:
-    """The error for a folder that cannot be listed."""
-    return SourceError(f"cannot list {displayable(os.fsencode(path))}: {error.strerror}")

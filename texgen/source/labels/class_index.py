@@ -62,6 +62,10 @@ class ClassNumbering:
         """Number of a class."""
         return self._numbers.setdefault(name, len(self._numbers))
 
+    def names(self) -> list[bytes]:
+        """The class names by their numbers."""
+        return list(self._numbers)
+
     def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
         """The map from numbers to labels, which follow the order of the names."""
         order = sorted(self._numbers, key=os.fsdecode)

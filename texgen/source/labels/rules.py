@@ -28,7 +28,8 @@ class ArchiveImage(NamedTuple):
         file: Number of the archive.
         name: Name of the member as the archive has it.
         path: Key of the image before bytes are escaped.
-        label: Label that the archive holds for the image; None without one.
+        label: Label that the archive holds for the image, a number or a class name; None without
+            one.
         position: See `texgen.source.archive.catalogue.CatalogueEntry`.
         size: See `texgen.source.archive.catalogue.CatalogueEntry`.
         check: See `texgen.source.archive.catalogue.CatalogueEntry`.
@@ -38,7 +39,7 @@ class ArchiveImage(NamedTuple):
     file: int
     name: bytes
     path: bytes
-    label: int | None
+    label: int | bytes | None
     position: int
     size: int
     check: int
@@ -54,6 +55,9 @@ class ArchiveImage(NamedTuple):
 class Labelling(abc.ABC):
     """Gives the images of a split their keys and labels."""
 
+    def __init__(self) -> None:
+        self._numbering = ClassNumbering()
+
     @abc.abstractmethod
     def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None] | None:
         """Key before bytes are escaped, and label in SRC; None if the image is ignored.
@@ -62,16 +66,17 @@ class Labelling(abc.ABC):
             SourceError: If the image has no valid label.
         """
 
-    @abc.abstractmethod
     def label_map(self, wanted: frozenset[str] | None) -> LabelMap | None:
         """The map of the labels after the last image; None for a split without labels.
 
         Args:
             wanted: The classes of ``--classes``; None takes all.
         """
+        return self._numbering.label_map(wanted)
 
     def notes(self, split: str) -> Iterable[str]:
         """What was ignored in a split, a sentence each."""
+        del split
         return ()
 
 
@@ -94,8 +99,8 @@ class ByName(Labelling):
     """
 
     def __init__(self, labels: Labels) -> None:
+        super().__init__()
         self._labels = labels
-        self._numbering = ClassNumbering()
 
     def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
         """See `Labelling.key_and_label`."""
@@ -106,10 +111,6 @@ class ByName(Labelling):
         folder = class_name.encode()
         return folder + b"/" + image.path.rpartition(b"/")[2], self._numbering.number(folder)
 
-    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
-        """See `Labelling.label_map`."""
-        return self._numbering.label_map(wanted)
-
 
 class ByFolder(Labelling):
     """The first folder is the class, as with class folders on disk.
@@ -119,7 +120,7 @@ class ByFolder(Labelling):
     """
 
     def __init__(self, names: Iterable[bytes] = ()) -> None:
-        self._numbering = ClassNumbering()
+        super().__init__()
         self._beside = 0
         for name in names:
             self._numbering.number(name)
@@ -130,10 +131,6 @@ class ByFolder(Labelling):
             self._beside += 1
             return None
         return image.path, self._numbering.number(image.folder)
-
-    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
-        """See `Labelling.label_map`."""
-        return self._numbering.label_map(wanted)
 
     def notes(self, split: str) -> Iterable[str]:
         """See `Labelling.notes`."""
@@ -152,6 +149,7 @@ class ByNumber(Labelling):
     """
 
     def __init__(self, names: Sequence[str] | None, *, prefix: bool) -> None:
+        super().__init__()
         self._names = names
         self._folders = FoldersByLabel()
         self._prefix = prefix
@@ -159,7 +157,7 @@ class ByNumber(Labelling):
     def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
         """See `Labelling.key_and_label`."""
         label, path = image.label, image.path
-        if label is None:
+        if not isinstance(label, int):
             raise SourceError(_NO_LABEL)
         if label < 0 or label > (MAX_LABEL if self._names is None else len(self._names) - 1):
             known = "" if self._names is None else f" of {len(self._names)} classes"
@@ -176,64 +174,35 @@ class ByNumber(Labelling):
         return label_map(self._names or self._folders.class_names(), wanted)
 
 
-class TextLabels:
-    """Numbers labels that are class names, in the order in which they first appear."""
+class ByText(Labelling):
+    """The archive holds labels, which are class names.
 
-    def __init__(self) -> None:
-        self.numbering = ClassNumbering()
-        self._names: list[bytes] = []
+    Args:
+        prefix: Whether a key without a folder gets the name of its class as one.
+    """
 
-    def number(self, name: bytes | None) -> int | None:
-        """Number of a class name; None for None."""
-        if name is None:
-            return None
-        number = self.numbering.number(name)
-        if number == len(self._names):
-            self._names.append(name)
-        return number
+    def __init__(self, *, prefix: bool) -> None:
+        super().__init__()
+        self._prefix = prefix
 
-    def name(self, number: int) -> bytes:
-        """The class name of a number."""
-        return self._names[number]
+    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
+        """See `Labelling.key_and_label`."""
+        label, path = image.label, image.path
+        if not isinstance(label, bytes):
+            raise SourceError(_NO_LABEL)
+        if self._prefix and not image.folder:
+            path = label + b"/" + path
+        return path, self._numbering.number(label)
 
     def notes(self, split: str) -> Iterable[str]:
         """Notes that the order of classes that are numbers is that of text, a sentence each."""
-        if not all(name.isdigit() for name in self._names):
+        names = self._numbering.names()
+        if not all(name.isdigit() for name in names):
             return
-        for text, number in zip(sorted(self._names), sorted(self._names, key=int), strict=True):
+        for text, number in zip(sorted(names), sorted(names, key=int), strict=True):
             if text != number:
                 yield (
                     f"the labels of {split!r} are text, and classes have the order of text: "
                     f"{text.decode()!r} comes before {number.decode()!r}"
                 )
                 return
-
-
-class ByText(Labelling):
-    """The archive holds labels, which are class names that `TextLabels` has numbered.
-
-    Args:
-        texts: Numbers of the class names.
-        prefix: Whether a key without a folder gets the name of its class as one.
-    """
-
-    def __init__(self, texts: TextLabels, *, prefix: bool) -> None:
-        self._texts = texts
-        self._prefix = prefix
-
-    def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
-        """See `Labelling.key_and_label`."""
-        if image.label is None:
-            raise SourceError(_NO_LABEL)
-        path = image.path
-        if self._prefix and not image.folder:
-            path = self._texts.name(image.label) + b"/" + path
-        return path, image.label
-
-    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
-        """See `Labelling.label_map`."""
-        return self._texts.numbering.label_map(wanted)
-
-    def notes(self, split: str) -> Iterable[str]:
-        """See `Labelling.notes`."""
-        return self._texts.notes(split)

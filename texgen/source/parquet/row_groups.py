@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from typing import Any, TypeAlias
@@ -17,8 +18,8 @@ from texgen.storage.ranges import RangeFile
 _MAX_FILES = 16
 _MAX_BYTES = 64 << 20
 
-_FileKey: TypeAlias = tuple[Store, str, int, str | None]
-"""A file's storage, path and checksum, and ``--image-field``."""
+_FileKey: TypeAlias = tuple[Store, Locator, str | None]
+"""A file's storage, the `Locator` of its first row, and ``--image-field``."""
 
 
 class RowGroups:
@@ -32,24 +33,18 @@ class RowGroups:
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._files: OrderedDict[_FileKey, tuple[RangeFile, ParquetImageFile]] = OrderedDict()
+        self._open = functools.lru_cache(_MAX_FILES)(_open_listed)
         self._groups: OrderedDict[tuple[_FileKey, int], Any] = OrderedDict()
         # All threads share the position of one of Arrow's readers.
         self._lock = threading.Lock()
 
     def read(
-        self,
-        files: Store,
-        root: str,
-        locator: Locator,
-        source: str,
-        image_field: str | None = None,
+        self, files: Store, locator: Locator, source: str, image_field: str | None = None
     ) -> bytes | None:
         """An image's bytes; None where the row holds none.
 
         Args:
-            files: Holds the file.
-            root: Folder that the locator's path is relative to.
+            files: Folder that the locator's path is relative to.
             locator: File and row of the image.
             source: Name of the image in messages.
             image_field: Column of the images; None is the usual one.
@@ -60,33 +55,13 @@ class RowGroups:
             OSError: If the file cannot be read.
         """
         with self._lock:
-            key = (files, f"{root}/{locator.path}", locator.check, image_field)
-            file = self._file(key, locator)
-            group = file.group_of(locator.position)
-            images = self._images((key, group), file, source)
-            data: bytes | None = images[locator.position - file.starts[group]].as_py()
-        return data
-
-    def _file(self, key: _FileKey, locator: Locator) -> ParquetImageFile:
-        opened = self._files.pop(key, None)
-        if opened is None:
-            files, path, check, image_field = key
-            file = files.open(path)
+            key = (files, locator._replace(position=0), image_field)
+            file, parquet = self._open(*key)
             check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
-            try:
-                # Labels are not read here: the plan holds them.
-                parquet = open_parquet(file, locator.archive, image_field, NO_LABELS)
-            except SourceError as error:
-                raise SourceChangedError(str(error)) from error
-            if parquet.check != check:
-                raise changed_error(locator.archive)
-            opened = file, parquet
-        file, parquet = opened
-        check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
-        self._files[key] = opened
-        if len(self._files) > _MAX_FILES:
-            self._files.popitem(last=False)
-        return parquet
+            group = parquet.group_of(locator.position)
+            images = self._images((key, group), parquet, source)
+            data: bytes | None = images[locator.position - parquet.starts[group]].as_py()
+        return data
 
     def _images(self, key: tuple[_FileKey, int], file: ParquetImageFile, source: str) -> Any:  # noqa: ANN401
         images = self._groups.pop(key, None)
@@ -105,6 +80,22 @@ class RowGroups:
 
     def _bytes(self) -> int:
         return sum(images.nbytes for images in self._groups.values())
+
+
+def _open_listed(
+    files: Store, locator: Locator, image_field: str | None
+) -> tuple[RangeFile, ParquetImageFile]:
+    """Opens a file, if it is the one that was listed."""
+    file = files.open(locator.path)
+    check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
+    try:
+        # Labels are not read here: the plan holds them.
+        parquet = open_parquet(file, locator.archive, image_field, NO_LABELS)
+    except SourceError as error:
+        raise SourceChangedError(str(error)) from error
+    if parquet.check != locator.check:
+        raise changed_error(locator.archive)
+    return file, parquet
 
 
 GROUPS = RowGroups()

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,11 +15,10 @@ from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ImageError, SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
-from texgen.source.archive.discovery import open_archives
 from texgen.source.archive.source import ArchiveSource
 from texgen.source.archive.split import Archive, ArchiveSplit
 from texgen.source.base import OnError
-from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
+from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling
 from texgen.source.locator import Locator
 from texgen.source.parquet.file import ParquetImageFile, open_parquet
 from texgen.source.parquet.row_groups import GROUPS
@@ -36,46 +34,43 @@ _NO_BYTES = (
     "its rows hold paths of images, not the images; write it again with the images in it, or "
     "name the folder of the images"
 )
-_CLASH_HINT = "rename one, or add --keys file for keys of the file's name and the row's number"
 
 
 class ParquetSource(ArchiveSource):
     """A folder of Parquet files, of split folders of them, one file, or a pattern of files.
 
     Args:
-        spec: See `texgen.source.SourceSpec`.
-        on_error: See `ArchiveSource`.
+        spec: See `Source`.
+        on_error: See `Source`.
     """
 
     suffix = ".parquet"
+    clash_hint = "rename one, or add --keys file for keys of the file's name and the row's number"
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
         locator = Locator.decode(entry.locator)
         with translate_read_errors(entry.source, locator.archive):
-            field = self._spec.image_field
-            data = GROUPS.read(self._files, self._root, locator, entry.source, field)
+            data = GROUPS.read(self._files, locator, entry.source, self._spec.image_field)
         if data is None:
             raise ImageError("image_absent", entry.source)
         check_image_size(len(data))
         return data
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        present = open_archives(self._files, self._root, paths, self._on_error)
+        present = self._open_archives(paths)
         opened = list(ordered_map(lambda a: (a, self._open(a)), present, self._files.parallel))
         archives = [archive for archive, file in opened if file]
         files = [file for _, file in opened if file]
         rows = _SplitRows(archives, files, self._files.parallel)
         if any(label is not None for label in rows.labels()):
-            labelling, texts = self._labelling(name, files)
-            images = rows.images(self._on_error, texts)
-            split = self._labelled(name, archives, images, labelling)
+            split = self._labelled(name, archives, rows.images, self._labelling(name, files))
         else:
-            unread = rows.images(lambda _: None)
-            split = self._unlabelled(name, archives, unread, rows.images(self._on_error))
+            split = self._unlabelled(name, archives, rows.images)
         if files and sum(file.without_bytes() for file in files) == sum(map(len, files)) > 0:
             self._on_error(SourceError(f"{archives[0].text}: {_NO_BYTES}"))
-        return replace(split.with_notes(rows.notes(name)), clash_hint=_CLASH_HINT)
+        split.notes.extend(rows.notes(name))
+        return split
 
     def _member_text(self, name: bytes, position: int) -> str:
         return str(position)
@@ -83,15 +78,13 @@ class ParquetSource(ArchiveSource):
     def _open(self, archive: Archive) -> ParquetImageFile | None:
         spec = self._spec
         try:
-            file = self._files.open(f"{self._root}/{archive.path}")
+            file = self._files.open(archive.path)
             return open_parquet(file, archive.text, spec.image_field, spec.label_field)
         except (SourceError, OSError) as error:
             self._on_error(_unreadable(archive, error))
             return None
 
-    def _labelling(
-        self, name: str, files: Sequence[ParquetImageFile]
-    ) -> tuple[Labelling, TextLabels | None]:
+    def _labelling(self, name: str, files: Sequence[ParquetImageFile]) -> Labelling:
         if len({file.class_names for file in files}) > 1:
             message = f"the files of {name!r} name their classes differently; make them agree"
             self._on_error(SourceError(message))
@@ -99,10 +92,9 @@ class ParquetSource(ArchiveSource):
         if len(are_text) > 1:
             message = f"the labels of {name!r} are numbers in some files and text in others"
             self._on_error(SourceError(f"{message}; make them agree"))
-        if not are_text.pop():
-            return ByNumber(files[0].class_names, prefix=True), None
-        texts = TextLabels()
-        return ByText(texts, prefix=True), texts
+        if are_text.pop():
+            return ByText(prefix=True)
+        return ByNumber(files[0].class_names, prefix=True)
 
 
 class _SplitRows:
@@ -129,12 +121,11 @@ class _SplitRows:
                 if file.label_column:
                     yield from (label for _, label in file.rows())
 
-    def images(self, on_error: OnError, texts: TextLabels | None = None) -> Iterator[ArchiveImage]:
+    def images(self, on_error: OnError) -> Iterator[ArchiveImage]:
         """The image of every row.
 
         Args:
             on_error: Called for each file that cannot be read.
-            texts: Numbers labels that are text; None where labels are numbers.
         """
         self._urls = 0
 
@@ -147,12 +138,11 @@ class _SplitRows:
         rows_of_files = ordered_map(read_rows, pairs, self._parallel)
         for number, ((archive, file), rows) in enumerate(zip(pairs, rows_of_files, strict=True)):
             base = os.fsencode(Path(archive.path).stem)
-            for row, (path_text, label_text) in enumerate(rows):
+            for row, (path_text, label) in enumerate(rows):
                 path = self._path(path_text or "")
                 key = strip_extension(path) if path else base + b"_%d" % row
-                text = label_text.encode() if isinstance(label_text, str) else None
-                label = texts.number(text) if texts else _number(label_text)
-                yield ArchiveImage(number, path, key, label, row, -1, file.check, b"%09d" % row)
+                known = label.encode() if isinstance(label, str) else label
+                yield ArchiveImage(number, path, key, known, row, -1, file.check, b"%09d" % row)
 
     def notes(self, split: str) -> Iterator[str]:
         """What is ignored or fails, a sentence each."""
@@ -188,10 +178,6 @@ def _rows(archive: Archive, file: ParquetImageFile, on_error: OnError) -> Iterat
         yield from file.rows()
     except (SourceError, OSError, ValueError, pa.ArrowException) as error:
         on_error(_unreadable(archive, error))
-
-
-def _number(label: int | str | None) -> int | None:
-    return None if isinstance(label, str) else label
 
 
 def _unreadable(archive: Archive, error: Exception) -> SourceError:

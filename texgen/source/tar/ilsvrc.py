@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
-from texgen.source.archive.discovery import open_archives
 from texgen.source.archive.split import ArchiveSplit
-from texgen.source.base import SplitListing, check_selected, is_image_name
+from texgen.source.base import is_image_name, select_splits
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
 from texgen.source.paths import member_path, strip_extension
+from texgen.source.read_errors import listing_error
 from texgen.source.tar.index import INSIDE, ignored, index_rows, tar_index
 from texgen.source.tar.reader import TarSource
 from texgen.storage.store import list_folder
@@ -31,58 +31,56 @@ class IlsvrcSource(TarSource):
     The labels of ``…_val.tar`` come from ``--labels``, or from the development kit beside it.
 
     Args:
-        spec: See `texgen.source.SourceSpec`. Its location is the folder of the tars, or one tar.
-        on_error: See `texgen.source.archive.source.ArchiveSource`.
+        spec: See `Source`. Its location is the folder of the tars, or one tar.
+        on_error: See `Source`.
     """
 
-    def splits(self) -> tuple[SplitListing, ...]:
-        """See `texgen.source.Source.splits`."""
-        present, notes = self._present()
-        check_selected(self._spec.selected, present)
-        wanted = self._spec.selected or tuple(present)
-        return self._listings({n: [tar] for n, tar in present.items() if n in wanted}, notes)
-
-    def _present(self) -> tuple[dict[str, str], list[str]]:
-        """Name of each split that SRC holds to its tar, and notes on ignored files."""
+    def _find_archives(self) -> tuple[dict[str, list[str]], list[str]]:
         location = self._spec.location
         file_name = location.rpartition("/")[2]
+        others = list[str]()
         if file_name in _SPLITS.values():
-            return {name: tar for name, tar in _SPLITS.items() if tar == file_name}, []
+            present = [file_name]
+        else:
+            files, _ = self._list_root()
+            present = [tar for tar in _SPLITS.values() if tar in files]
+            known = {*present, *KITS}
+            others = [name for name in files if name.endswith(".tar") and name not in known]
+            if not present or self._kind != "folder":
+                expected = f"expected {TRAIN} or {VAL}, or the folder that holds them"
+                message = f"--src {location}: {expected}"
+                raise SourceError(message)
+        splits = {name: [tar] for name, tar in _SPLITS.items() if tar in present}
+        notes = [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
+        return select_splits(self._spec.selected, splits), notes
+
+    def _list_root(self) -> tuple[list[str], list[str]]:
         try:
-            files, _ = list_folder(self._files, self._root)
+            return list_folder(self._files, "")
         except OSError as error:
-            message = f"cannot list {self._root}: {error.strerror}"
-            raise SourceError(message) from error
-        present = {name: tar for name, tar in _SPLITS.items() if tar in files}
-        if not present or location != self._root:
-            message = f"--src {location}: expected {TRAIN} or {VAL}, or the folder that holds them"
-            raise SourceError(message)
-        known = {*present.values(), *KITS}
-        others = [name for name in files if name.endswith(".tar") and name not in known]
-        return present, [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
+            raise listing_error(self._files.place(), error) from error
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
         (path,) = paths
-        archives = list(open_archives(self._files, self._root, [path], self._on_error))
+        archives = self._open_archives([path])
         nested = name == "train"
-        full_path = f"{self._root}/{path}"
-        index = tar_index(self._files, full_path, path, self._on_error, nested=nested)
+        index = tar_index(self._files, path, path, self._on_error, nested=nested)
         if nested:
             tars = (n for n in _names(index) if INSIDE not in n and n.endswith(b".tar"))
             labelling: Labelling = ByFolder(map(_class_of, tars))
         else:
             labels = self._spec.labels or self._kit()
             labelling = ByName(read_labels(labels, self._spec.endpoint)) if labels else Unlabelled()
-        notes = list(_notes(index, name, nested=nested))
-        if nested and self._spec.labels:
-            notes.append(f"--labels is not used for {name!r}, which has classes of its own")
         split = self._collect(name, archives, _images(index, nested=nested), labelling)
-        return split.with_notes(notes)
+        split.notes.extend(_notes(index, name, nested=nested))
+        if nested and self._spec.labels:
+            split.notes.append(f"--labels is not used for {name!r}, which has classes of its own")
+        return split
 
     def _kit(self) -> str | None:
         """Path of the development kit in SRC."""
-        files, folders = list_folder(self._files, self._root)
-        return next((f"{self._root}/{kit}" for kit in KITS if kit in (*files, *folders)), None)
+        files, folders = self._list_root()
+        return next((self._files.place(kit) for kit in KITS if kit in (*files, *folders)), None)
 
 
 def _class_of(tar: bytes) -> bytes:

@@ -119,7 +119,6 @@ def tar_index(
 
 def tar_indexes(
     files: Store,
-    root: str,
     tars: Sequence[Archive],
     on_error: OnError,
     label_field: str | None = None,
@@ -130,8 +129,8 @@ def tar_indexes(
     """
 
     def index(tar: Archive) -> tuple[ArrowTable, list[SourceError]]:
-        path, errors = f"{root}/{tar.path}", list[SourceError]()
-        table = tar_index(files, path, tar.text, errors.append, label_field=label_field)
+        errors = list[SourceError]()
+        table = tar_index(files, tar.path, tar.text, errors.append, label_field=label_field)
         return table, errors
 
     tables = []

@@ -24,15 +24,15 @@ class TarSource(ArchiveSource):
     """A source of images in tars; threads may share it.
 
     Args:
-        spec: See `texgen.source.SourceSpec`.
-        on_error: See `ArchiveSource`.
+        spec: See `Source`.
+        on_error: See `Source`.
     """
 
     suffix = ".tar"
 
     def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
         super().__init__(spec, on_error)
-        self._open_files = OpenFiles(lambda path: self._files.open(f"{self._root}/{path}"))
+        self._open_files = OpenFiles(self._files.open)
 
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""

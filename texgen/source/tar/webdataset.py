@@ -5,26 +5,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
-from texgen.source.archive.discovery import open_archives
 from texgen.source.archive.split import Archive, ArchiveSplit
 from texgen.source.base import NO_LABELS, OnError, is_image_name
-from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling, TextLabels
+from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling
 from texgen.source.paths import displayable, member_path
 from texgen.source.tar.index import IndexRow, ignored, index_rows, json_label, tar_indexes
 from texgen.source.tar.reader import TarSource
 from texgen.source.tar.sample_names import extension, sample_key
 
-_CLASH_HINT = (
-    "rename one (a key ends at the first dot of a name), or, if they are in two archives, add "
-    "--keys file for keys that begin with the archive's name"
-)
 _SHOWN = 4
 _BOM = b"\xef\xbb\xbf"
 _FIELD = re.compile(rb"[a-z_][a-z0-9_.-]*")
@@ -41,27 +36,26 @@ class WebDatasetSource(TarSource):
     them the folders in the keys are the classes; without these, ``--labels`` may name them.
 
     Args:
-        spec: See `texgen.source.SourceSpec`.
-        on_error: See `texgen.source.archive.source.ArchiveSource`.
+        spec: See `Source`.
+        on_error: See `Source`.
     """
 
+    clash_hint = (
+        "rename one (a key ends at the first dot of a name), or, if they are in two archives, add "
+        "--keys file for keys that begin with the archive's name"
+    )
+
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        label_field = self._spec.label_field
-        archives = list(open_archives(self._files, self._root, paths, self._on_error))
-        indexes = tar_indexes(self._files, self._root, archives, self._on_error, label_field)
+        archives = self._open_archives(paths)
+        indexes = tar_indexes(self._files, archives, self._on_error, self._spec.label_field)
         samples = WebDatasetSamples(archives, indexes, self._spec.image_field)
-        if samples.labelled():
-            labelling: Labelling = (
-                ByText(samples.texts, prefix=False)
-                if samples.texts
-                else ByNumber(None, prefix=False)
-            )
-            split = self._labelled(name, archives, samples.images(self._on_error), labelling)
+        if labelling := samples.labelling():
+            split = self._labelled(name, archives, samples.images, labelling)
         else:
             self._check_unlabelled(name, samples)
-            unread = samples.images(lambda _: None)
-            split = self._unlabelled(name, archives, unread, samples.images(self._on_error))
-        return replace(split.with_notes(samples.notes(name)), clash_hint=_CLASH_HINT)
+            split = self._unlabelled(name, archives, samples.images)
+        split.notes.extend(samples.notes(name))
+        return split
 
     def _check_unlabelled(self, name: str, samples: WebDatasetSamples) -> None:
         label_field = self._spec.label_field
@@ -92,19 +86,17 @@ class WebDatasetSamples:
     _imageless: int = field(default=0, init=False)
     _imageless_extensions: Counter[bytes] = field(default_factory=Counter, init=False)
     _hidden: int = field(default=0, init=False)
-    texts: TextLabels | None = field(default=None, init=False)
+    _are_text: bool = field(default=False, init=False)
 
-    def labelled(self) -> bool:
-        """Whether any sample has a label or a malformed one.
-
-        Sets `texts` if the labels are class names.
-        """
+    def labelling(self) -> Labelling | None:
+        """The rule for the labels in the tars; None if no sample has one, not even a wrong one."""
         contents = {data for i in self.indexes for data in pc.unique(i["label"]).to_pylist()}
         labels = {_clean(data) for data in contents if data is not None} - {b"-1"}
         # A single number makes all of them numbers.
-        if labels and not any(map(_LIKE_A_NUMBER.fullmatch, labels)):
-            self.texts = TextLabels()
-        return bool(labels)
+        self._are_text = bool(labels) and not any(map(_LIKE_A_NUMBER.fullmatch, labels))
+        if self._are_text:
+            return ByText(prefix=False)
+        return ByNumber(None, prefix=False) if labels else None
 
     def json_label(self) -> str | None:
         """The key in the samples' JSON that seems to be their label."""
@@ -193,7 +185,7 @@ class WebDatasetSamples:
         choice = " or ".join(map(displayable, fields))
         return f"{message}, or, if the sample has two images, choose by --image-field {choice}"
 
-    def _label_of(self, files: Sequence[IndexRow]) -> int | None:
+    def _label_of(self, files: Sequence[IndexRow]) -> int | bytes | None:
         """A sample's label; None without one.
 
         Raises:
@@ -206,7 +198,7 @@ class WebDatasetSamples:
             message = f"is {one} in one file and {other} in another; keep one of them"
             raise ValueError(message)
         for data in labels:
-            return _number(data) if self.texts is None else self.texts.number(_text(data))
+            return _text(data) if self._are_text else _number(data)
         return None
 
     def _source(self, number: int, file: IndexRow) -> str:

@@ -239,8 +239,9 @@ class S3Store(Store):
         return f"{key}/" if key else ""
 
     def _key(self, path: str) -> str:
+        path = os.fsencode(path).decode()
         if path.startswith(SCHEME):
-            path = os.fsencode(path).decode().removeprefix(f"{SCHEME}{self.address.bucket}")
+            path = path.removeprefix(f"{SCHEME}{self.address.bucket}")
             # The slashes around it are dropped as `parse` drops those of an address.
             return path.strip("/")
         return self.address.key(path) if path else self.address.prefix
