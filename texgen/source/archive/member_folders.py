@@ -42,12 +42,6 @@ class MemberFolders:
                 children[name] = children.get(name, False) or bool(slash)
         return children
 
-    def splits(self) -> list[bytes]:
-        """The folders with names of splits; none where they all have the same name."""
-        folders = {folder for path in self.images for folder in _split_steps(path)}
-        names = {path.rpartition(b"/")[2].lower() for path in folders}
-        return sorted(folders) if len(names) > 1 else []
-
 
 @dataclass(slots=True)
 class ClassRoot:
@@ -112,12 +106,7 @@ def find_class_root(folders: MemberFolders, split: str, spec: SourceSpec) -> Cla
 
 
 def _split_folders(children: Mapping[bytes, bool], layout: str) -> list[bytes]:
-    """Names of the folders that are splits.
-
-    Args:
-        children: Names of folders side by side to whether these hold folders.
-        layout: See `SourceSpec`.
-    """
+    """Names of the folders that are splits, of folders side by side (`MemberFolders.children`)."""
     names = sorted(name for name in children if name.lower() in _SPLITS)
     # Beside other folders, one with the name of a split that holds no folders is a class.
     are_splits = len(names) == len(children) or any(children[name] for name in names)
@@ -151,10 +140,13 @@ def refuse_mixed(folders: MemberFolders, split: str, spec: SourceSpec) -> None:
     Raises:
         SourceError: If the keys have the folders of several splits.
     """
-    if spec.layout != "classes" and (splits := folders.splits()):
+    splits = {folder for path in folders.images for folder in _split_steps(path)}
+    names = {folder.rpartition(b"/")[2].lower() for folder in splits}
+    if spec.layout != "classes" and len(names) > 1:
+        listed = _listed(sorted(splits))
         message = (
-            f"the keys of {split!r} have the folders of several splits ({_listed(splits)}); pack "
-            "each split into archives of its own, or add --layout classes to take all as one"
+            f"the keys of {split!r} have the folders of several splits ({listed}); pack each split "
+            "into archives of its own, or add --layout classes to take all as one"
         )
         raise SourceError(message)
 

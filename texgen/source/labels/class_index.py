@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from texgen.core.errors import SourceError
-from texgen.source.base import in_label_order
-from texgen.source.paths import displayable
 
 MAX_LABEL = (1 << 20) - 1
 """A larger label is not the index of a class."""
@@ -27,8 +24,8 @@ class LabelMap:
             missing.
     """
 
-    classes: tuple[str, ...] = ()
-    final: dict[int, int] = field(default_factory=dict)
+    classes: tuple[str, ...]
+    final: dict[int, int]
 
 
 def label_map(names: Sequence[str], wanted: frozenset[str] | None) -> LabelMap:
@@ -50,58 +47,6 @@ def label_map(names: Sequence[str], wanted: frozenset[str] | None) -> LabelMap:
         raise SourceError(message)
     final = {label: position for position, label in enumerate(kept)}
     return LabelMap(tuple(names[label] for label in kept), final)
-
-
-class ClassNumbering:
-    """Numbers class names in the order in which they first appear."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[bytes, int] = {}
-
-    def number(self, name: bytes) -> int:
-        """Number of a class."""
-        return self._numbers.setdefault(name, len(self._numbers))
-
-    def names(self) -> list[bytes]:
-        """The class names by their numbers."""
-        return list(self._numbers)
-
-    def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
-        """The map from numbers to labels, which follow the order of the names."""
-        order = sorted(self._numbers, key=os.fsdecode)
-        by_position = label_map(in_label_order(order), wanted)
-        final = {self._numbers[order[pos]]: label for pos, label in by_position.final.items()}
-        return LabelMap(by_position.classes, final)
-
-
-class FoldersByLabel:
-    """Checks whether each label has one folder in keys, which is then the name of its class."""
-
-    def __init__(self) -> None:
-        self._folders: dict[int, bytes] = {}
-        self._one_to_one = True
-        self._largest = -1
-
-    def add(self, label: int, folder: bytes) -> None:
-        """Adds an image.
-
-        Args:
-            label: Label of the image, from 0 on.
-            folder: First folder of its key; empty if the key has none.
-        """
-        self._largest = max(self._largest, label)
-        self._one_to_one &= self._folders.setdefault(label, folder) == folder != b""
-
-    def class_names(self) -> list[str]:
-        """Names of the labels from 0 to the largest: their folders, or their numbers as text."""
-        numbers = [str(label) for label in range(self._largest + 1)]
-        if not self._one_to_one or len(set(self._folders.values())) < len(self._folders):
-            return numbers
-        names = list(numbers)
-        for label, folder in self._folders.items():
-            names[label] = displayable(folder)
-        # A folder's name may be the number of a label that no image has.
-        return names if len(set(names)) == len(names) else numbers
 
 
 def class_filter_notes(

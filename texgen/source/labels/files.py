@@ -47,11 +47,9 @@ def read_classes(name: str) -> tuple[str, ...]:
         ConfigError: If the file cannot be read, or names no class.
     """
     try:
-        if name in BUILT_IN_CLASSES:
-            data = (resources.files(__package__) / BUILT_IN_CLASSES[name]).read_bytes()
-        else:
-            data = Path(name).read_bytes()
-        text = decode_text(data)
+        built_in = BUILT_IN_CLASSES.get(name)
+        file = resources.files(__package__) / built_in if built_in else Path(name)
+        text = decode_text(file.read_bytes())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"--classes {name}: {reason}; name a file with a class per line, or imagenet100"
@@ -59,9 +57,8 @@ def read_classes(name: str) -> tuple[str, ...]:
     classes = {line.partition("#")[0].strip() for line in text.split("\n")} - {""}
     if all(map(_WNID_AND_WORDS.match, classes)):
         classes = {line[:_WNID_LENGTH] for line in classes}
-    classes = {quoted[1] if (quoted := _QUOTED.fullmatch(line)) else line for line in classes} - {
-        ""
-    }
+    classes = {quoted[1] if (quoted := _QUOTED.fullmatch(line)) else line for line in classes}
+    classes.discard("")
     if not classes:
         message = f"--classes {name}: the file names no class"
         raise ConfigError(message)

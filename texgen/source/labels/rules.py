@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import abc
+import os
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
-from texgen.source.labels.class_index import (
-    MAX_LABEL,
-    ClassNumbering,
-    FoldersByLabel,
-    LabelMap,
-    label_map,
-)
+from texgen.source.base import in_label_order
+from texgen.source.labels.class_index import MAX_LABEL, LabelMap, label_map
 from texgen.source.labels.files import Labels
 from texgen.source.paths import displayable
 
@@ -53,10 +49,13 @@ class ArchiveImage(NamedTuple):
 
 
 class Labelling(abc.ABC):
-    """Gives the images of a split their keys and labels."""
+    """Gives the images of a split their keys and labels.
+
+    Classes without numbers in SRC are numbered in the order in which they first appear.
+    """
 
     def __init__(self) -> None:
-        self._numbering = ClassNumbering()
+        self._numbers: dict[bytes, int] = {}
 
     @abc.abstractmethod
     def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None] | None:
@@ -72,12 +71,18 @@ class Labelling(abc.ABC):
         Args:
             wanted: The classes of ``--classes``; None takes all.
         """
-        return self._numbering.label_map(wanted)
+        order = sorted(self._numbers, key=os.fsdecode)
+        by_position = label_map(in_label_order(order), wanted)
+        final = {self._numbers[order[pos]]: label for pos, label in by_position.final.items()}
+        return LabelMap(by_position.classes, final)
 
     def notes(self, split: str) -> Iterable[str]:
         """What was ignored in a split, a sentence each."""
         del split
         return ()
+
+    def _number(self, class_name: bytes) -> int:
+        return self._numbers.setdefault(class_name, len(self._numbers))
 
 
 class Unlabelled(Labelling):
@@ -109,7 +114,7 @@ class ByName(Labelling):
         if class_name is None:
             raise SourceError(self._labels.missing_reason(file_name))
         folder = class_name.encode()
-        return folder + b"/" + image.path.rpartition(b"/")[2], self._numbering.number(folder)
+        return folder + b"/" + image.path.rpartition(b"/")[2], self._number(folder)
 
 
 class ByFolder(Labelling):
@@ -123,14 +128,14 @@ class ByFolder(Labelling):
         super().__init__()
         self._beside = 0
         for name in names:
-            self._numbering.number(name)
+            self._number(name)
 
     def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None] | None:
         """See `Labelling.key_and_label`."""
         if not image.folder:
             self._beside += 1
             return None
-        return image.path, self._numbering.number(image.folder)
+        return image.path, self._number(image.folder)
 
     def notes(self, split: str) -> Iterable[str]:
         """See `Labelling.notes`."""
@@ -151,7 +156,8 @@ class ByNumber(Labelling):
     def __init__(self, names: Sequence[str] | None, *, prefix: bool) -> None:
         super().__init__()
         self._names = names
-        self._folders = FoldersByLabel()
+        self._folders: dict[int, bytes] = {}
+        self._one_to_one = True
         self._prefix = prefix
 
     def key_and_label(self, image: ArchiveImage) -> tuple[bytes, int | None]:
@@ -163,7 +169,8 @@ class ByNumber(Labelling):
             known = "" if self._names is None else f" of {len(self._names)} classes"
             message = f"has the label {label}, which is not an index{known}; correct it"
             raise SourceError(message)
-        self._folders.add(label, image.folder)
+        folder = self._folders.setdefault(label, image.folder)
+        self._one_to_one &= folder == image.folder != b""
         if self._prefix and not image.folder:
             name = str(label) if self._names is None else self._names[label]
             path = name.encode() + b"/" + path
@@ -171,7 +178,18 @@ class ByNumber(Labelling):
 
     def label_map(self, wanted: frozenset[str] | None) -> LabelMap:
         """See `Labelling.label_map`."""
-        return label_map(self._names or self._folders.class_names(), wanted)
+        return label_map(self._names or self._folder_names(), wanted)
+
+    def _folder_names(self) -> list[str]:
+        """Names of the labels from 0 to the largest: their folders, or their numbers as text."""
+        numbers = [str(label) for label in range(max(self._folders, default=-1) + 1)]
+        if not self._one_to_one or len(set(self._folders.values())) < len(self._folders):
+            return numbers
+        names = list(numbers)
+        for label, folder in self._folders.items():
+            names[label] = displayable(folder)
+        # A folder's name may be the number of a label that no image has.
+        return names if len(set(names)) == len(names) else numbers
 
 
 class ByText(Labelling):
@@ -192,14 +210,14 @@ class ByText(Labelling):
             raise SourceError(_NO_LABEL)
         if self._prefix and not image.folder:
             path = label + b"/" + path
-        return path, self._numbering.number(label)
+        return path, self._number(label)
 
     def notes(self, split: str) -> Iterable[str]:
         """Notes that the order of classes that are numbers is that of text, a sentence each."""
-        names = self._numbering.names()
-        if not all(name.isdigit() for name in names):
+        if not all(name.isdigit() for name in self._numbers):
             return
-        for text, number in zip(sorted(names), sorted(names, key=int), strict=True):
+        in_text_order, in_order = sorted(self._numbers), sorted(self._numbers, key=int)
+        for text, number in zip(in_text_order, in_order, strict=True):
             if text != number:
                 yield (
                     f"the labels of {split!r} are text, and classes have the order of text: "
