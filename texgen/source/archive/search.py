@@ -52,7 +52,13 @@ def archives_below(files: Store, suffix: str, layout: str) -> tuple[list[str], l
     """
     cache = FolderCache(files)
     start, notes = find_hub_snapshot(cache)
-    names_in = dict(_archive_names(cache, start, suffix))
+    # One level more than for a base folder: archives may lie in its split folders or in `data`.
+    folders = cache.walk(start, SEARCH_DEPTH + 1, lambda *_: True, complete=True)
+    names_in = {
+        path: names
+        for path, contents in folders
+        if (names := sorted(name for name in contents.files if name.endswith(suffix)))
+    }
     bases = sorted({base_folder(folder) for folder in names_in}, key=os.fsencode)
     if layout == "splits" and start in bases:
         names_in = {f: names for f, names in names_in.items() if base_folder(f) == start}
@@ -75,14 +81,6 @@ def archives_below(files: Store, suffix: str, layout: str) -> tuple[list[str], l
     notes += _gaps(paths)
     notes += _files_ignored(cache, names_in, suffix)
     return paths, notes
-
-
-def _archive_names(cache: FolderCache, start: str, suffix: str) -> Iterator[tuple[str, list[str]]]:
-    """The folders that hold archives, and the names of these."""
-    # One level more than for a base folder: archives may lie in its split folders or in `data`.
-    for path, contents in cache.walk(start, SEARCH_DEPTH + 1, lambda *_: True, complete=True):
-        if names := sorted(name for name in contents.files if name.endswith(suffix)):
-            yield path, names
 
 
 def base_folder(folder: str) -> str:

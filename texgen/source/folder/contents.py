@@ -38,6 +38,7 @@ class FolderContents:
         files: Names of its other files.
         dangling_links: Names of dangling links that may have been folders.
         failed: Whether the folder cannot be listed.
+        complete: Whether it was listed to its end.
     """
 
     images: int = 0
@@ -46,6 +47,7 @@ class FolderContents:
     files: frozenset[str] = frozenset()
     dangling_links: tuple[str, ...] = ()
     failed: bool = False
+    complete: bool = False
 
     def split_folders(self) -> dict[str, list[str]]:
         """Name of a split to the folders with this name; two folders may differ in case."""
@@ -67,7 +69,6 @@ class FolderCache:
         self._files = files
         self.location = files.place()
         self._listed: dict[str, FolderContents] = {}
-        self._complete: set[str] = set()
 
     def contents(self, path: str, *, complete: bool = False) -> FolderContents:
         """Contents of a folder; an image after the first 100 names ends its listing.
@@ -79,7 +80,8 @@ class FolderCache:
         Raises:
             OSError: If ``complete`` is set and the folder cannot be listed.
         """
-        if path not in self._listed or (complete and path not in self._complete):
+        listed = self._listed.get(path)
+        if listed is None or (complete and not listed.complete):
             try:
                 self._listed[path] = self._list(path, complete=complete)
             except OSError:
@@ -163,13 +165,10 @@ class FolderCache:
                 if not item.is_file() and item.size() == -1 and not _EXTENSION.search(item.name):
                     links.append(item.name)
         else:
-            self._complete.add(path)
+            complete = True
+        names = frozenset(map(os.fsdecode, files))
         return FolderContents(
-            images,
-            _names(folders),
-            _names(systems),
-            frozenset(map(os.fsdecode, files)),
-            _names(links),
+            images, _names(folders), _names(systems), names, _names(links), complete=complete
         )
 
 

@@ -44,10 +44,6 @@ _KAGGLE_LABELS = "LOC_val_solution.csv"
 class FolderSource(Source):
     """A folder of split folders, or of one split.
 
-    Args:
-        spec: See `Source`.
-        on_error: See `Source`.
-
     Raises:
         SourceError: If the location is not a folder.
     """
@@ -99,16 +95,13 @@ class FolderSource(Source):
             dangling = contents.dangling_links
             refuse_dangling_links(self._spec.location, folder, dangling, "a class")
             classes = self._wanted(map(os.fsencode, contents.folders))
-            notes += self._class_folder_notes(name, contents)
+            if contents.images:
+                count = pluralize(contents.images, "image")
+                notes.append(f"{count} beside the class folders of {name!r} are ignored")
+            if self._spec.labels is not None:
+                notes.append(f"--labels is not used for {name!r}, which has class folders")
         notes += class_filter_notes(self._spec.wanted_classes, classes, name)
         return SplitListing(name, classes or (), tuple(notes))
-
-    def _class_folder_notes(self, name: str, contents: FolderContents) -> Iterator[str]:
-        if contents.images:
-            count = pluralize(contents.images, "image")
-            yield f"{count} beside the class folders of {name!r} are ignored"
-        if self._spec.labels is not None:
-            yield f"--labels is not used for {name!r}, which has class folders"
 
     def _flat_classes(
         self, split: FolderSplit, name: str, contents: FolderContents, notes: list[str]

@@ -41,10 +41,8 @@ class IgnoredCounts:
     def notes(self, split: str) -> Iterator[str]:
         """The counts of a split, a sentence each."""
         if self.files:
-            count, kinds = (
-                pluralize(self.files.total(), "file"),
-                format_extension_counts(self.files),
-            )
+            count = pluralize(self.files.total(), "file")
+            kinds = format_extension_counts(self.files)
             yield f"{count} of {split!r} ignored: no images by their names ({kinds})"
         if self.system_folders:
             yield f"{pluralize(self.system_folders, 'folder')} of systems in {split!r} ignored"
