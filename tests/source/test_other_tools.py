@@ -16,7 +16,7 @@ from texgen.cli.main import run
 from texgen.core.errors import SourceError
 from texgen.core.types import ImageEntry
 from texgen.source import SourceSpec, open_source
-from texgen.source.archive.split import Archive
+from texgen.source.locator import Archive
 from texgen.source.paths import member_path
 from texgen.source.tar.index import tar_indexes
 from texgen.source.tar.sample_names import group_samples, sample_key

@@ -53,9 +53,14 @@ def shorten_step(step: str, most: int = MAX_STEP) -> str:
 
 def image_key(path: bytes) -> str:
     """Key of the file at ``path``, relative to its split, with ``/`` as separator."""
+    return escape(strip_extension(path))
+
+
+def strip_extension(path: bytes) -> bytes:
+    """A path without its extension."""
     folder, slash, name = path.rpartition(b"/")
     stem, dot, _ = name.rpartition(b".")
-    return escape(folder + slash + (stem if dot else name))
+    return folder + slash + (stem if dot else name)
 
 
 def texture_key(key: str, index: int) -> str:

@@ -8,12 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
 from texgen.core.types import ImageEntry
 from texgen.source.paths import displayable
 from texgen.storage import open_store
 
 _T = TypeVar("_T")
+_Result = TypeVar("_Result")
 
 SPLIT_NAMES = ("train", "val", "validation", "test")
 IMAGE_EXTENSIONS = (
@@ -55,6 +57,24 @@ OnError = Callable[[SourceError], None]
 def raise_error(error: SourceError) -> None:
     """Raises its argument: the `OnError` of a build."""
     raise error
+
+
+def map_reporting(
+    function: Callable[[_T, OnError], _Result],
+    items: Iterable[_T],
+    parallel: int,
+    on_error: OnError,
+) -> Iterator[_Result]:
+    """`ordered_map` of a function that reports errors, which come in the order of the items."""
+
+    def call(item: _T) -> tuple[_Result, list[SourceError]]:
+        errors = list[SourceError]()
+        return function(item, errors.append), errors
+
+    for result, errors in ordered_map(call, items, parallel):
+        for error in errors:
+            on_error(error)
+        yield result
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Locators: the bytes of `ImageEntry.locator`, which tell where an image lies in an archive."""
+"""Archives, and locators: the bytes of `ImageEntry.locator`, which tell where an image lies."""
 
 from __future__ import annotations
 
@@ -13,36 +13,46 @@ _BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _FIXED = struct.Struct("<QQI")
 
 
+class Archive(NamedTuple):
+    """A tar or a Parquet file of a source.
+
+    Attributes:
+        path: Path relative to SRC.
+        size: Bytes of the archive when it was listed.
+    """
+
+    path: str
+    size: int
+
+    @property
+    def text(self) -> str:
+        """The path as UTF-8, for messages and Parquet."""
+        return displayable(os.fsencode(self.path))
+
+
 class Locator(NamedTuple):
     """All that a process on any machine needs to read an image in an archive.
 
     Attributes:
+        archive: Archive that holds the image.
         position: Offset in a tar, bytes; row in a Parquet file.
-        archive_bytes: Size of the archive when it was listed, bytes.
         check: CRC-32 of the member's header, or of the Parquet file's footer.
-        path: Path of the archive, relative to SRC.
     """
 
+    archive: Archive
     position: int
-    archive_bytes: int
     check: int
-    path: str
-
-    @property
-    def archive(self) -> str:
-        """The archive's path for messages."""
-        return displayable(os.fsencode(self.path))
 
     def encode(self) -> bytes:
         """The locator as bytes."""
-        fixed = _FIXED.pack(self.position, self.archive_bytes, self.check)
-        return fixed + os.fsencode(self.path)
+        fixed = _FIXED.pack(self.position, self.archive.size, self.check)
+        return fixed + os.fsencode(self.archive.path)
 
     @classmethod
     def decode(cls, data: bytes) -> Locator:
         """The locator of the bytes that `encode` returned."""
-        position, archive_bytes, check = _FIXED.unpack_from(data)
-        return cls(position, archive_bytes, check, os.fsdecode(data[_FIXED.size :]))
+        position, size, check = _FIXED.unpack_from(data)
+        return cls(Archive(os.fsdecode(data[_FIXED.size :]), size), position, check)
 
 
 def locator_of(source: str) -> bytes:

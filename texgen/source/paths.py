@@ -33,13 +33,6 @@ def join_bytes(folder: bytes, name: bytes) -> bytes:
     return folder + b"/" + name if folder and name else folder or name
 
 
-def strip_extension(path: bytes) -> bytes:
-    """A path without its extension."""
-    folder, slash, name = path.rpartition(b"/")
-    stem, dot, _ = name.rpartition(b".")
-    return folder + slash + (stem if dot else name)
-
-
 def member_path(name: bytes) -> bytes | None:
     """An archive member's path without ``.`` and empty steps; None if a step begins with a dot.
 

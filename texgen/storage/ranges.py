@@ -168,31 +168,3 @@ def open_blocks(file: RangeFile, place: str) -> RangeStream:
     with storage_errors("read", place):
         blocks = BlockFile(file, BLOCK_BYTES, _BLOCKS_KEPT)
         return RangeStream(blocks, lambda: storage_errors("read", place))
-
-
-class OpenFiles:
-    """Keeps the files that were read last open; threads may share it.
-
-    Args:
-        open_file: Opens the file at a path.
-        most: Number of files that stay open.
-    """
-
-    def __init__(self, open_file: Callable[[str], RangeFile], most: int = 16) -> None:
-        self._open_file = open_file
-        self._most = most
-        self._files: OrderedDict[str, RangeFile] = OrderedDict()
-        self._guard = threading.Lock()
-
-    def get(self, path: str) -> RangeFile:
-        """The file at a path.
-
-        Raises:
-            OSError: If it is not there or may not be read.
-        """
-        with self._guard:
-            file = self._files.pop(path, None) or self._open_file(path)
-            self._files[path] = file
-            if len(self._files) > self._most:
-                self._files.popitem(last=False)
-        return file

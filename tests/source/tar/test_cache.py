@@ -11,6 +11,7 @@ import pytest
 from tests.support.archives import write_tar
 from texgen.core.errors import SourceError
 from texgen.source.base import raise_error
+from texgen.source.locator import Archive
 from texgen.source.tar import index as module
 from texgen.source.tar.index import tar_index
 from texgen.source.tar.scan import TarScan
@@ -36,14 +37,14 @@ def archive(tmp_path: Path) -> Path:
 
 
 def names(archive: Path) -> list[bytes]:
-    return tar_index(LocalStore(), str(archive), "x.tar", raise_error)["name"].to_pylist()
+    return tar_index(LocalStore(), Archive(str(archive), 0), raise_error)["name"].to_pylist()
 
 
 def test_headers_are_read_once(cache, scans, archive, tmp_path):
-    first = tar_index(LocalStore(), str(archive), "x.tar", raise_error)
-    again = tar_index(LocalStore(), str(archive), "x.tar", raise_error)
+    first = tar_index(LocalStore(), Archive(str(archive), 0), raise_error)
+    again = tar_index(LocalStore(), Archive(str(archive), 0), raise_error)
     (tmp_path / "link").symlink_to(archive)
-    linked = tar_index(LocalStore(), str(tmp_path / "link"), "x.tar", raise_error)
+    linked = tar_index(LocalStore(), Archive(str(tmp_path / "link"), 0), raise_error)
     assert first.to_pylist() == again.to_pylist() == linked.to_pylist()
     assert scans.call_count == 1
     assert [path.suffix for path in cache.iterdir()] == [".arrow"]
@@ -85,7 +86,7 @@ def test_what_was_cut_off_is_not_kept(cache, archive):
     whole = archive.read_bytes()
     archive.write_bytes(whole[:1536])
     problems: list[SourceError] = []
-    index = tar_index(LocalStore(), str(archive), "x.tar", problems.append)
+    index = tar_index(LocalStore(), Archive(str(archive), 0), problems.append)
     assert index["name"].to_pylist() == [b"a.jpg"]
     assert len(problems) == 1
     assert not cache.exists()

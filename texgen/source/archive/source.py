@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, TypeAlias
 
-from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
-from texgen.core.keys import escape, image_key_of
+from texgen.core.keys import escape, image_key_of, strip_extension
 from texgen.core.types import ImageEntry
 from texgen.source.archive.discovery import find_archives, missing_parts, root_of
 from texgen.source.archive.member_folders import (
@@ -19,7 +18,7 @@ from texgen.source.archive.member_folders import (
     find_class_root,
     refuse_mixed,
 )
-from texgen.source.archive.split import Archive, ArchiveSplit, Catalogue, CatalogueEntry
+from texgen.source.archive.split import ArchiveSplit, Catalogue, CatalogueEntry
 from texgen.source.base import (
     OnError,
     Source,
@@ -31,8 +30,7 @@ from texgen.source.base import (
 from texgen.source.labels.class_index import class_filter_notes
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
-from texgen.source.locator import Locator
-from texgen.source.paths import strip_extension
+from texgen.source.locator import Archive, Locator
 from texgen.storage import open_store
 
 ListImages: TypeAlias = Callable[[OnError], Iterable[ArchiveImage]]
@@ -41,10 +39,6 @@ ListImages: TypeAlias = Callable[[OnError], Iterable[ArchiveImage]]
 
 class ArchiveSource(Source):
     """Splits of archives, listed once and kept as tables.
-
-    Args:
-        spec: See `Source`.
-        on_error: See `Source`.
 
     Attributes:
         suffix: End of the archives' names.
@@ -107,23 +101,6 @@ class ArchiveSource(Source):
     @abc.abstractmethod
     def _member_text(self, name: bytes, position: int) -> str:
         """Name of an image within its archive, for messages."""
-
-    def _open_archives(self, paths: Iterable[str]) -> list[Archive]:
-        """The archives with their sizes, without those that cannot be opened."""
-
-        def look(path: str) -> Archive | SourceError:
-            try:
-                return Archive(path, self._files.open(path).size())
-            except OSError as error:
-                return SourceError(f"cannot read {path}: {error.strerror or error}")
-
-        archives = []
-        for opened in ordered_map(look, paths, self._files.parallel):
-            if isinstance(opened, SourceError):
-                self._on_error(opened)
-            else:
-                archives.append(opened)
-        return archives
 
     def _labelled(
         self, name: str, archives: Sequence[Archive], images: ListImages, labelling: Labelling
@@ -188,16 +165,7 @@ class ArchiveSource(Source):
                 path, label = path_and_label
                 if self._spec.keys == "file":
                     path = stems[image.file] + b"/" + (image.file_key or image.path)
-                row = CatalogueEntry(
-                    escape(path),
-                    image.file,
-                    image.name,
-                    image.position,
-                    image.size,
-                    image.check,
-                    label,
-                )
-                catalogue.add(row)
+                catalogue.add(escape(path), image, label)
         wanted = self._spec.wanted_classes
         labels = labelling.label_map(wanted)
         classes = labels.classes if labels else None
@@ -213,5 +181,5 @@ class ArchiveSource(Source):
                 return None
             class_name = split.labels.classes[label]
         source = f"{archive.text}!{self._member_text(row.name, row.position)}"
-        locator = Locator(row.position, archive.size, row.check, archive.path)
+        locator = Locator(archive, row.position, row.check)
         return ImageEntry(row.key, source, locator.encode(), row.size, label, class_name)

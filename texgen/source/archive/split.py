@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from texgen.source.labels.class_index import LabelMap
-from texgen.source.paths import displayable
+from texgen.source.labels.rules import ArchiveImage
+from texgen.source.locator import Archive
 
 _SCHEMA = pa.schema(
     [
@@ -58,11 +58,12 @@ class Catalogue:
     """
 
     def __init__(self) -> None:
-        self._rows: list[CatalogueEntry] = []
+        self._rows: list[tuple[Any, ...]] = []
         self._batches: list[Any] = []
 
-    def add(self, row: CatalogueEntry) -> None:
-        """Adds an image."""
+    def add(self, key: str, image: ArchiveImage, label: int | None) -> None:
+        """Adds an image with its key and its label in SRC."""
+        row = (key, image.file, image.name, image.position, image.size, image.check, label)
         self._rows.append(row)
         if len(self._rows) == _ROWS_PER_BATCH:
             self._flush()
@@ -92,24 +93,6 @@ class Catalogue:
         columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in _SCHEMA)
         self._batches.append(pa.record_batch([list(c) for c in columns], schema=_SCHEMA))
         self._rows.clear()
-
-
-@dataclass(frozen=True, slots=True)
-class Archive:
-    """An archive of a split.
-
-    Attributes:
-        path: Path relative to SRC.
-        size: Bytes of the archive.
-    """
-
-    path: str
-    size: int
-
-    @property
-    def text(self) -> str:
-        """The path as UTF-8, for messages and Parquet."""
-        return displayable(os.fsencode(self.path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
 from texgen.core.keys import escape, image_key
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
-from texgen.source.base import OnError, skip_repeated_keys
+from texgen.source.base import OnError, map_reporting, skip_repeated_keys
 from texgen.source.folder.walk import IgnoredCounts, images_below, scan_folder
 from texgen.source.labels.files import Labels
 from texgen.source.paths import displayable, join_bytes, quote_paths
@@ -86,21 +85,18 @@ class FolderSplit:
         folders.sort(key=lambda name: escape(name) + "/")
         folders = [name for name in folders if displayable(name) in labels]
 
-        def list_class(name: bytes) -> tuple[list[ImageEntry], IgnoredCounts, list[SourceError]]:
-            errors, ignored = list[SourceError](), IgnoredCounts()
+        def list_class(name: bytes, report: OnError) -> tuple[list[ImageEntry], IgnoredCounts]:
+            ignored = IgnoredCounts()
             folder, parents = join_bytes(self.folder, name), (b"", self.folder)
             class_name = displayable(name)
             entries = (
                 _entry(path, size, self._below(path), labels[class_name], class_name)
-                for path, size in images_below(self.files, folder, parents, errors.append, ignored)
+                for path, size in images_below(self.files, folder, parents, report, ignored)
             )
-            return _sorted(entries), ignored, errors
+            return _sorted(entries), ignored
 
-        # Errors are reported in the order of the classes, whichever was listed first.
-        listings = ordered_map(list_class, folders, self.files.parallel)
-        for folder, (entries, ignored, errors) in zip(folders, listings, strict=True):
-            for error in errors:
-                on_error(error)
+        listings = map_reporting(list_class, folders, self.files.parallel, on_error)
+        for folder, (entries, ignored) in zip(folders, listings, strict=True):
             self.ignored.add(ignored)
             if not entries:
                 self.empty_classes.append(displayable(folder))

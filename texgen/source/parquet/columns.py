@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +12,9 @@ from pyarrow import types
 from texgen.core.errors import SourceError
 from texgen.source.base import NO_LABELS
 
-Features = Mapping[str, Mapping[str, Any]]
+ArrowSchema: TypeAlias = Any
+ArrowType: TypeAlias = Any
+Features: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Hugging Face's metadata of each column; empty if another library wrote the file."""
 
 _IMAGE_NAMES = ("image", "img")
@@ -27,10 +29,7 @@ _SHOWN = 200
 
 
 def find_image_column(
-    schema: Any,  # noqa: ANN401 - pyarrow ships no types
-    features: Features,
-    display_name: str,
-    wanted: str | None,
+    schema: ArrowSchema, features: Features, display_name: str, wanted: str | None
 ) -> str:
     """Finds the column of images: structs with ``bytes``, or the bytes themselves.
 
@@ -76,7 +75,7 @@ def find_image_column(
     raise SourceError(f"{display_name}: {reason}")
 
 
-def _no_images(schema: Any, name: str) -> str:  # noqa: ANN401 - pyarrow ships no types
+def _no_images(schema: ArrowSchema, name: str) -> str:
     if name not in schema.names:
         return f"there is no such column; the columns are {', '.join(schema.names)}"
     kind = schema.field(name).type
@@ -88,10 +87,7 @@ def _no_images(schema: Any, name: str) -> str:  # noqa: ANN401 - pyarrow ships n
 
 
 def find_label_column(
-    schema: Any,  # noqa: ANN401 - pyarrow ships no types
-    features: Features,
-    display_name: str,
-    wanted: str | None,
+    schema: ArrowSchema, features: Features, display_name: str, wanted: str | None
 ) -> str | None:
     """Finds the column of labels: numbers or class names.
 
@@ -130,7 +126,7 @@ def find_label_column(
     return name
 
 
-def _guess_label(schema: Any, features: Features, display_name: str) -> str | None:  # noqa: ANN401
+def _guess_label(schema: ArrowSchema, features: Features, display_name: str) -> str | None:
     usual = [name for name in _LABEL_NAMES if name in schema.names]
     marked = _marked(schema, features)
     # A column called "label" comes first, then one that the metadata mark as labels.
@@ -146,12 +142,12 @@ def _guess_label(schema: Any, features: Features, display_name: str) -> str | No
     )
 
 
-def _marked(schema: Any, features: Features) -> list[str]:  # noqa: ANN401
+def _marked(schema: ArrowSchema, features: Features) -> list[str]:
     """Columns that Hugging Face's metadata mark as labels."""
     return [n for n in schema.names if features.get(n, {}).get("_type") == "ClassLabel"]
 
 
-def find_other_labels(schema: Any, features: Features, label: str | None) -> list[str]:  # noqa: ANN401
+def find_other_labels(schema: ArrowSchema, features: Features, label: str | None) -> list[str]:
     """Finds further columns of labels, by their names or their metadata."""
     marked = _marked(schema, features)
     names = dict.fromkeys([*marked, *(n for n in schema.names if n in _LABEL_NAMES)])
@@ -182,39 +178,39 @@ def labels_of(column: Any, display_name: str) -> list[int | str | None]:  # noqa
     return [None if number == -1 else number for number in numbers.to_pylist()]
 
 
-def columns_text(schema: Any) -> str:  # noqa: ANN401 - pyarrow ships no types
+def columns_text(schema: ArrowSchema) -> str:
     """Names and types of all columns, shortened."""
     text = ", ".join(f"{field.name}: {field.type}" for field in schema)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _in_structs(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+def _in_structs(kind: ArrowType) -> bool:
     is_struct = types.is_struct(kind) and kind.get_field_index("bytes") >= 0
     return bool(is_struct and _is_binary(kind.field("bytes").type))
 
 
-def _is_binary(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+def _is_binary(kind: ArrowType) -> bool:
     return _is_one_of(kind, types.is_binary, types.is_large_binary, types.is_binary_view)
 
 
-def is_text(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+def is_text(kind: ArrowType) -> bool:
     """Whether an Arrow type is text, or a dictionary of texts."""
     if types.is_dictionary(kind):
         return is_text(kind.value_type)
     return _is_one_of(kind, types.is_string, types.is_large_string, types.is_string_view)
 
 
-def _is_list(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+def _is_list(kind: ArrowType) -> bool:
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view)
     return _is_one_of(kind, *lists)
 
 
-def _is_label(kind: Any) -> bool:  # noqa: ANN401 - pyarrow ships no types
+def _is_label(kind: ArrowType) -> bool:
     if types.is_dictionary(kind):
         return _is_label(kind.value_type)
     numbers = (types.is_integer, types.is_floating, types.is_boolean, types.is_null)
     return is_text(kind) or _is_one_of(kind, *numbers)
 
 
-def _is_one_of(kind: Any, *tests: Callable[[Any], bool]) -> bool:  # noqa: ANN401
+def _is_one_of(kind: ArrowType, *tests: Callable[[Any], bool]) -> bool:
     return any(test(kind) for test in tests)

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from texgen.core.errors import SourceError
 from texgen.core.text import format_bytes
+from texgen.source.locator import Archive
 from texgen.source.parquet.columns import (
     Features,
     find_image_column,
@@ -42,7 +43,7 @@ class ParquetImageFile:
     Attributes:
         reader: A `pyarrow.parquet.ParquetFile`.
         check: CRC-32 of the footer, which holds sizes and offsets of all data.
-        display_name: Name of the file in messages.
+        archive: The file's path and size.
         image_column: Name of the column of images.
         in_structs: Whether this column holds structs with an image's bytes, not the bytes alone.
         has_paths: Whether these structs hold paths.
@@ -54,7 +55,7 @@ class ParquetImageFile:
 
     reader: Any
     check: int
-    display_name: str
+    archive: Archive
     image_column: str
     in_structs: bool
     has_paths: bool
@@ -95,7 +96,7 @@ class ParquetImageFile:
             if self.has_paths:
                 paths = pc.struct_field(batch.column(self.image_column), "path").to_pylist()
             if self.label_column:
-                labels = labels_of(batch.column(self.label_column), self.display_name)
+                labels = labels_of(batch.column(self.label_column), self.archive.text)
             yield from zip(paths, labels, strict=True)
 
     def group_of(self, row: int) -> int:
@@ -109,21 +110,25 @@ class ParquetImageFile:
 
     def without_bytes(self) -> int:
         """Number of rows that hold no image, as far as the file's statistics tell."""
-        chunks = (c for _, c in _chunks(self.reader.metadata) if c.path_in_schema == self.data_path)
-        return sum((c.statistics and c.statistics.null_count) or 0 for c in chunks)
+        statistics = (chunk.statistics for chunk in self.image_chunks())
+        return sum((known and known.null_count) or 0 for known in statistics)
+
+    def image_chunks(self) -> Iterator[Any]:
+        """Arrow's metadata of the images of each row group."""
+        metadata = self.reader.metadata
+        paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+        column = paths.index(self.data_path)
+        return (metadata.row_group(n).column(column) for n in range(metadata.num_row_groups))
 
 
 def open_parquet(
-    file: RangeFile,
-    display_name: str,
-    image_field: str | None = None,
-    label_field: str | None = None,
+    file: RangeFile, archive: Archive, image_field: str | None, label_field: str | None
 ) -> ParquetImageFile:
     """Opens a Parquet file and finds its columns.
 
     Args:
         file: The file.
-        display_name: Name of the file in messages.
+        archive: Its path and size.
         image_field: See `texgen.source.SourceSpec`.
         label_field: See `texgen.source.SourceSpec`.
 
@@ -131,6 +136,7 @@ def open_parquet(
         SourceError: If the file is cut off, damaged, or holds no images.
         OSError: If the file cannot be read.
     """
+    display_name = archive.text
     check = _footer_check(file, display_name)
     try:
         reader = pq.ParquetFile(pa.PythonFile(RangeStream(file), mode="r"))
@@ -152,7 +158,7 @@ def open_parquet(
     opened = ParquetImageFile(
         reader,
         check,
-        display_name,
+        archive,
         image,
         in_structs,
         has_paths,
@@ -205,19 +211,12 @@ def _class_names(feature: Mapping[str, Any] | None) -> tuple[str, ...] | None:
     return tuple(names) if len(set(names)) == len(names) else None
 
 
-def _chunks(metadata: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - pyarrow ships no types
-    for group in range(metadata.num_row_groups):
-        columns = metadata.row_group(group)
-        for column in range(columns.num_columns):
-            yield group, columns.column(column)
-
-
 def _check_groups(file: ParquetImageFile) -> None:
-    for group, chunk in _chunks(file.reader.metadata):
+    for group, chunk in enumerate(file.image_chunks()):
         size = chunk.total_uncompressed_size
-        if chunk.path_in_schema == file.data_path and size > _MAX_GROUP:
+        if size > _MAX_GROUP:
             message = (
-                f"{file.display_name}: row group {group} holds {format_bytes(size)} of images, and "
+                f"{file.archive.text}: row group {group} holds {format_bytes(size)} of images, and "
                 "reading one image reads them all; write the file again with row_group_size=100"
             )
             raise SourceError(message)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from texgen.core.errors import ImageError, SourceChangedError, SourceError
 from texgen.source.base import NO_LABELS
-from texgen.source.locator import Locator
+from texgen.source.locator import Archive, Locator
 from texgen.source.parquet.file import ParquetImageFile, open_parquet
 from texgen.source.read_errors import changed_error, check_unchanged_size
 from texgen.storage import Store
@@ -18,8 +18,8 @@ from texgen.storage.ranges import RangeFile
 _MAX_FILES = 16
 _MAX_BYTES = 64 << 20
 
-_FileKey: TypeAlias = tuple[Store, Locator, str | None]
-"""A file's storage, the `Locator` of its first row, and ``--image-field``."""
+_FileKey: TypeAlias = tuple[Store, Archive, int, str | None]
+"""A file's storage, the file and its checksum, and ``--image-field``."""
 
 
 class RowGroups:
@@ -55,9 +55,10 @@ class RowGroups:
             OSError: If the file cannot be read.
         """
         with self._lock:
-            key = (files, locator._replace(position=0), image_field)
+            archive = locator.archive
+            key = (files, archive, locator.check, image_field)
             file, parquet = self._open(*key)
-            check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
+            check_unchanged_size(archive.text, archive.size, file.size())
             group = parquet.group_of(locator.position)
             images = self._images((key, group), parquet, source)
             data: bytes | None = images[locator.position - parquet.starts[group]].as_py()
@@ -83,18 +84,18 @@ class RowGroups:
 
 
 def _open_listed(
-    files: Store, locator: Locator, image_field: str | None
+    files: Store, archive: Archive, check: int, image_field: str | None
 ) -> tuple[RangeFile, ParquetImageFile]:
     """Opens a file, if it is the one that was listed."""
-    file = files.open(locator.path)
-    check_unchanged_size(locator.archive, locator.archive_bytes, file.size())
+    file = files.open(archive.path)
+    check_unchanged_size(archive.text, archive.size, file.size())
     try:
         # Labels are not read here: the plan holds them.
-        parquet = open_parquet(file, locator.archive, image_field, NO_LABELS)
+        parquet = open_parquet(file, archive, image_field, NO_LABELS)
     except SourceError as error:
         raise SourceChangedError(str(error)) from error
-    if parquet.check != locator.check:
-        raise changed_error(locator.archive)
+    if parquet.check != check:
+        raise changed_error(archive.text)
     return file, parquet
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,16 +13,17 @@ import pyarrow as pa
 
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ImageError, SourceError
+from texgen.core.keys import strip_extension
 from texgen.core.text import pluralize
 from texgen.core.types import ImageEntry
 from texgen.source.archive.source import ArchiveSource
-from texgen.source.archive.split import Archive, ArchiveSplit
-from texgen.source.base import OnError
+from texgen.source.archive.split import ArchiveSplit
+from texgen.source.base import OnError, map_reporting
 from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling
-from texgen.source.locator import Locator
+from texgen.source.locator import Archive, Locator
 from texgen.source.parquet.file import ParquetImageFile, open_parquet
 from texgen.source.parquet.row_groups import GROUPS
-from texgen.source.paths import member_path, strip_extension
+from texgen.source.paths import member_path
 from texgen.source.read_errors import check_image_size, translate_read_errors
 
 _PathAndLabel: TypeAlias = tuple[str | None, int | str | None]
@@ -37,12 +38,7 @@ _NO_BYTES = (
 
 
 class ParquetSource(ArchiveSource):
-    """A folder of Parquet files, of split folders of them, one file, or a pattern of files.
-
-    Args:
-        spec: See `Source`.
-        on_error: See `Source`.
-    """
+    """A folder of Parquet files, of split folders of them, one file, or a pattern of files."""
 
     suffix = ".parquet"
     clash_hint = "rename one, or add --keys file for keys of the file's name and the row's number"
@@ -50,7 +46,7 @@ class ParquetSource(ArchiveSource):
     def read(self, entry: ImageEntry) -> bytes:
         """See `texgen.source.Source.read`."""
         locator = Locator.decode(entry.locator)
-        with translate_read_errors(entry.source, locator.archive):
+        with translate_read_errors(entry.source, locator.archive.text):
             data = GROUPS.read(self._files, locator, entry.source, self._spec.image_field)
         if data is None:
             raise ImageError("image_absent", entry.source)
@@ -58,11 +54,10 @@ class ParquetSource(ArchiveSource):
         return data
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        present = self._open_archives(paths)
-        opened = list(ordered_map(lambda a: (a, self._open(a)), present, self._files.parallel))
-        archives = [archive for archive, file in opened if file]
-        files = [file for _, file in opened if file]
-        rows = _SplitRows(archives, files, self._files.parallel)
+        found = map_reporting(self._open, paths, self._files.parallel, self._on_error)
+        files = [file for file in found if file]
+        archives = [file.archive for file in files]
+        rows = _SplitRows(files, self._files.parallel)
         if any(label is not None for label in rows.labels()):
             split = self._labelled(name, archives, rows.images, self._labelling(name, files))
         else:
@@ -75,13 +70,14 @@ class ParquetSource(ArchiveSource):
     def _member_text(self, name: bytes, position: int) -> str:
         return str(position)
 
-    def _open(self, archive: Archive) -> ParquetImageFile | None:
-        spec = self._spec
+    def _open(self, path: str, on_error: OnError) -> ParquetImageFile | None:
+        archive = Archive(path, 0)
         try:
-            file = self._files.open(archive.path)
-            return open_parquet(file, archive.text, spec.image_field, spec.label_field)
+            file = self._files.open(path)
+            archive = Archive(path, file.size())
+            return open_parquet(file, archive, self._spec.image_field, self._spec.label_field)
         except (SourceError, OSError) as error:
-            self._on_error(_unreadable(archive, error))
+            on_error(_unreadable(archive, error))
             return None
 
     def _labelling(self, name: str, files: Sequence[ParquetImageFile]) -> Labelling:
@@ -97,29 +93,19 @@ class ParquetSource(ArchiveSource):
         return ByNumber(files[0].class_names, prefix=True)
 
 
+@dataclass(slots=True)
 class _SplitRows:
-    """The rows of a split's files.
+    """The rows of a split's files, ``parallel`` of which are read at once."""
 
-    Args:
-        archives: The files.
-        files: The same files, opened.
-        parallel: Number of files to read at once.
-    """
-
-    def __init__(
-        self, archives: Sequence[Archive], files: Sequence[ParquetImageFile], parallel: int
-    ) -> None:
-        self._archives = archives
-        self._files = files
-        self._parallel = parallel
-        self._urls = 0
+    files: Sequence[ParquetImageFile]
+    parallel: int
+    _urls: int = field(default=0, init=False)
 
     def labels(self) -> Iterator[int | str | None]:
         """The labels of all files with labels; a damaged file's up to the damage."""
-        for file in self._files:
-            with contextlib.suppress(SourceError, OSError, ValueError, pa.ArrowException):
-                if file.label_column:
-                    yield from (label for _, label in file.rows())
+        for file in self.files:
+            if file.label_column:
+                yield from (label for _, label in _rows(file, lambda _: None))
 
     def images(self, on_error: OnError) -> Iterator[ArchiveImage]:
         """The image of every row.
@@ -129,15 +115,14 @@ class _SplitRows:
         """
         self._urls = 0
 
-        def read_rows(pair: tuple[Archive, ParquetImageFile]) -> Iterable[_PathAndLabel]:
-            rows = _rows(*pair, on_error)
+        def read_rows(file: ParquetImageFile) -> Iterable[_PathAndLabel]:
+            rows = _rows(file, on_error)
             # A thread has to read all rows. Without threads, a file's rows need not be in memory.
-            return rows if self._parallel == 1 else list(rows)
+            return rows if self.parallel == 1 else list(rows)
 
-        pairs = list(zip(self._archives, self._files, strict=True))
-        rows_of_files = ordered_map(read_rows, pairs, self._parallel)
-        for number, ((archive, file), rows) in enumerate(zip(pairs, rows_of_files, strict=True)):
-            base = os.fsencode(Path(archive.path).stem)
+        rows_of_files = ordered_map(read_rows, self.files, self.parallel)
+        for number, (file, rows) in enumerate(zip(self.files, rows_of_files, strict=True)):
+            base = os.fsencode(Path(file.archive.path).stem)
             for row, (path_text, label) in enumerate(rows):
                 path = self._path(path_text or "")
                 key = strip_extension(path) if path else base + b"_%d" % row
@@ -146,12 +131,12 @@ class _SplitRows:
 
     def notes(self, split: str) -> Iterator[str]:
         """What is ignored or fails, a sentence each."""
-        if empty := sum(file.without_bytes() for file in self._files):
+        if empty := sum(file.without_bytes() for file in self.files):
             yield f"{pluralize(empty, 'row')} of {split!r} without an image: failed rows"
         if self._urls:
             paths = pluralize(self._urls, "path")
             yield f"{paths} of {split!r} are URLs: only the name at the end is part of a key"
-        columns = dict.fromkeys((file.label_column, file.other_labels) for file in self._files)
+        columns = dict.fromkeys((file.label_column, file.other_labels) for file in self.files)
         for label_column, others in columns:
             if others:
                 more = " and ".join(others)
@@ -173,11 +158,12 @@ class _SplitRows:
         return member_path(as_bytes.rpartition(b"/")[2]) or b""
 
 
-def _rows(archive: Archive, file: ParquetImageFile, on_error: OnError) -> Iterator[_PathAndLabel]:
+def _rows(file: ParquetImageFile, on_error: OnError) -> Iterator[_PathAndLabel]:
+    """The rows of a file; of a damaged file, those before the damage."""
     try:
         yield from file.rows()
     except (SourceError, OSError, ValueError, pa.ArrowException) as error:
-        on_error(_unreadable(archive, error))
+        on_error(_unreadable(file.archive, error))
 
 
 def _unreadable(archive: Archive, error: Exception) -> SourceError:

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterable, Iterator
 
 from texgen.core.errors import SourceError
+from texgen.core.keys import strip_extension
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
 from texgen.source.archive.split import ArchiveSplit
 from texgen.source.base import is_image_name, select_splits
 from texgen.source.labels.files import read_labels
 from texgen.source.labels.rules import ArchiveImage, ByFolder, ByName, Labelling, Unlabelled
-from texgen.source.paths import member_path, strip_extension
+from texgen.source.paths import member_path
 from texgen.source.read_errors import listing_error
-from texgen.source.tar.index import INSIDE, ignored, index_rows, tar_index
+from texgen.source.tar.index import INDEX_SCHEMA, INSIDE, ignored, index_rows, tar_index
 from texgen.source.tar.reader import TarSource
 from texgen.storage.store import list_folder
 
@@ -28,11 +29,8 @@ _ROWS_AT_ONCE = 1 << 13
 class IlsvrcSource(TarSource):
     """``ILSVRC2012_img_train.tar``, a tar of a tar for each class, and the flat ``…_val.tar``.
 
-    The labels of ``…_val.tar`` come from ``--labels``, or from the development kit beside it.
-
-    Args:
-        spec: See `Source`. Its location is the folder of the tars, or one tar.
-        on_error: See `Source`.
+    SRC is the folder of the tars, or one tar. The labels of ``…_val.tar`` come from ``--labels``,
+    or from the development kit beside it.
     """
 
     def _find_archives(self) -> tuple[dict[str, list[str]], list[str]]:
@@ -61,10 +59,10 @@ class IlsvrcSource(TarSource):
             raise listing_error(self._files.place(), error) from error
 
     def _split(self, name: str, paths: Iterable[str]) -> ArchiveSplit:
-        (path,) = paths
-        archives = self._open_archives([path])
         nested = name == "train"
-        index = tar_index(self._files, path, path, self._on_error, nested=nested)
+        archives = self._open_archives(paths)
+        indexes = [tar_index(self._files, a, self._on_error, nested=nested) for a in archives]
+        index = indexes[0] if indexes else INDEX_SCHEMA.empty_table()
         if nested:
             tars = (n for n in _names(index) if INSIDE not in n and n.endswith(b".tar"))
             labelling: Labelling = ByFolder(map(_class_of, tars))

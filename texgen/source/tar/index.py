@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from texgen.core.concurrency import ordered_map
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
-from texgen.source.archive.split import Archive
-from texgen.source.base import OnError
+from texgen.source.base import OnError, map_reporting
+from texgen.source.locator import Archive
 from texgen.source.paths import displayable
 from texgen.source.tar.cache import IndexCache
 from texgen.source.tar.sample_names import UNREADABLE, LabelFiles, group_samples, label_key
@@ -73,8 +72,7 @@ class IndexRow(NamedTuple):
 
 def tar_index(
     files: Store,
-    path: str,
-    display_name: str,
+    tar: Archive,
     on_error: OnError,
     *,
     nested: bool = False,
@@ -84,61 +82,50 @@ def tar_index(
 
     Args:
         files: Holds the tar.
-        path: Path of the tar.
-        display_name: Name of the tar in messages.
+        tar: The tar.
         on_error: Called if the tar cannot be opened, is cut off or damaged.
         nested: Whether it is a tar of tars. Their members are listed as ``TAR\0MEMBER``,
             behind a row for the tar itself.
         label_field: See `LabelFiles`.
     """
+    is_complete = True
+
+    def report(error: SourceError) -> None:
+        nonlocal is_complete
+        is_complete = False
+        on_error(error)
+
     try:
-        file = files.open(path)
+        file = files.open(tar.path)
         labels = LabelFiles(label_field)
         cache = IndexCache(file, "nested" if nested else f"flat {labels.field}")
         if (cached := cache.load(INDEX_SCHEMA)) is not None:
             return cached
-        _log.info("reading the headers of %s", display_name)
+        _log.info("reading the headers of %s", tar.text)
         builder = _IndexBuilder()
         if nested:
-            errors = _add_nested(builder, file, display_name, _parallel(files))
+            _add_nested(builder, file, tar.text, _parallel(files), report)
         else:
-            errors = _add_flat(builder, file, display_name, labels)
-        is_complete = True
-        for error in errors:
-            is_complete = False
-            on_error(error)
+            _add_flat(builder, TarScan(file, tar.text), labels, report)
         table = builder.table() if nested else group_samples(builder.table())
         if is_complete:
             cache.save(table)
     except OSError as error:
-        on_error(SourceError(f"cannot read {display_name}: {error.strerror or error}"))
+        on_error(SourceError(f"cannot read {tar.text}: {error.strerror or error}"))
         return INDEX_SCHEMA.empty_table()
     else:
         return table
 
 
 def tar_indexes(
-    files: Store,
-    tars: Sequence[Archive],
-    on_error: OnError,
-    label_field: str | None = None,
+    files: Store, tars: Sequence[Archive], on_error: OnError, label_field: str | None = None
 ) -> list[ArrowTable]:
-    """`tar_index` of several tars in parallel: waiting for storage is most of the cost.
+    """`tar_index` of several tars in parallel: waiting for storage is most of the cost."""
 
-    Errors are reported in the order of the tars.
-    """
+    def index(tar: Archive, report: OnError) -> ArrowTable:
+        return tar_index(files, tar, report, label_field=label_field)
 
-    def index(tar: Archive) -> tuple[ArrowTable, list[SourceError]]:
-        errors = list[SourceError]()
-        table = tar_index(files, tar.path, tar.text, errors.append, label_field=label_field)
-        return table, errors
-
-    tables = []
-    for table, errors in ordered_map(index, tars, _parallel(files)):
-        tables.append(table)
-        for error in errors:
-            on_error(error)
-    return tables
+    return list(map_reporting(index, tars, _parallel(files), on_error))
 
 
 def index_rows(index: ArrowTable) -> Iterator[IndexRow]:
@@ -219,25 +206,19 @@ class _IndexBuilder:
         self._rows.clear()
 
 
-def _add_flat(
-    builder: _IndexBuilder, file: RangeFile, display_name: str, labels: LabelFiles
-) -> Iterator[SourceError]:
-    """Adds the members of a tar and yields the error at which its headers end, if any."""
-    scan = TarScan(file, display_name)
+def _add_flat(builder: _IndexBuilder, scan: TarScan, labels: LabelFiles, on_error: OnError) -> None:
+    """Adds the members of a tar up to where it is damaged."""
     json_samples = 0
-    try:
-        for member in scan.members():
-            # A label file lies beside its image, so that it is read along with the headers.
-            label = None
-            if member.kind == "file" and labels.fits(member.name):
-                small = labels.is_small(member.size)
-                label = labels.label(scan.payload(member)) if small else UNREADABLE
-            elif json_samples < _JSON_SAMPLES and _is_small_json(member):
-                json_samples += 1
-                builder.json_label = builder.json_label or label_key(scan.payload(member))
-            builder.add(member, label)
-    except SourceError as error:
-        yield error
+    for member in _members(scan, on_error):
+        # A label file lies beside its image, so that it is read along with the headers.
+        label = None
+        if member.kind == "file" and labels.fits(member.name):
+            is_small = member.size <= labels.max_bytes
+            label = labels.label(scan.payload(member)) if is_small else UNREADABLE
+        elif json_samples < _JSON_SAMPLES and _is_small_json(member):
+            json_samples += 1
+            builder.json_label = builder.json_label or label_key(scan.payload(member))
+        builder.add(member, label)
 
 
 def _is_small_json(member: TarEntry) -> bool:
@@ -246,34 +227,32 @@ def _is_small_json(member: TarEntry) -> bool:
 
 
 def _add_nested(
-    builder: _IndexBuilder, file: RangeFile, display_name: str, parallel: int
-) -> Iterator[SourceError]:
-    """Adds the tars in a tar and their members, and yields the errors of any of them."""
+    builder: _IndexBuilder, file: RangeFile, display_name: str, parallel: int, on_error: OnError
+) -> None:
+    """Adds the tars in a tar and their members."""
 
-    def scan_inner(tar: TarEntry) -> tuple[TarEntry, list[TarEntry], SourceError | None]:
+    def scan_inner(tar: TarEntry, report: OnError) -> list[TarEntry]:
         inner_name = f"{display_name}!{displayable(tar.name)}"
         scan = TarScan(file, inner_name, tar.offset, tar.offset + tar.size)
-        return tar, *_members(scan)
+        return list(_members(scan, report))
 
-    outer, outer_error = _members(TarScan(file, display_name))
+    outer_errors = list[SourceError]()
+    outer = list(_members(TarScan(file, display_name), outer_errors.append))
     tars = [m for m in outer if m.kind == "file" and m.name.endswith(b".tar")]
     for member in outer:
         builder.add(member)
-    for tar, members, error in ordered_map(scan_inner, tars, parallel):
+    inner = map_reporting(scan_inner, tars, parallel, on_error)
+    for tar, members in zip(tars, inner, strict=True):
         for member in members:
             link = member.link and tar.name + INSIDE + member.link
             builder.add(member._replace(name=tar.name + INSIDE + member.name, link=link))
-        if error:
-            yield error
-    if outer_error:
-        yield outer_error
+    for error in outer_errors:
+        on_error(error)
 
 
-def _members(scan: TarScan) -> tuple[list[TarEntry], SourceError | None]:
-    """The members of a tar up to where it is damaged, and the error there."""
-    members: list[TarEntry] = []
+def _members(scan: TarScan, on_error: OnError) -> Iterator[TarEntry]:
+    """The members of a tar up to where it is damaged."""
     try:
-        members.extend(scan.members())
+        yield from scan.members()
     except SourceError as error:
-        return members, error
-    return members, None
+        on_error(error)

@@ -74,6 +74,9 @@ class LabelFiles:
     Args:
         field: Extension of label files; ``json.KEY`` for a key of JSON files; `NO_LABELS`; None
             is ``cls``.
+
+    Attributes:
+        max_bytes: Size of a label file, at most.
     """
 
     def __init__(self, field: str | None) -> None:
@@ -84,15 +87,11 @@ class LabelFiles:
             name, _, self._key = name.partition(".")
         self._suffix = b"." + name.lower().encode("utf-8", "surrogateescape")
         self._none = field == NO_LABELS
-        self._limit = _JSON_BYTES if self._key else _LABEL_BYTES
+        self.max_bytes = _JSON_BYTES if self._key else _LABEL_BYTES
 
     def fits(self, name: bytes) -> bool:
         """Whether a file name is that of a label file."""
         return not self._none and name.lower().endswith(self._suffix)
-
-    def is_small(self, size: int) -> bool:
-        """Whether a file of ``size`` bytes is small enough for a label file."""
-        return size <= self._limit
 
     def label(self, data: bytes) -> bytes | None:
         """The label in a label file, as text; None without one."""

@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.core.types import ArrowTable
-from texgen.source.archive.split import Archive, ArchiveSplit
+from texgen.source.archive.split import ArchiveSplit
 from texgen.source.base import NO_LABELS, OnError, is_image_name
 from texgen.source.labels.rules import ArchiveImage, ByNumber, ByText, Labelling
+from texgen.source.locator import Archive
 from texgen.source.paths import displayable, member_path
 from texgen.source.tar.index import IndexRow, ignored, index_rows, json_label, tar_indexes
 from texgen.source.tar.reader import TarSource
@@ -34,10 +35,6 @@ class WebDatasetSource(TarSource):
 
     Labels are the contents of the ``.cls`` files, numbers or class names. In a split without
     them the folders in the keys are the classes; without these, ``--labels`` may name them.
-
-    Args:
-        spec: See `Source`.
-        on_error: See `Source`.
     """
 
     clash_hint = (
@@ -116,9 +113,8 @@ class WebDatasetSamples:
                 if not images:
                     self._imageless += 1
                     # Unlike a set's, the order of a dict is that of the tar: notes are part of OUT.
-                    self._imageless_extensions.update(
-                        dict.fromkeys((extension(file.name) for file in files), 1)
-                    )
+                    extensions = dict.fromkeys(extension(file.name) for file in files)
+                    self._imageless_extensions.update(extensions.keys())
                     continue
                 for other in images[1:]:
                     on_error(SourceError(self._two_images(number, key, images[0], other)))
