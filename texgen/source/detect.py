@@ -27,11 +27,7 @@ EXPECTED_FORMS = (
 
 
 def find_format(location: str, endpoint: str | None = None) -> str:
-    """Detects which of `SRC_FORMATS` SRC has.
-
-    Args:
-        location: See `texgen.source.SourceSpec`.
-        endpoint: See `texgen.source.SourceSpec`.
+    """Detects which of `SRC_FORMATS` the source has that a `SourceSpec` would name so.
 
     Raises:
         ConfigError: If this version cannot read such a location.

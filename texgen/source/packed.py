@@ -19,20 +19,12 @@ PACKED_TARS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 def describe_packed(head: bytes) -> str | None:
-    """The kind of a packed file and a hint, for an error; None if the file is not packed.
-
-    Args:
-        head: First bytes of the file.
-    """
+    """The kind of a file that begins with ``head``, and a hint; None if it is not packed."""
     return next((text for magic, text in _MAGIC.items() if head.startswith(magic)), None)
 
 
 def refuse_packed_files(location: str, names: Iterable[str]) -> None:
     """Refuses a folder whose tars are compressed, or whose images are in Arrow files.
-
-    Args:
-        location: Path of SRC.
-        names: Names of files in it.
 
     Raises:
         SourceError: If any of the names is that of such a file.

@@ -38,12 +38,7 @@ def changed_error(file: str) -> SourceChangedError:
 
 
 def check_unchanged_size(file: str, planned: int, size: int) -> None:
-    """Checks that a file has the size that it had when it was listed.
-
-    Args:
-        file: Name of the file, for the message.
-        planned: Its size when it was listed, bytes.
-        size: Its size now, bytes.
+    """Checks that a file has as many bytes as when it was listed.
 
     Raises:
         SourceChangedError: If the sizes differ.
@@ -59,9 +54,7 @@ def check_unchanged_size(file: str, planned: int, size: int) -> None:
 def translate_read_errors(image: str, file: str) -> Iterator[None]:
     """Turns an OSError while an image is read into a SourceChangedError or SourceReadError.
 
-    Args:
-        image: Name of the image, for the message.
-        file: Name of the file that holds it, for the message.
+    ``image`` and ``file``, which holds it, are names for the message.
     """
     try:
         yield

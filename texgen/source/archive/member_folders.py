@@ -77,11 +77,6 @@ class ClassRoot:
 def find_class_root(folders: MemberFolders, split: str, spec: SourceSpec) -> ClassRoot:
     """Finds the folder whose folders are the classes.
 
-    Args:
-        folders: Folders inside the split's archives.
-        split: Name of the split.
-        spec: Holds the selected splits and the layout.
-
     Raises:
         SourceError: If there are several answers; names the option that decides.
     """

@@ -59,11 +59,7 @@ class FolderContents:
 
 
 class FolderCache:
-    """Contents of the folders in SRC; each folder is listed once.
-
-    Args:
-        files: SRC.
-    """
+    """Contents of the folders in SRC; each folder is listed once."""
 
     def __init__(self, files: Store) -> None:
         self._files = files

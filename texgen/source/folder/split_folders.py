@@ -37,11 +37,7 @@ class FolderLayout:
 
 
 def find_layout(cache: FolderCache, layout: str) -> FolderLayout:
-    """Finds the split folders of a folder source.
-
-    Args:
-        cache: Folders of SRC.
-        layout: One of `texgen.source.base.LAYOUTS`.
+    """Finds the split folders of a folder source by one of `texgen.source.base.LAYOUTS`.
 
     Raises:
         OSError: If SRC cannot be listed.

@@ -26,9 +26,9 @@ class ArchiveImage(NamedTuple):
         path: Key of the image before bytes are escaped.
         label: Label that the archive holds for the image, a number or a class name; None without
             one.
-        position: See `texgen.source.archive.catalogue.CatalogueEntry`.
-        size: See `texgen.source.archive.catalogue.CatalogueEntry`.
-        check: See `texgen.source.archive.catalogue.CatalogueEntry`.
+        position: See `texgen.source.archive.split.CatalogueEntry`.
+        size: See `texgen.source.archive.split.CatalogueEntry`.
+        check: See `texgen.source.archive.split.CatalogueEntry`.
         file_key: Key within the archive for ``--keys file``; empty for ``path``.
     """
 

@@ -31,16 +31,9 @@ _SHOWN = 200
 def find_image_column(
     schema: ArrowSchema, features: Features, display_name: str, wanted: str | None
 ) -> str:
-    """Finds the column of images: structs with ``bytes``, or the bytes themselves.
+    """Name of the column of images, which are structs with ``bytes``, or the bytes themselves.
 
-    Args:
-        schema: Arrow schema of the file.
-        features: See `Features`.
-        display_name: Name of the file in messages.
-        wanted: ``--image-field``; None where it is not given.
-
-    Returns:
-        Name of the column.
+    ``wanted`` is ``--image-field``; None where it is not given.
 
     Raises:
         SourceError: If no column, or more than one, may be it; names the columns.
@@ -89,16 +82,9 @@ def _no_images(schema: ArrowSchema, name: str) -> str:
 def find_label_column(
     schema: ArrowSchema, features: Features, display_name: str, wanted: str | None
 ) -> str | None:
-    """Finds the column of labels: numbers or class names.
+    """Name of the column of labels, which are numbers or class names; None without labels.
 
-    Args:
-        schema: Arrow schema of the file.
-        features: See `Features`.
-        display_name: Name of the file in messages.
-        wanted: ``--label-field``; None where it is not given.
-
-    Returns:
-        Name of the column, None without labels.
+    ``wanted`` is ``--label-field``; None where it is not given.
 
     Raises:
         SourceError: If several columns may be it, or if it holds neither numbers nor text.

@@ -124,13 +124,7 @@ class ParquetImageFile:
 def open_parquet(
     file: RangeFile, archive: Archive, image_field: str | None, label_field: str | None
 ) -> ParquetImageFile:
-    """Opens a Parquet file and finds its columns.
-
-    Args:
-        file: The file.
-        archive: Its path and size.
-        image_field: See `texgen.source.SourceSpec`.
-        label_field: See `texgen.source.SourceSpec`.
+    """Opens a Parquet file and finds its columns; `texgen.source.SourceSpec` tells of the fields.
 
     Raises:
         SourceError: If the file is cut off, damaged, or holds no images.
