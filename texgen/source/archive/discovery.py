@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
-from texgen.source.archive.patterns import fixed_folder, is_pattern, paths_of
+from texgen.source.archive.patterns import is_pattern, paths_of
 from texgen.source.archive.search import archives_below, missing_text, split_in
 from texgen.source.base import SourceSpec, select_splits, single_split_name
 from texgen.source.paths import quote_paths
@@ -18,19 +18,6 @@ from texgen.storage import Store
 
 _PART = re.compile(r"(?P<before>.*)-(?P<number>\d{1,9})-of-(?P<count>\d{1,9})(?!\d).*", re.DOTALL)
 """A part of several, such as Hugging Face's ``train-00000-of-00005.parquet``."""
-
-
-def root_of(files: Store, location: str, kind: str | None) -> str:
-    """The folder that the paths of archives are relative to.
-
-    Args:
-        files: Holds the location.
-        location: A folder of archives or of split folders, an archive, or a pattern.
-        kind: ``folder`` or ``file``; None if there is no such path.
-    """
-    if kind is None and is_pattern(location):
-        return fixed_folder(files, location)
-    return location if kind == "folder" else location.rpartition("/")[0] or "/"
 
 
 def find_archives(
@@ -42,14 +29,14 @@ def find_archives(
     (``imagenet-train-000017.tar``). If no archive names a split, all belong to one split.
 
     Args:
-        files: The source's root; see `root_of`.
-        spec: Names the source.
-        kind: See `root_of`.
+        files: The folder that paths are relative to.
+        spec: Names the source: a folder, an archive, or a pattern.
+        kind: ``folder`` or ``file``; None if there is no such path.
         suffix: End of the names of archives in a folder.
 
     Returns:
-        Name of each split to take to the paths of its archives, relative to the root and in byte
-        order; and what was ignored, a sentence each.
+        Name of each split to take to the paths of its archives, relative to ``files`` and in
+        byte order; and what was ignored, a sentence each.
 
     Raises:
         SourceError: If there are no archives, a selected split is missing, or only some of the
@@ -108,7 +95,7 @@ def missing_parts(paths: Iterable[str]) -> Iterator[SourceError]:
 def _paths(
     files: Store, spec: SourceSpec, kind: str | None, suffix: str
 ) -> tuple[list[str], list[str]]:
-    """Paths of archives relative to the root, and notes on ignored files."""
+    """Paths of archives relative to ``files``, and notes on ignored files."""
     if kind == "folder":
         try:
             return archives_below(files, suffix, spec.layout)

@@ -11,13 +11,14 @@ from typing import ClassVar, TypeAlias
 from texgen.core.errors import SourceError
 from texgen.core.keys import escape, image_key_of, strip_extension
 from texgen.core.types import ImageEntry
-from texgen.source.archive.discovery import find_archives, missing_parts, root_of
+from texgen.source.archive.discovery import find_archives, missing_parts
 from texgen.source.archive.member_folders import (
     ClassRoot,
     MemberFolders,
     find_class_root,
     refuse_mixed,
 )
+from texgen.source.archive.patterns import fixed_folder, is_pattern
 from texgen.source.archive.split import ArchiveSplit, Catalogue, CatalogueEntry
 from texgen.source.base import (
     OnError,
@@ -50,8 +51,13 @@ class ArchiveSource(Source):
 
     def __init__(self, spec: SourceSpec, on_error: OnError = raise_error) -> None:
         super().__init__(spec, on_error)
-        root = root_of(self._files, spec.location, self._kind)
-        self._files = open_store(root, spec.endpoint)
+        folder = spec.location
+        if self._kind is None and is_pattern(folder):
+            folder = fixed_folder(self._files, folder)
+        elif self._kind != "folder":
+            folder = folder.rpartition("/")[0] or "/"
+        # Paths of archives are relative to it.
+        self._files = open_store(folder, spec.endpoint)
         self._splits: dict[str, ArchiveSplit] = {}
 
     def splits(self) -> tuple[SplitListing, ...]:
