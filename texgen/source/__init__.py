@@ -72,8 +72,7 @@ def open_source(spec: SourceSpec, on_error: OnError = raise_error) -> Source:
     }
     given = [option for option, value in archive_options.items() if value]
     if given and src_format in ("folder", "ilsvrc"):
-        message = (
+        raise ConfigError(
             f"{given[0]} goes with WebDataset and Parquet, and --src is {src_format}; leave it out"
         )
-        raise ConfigError(message)
     return _SOURCES[src_format](spec, on_error)

@@ -181,8 +181,7 @@ class Source(abc.ABC):
         try:
             self._kind = self._files.kind(spec.location)
         except OSError as error:
-            message = f"--src {spec.location}: {error.strerror}"
-            raise SourceError(message) from error
+            raise SourceError(f"--src {spec.location}: {error.strerror}") from error
 
     @property
     def parallel(self) -> int:
@@ -241,12 +240,10 @@ def single_split_name(folder: str, selected: tuple[str, ...]) -> str:
     """
     if (name := as_split_name(folder)) is not None:
         if selected and selected != (name,):
-            message = f"--split {selected[0]}: SRC is the split {folder!r} itself"
-            raise SourceError(message)
+            raise SourceError(f"--split {selected[0]}: SRC is the split {folder!r} itself")
         return name
     if len(selected) > 1:
-        message = f"--split {','.join(selected)}: SRC has no split folders; name one split"
-        raise SourceError(message)
+        raise SourceError(f"--split {','.join(selected)}: SRC has no split folders; name one split")
     return selected[0] if selected else "train"
 
 
@@ -266,8 +263,7 @@ def select_splits(selected: Collection[str], present: Mapping[str, _T]) -> dict[
         SourceError: If SRC lacks a selected split.
     """
     if missing := sorted(set(selected) - present.keys()):
-        message = f"--split {missing[0]}: SRC has only {', '.join(sorted(present))}"
-        raise SourceError(message)
+        raise SourceError(f"--split {missing[0]}: SRC has only {', '.join(sorted(present))}")
     return {name: present[name] for name in sorted(present) if not selected or name in selected}
 
 

@@ -127,11 +127,10 @@ def _is_tga(data: bytes) -> bool:
 def _check_codec(data: bytes) -> None:
     for name, (feature, mark) in _CODECS.items():
         if mark.match(data) and not features.check(feature):
-            message = (
+            raise MissingCodecError(
                 f"Pillow {PIL.__version__} on {platform.node()} was built without {name}, and SRC "
                 "has such images; install a Pillow with it, such as pip's"
             )
-            raise MissingCodecError(message)
 
 
 def _to_rgb(image: Image.Image) -> Pixels:

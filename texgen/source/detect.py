@@ -41,12 +41,10 @@ def find_format(location: str, endpoint: str | None = None) -> str:
         if kind == "file":
             return _format_of_file(files.open(location), location)
     except OSError as error:
-        message = f"--src {location}: {error.strerror}"
-        raise SourceError(message) from error
+        raise SourceError(f"--src {location}: {error.strerror}") from error
     if is_pattern(location):
         return "parquet" if location.endswith(".parquet") else "webdataset"
-    message = f"--src {location}: no such file or folder"
-    raise SourceError(message)
+    raise SourceError(f"--src {location}: no such file or folder")
 
 
 def _format_of_file(file: RangeFile, location: str) -> str:
@@ -54,25 +52,21 @@ def _format_of_file(file: RangeFile, location: str) -> str:
     if head.startswith(MAGIC):
         return "parquet"
     if packed := describe_packed(head):
-        message = f"--src {location}: {packed}"
-        raise SourceError(message)
+        raise SourceError(f"--src {location}: {packed}")
     if is_image_name(os.fsencode(location)):
-        message = f"--src {location}: one image; name the folder that holds it"
-        raise SourceError(message)
+        raise SourceError(f"--src {location}: one image; name the folder that holds it")
     if Path(location).name in {TRAIN, VAL}:
         return "ilsvrc"
     scan = TarScan(file, location)
     try:
         first = next(scan.members(), None)
     except SourceError as error:
-        message = (
+        raise SourceError(
             f"--src {location}: neither a complete tar nor a Parquet file ({error}); "
             f"{EXPECTED_FORMS}"
-        )
-        raise SourceError(message) from error
+        ) from error
     if first is not None and CLASS_TAR.fullmatch(first.name):
-        message = f"--src {location}: a tar of class tars; name it {TRAIN}"
-        raise SourceError(message)
+        raise SourceError(f"--src {location}: a tar of class tars; name it {TRAIN}")
     return "webdataset"
 
 
@@ -96,8 +90,7 @@ def _format_of_folder(cache: FolderCache) -> str:
         return formats.pop()
     if formats:
         kinds = " and ".join(["images in folders"] * images_deeper + sorted(formats))
-        message = f"--src {location}: {kinds}; choose by --src-format"
-        raise SourceError(message)
+        raise SourceError(f"--src {location}: {kinds}; choose by --src-format")
     if images_deeper:
         return "folder"
     refuse_packed_files(location, (name for name in near if name not in KITS))
@@ -106,8 +99,7 @@ def _format_of_folder(cache: FolderCache) -> str:
         return "folder"
     extensions = Counter(Path(name).suffix or "extensionless" for name in contents.files)
     count, kinds = pluralize(len(contents.files), "file"), format_extension_counts(extensions, 3)
-    message = f"--src {location}: {count} ({kinds}) and no image; {EXPECTED_FORMS}"
-    raise SourceError(message)
+    raise SourceError(f"--src {location}: {count} ({kinds}) and no image; {EXPECTED_FORMS}")
 
 
 def _archive_formats(cache: FolderCache, top: str) -> set[str]:
@@ -131,9 +123,8 @@ def _archive_formats(cache: FolderCache, top: str) -> set[str]:
 def _refuse_class_tars(location: str, names: list[str]) -> None:
     tars = [name for name in names if CLASS_TAR.fullmatch(os.fsencode(name))]
     if tars:
-        message = (
+        raise SourceError(
             f"--src {location}: {pluralize(len(tars), 'class tar')} such as {tars[0]}; keep "
             f"{TRAIN} as it is, unpack each into a folder of its name, or read them as they are "
             "by --src-format webdataset"
         )
-        raise SourceError(message)

@@ -31,15 +31,13 @@ def refuse_packed_files(location: str, names: Iterable[str]) -> None:
     """
     names = list(names)
     if arrow := sorted(name for name in names if name.endswith(".arrow")):
-        message = (
+        raise SourceError(
             f"--src {location}: {pluralize(len(arrow), 'Arrow file')} such as {arrow[0]}, as "
             "Dataset.save_to_disk writes them; write Parquet instead: "
             "datasets.load_from_disk(…).to_parquet(…), a file for each split"
         )
-        raise SourceError(message)
     if tars := sorted(name for name in names if name.endswith(PACKED_TARS)):
-        message = (
+        raise SourceError(
             f"--src {location}: {pluralize(len(tars), 'compressed tar')} such as {tars[0]}, of "
             "which no part can be read alone; decompress them first"
         )
-        raise SourceError(message)

@@ -44,10 +44,9 @@ def check_unchanged_size(file: str, planned: int, size: int) -> None:
         SourceChangedError: If the sizes differ.
     """
     if size != planned:
-        message = (
+        raise SourceChangedError(
             f"{file} had {planned} bytes when the build was planned and now has {size}; {_PUT_BACK}"
         )
-        raise SourceChangedError(message)
 
 
 @contextlib.contextmanager

@@ -58,11 +58,10 @@ def find_archives(
         stray_text = f"{pluralize(len(strays), 'file')} of no split ({quote_paths(strays)})"
         if spec.layout != "splits":
             named = quote_paths(paths[0] for paths in splits.values())
-            message = (
+            raise SourceError(
                 f"--src {spec.location}: {stray_text} beside those of splits ({named}); --layout "
                 "splits leaves them out, --layout classes takes all files as one split"
             )
-            raise SourceError(message)
         notes.append(f"{stray_text} ignored")
     return select_splits(spec.selected, splits), notes
 
@@ -102,7 +101,6 @@ def _paths(
         except OSError as error:
             raise listing_error(error.filename or spec.location, error) from error
     if kind is None and not is_pattern(spec.location):
-        message = f"--src {spec.location}: no such file or folder"
-        raise SourceError(message)
+        raise SourceError(f"--src {spec.location}: no such file or folder")
     archives = [spec.location] if kind else paths_of(files, spec.location)
     return [os.path.relpath(path, files.place()) for path in archives], []

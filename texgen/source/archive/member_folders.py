@@ -91,12 +91,11 @@ def find_class_root(folders: MemberFolders, split: str, spec: SourceSpec) -> Cla
         root = join_bytes(root, name)
         direct = folders.images[root]
         if direct and not _split_folders(folders.children(root), spec.layout):
-            message = (
+            raise SourceError(
                 f"{pluralize(direct, 'image')} of {split!r} lie in {displayable(root)}/ itself "
                 "and others in folders below it; pack the classes alone, or add --layout classes "
                 f"for the one class {displayable(name)!r}"
             )
-            raise SourceError(message)
     return ClassRoot(root)
 
 
@@ -121,12 +120,11 @@ def _selected_folder(
     if len(own) == 1 and (len(children) == 1 or spec.selected):
         return join_bytes(root, own[0])
     folders = _listed(join_bytes(root, name) for name in names)
-    message = (
+    raise SourceError(
         f"the archives of {split!r} hold the split folders {folders}; take one by --split "
         f"{names[0].decode().lower()}, or unpack them and name the folder, or add --layout classes "
         "if these are classes"
     )
-    raise SourceError(message)
 
 
 def refuse_mixed(folders: MemberFolders, split: str, spec: SourceSpec) -> None:
@@ -139,11 +137,10 @@ def refuse_mixed(folders: MemberFolders, split: str, spec: SourceSpec) -> None:
     names = {folder.rpartition(b"/")[2].lower() for folder in splits}
     if spec.layout != "classes" and len(names) > 1:
         listed = _listed(sorted(splits))
-        message = (
+        raise SourceError(
             f"the keys of {split!r} have the folders of several splits ({listed}); pack each split "
             "into archives of its own, or add --layout classes to take all as one"
         )
-        raise SourceError(message)
 
 
 def _split_steps(path: bytes) -> Iterator[bytes]:

@@ -51,8 +51,7 @@ def paths_of(files: Store, pattern: str) -> list[str]:
             _matches(files, folder, choice) if _GLOB.search(choice) else [f"{folder}/{choice}"]
         )
         if len(paths) > _MAX_PATHS:
-            message = f"--src {pattern}: it names more than {_MAX_PATHS} files"
-            raise SourceError(message)
+            raise SourceError(f"--src {pattern}: it names more than {_MAX_PATHS} files")
     return sorted(paths, key=os.fsencode)
 
 

@@ -66,11 +66,10 @@ def archives_below(files: Store, suffix: str, layout: str) -> tuple[list[str], l
     if len(bases) > 1:
         hint = ", --layout splits takes only the first" if start in bases else ""
         places = quote_paths(base or "." for base in bases)
-        message = (
+        raise SourceError(
             f"--src {cache.location}: {suffix} files in several places ({places}); "
             f"name one place ({src_option(cache.location, bases[-1])}) or a pattern of files{hint}"
         )
-        raise SourceError(message)
     for base in bases:
         if base not in ("", start):
             notes.append(f"the {suffix} files are those in {quote_path(base)}, a folder below SRC")
@@ -115,12 +114,11 @@ def _refuse_unfinished(location: str, folder: str, names: Iterable[str]) -> None
     unfinished = sorted(name for name in names if _UNFINISHED.search(name.lower()[-24:]))
     if unfinished:
         count = pluralize(len(unfinished), "compressed or unfinished file")
-        message = (
+        raise SourceError(
             f"--src {location}: {count} ({quote_paths(join_path(folder, n) for n in unfinished)}); "
             "decompress or fetch again, or name the files to take as a pattern: "
             f"--src '{join_path(join_path(location, folder), '*.tar')}'"
         )
-        raise SourceError(message)
 
 
 def _gaps(paths: Iterable[str]) -> Iterator[str]:

@@ -93,8 +93,7 @@ class ArchiveSource(Source):
                 entry = self._entry(split, row)
                 if entry is not None and entry.source == source:
                     return entry
-        message = f"--src has no {source}; name the SRC of the build"
-        raise SourceError(message)
+        raise SourceError(f"--src has no {source}; name the SRC of the build")
 
     def _find_archives(self) -> tuple[dict[str, list[str]], list[str]]:
         """Name of each split to the paths of its archives, and notes on what was ignored."""

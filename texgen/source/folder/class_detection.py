@@ -58,12 +58,11 @@ def is_flat(
         return False, []
     names = cache.folders_with_images(folder)
     if _resemble_splits(names):
-        message = (
+        raise SourceError(
             f"--src {cache.location}: the names of {quote_paths(names)} in {_display(folder)} "
             f"resemble splits; rename them to {', '.join(SPLIT_NAMES[:2])}, name one of them as "
             f"SRC, or add --layout {classes_layout} to take them as classes"
         )
-        raise SourceError(message)
     if len(names) == 1:
         return _is_single_folder_flat(cache, folder, names[0], classes_layout)
     _refuse_image_folder_among_others(cache, folder, names, classes_layout)
@@ -91,12 +90,11 @@ def _is_single_folder_flat(
         return False, []
     option = src_option(cache.location, path)
     action = f"move them up into {_display(folder)}" if folder else f"use {option}"
-    message = (
+    raise SourceError(
         f"--src {cache.location}: {_display(folder)} holds only the folder {quote_path(name)}, "
         f"whose folders {quote_paths(names)} hold the images; to take those as classes, {action}; "
         f"to take all images as one class, add --layout {classes_layout}"
     )
-    raise SourceError(message)
 
 
 def _resemble_splits(names: list[str]) -> bool:
@@ -122,12 +120,11 @@ def _refuse_image_folder_among_others(
     if image_folders:
         others = [name for name in names if name not in image_folders] or image_folders[1:]
         option = src_option(cache.location, join_path(folder, image_folders[0]))
-        message = (
+        raise SourceError(
             f"--src {cache.location}: {quote_path(image_folders[0])} in {_display(folder)} may be "
             f"the folder of all images, but other folders hold images too ({quote_paths(others)}); "
             f"name one as SRC ({option}), or add --layout {classes_layout} to take each as a class"
         )
-        raise SourceError(message)
 
 
 def _refuse_domains(cache: FolderCache, folder: str, names: list[str]) -> None:
@@ -141,13 +138,12 @@ def _refuse_domains(cache: FolderCache, folder: str, names: list[str]) -> None:
         return
     common = set.intersection(*(set(contents.folders) for contents in inside))
     if len(common) >= len(names):
-        message = (
+        raise SourceError(
             f"--src {cache.location}: {quote_paths(names)} hold folders of the same names "
             f"({quote_paths(sorted(common))}), so that either may be the classes; name one as SRC "
             f"({src_option(cache.location, join_path(folder, names[0]))}), or add --layout classes "
             f"to take {quote_paths(names)} as classes"
         )
-        raise SourceError(message)
 
 
 def _note_deep_images(cache: FolderCache, folder: str, names: list[str]) -> Iterator[str]:

@@ -180,8 +180,7 @@ def refuse_dangling_links(location: str, folder: str, names: Iterable[str], kind
     """
     if paths := [join_path(folder, name) for name in names]:
         links = "is a dangling link" if len(paths) == 1 else "are dangling links"
-        message = (
+        raise SourceError(
             f"--src {location}: {quote_paths(paths)} {links} and may be {kind}; restore the target "
             "or remove the link"
         )
-        raise SourceError(message)

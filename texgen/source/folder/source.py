@@ -54,8 +54,7 @@ class FolderSource(Source):
         if self._kind != "folder":
             is_file = "--src-format folder takes a folder, and this is a file"
             reason = is_file if self._kind == "file" else "no such folder"
-            message = f"--src {spec.location}: {reason}"
-            raise SourceError(message)
+            raise SourceError(f"--src {spec.location}: {reason}")
 
     def splits(self) -> tuple[SplitListing, ...]:
         """See `texgen.source.Source.splits`."""
@@ -135,8 +134,7 @@ class FolderSource(Source):
         path = locator_of(source)
         # The manifest may come from anyone, and must not name files outside SRC.
         if path.startswith(b"/") or b".." in path.split(b"/") or b"\0" in path:
-            message = f"{source!r} lies outside of --src; no build writes such a row"
-            raise SourceError(message)
+            raise SourceError(f"{source!r} lies outside of --src; no build writes such a row")
         try:
             size = self._files.open(os.fsdecode(path)).size()
         except OSError as error:

@@ -54,11 +54,10 @@ def find_layout(cache: FolderCache, layout: str) -> FolderLayout:
             notes.append(f"the splits are those in {quote_path(deeper)}, a folder below SRC")
             folder, contents = deeper, cache.contents(deeper, complete=True)
         elif layout == "splits":
-            message = (
+            raise SourceError(
                 f"--src {cache.location}: --layout splits, but no folder is called "
                 f"{', '.join(SPLIT_NAMES)}; leave --layout out, or name another SRC"
             )
-            raise SourceError(message)
     dangling = [name for name in contents.dangling_links if as_split_name(name)]
     refuse_dangling_links(cache.location, folder, dangling, "a split")
     splits = dict(_split_paths(contents, folder, cache.location))
@@ -106,11 +105,10 @@ def note_system_folders(contents: FolderContents) -> Iterator[str]:
 def _split_paths(contents: FolderContents, folder: str, location: str) -> Iterator[tuple[str, str]]:
     for split, names in sorted(contents.split_folders().items()):
         if len(names) > 1:
-            message = (
+            raise SourceError(
                 f"--src {location}: the folders {quote_paths(names)} are both named like the split "
                 f"{split!r}; rename one"
             )
-            raise SourceError(message)
         yield split, join_path(folder, names[0])
 
 
@@ -126,12 +124,11 @@ def _refuse_other_images(
     like_val = next((name for name in with_images if resembled_splits(name) == {"val"}), None)
     # Roboflow exports "valid".
     hint = f", and renaming {quote_path(like_val)} to 'val' makes it a split" if like_val else ""
-    message = (
+    raise SourceError(
         f"--src {cache.location}: {quote_paths(names, 4)} {maybe}, since other folders hold images "
         f"too ({quote_paths(with_images)}); --layout splits ignores those, --layout classes takes "
         f"every folder as a class{hint}"
     )
-    raise SourceError(message)
 
 
 def find_hub_snapshot(cache: FolderCache) -> tuple[str, list[str]]:
@@ -149,11 +146,10 @@ def find_hub_snapshot(cache: FolderCache) -> tuple[str, list[str]]:
     main = cache.read_line("refs/main")
     if main not in revisions and len(revisions) != 1:
         names = quote_paths(revisions) if revisions else "none"
-        message = (
+        raise SourceError(
             f"--src {cache.location}: a cache of the Hugging Face Hub with {len(revisions)} "
             f"revisions ({names}); name one: --src {cache.location}/snapshots/REVISION"
         )
-        raise SourceError(message)
     revision = main if main in revisions else revisions[0]
     return f"snapshots/{revision}", [f"the images are those of the revision {revision}"]
 
@@ -182,12 +178,11 @@ def _find_folder_of_splits(cache: FolderCache, top: str) -> str | None:
         return None
     if len(with_splits) > 1 or with_images:
         beside = f", and images in {quote_paths(with_images)}" if with_images else ""
-        message = (
+        raise SourceError(
             f"--src {cache.location}: splits further down, in {quote_paths(with_splits)}{beside}; "
             f"name one folder ({src_option(cache.location, with_splits[0])}), or add --layout "
             "classes to take the folders of SRC as classes"
         )
-        raise SourceError(message)
     return with_splits[0]
 
 

@@ -40,11 +40,10 @@ def label_map(names: Sequence[str], wanted: frozenset[str] | None) -> LabelMap:
     """
     kept = [label for label, name in enumerate(names) if wanted is None or name in wanted]
     if "" in (names[label] for label in kept):
-        message = (
+        raise SourceError(
             f"the class with label {names.index('')} has an empty name in SRC; "
             "name it there, or leave it out with --classes"
         )
-        raise SourceError(message)
     final = {label: position for position, label in enumerate(kept)}
     return LabelMap(tuple(names[label] for label in kept), final)
 
@@ -65,8 +64,7 @@ def class_filter_notes(
     if wanted is None:
         return []
     if present is None:
-        message = f"--classes: the split {split!r} has no classes; add --labels"
-        raise SourceError(message)
+        raise SourceError(f"--classes: the split {split!r} has no classes; add --labels")
     missing = sorted(wanted.difference(present))
     if not missing:
         return []

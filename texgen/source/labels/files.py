@@ -60,8 +60,7 @@ def read_classes(name: str) -> tuple[str, ...]:
     classes = {quoted[1] if (quoted := _QUOTED.fullmatch(line)) else line for line in classes}
     classes.discard("")
     if not classes:
-        message = f"--classes {name}: the file names no class"
-        raise ConfigError(message)
+        raise ConfigError(f"--classes {name}: the file names no class")
     return tuple(sorted(classes))
 
 
@@ -122,11 +121,9 @@ def read_labels(path: str, endpoint: str | None = None) -> Labels:
         return _labels(((row.file, row.class_name) for row in rows), path)
     except (OSError, tarfile.TarError, EOFError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or error
-        message = f"--labels {path}: cannot be read ({reason})"
-        raise ConfigError(message) from error
+        raise ConfigError(f"--labels {path}: cannot be read ({reason})") from error
     except ValueError as error:
-        message = f"--labels {path}: {error}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"--labels {path}: {error}") from error
 
 
 def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
@@ -138,8 +135,7 @@ def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
             message = f"--labels {path}: {name} has two classes, {classes[name]} and {class_name}"
             raise ConfigError(message)
     if not classes:
-        message = f"--labels {path}: the table names no file"
-        raise ConfigError(message)
+        raise ConfigError(f"--labels {path}: the table names no file")
     return Labels(classes)
 
 
@@ -195,11 +191,10 @@ def _wnids(meta: bytes, path: str) -> dict[int, str]:
     try:
         from scipy.io import loadmat
     except ModuleNotFoundError as error:
-        message = (
+        raise ConfigError(
             f"--labels {path}: the kit's {_META} needs SciPy (pip install scipy); "
             "Kaggle's LOC_val_solution.csv does not"
-        )
-        raise ConfigError(message) from error
+        ) from error
     try:
         synsets = loadmat(io.BytesIO(meta), squeeze_me=True)["synsets"]
         wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets}
@@ -208,6 +203,5 @@ def _wnids(meta: bytes, path: str) -> dict[int, str]:
         message = f"--labels {path}: {_META} is not the file of ILSVRC-2012's kit ({error})"
         raise ConfigError(message) from error
     if not all(_WNID.fullmatch(wnid) for wnid in wnids.values()):
-        message = f"--labels {path}: {_META} names classes that are not wnids"
-        raise ConfigError(message)
+        raise ConfigError(f"--labels {path}: {_META} names classes that are not wnids")
     return wnids

@@ -167,8 +167,7 @@ class ByNumber(Labelling):
             raise SourceError(_NO_LABEL)
         if label < 0 or label > (MAX_LABEL if self._names is None else len(self._names) - 1):
             known = "" if self._names is None else f" of {len(self._names)} classes"
-            message = f"has the label {label}, which is not an index{known}; correct it"
-            raise SourceError(message)
+            raise SourceError(f"has the label {label}, which is not an index{known}; correct it")
         folder = self._folders.setdefault(label, image.folder)
         self._one_to_one &= folder == image.folder != b""
         if self._prefix and not image.folder:

@@ -89,8 +89,7 @@ def _rows(text: str) -> Iterator[LabelRow]:
         yield from _spaced(text)
         return
     known = (text for form, text in _KNOWN_OTHER_FORMS if form.fullmatch(first.strip()))
-    message = f"{next(known, _EXPECTED)}; its first line is {first[:60]!r}"
-    raise ValueError(message)
+    raise ValueError(f"{next(known, _EXPECTED)}; its first line is {first[:60]!r}")
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -130,8 +129,7 @@ def _columns(header: Sequence[str]) -> tuple[int, int] | None:
         return None
     for names in (files, classes):
         if len(names) > 1:
-            message = f"its columns {' and '.join(names)} mean the same; keep one of them"
-            raise ValueError(message)
+            raise ValueError(f"its columns {' and '.join(names)} mean the same; keep one of them")
     return header.index(files[0]), header.index(classes[0])
 
 
@@ -155,11 +153,10 @@ def _label_row(line: int, row: Sequence[str], columns: tuple[int, int], width: i
             message = _open_quote(line)
         raise ValueError(message)
     if any(cells[width:]):
-        message = (
+        raise ValueError(
             f"line {line} has {len(cells)} columns where the first has {width}; "
             "put names that hold the separator in quotes"
         )
-        raise ValueError(message)
     return LabelRow(line, cells[columns[0]], cells[columns[1]])
 
 
@@ -172,8 +169,7 @@ def _csv(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             row = next(reader, None)
         except csv.Error as error:
             ended = "unexpected end" in str(error)
-            message = _open_quote(line) if ended else f"line {line}: {error}"
-            raise ValueError(message) from error
+            raise ValueError(_open_quote(line) if ended else f"line {line}: {error}") from error
         if row is None:
             return
         if any(cell.strip() for cell in row):
@@ -191,13 +187,11 @@ def _json_rows(text: str) -> Iterator[LabelRow]:
         try:
             values = json.loads(row)
         except (ValueError, RecursionError) as error:
-            message = f"line {line} is not a JSON object ({error})"
-            raise ValueError(message) from error
+            raise ValueError(f"line {line} is not a JSON object ({error})") from error
         names = list(values) if isinstance(values, dict) else []
         columns = _columns([name.lower() for name in names])
         if columns is None:
-            message = f"line {line} has no file_name and label; {_EXPECTED}"
-            raise ValueError(message)
+            raise ValueError(f"line {line} has no file_name and label; {_EXPECTED}")
         file, class_name = (values[names[column]] for column in columns)
         if isinstance(class_name, bool) or not isinstance(class_name, (str, int)):
             message = f"line {line}: its {names[columns[1]]} is not a name or a number"

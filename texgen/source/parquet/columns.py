@@ -103,12 +103,11 @@ def find_label_column(
         kind_text = (
             "lists, so that an image may have several labels" if _is_list(kind) else str(kind)
         )
-        message = (
+        raise SourceError(
             f"{display_name}: its column {name} is of {kind_text[:_SHOWN]}; expected whole numbers "
             f"or text; name another column by --label-field, or add --label-field {NO_LABELS} "
             "for no labels"
         )
-        raise SourceError(message)
     return name
 
 

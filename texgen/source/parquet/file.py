@@ -172,10 +172,9 @@ def _footer_check(file: RangeFile, display_name: str) -> int:
     if file.read_at(0, len(MAGIC)) != MAGIC:
         raise _damaged(display_name, 0, "a Parquet file begins with PAR1")
     if len(tail) < _TAIL or not tail.endswith(MAGIC):
-        message = (
+        raise SourceError(
             f"{display_name} is cut off at byte {size} (its footer is missing); fetch it again"
         )
-        raise SourceError(message)
     length = int.from_bytes(tail[:4], "little")
     if not 0 < length <= min(_MAX_FOOTER, size - _TAIL - len(MAGIC)):
         raise _damaged(display_name, size - _TAIL, f"a footer of {length} bytes")
@@ -209,8 +208,7 @@ def _check_groups(file: ParquetImageFile) -> None:
     for group, chunk in enumerate(file.image_chunks()):
         size = chunk.total_uncompressed_size
         if size > _MAX_GROUP:
-            message = (
+            raise SourceError(
                 f"{file.archive.text}: row group {group} holds {format_bytes(size)} of images, and "
                 "reading one image reads them all; write the file again with row_group_size=100"
             )
-            raise SourceError(message)

@@ -46,8 +46,7 @@ class IlsvrcSource(TarSource):
             others = [name for name in files if name.endswith(".tar") and name not in known]
             if not present or self._kind != "folder":
                 expected = f"expected {TRAIN} or {VAL}, or the folder that holds them"
-                message = f"--src {location}: {expected}"
-                raise SourceError(message)
+                raise SourceError(f"--src {location}: {expected}")
         splits = {name: [tar] for name, tar in _SPLITS.items() if tar in present}
         notes = [f"{name} is none of ILSVRC-2012's tars and is ignored" for name in others]
         return select_splits(self._spec.selected, splits), notes

@@ -191,8 +191,7 @@ class WebDatasetSamples:
         labels = dict.fromkeys(_clean(file.label) for file in files if file.label is not None)
         if len(labels) > 1:
             one, other, *_ = map(_quoted, labels)
-            message = f"is {one} in one file and {other} in another; keep one of them"
-            raise ValueError(message)
+            raise ValueError(f"is {one} in one file and {other} in another; keep one of them")
         for data in labels:
             return _text(data) if self._are_text else _number(data)
         return None
@@ -210,8 +209,7 @@ def _number(data: bytes) -> int | None:
     match = _NUMBER.fullmatch(data)
     number = int(match[1]) if match else -2
     if number < -1:
-        message = f"is {_quoted(data)}; expected a number from 0 on, as others of the split"
-        raise ValueError(message)
+        raise ValueError(f"is {_quoted(data)}; expected a number from 0 on, as others of the split")
     return None if number == -1 else number
 
 
