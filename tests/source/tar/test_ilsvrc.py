@@ -55,6 +55,15 @@ def test_val_without_labels_is_flat(src):
     )  # fmt: skip
 
 
+def test_a_folder_that_cannot_be_searched_for_the_kit_is_named(src, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("texgen.source.tar.ilsvrc.list_folder", refuse)
+    with pytest.raises(SourceError, match=f"cannot list {src}: Permission denied"):
+        listed(src / "ILSVRC2012_img_val.tar")
+
+
 @pytest.mark.parametrize("where", ["kit", "unpacked", "labels"])
 def test_val_has_the_labels_of_the_kit_beside_it_or_of_the_option(where, src, tmp_path):
     more = {}
