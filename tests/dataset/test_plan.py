@@ -80,7 +80,7 @@ def test_shards_are_equal_slices_of_all_textures_in_order(images, each, size):
     # No image is read for a shard that needs none of its textures.
     assert [len(s.entries) for s in shards] == [len({k for k, _ in part}) for part in slices]
     assert plan.rows == len(every)
-    assert [plan.shard_rows(plan.splits[0], i) for i in range(len(slices))] == [
+    assert [plan.shard_rows(plan.splits[0].name, i) for i in range(len(slices))] == [
         len(part) for part in slices
     ]
 

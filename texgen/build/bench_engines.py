@@ -19,7 +19,7 @@ from texgen.synthesis import EngineSpec, Job
 from texgen.synthesis.job import make_job
 from texgen.synthesis.patches import DEFAULT_RULE
 from texgen.synthesis.process import EngineProcess, running_engine
-from texgen.synthesis.protocol import Texture
+from texgen.synthesis.protocol import STEPS, Texture
 
 _PER_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -160,8 +160,9 @@ def _run_round(process: EngineProcess, cost: EngineCost, jobs: Sequence[BenchJob
     textures = [_ask(process, job) for job in jobs]
     cost.rounds.append((process_time_s(process.pid) - before) / len(jobs))
     rounds = len(cost.rounds)
-    for part in ("schedule", "load", "synthesis", "encoding"):
-        mean = statistics.fmean(getattr(texture, f"{part}_s") for texture in textures)
+    for step in STEPS:
+        part = step.removesuffix("_s")
+        mean = statistics.fmean(getattr(texture, step) for texture in textures)
         earlier = cost.parts.get(part, 0.0)
         cost.parts[part] = earlier + (mean - earlier) / rounds
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from texgen.build.retry_failed import find_set_aside, set_aside_failed
+from texgen.build.retry_failed import set_aside_failed
 from texgen.build.versions import check_same_texgen
 from texgen.core.concurrency import ordered_map
 from texgen.core.config import Part
@@ -72,8 +72,7 @@ def find_remaining(
         del records[shard]
     missing = tuple(shard for shard in own if shard not in records)
     retried = {shard for shard in missing if earlier_record_path(*shard) in files}
-    splits = {split.name: split for split in plan.splits}
-    rows = sum(plan.shard_rows(splits[name], index) for name, index in missing)
+    rows = sum(plan.shard_rows(*shard) for shard in missing)
     return RemainingWork(records, own, missing, frozenset(retried.union(set_aside)), rows, note)
 
 
@@ -87,15 +86,14 @@ def find_records(plan: Plan, sink: Sink, files: Mapping[str, int]) -> Records:
         sink: OUT.
         files: All files of OUT, with their bytes.
     """
-    headers = ordered_map(
-        lambda shard: find_shard_record(record_path(*shard), sink, files),
-        plan.shards(),
-        sink.parallel,
-    )
     fingerprint = plan.fingerprint
+
+    def find(shard: Shard) -> tuple[Shard, ShardRecord | None]:
+        return shard, find_shard_record(record_path(*shard), sink, files)
+
     return {
         shard: record
-        for shard, record in zip(plan.shards(), headers, strict=True)
+        for shard, record in ordered_map(find, plan.shards(), sink.parallel)
         if _fits(record, fingerprint, files.get(shard_path(*shard)))
     }
 
@@ -110,7 +108,8 @@ def _remove_unfinished(
     fingerprint = plan.fingerprint
     for shard in shards:
         size = files.get(shard_path(*shard))
-        if size is not None and not _fits(find_set_aside(shard, sink, files), fingerprint, size):
+        earlier = find_shard_record(earlier_record_path(*shard), sink, files)
+        if size is not None and not _fits(earlier, fingerprint, size):
             sink.remove(shard_path(*shard))
 
 

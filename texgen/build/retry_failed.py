@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow.compute as pc
 
 from texgen.core.errors import StorageError
 from texgen.core.layout import EARLIER_RECORDS, INDEX, earlier_record_path, record_path
-from texgen.core.types import Geometry, Shard, ShardPlan, ShardRecord
+from texgen.core.types import Row, Shard, ShardPlan, ShardRecord
 from texgen.dataset.manifest import geometry_of
-from texgen.dataset.records import find_shard_record, read_record_rows, read_shard_record
+from texgen.dataset.records import read_record_rows, read_shard_record
 from texgen.storage import Sink
 
 
@@ -43,15 +44,18 @@ def set_aside_failed(
     return failed
 
 
-def find_set_aside(shard: Shard, sink: Sink, files: Mapping[str, int]) -> ShardRecord | None:
-    """The record of a shard that was set aside; None where there is none, or a damaged one."""
-    return find_shard_record(earlier_record_path(*shard), sink, files)
-
-
 def delete_set_aside(sink: Sink) -> None:
     """Deletes the records that were set aside, once all shards are finished."""
     for path in sink.list(EARLIER_RECORDS):
         sink.remove(path)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTexture:
+    """A row whose texture an earlier run made, and the bytes of the texture's file."""
+
+    row: Row
+    encoded: bytes
 
 
 class EarlierShard:
@@ -77,17 +81,16 @@ class EarlierShard:
         except (StorageError, ValueError):
             return
 
-    def take(self, key: str) -> tuple[Geometry, bytes] | None:
-        """Positions of a texture's patches and the bytes of its file; None without a texture."""
-        row = self._rows.get(key)
-        data = row and self._read(row)
-        # Another attempt at the shard may have replaced the tar.
-        if not row or not data or hashlib.sha256(data).hexdigest() != row["sha256"]:
+    def take(self, draft: Row) -> KeptTexture | None:
+        """The texture of an unfinished row; None where it was not made, or cannot be read."""
+        row = self._rows.get(draft.key)
+        if row is None:
             return None
-        return geometry_of(row), data
-
-    def _read(self, row: dict[str, Any]) -> bytes | None:
         try:
-            return self._sink.read(row["shard"], row["offset"], row["length"])
+            data = self._sink.read(row["shard"], row["offset"], row["length"])
         except StorageError:
             return None
+        # Another attempt at the shard may have replaced the tar.
+        if hashlib.sha256(data).hexdigest() != row["sha256"]:
+            return None
+        return KeptTexture(replace(draft, geometry=geometry_of(row)), data)

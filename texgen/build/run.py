@@ -71,8 +71,7 @@ class BuildRun:
         self._stop = stop
         self._heartbeat = heartbeat
         self._planned = PlannedShards(plan, sink)
-        self._splits = {split.name: split for split in plan.splits}
-        self.rows = sum(self._rows(shard) for shard in remaining.own)
+        self.rows = sum(plan.shard_rows(*shard) for shard in remaining.own)
         self._engines = 1
         self._earlier = self._rows_done()
         self.left_to_others = 0
@@ -118,7 +117,8 @@ class BuildRun:
 
     def _make_shards(self, missing: Sequence[Shard]) -> None:
         options = self._request.options
-        executor, self._engines = open_executor(options, [self._rows(shard) for shard in missing])
+        rows = [self._plan.shard_rows(*shard) for shard in missing]
+        executor, self._engines = open_executor(options, rows)
         with contextlib.closing(executor):
             scheduler = Scheduler(
                 executor,
@@ -147,9 +147,6 @@ class BuildRun:
     def _kept(self) -> str:
         kept = len(self._records)
         return f"{kept} of {len(self._remaining.own)} shards {'is' if kept == 1 else 'are'} kept"
-
-    def _rows(self, shard: Shard) -> int:
-        return self._plan.shard_rows(self._splits[shard[0]], shard[1])
 
     def _task(self, shard: Shard, attempt: int) -> ShardTask:
         return ShardTask(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from texgen.build.plan import BuildRequest
-from texgen.build.retry_failed import EarlierShard
+from texgen.build.retry_failed import EarlierShard, KeptTexture
 from texgen.core.concurrency import ordered_map
-from texgen.core.config import DatasetConfig
 from texgen.core.errors import ImageError, ImageMemoryError, SampleError
 from texgen.core.identity import code_identity
 from texgen.core.keys import texture_key
@@ -27,6 +28,7 @@ from texgen.storage import Sink
 from texgen.synthesis import EnginePool, Job, Texture
 from texgen.synthesis.job import make_job
 from texgen.synthesis.patches import PatchRule
+from texgen.synthesis.protocol import STEPS
 
 _log = logging.getLogger(__name__)
 
@@ -50,25 +52,6 @@ class ShardTask:
     fingerprint: str
     engines: int
     retry: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A row whose texture an earlier run made, and the bytes of the texture's file."""
-
-    row: Row
-    encoded: bytes
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Seconds spent so far; the only mutable state that is passed through a shard."""
-
-    decode_s: float = 0.0
-    schedule_s: float = 0.0
-    load_s: float = 0.0
-    synthesis_s: float = 0.0
-    encoding_s: float = 0.0
 
 
 def generate_shard(
@@ -96,8 +79,7 @@ def generate_shard(
         StorageError: If the shard cannot be written.
     """
     started = time.monotonic()
-    clock = _Clock()
-    plan, config = task.shard, task.request.config
+    plan = task.shard
     path = shard_path(plan.split, plan.index)
     # Attempts at one shard may overlap, on one machine or on several.
     part = sink.scratch() / f"{plan.name}.{socket.gethostname()}-{os.getpid()}-{task.attempt}.part"
@@ -106,17 +88,18 @@ def generate_shard(
     # An engine that is not deterministic makes other bytes than an unfinished attempt left.
     replace_old = task.retry or not task.request.engine.deterministic
     try:
-        with ShardWriter(part, path, config.format) as writer:
+        with ShardWriter(part, path, task.request.config.format) as writer:
             earlier = EarlierShard(plan, task.fingerprint, sink) if task.retry else None
-            for sample, result in pool.map(_samples(task, source, earlier, clock)):
-                rows.append(_finish(sample, result, writer, config, clock))
+            samples = _Samples(task, source, earlier)
+            for sample, result in pool.map(samples.with_jobs()):
+                rows.append(samples.finish(sample, result, writer))
                 failed += rows[-1].member is None
-                kept += isinstance(sample, _Kept)
+                kept += isinstance(sample, KeptTexture)
                 on_progress(len(rows), failed)
         sink.commit(part, path, writer.sha256, replace=replace_old)
     finally:
         part.unlink(missing_ok=True)
-    timings = Timings(time.monotonic() - started, **asdict(clock), ended=time.time())
+    timings = Timings(time.monotonic() - started, **samples.spent, ended=time.time())
     record = _record(task, writer, rows, kept, timings)
     sink.write(record_path(plan.split, plan.index), encode_record(record, rows))
     return record
@@ -141,147 +124,125 @@ def _record(
     )
 
 
-_Sample = Row | _Kept
+_Sample = Row | KeptTexture
+"""A texture before its job is done: its unfinished row, or what an earlier run made."""
+
+_Image = tuple[ImageEntry, list[_Sample]]
+"""An image of the shard and its textures."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
-    """An image of the shard.
+class _Samples:
+    """The samples of one shard, from reading their images to the rows of their textures.
+
+    Args:
+        task: The shard and all settings.
+        source: SRC, opened.
+        earlier: Textures of an earlier run, which are copied; None makes all.
 
     Attributes:
-        entry: The image as planned.
-        drafts: Unfinished rows of its textures.
-        kept: Rows among them that an earlier run has made, by key.
+        spent: Seconds spent so far, by the field of `Timings` that counts them.
     """
 
-    entry: ImageEntry
-    drafts: tuple[Row, ...]
-    kept: dict[str, _Kept]
+    def __init__(self, task: ShardTask, source: Source, earlier: EarlierShard | None) -> None:
+        self._shard = task.shard
+        self._config = task.request.config
+        self._source = source
+        self._earlier = earlier
+        self.spent: dict[str, float] = defaultdict(float)
 
+    def with_jobs(self) -> Iterator[tuple[_Sample, Job | None]]:
+        """Every sample, with the engine's job where it needs one."""
+        # Images are read ahead while engines work: remote storage takes as long as they do.
+        images = ordered_map(self._read, self._images(), self._source.parallel)
+        while True:
+            with self._timed_decoding():
+                image_and_data = next(images, None)
+            if image_and_data is None:
+                return
+            yield from self._image_samples(*image_and_data)
 
-def _samples(
-    task: ShardTask, source: Source, earlier: EarlierShard | None, clock: _Clock
-) -> Iterator[tuple[_Sample, Job | None]]:
-    """Every texture of the shard: its unfinished row, and the engine's job where it needs one."""
+    def _images(self) -> Iterator[_Image]:
+        left, first = self._shard.rows, self._shard.first_texture
+        for entry in self._shard.entries:
+            last = min(self._config.textures_per_image, first + left)
+            yield entry, [self._sample(entry, index) for index in range(first, last)]
+            left -= last - first
+            first = 0
 
-    def read(image: _Image) -> tuple[_Image, bytes | ImageError]:
-        return image, _read(image, source)
+    def _sample(self, entry: ImageEntry, index: int) -> _Sample:
+        seed = texture_seed(self._config.seed, entry.key, index)
+        draft = Row(texture_key(entry.key, index), entry, index, seed)
+        return (self._earlier and self._earlier.take(draft)) or draft
 
-    # Images are read ahead while engines work: remote storage takes as long as they do.
-    images = ordered_map(read, _images(task, earlier), source.parallel)
-    while (image_and_data := _next_image(images, clock)) is not None:
-        yield from _image_samples(*image_and_data, task.request.config, clock)
+    def _read(self, image: _Image) -> tuple[_Image, bytes | ImageError]:
+        """Adds an image's bytes, or why it has none; none are read where all textures are kept."""
+        entry, samples = image
+        try:
+            is_kept = all(isinstance(sample, KeptTexture) for sample in samples)
+            return image, b"" if is_kept else self._source.read(entry)
+        except ImageError as error:
+            return image, error
 
+    def _image_samples(
+        self, image: _Image, data: bytes | ImageError
+    ) -> Iterator[tuple[_Sample, Job | None]]:
+        entry, samples = image
+        pixels: Pixels | ImageError | None = None
+        for sample in samples:
+            if isinstance(sample, KeptTexture):
+                yield sample, None
+                continue
+            if pixels is None:
+                pixels = self._decode(entry, data)
+            if isinstance(pixels, ImageError):
+                yield replace(sample, error=pixels.reason), None
+            else:
+                yield self._with_job(sample, pixels)
 
-def _images(task: ShardTask, earlier: EarlierShard | None) -> Iterator[_Image]:
-    config = task.request.config
-    left = task.shard.rows
-    first = task.shard.first_texture
-    for entry in task.shard.entries:
-        last = min(config.textures_per_image, first + left)
-        drafts = tuple(_draft(entry, index, config) for index in range(first, last))
-        yield _Image(entry, drafts, _kept(drafts, earlier))
-        left -= last - first
-        first = 0
+    def _with_job(self, draft: Row, image: Pixels) -> tuple[Row, Job]:
+        config = self._config
+        rule = PatchRule(config.patch_size, config.small_patch_size)
+        job, boxes = make_job(
+            draft.key, image, draft.seed, rule, config.size, config.format, config.quality
+        )
+        return replace(draft, geometry=boxes), job
 
+    def _decode(self, entry: ImageEntry, data: bytes | ImageError) -> Pixels | ImageError:
+        try:
+            if isinstance(data, ImageError):
+                raise data
+            with self._timed_decoding():
+                return decode(data, self._config.max_pixels)
+        except ImageError as error:
+            _log.warning("%s: %s", entry.source, error)
+            return error
+        except ImageMemoryError as error:
+            raise ImageMemoryError(error.width, error.height, entry.source) from error
 
-def _draft(entry: ImageEntry, index: int, config: DatasetConfig) -> Row:
-    seed = texture_seed(config.seed, entry.key, index)
-    return Row(texture_key(entry.key, index), entry, index, seed)
+    @contextlib.contextmanager
+    def _timed_decoding(self) -> Iterator[None]:
+        """Counts the time as decoding, which includes the wait for an image's bytes."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.spent["decode_s"] += time.monotonic() - started
 
+    def finish(
+        self, sample: _Sample, result: Texture | SampleError | None, writer: ShardWriter
+    ) -> Row:
+        """Writes a sample's texture, if it has one, and returns its finished row."""
+        if isinstance(sample, KeptTexture):
+            return self._written(sample.row, sample.encoded, writer)
+        if result is None:
+            return sample
+        if isinstance(result, SampleError):
+            _log.warning("%s: %s", sample.key, result)
+            return replace(sample, error=result.reason)
+        for step in STEPS:
+            self.spent[step] += getattr(result, step)
+        return self._written(sample, result.encoded, writer)
 
-def _kept(drafts: Iterable[Row], earlier: EarlierShard | None) -> dict[str, _Kept]:
-    if earlier is None:
-        return {}
-    textures = ((draft, earlier.take(draft.key)) for draft in drafts)
-    return {
-        draft.key: _Kept(replace(draft, geometry=texture[0]), texture[1])
-        for draft, texture in textures
-        if texture
-    }
-
-
-def _read(image: _Image, source: Source) -> bytes | ImageError:
-    """Bytes of an image, or why it has none; nothing is read where all its textures are kept."""
-    if len(image.kept) == len(image.drafts):
-        return b""
-    try:
-        return source.read(image.entry)
-    except ImageError as error:
-        return error
-
-
-def _next_image(
-    images: Iterator[tuple[_Image, bytes | ImageError]], clock: _Clock
-) -> tuple[_Image, bytes | ImageError] | None:
-    started = time.monotonic()
-    image_and_data = next(images, None)
-    clock.decode_s += time.monotonic() - started
-    return image_and_data
-
-
-def _image_samples(
-    image: _Image, data: bytes | ImageError, config: DatasetConfig, clock: _Clock
-) -> Iterator[tuple[_Sample, Job | None]]:
-    pixels: Pixels | ImageError | None = None
-    for draft in image.drafts:
-        if draft.key in image.kept:
-            yield image.kept[draft.key], None
-            continue
-        if pixels is None:
-            pixels = _decode(image.entry, data, config, clock)
-        if isinstance(pixels, ImageError):
-            yield replace(draft, error=pixels.reason), None
-        else:
-            yield _with_job(draft, pixels, config)
-
-
-def _with_job(draft: Row, image: Pixels, config: DatasetConfig) -> tuple[Row, Job]:
-    rule = PatchRule(config.patch_size, config.small_patch_size)
-    job, boxes = make_job(
-        draft.key, image, draft.seed, rule, config.size, config.format, config.quality
-    )
-    return replace(draft, geometry=boxes), job
-
-
-def _decode(
-    entry: ImageEntry, data: bytes | ImageError, config: DatasetConfig, clock: _Clock
-) -> Pixels | ImageError:
-    started = time.monotonic()
-    try:
-        if isinstance(data, ImageError):
-            raise data
-        return decode(data, config.max_pixels)
-    except ImageError as error:
-        _log.warning("%s: %s", entry.source, error)
-        return error
-    except ImageMemoryError as error:
-        raise ImageMemoryError(error.width, error.height, entry.source) from error
-    finally:
-        clock.decode_s += time.monotonic() - started
-
-
-def _finish(
-    sample: _Sample,
-    result: Texture | SampleError | None,
-    writer: ShardWriter,
-    config: DatasetConfig,
-    clock: _Clock,
-) -> Row:
-    if isinstance(sample, _Kept):
-        return _written(sample.row, sample.encoded, writer, config)
-    if result is None:
-        return sample
-    if isinstance(result, SampleError):
-        _log.warning("%s: %s", sample.key, result)
-        return replace(sample, error=result.reason)
-    clock.schedule_s += result.schedule_s
-    clock.load_s += result.load_s
-    clock.synthesis_s += result.synthesis_s
-    clock.encoding_s += result.encoding_s
-    return _written(sample, result.encoded, writer, config)
-
-
-def _written(row: Row, encoded: bytes, writer: ShardWriter, config: DatasetConfig) -> Row:
-    provenance = sample_json(row, config.engine.name, config.engine.version)
-    return replace(row, member=writer.add(row.key, row.entry.label, provenance, encoded))
+    def _written(self, row: Row, encoded: bytes, writer: ShardWriter) -> Row:
+        provenance = sample_json(row, self._config.engine.name, self._config.engine.version)
+        return replace(row, member=writer.add(row.key, row.entry.label, provenance, encoded))

@@ -187,7 +187,7 @@ def _split_statuses(plan: Plan, records: Mapping[Shard, ShardRecord]) -> dict[st
             split.images,
             split.shards,
             len(own),
-            split.images * plan.textures_per_image,
+            plan.split_rows[split.name],
             sum(record.rows for record in own),
             sum(record.failed for record in own),
             sum(record.size for record in own),

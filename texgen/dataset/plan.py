@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from texgen.core.config import canonical_json, fingerprint
 from texgen.core.errors import StorageError
 from texgen.core.hashing import sha256_file
 from texgen.core.layout import PLAN, plan_entries_path
-from texgen.core.types import ImageEntry, ShardPlan
+from texgen.core.types import ImageEntry, Shard, ShardPlan
 from texgen.storage import Sink, storage_errors
 
 _CLASSES_SHOWN = 3
@@ -82,21 +83,24 @@ class Plan:
         """Number of textures per image."""
         return int(self.config["textures_per_image"])
 
+    @cached_property
+    def split_rows(self) -> dict[str, int]:
+        """Number of textures of each split."""
+        return {split.name: split.images * self.textures_per_image for split in self.splits}
+
     @property
     def rows(self) -> int:
         """Number of textures of all splits."""
-        return sum(split.images for split in self.splits) * self.textures_per_image
+        return sum(self.split_rows.values())
 
-    def shards(self) -> Iterator[tuple[str, int]]:
+    def shards(self) -> Iterator[Shard]:
         """Yields split and number of every shard, in order."""
-        for split in self.splits:
-            for index in range(split.shards):
-                yield split.name, index
+        return ((split.name, index) for split in self.splits for index in range(split.shards))
 
-    def shard_rows(self, split: SplitPlan, index: int) -> int:
+    def shard_rows(self, split: str, index: int) -> int:
         """Returns the number of textures planned for a shard."""
         size = int(self.config["samples_per_shard"])
-        return min(size, split.images * self.textures_per_image - index * size)
+        return min(size, self.split_rows[split] - index * size)
 
 
 class PlannedShards:
@@ -105,7 +109,6 @@ class PlannedShards:
     def __init__(self, plan: Plan, sink: Sink) -> None:
         self._plan = plan
         self._sink = sink
-        self._splits = {split.name: split for split in plan.splits}
         self._open: dict[str, Any] = {}
 
     def load(self, split: str, index: int) -> ShardPlan:
@@ -119,7 +122,7 @@ class PlannedShards:
             index,
             tuple(ImageEntry(**row) for row in rows),
             index * samples_per_shard % self._plan.textures_per_image,
-            self._plan.shard_rows(self._splits[split], index),
+            self._plan.shard_rows(split, index),
         )
 
 

@@ -91,6 +91,10 @@ class Texture:
     encoding_s: float
 
 
+STEPS = ("schedule_s", "load_s", "synthesis_s", "encoding_s")
+"""Fields of a `Texture` that hold the time of a step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hello:
     """First frame that a worker sends.
