@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.fake_executor import FakeExecutor, Plan
 from texgen.build.executors import Failed, Logged, Progressed, ShardAttempt, ShardFinished
 from texgen.build.heartbeat import RunningShard
-from texgen.build.schedule import Outcome, Policy, Scheduler
+from texgen.build.schedule import Policy, Scheduler
 from texgen.core.errors import (
     EngineStartError,
     MissingCodecError,
@@ -44,7 +44,7 @@ def run(
     pulse: Callable[[list[RunningShard]], bool] = lambda _: True,
 ) -> SimpleNamespace:
     """Runs the scheduler; fails where it would never end."""
-    seen = SimpleNamespace(made=[], lines=[], warnings=[], pulses=[], outcome=Outcome())
+    seen = SimpleNamespace(made=[], lines=[], warnings=[], pulses=[], given_up={})
 
     def watched(running: list[RunningShard]) -> bool:
         assert executor.now < 100_000, "the scheduler does not end"
@@ -61,7 +61,7 @@ def run(
         seen.warnings.append,
         executor.clock,
     )
-    seen.outcome = scheduler.run(all_shards(shards), watched)
+    seen.given_up = scheduler.run(all_shards(shards), watched)
     return seen
 
 
@@ -81,7 +81,7 @@ def test_every_shard_is_made_once_in_order_and_in_bounds(shards, slots, queue):
     assert sorted(seen.made) == all_shards(shards)
     assert executor.submitted == [ShardAttempt(*shard, 1) for shard in all_shards(shards)]
     assert executor.most <= slots
-    assert seen.outcome.given_up == {}
+    assert seen.given_up == {}
     assert seen.warnings == []
 
 
@@ -103,8 +103,7 @@ def test_a_shard_that_always_fails_is_given_up_and_the_others_are_made():
     executor = FakeExecutor(2, play)
     seen = run(executor, 5, PLAIN)
     assert sorted(seen.made) == [s for s in all_shards(5) if s != ("train", 1)]
-    assert seen.outcome.given_up == {("train", 1): LOST}
-    assert not seen.outcome.source_changed
+    assert seen.given_up == {("train", 1): LOST}
     assert [t.number for t in executor.submitted if t.index == 1] == [1, 2, 3]
     assert any("train-000001" in warning for warning in seen.warnings)
 
@@ -126,8 +125,7 @@ def test_a_changed_source_gives_up_its_shard_at_once_and_makes_the_others():
     executor = FakeExecutor(1, play)
     seen = run(executor, 3, PLAIN)
     assert sorted(seen.made) == [("train", 1), ("train", 2)]
-    assert seen.outcome.given_up == {("train", 0): changed}
-    assert seen.outcome.source_changed
+    assert seen.given_up == {("train", 0): changed}
     assert len(executor.submitted) == 3
 
 
@@ -220,7 +218,7 @@ def test_a_duplicate_that_fails_leaves_the_first_attempt_alone():
     executor = FakeExecutor(2, play)
     seen = run(executor, 4, Policy(2, 1000.0, duplicate=True))
     assert sorted(seen.made) == all_shards(4)
-    assert seen.outcome.given_up == {}
+    assert seen.given_up == {}
 
 
 STALL = Policy(attempts=2, stall_s=100.0, duplicate=False)
@@ -241,7 +239,7 @@ def test_a_shard_that_always_hangs_is_given_up():
     executor = FakeExecutor(1, lambda t: hangs(t) if t.index == 0 else makes(t))
     seen = run(executor, 2, STALL)
     assert seen.made == [("train", 1)]
-    assert set(seen.outcome.given_up) == {("train", 0)}
+    assert set(seen.given_up) == {("train", 0)}
     assert len([t for t in executor.submitted if t.index == 0]) == 2
 
 

@@ -41,11 +41,5 @@ class BuildMonitor(Protocol):
         ...
 
 
-class SilentMonitor:
+class SilentMonitor(BuildMonitor):
     """Shows nothing."""
-
-    def update(self, status: BuildProgress) -> None:
-        """See `BuildMonitor.update`."""
-
-    def message(self, message: str) -> None:
-        """See `BuildMonitor.message`."""

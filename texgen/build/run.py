@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from texgen.build.finish import FinishedDataset, finish_dataset
 from texgen.build.heartbeat import HeartbeatWriter, RunningShard
@@ -12,7 +12,7 @@ from texgen.build.plan import BuildRequest
 from texgen.build.progress import BuildMonitor, BuildProgress
 from texgen.build.remaining import Records, RemainingWork, find_records
 from texgen.build.retry_failed import delete_set_aside
-from texgen.build.schedule import Outcome, Policy, Scheduler
+from texgen.build.schedule import Policy, Scheduler
 from texgen.build.shard import ShardTask
 from texgen.build.sizing import open_executor
 from texgen.build.stop import StopRequest
@@ -129,9 +129,9 @@ class BuildRun:
                 self._warn,
             )
             with self._stop.deferred():
-                outcome = scheduler.run(missing, self._report_progress)
+                given_up = scheduler.run(missing, self._report_progress)
         self._sink.clear_scratch()
-        self._raise_for(outcome)
+        self._raise_for(given_up)
 
     @contextlib.contextmanager
     def _storage_errors_name_what_is_kept(self) -> Iterator[None]:
@@ -191,15 +191,15 @@ class BuildRun:
     def _rows_done(self) -> int:
         return sum(record.rows for record in self._records.values())
 
-    def _raise_for(self, outcome: Outcome) -> None:
+    def _raise_for(self, given_up: Mapping[Shard, Exception]) -> None:
         kept = self._kept()
         if self._stop.exit_code is not None:
             message = f"stopped; {kept}; the same command resumes the build"
             raise InterruptedBuildError(message, self._stop.exit_code)
-        if outcome.given_up:
-            shard, error = next(iter(outcome.given_up.items()))
-            message = f"{pluralize(len(outcome.given_up), 'shard')} could not be made, {kept}; "
+        if given_up:
+            shard, error = next(iter(given_up.items()))
+            message = f"{pluralize(len(given_up), 'shard')} could not be made, {kept}; "
             message += f"{shard_name(*shard)}: {error}"
-            if outcome.source_changed:
+            if any(isinstance(error, SourceChangedError) for error in given_up.values()):
                 raise SourceChangedError(message)
             raise BuildFailedError(f"{message}; the same command tries them again")

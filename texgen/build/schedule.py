@@ -7,7 +7,7 @@ import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from texgen.build.executors import (
     Event,
@@ -61,36 +61,16 @@ class _AttemptState:
     """Progress of an attempt.
 
     Attributes:
+        last: Its last report.
         moved: Time of its last progress, or at which it was submitted.
         begun: Time of its first report; None while it is queued.
-        done: Textures done or failed.
-        failed: Textures failed.
-        busy: Keys that its engines worked on when it last reported.
         reported_stuck: Whether it was reported as stuck.
     """
 
+    last: Progressed
     moved: float
     begun: float | None = None
-    done: int = 0
-    failed: int = 0
-    busy: tuple[str, ...] = ()
     reported_stuck: bool = False
-
-
-@dataclass(slots=True)
-class Outcome:
-    """Result of a run.
-
-    Attributes:
-        given_up: Shards that were not made, with the last error of each.
-    """
-
-    given_up: dict[Shard, Exception] = field(default_factory=dict)
-
-    @property
-    def source_changed(self) -> bool:
-        """Whether one of the errors is a change of SRC."""
-        return any(isinstance(error, SourceChangedError) for error in self.given_up.values())
 
 
 class Scheduler:
@@ -127,12 +107,12 @@ class Scheduler:
         self._retries: deque[Shard] = deque()
         self._attempts: dict[Shard, int] = {}
         self._durations: list[float] = []
-        self._outcome = Outcome()
+        self._given_up: dict[Shard, Exception] = {}
 
     def run(
         self, shards: Iterable[Shard], on_progress: Callable[[list[RunningShard]], bool]
-    ) -> Outcome:
-        """Makes all ``shards``.
+    ) -> dict[Shard, Exception]:
+        """Makes all ``shards``; returns those that were given up, with the last error of each.
 
         Args:
             shards: The shards, in the order in which they are begun; read only as fast as the
@@ -157,7 +137,7 @@ class Scheduler:
             for event in self._executor.wait(_WAIT_S):
                 self._handle(event)
             self._handle_stuck_shards()
-        return self._outcome
+        return self._given_up
 
     def _submit_waiting(self, waiting: Iterator[Shard]) -> bool:
         """Submits shards while the executor takes them; True once none is left to submit."""
@@ -173,22 +153,19 @@ class Scheduler:
         best: dict[Shard, RunningShard] = {}
         for attempt, state in self._running.items():
             shard = attempt.shard
-            if shard not in best or best[shard].done < state.done:
+            last = state.last
+            if shard not in best or best[shard].done < last.done:
                 seconds = 0.0 if state.begun is None else now - state.begun
+                still_s = now - state.moved
                 best[shard] = RunningShard(
-                    *shard,
-                    attempt.number,
-                    seconds,
-                    now - state.moved,
-                    state.done,
-                    state.failed,
-                    state.busy,
+                    *shard, attempt.number, seconds, still_s, last.done, last.failed, last.busy
                 )
         return list(best.values())
 
     def _submit(self, shard: Shard) -> None:
         number = self._attempts[shard] = self._attempts.get(shard, 0) + 1
-        self._running[ShardAttempt(*shard, number)] = _AttemptState(self._clock())
+        attempt = ShardAttempt(*shard, number)
+        self._running[attempt] = _AttemptState(Progressed(attempt), self._clock())
         self._executor.submit(self._task(shard, number))
 
     def _handle(self, event: Event) -> None:
@@ -203,16 +180,18 @@ class Scheduler:
                 self._failed(event)
 
     def _progressed(self, event: Progressed, state: _AttemptState) -> None:
-        if state.begun is None or event.done > state.done:
+        if state.begun is None or event.done > state.last.done:
             state.moved = self._clock()
         if state.begun is None:
             state.begun = self._clock()
-        state.done, state.failed, state.busy = event.done, event.failed, event.busy
+        state.last = event
 
     def _finish(self, event: ShardFinished) -> None:
         shard = event.attempt.shard
         self._durations.append(event.record.timings.total_s)
-        self._cancel_attempts(shard)
+        for attempt in [attempt for attempt in self._running if attempt.shard == shard]:
+            del self._running[attempt]
+            self._executor.cancel(attempt)
         self._attempts.pop(shard, None)
         self._executor.record_metrics(event.record)
         self._on_finished(event.record)
@@ -229,16 +208,10 @@ class Scheduler:
             return
         permanent = isinstance(event.error, SourceChangedError)
         if permanent or self._attempts[shard] >= self._policy.attempts:
-            self._outcome.given_up[shard] = event.error
+            self._given_up[shard] = event.error
             self._warn(f"{name} is given up: {event.error}")
         else:
             self._retries.append(shard)
-
-    def _cancel_attempts(self, shard: Shard) -> None:
-        """Cancels all attempts at a shard."""
-        for attempt in [attempt for attempt in self._running if attempt.shard == shard]:
-            del self._running[attempt]
-            self._executor.cancel(attempt)
 
     def _duplicate_late_shards(self) -> None:
         if not (self._policy.duplicate and self._durations):
@@ -279,5 +252,6 @@ def late_after_s(durations: Sequence[float]) -> float:
 def _stuck(state: _AttemptState) -> str:
     if state.begun is None:
         return "waits for a free worker"
-    at_work = f"; its engines work on {', '.join(state.busy[:3])}" if state.busy else ""
-    return f"has made no progress ({state.done} textures done{at_work})"
+    busy = state.last.busy[:3]
+    at_work = f"; its engines work on {', '.join(busy)}" if busy else ""
+    return f"has made no progress ({state.last.done} textures done{at_work})"

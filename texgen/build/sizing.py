@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import math
 
-from texgen.build.executors import Executor, ProcessExecutor
+from texgen.build.executors import Executor
+from texgen.build.executors.processes import ProcessExecutor
 from texgen.core.config import RunOptions
 from texgen.core.cpus import available_cpus
 

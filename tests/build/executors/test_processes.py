@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from texgen.build.executors import Failed, ProcessExecutor, Progressed, ShardAttempt
+from texgen.build.executors import Failed, Progressed, ShardAttempt
 from texgen.build.executors import processes as module
+from texgen.build.executors.processes import ProcessExecutor
 from texgen.core.errors import CodeDiffersError
 
 

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import TypeGuard
 
-from texgen.build.executors.base import (
+from texgen.build.executors import (
     Event,
     Failed,
     Progressed,
@@ -61,7 +61,7 @@ class ProcessExecutor:
         slot = self._idle.pop() if self._idle else _Slot(self._code)
         self._busy[attempt_of(task)] = slot
         # The attempt begins at once, so one that never reports is stuck and not queued.
-        self._begun.append(Progressed(attempt_of(task), 0, 0, ()))
+        self._begun.append(Progressed(attempt_of(task)))
         # If the process died while it was idle, `wait` finds the end of its pipe.
         with contextlib.suppress(OSError):
             slot.pipe.send(task)

@@ -18,8 +18,7 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from texgen.build.executors import ray_entry
-from texgen.build.executors.base import (
+from texgen.build.executors import (
     Event,
     Failed,
     Logged,
@@ -27,6 +26,7 @@ from texgen.build.executors.base import (
     ShardAttempt,
     ShardFinished,
     attempt_of,
+    ray_entry,
 )
 from texgen.build.executors.metrics import BuildMetrics
 from texgen.build.executors.output_capture import LogStream
@@ -142,7 +142,7 @@ class RayExecutor:
         self._tasks[attempt_of(task)] = task
         if self._local:
             # A local Ray queues nothing, so an attempt that never reports is stuck.
-            self._begun.append(Progressed(attempt_of(task), 0, 0, ()))
+            self._begun.append(Progressed(attempt_of(task)))
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `Executor.wait`."""

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from texgen.build.executors.base import Event, Logged, Progressed, attempt_of
+from texgen.build.executors import Event, Logged, Progressed, attempt_of
 from texgen.build.shard import ShardTask, generate_shard
 from texgen.core.errors import TexgenError
 from texgen.core.layout import shard_path
