@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from texgen.build.checks import check_contents, check_space, storage_errors_are_config_errors
 from texgen.build.finish import Failures, count_failures
 from texgen.build.heartbeat import HeartbeatWriter
-from texgen.build.log import BuildLog
+from texgen.build.log import build_log
 from texgen.build.plan import BuildRequest, load_or_create_plan
 from texgen.build.progress import BuildMonitor
 from texgen.build.remaining import RemainingWork, find_remaining
@@ -71,11 +71,11 @@ def build(request: BuildRequest, monitor: BuildMonitor) -> BuildSummary:
             stack.enter_context(sink.lock())
             # Registered before the log is opened, so that it runs after the log is closed.
             stack.callback(sink.upload_log)
-            log = stack.enter_context(BuildLog(sink.log_path()))
+            log = stack.enter_context(build_log(sink.log_path()))
             heartbeat = stack.enter_context(HeartbeatWriter(sink, request.options.part))
             plan, remaining = _prepare(request, source, sink, monitor)
         for note in plan_notes(plan):
-            log.line(f"NOTE {note}")
+            log(f"NOTE {note}")
             monitor.message(note)
         run = BuildRun(request, plan, remaining, sink, monitor, log, stop, heartbeat)
         run.make()

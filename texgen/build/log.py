@@ -5,55 +5,61 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from texgen.core.text import escape_unprintable
 from texgen.storage import storage_errors
 
+WriteLine = Callable[[str], None]
 
-class BuildLog:
-    """Appends lines that begin with the time; a context manager.
 
-    While it is open, it also takes what this process logs under ``texgen``.
+@contextlib.contextmanager
+def build_log(path: Path) -> Iterator[WriteLine]:
+    """Opens the log of a build, which also takes what this process logs under ``texgen``.
 
     Args:
-        path: Path of the log; None for a build that keeps none.
+        path: Path of the log.
+
+    Yields:
+        A function that appends a line, which then begins with the time and is escaped so that it
+        prints. A line that cannot be written is lost.
 
     Raises:
         StorageError: If the log cannot be opened.
     """
+    with storage_errors("write to", path):
+        file = path.open("ab", buffering=0)
 
-    def __init__(self, path: Path | None) -> None:
-        self._file = None
-        if path:
-            with storage_errors("write to", path):
-                self._file = path.open("ab", buffering=0)
-        self._handler = _Handler(self)
+    def write(text: str) -> None:
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {escape_unprintable(text)}\n"
+        # An error raised here would hide the error that the line is about.
+        with contextlib.suppress(OSError):
+            file.write(line.encode("utf-8", "backslashreplace"))
 
-    def line(self, text: str) -> None:
-        """Appends a line, escaped so that it prints. A line that cannot be written is lost."""
-        if self._file:
-            line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {escape_unprintable(text)}\n"
-            # An error raised here would hide the error that the line is about.
-            with contextlib.suppress(OSError):
-                self._file.write(line.encode("utf-8", "backslashreplace"))
-
-    def __enter__(self) -> BuildLog:
-        logging.getLogger("texgen").addHandler(self._handler)
-        return self
-
-    def __exit__(self, exception_type: object, exception: BaseException | None, _: object) -> None:
-        logging.getLogger("texgen").removeHandler(self._handler)
-        if exception is not None:
-            self.line(f"ERROR {type(exception).__name__}: {exception}")
-        if self._file:
-            self._file.close()
+    with file, forwarded_records(write):
+        try:
+            yield write
+        except BaseException as error:
+            write(f"ERROR {type(error).__name__}: {error}")
+            raise
 
 
-class _Handler(logging.Handler):
-    def __init__(self, log: BuildLog) -> None:
+@contextlib.contextmanager
+def forwarded_records(write: WriteLine) -> Iterator[None]:
+    """Passes what this process logs under ``texgen`` to ``write``, a line for each record."""
+    handler = _Forwarder(write)
+    logging.getLogger("texgen").addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger("texgen").removeHandler(handler)
+
+
+class _Forwarder(logging.Handler):
+    def __init__(self, write: WriteLine) -> None:
         super().__init__(logging.INFO)
-        self._log = log
+        self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.line(f"{record.levelname} {record.getMessage()}")
+        self._write(f"{record.levelname} {record.getMessage()}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from texgen.build.finish import FinishedDataset, finish_dataset
 from texgen.build.heartbeat import HeartbeatWriter, RunningShard
-from texgen.build.log import BuildLog
+from texgen.build.log import WriteLine
 from texgen.build.plan import BuildRequest
 from texgen.build.progress import BuildMonitor, BuildProgress
 from texgen.build.remaining import Records, RemainingWork, find_records
@@ -39,7 +39,7 @@ class BuildRun:
         remaining: What OUT holds of the plan, and what this run has to make.
         sink: OUT.
         monitor: Shows the progress.
-        log: The log of the build.
+        log: Writes a line to the log of the build.
         stop: Whether the build has been asked to stop.
         heartbeat: Reports in OUT that the build is alive.
 
@@ -55,7 +55,7 @@ class BuildRun:
         remaining: RemainingWork,
         sink: Sink,
         monitor: BuildMonitor,
-        log: BuildLog,
+        log: WriteLine,
         stop: StopRequest,
         heartbeat: HeartbeatWriter,
     ) -> None:
@@ -125,7 +125,7 @@ class BuildRun:
                 self._task,
                 Policy(options.shard_attempts, options.stall_s, self._request.engine.deterministic),
                 self._shard_finished,
-                self._log.line,
+                self._log,
                 self._warn,
             )
             with self._stop.deferred():
@@ -160,13 +160,13 @@ class BuildRun:
 
     def _shard_finished(self, record: ShardRecord) -> None:
         self._records[record.split, record.index] = record
-        self._log.line(
+        self._log(
             f"INFO {shard_name(record.split, record.index)} finished: {record.samples} textures, "
             f"{record.failed} failed, {record.timings.total_s:.1f} s"
         )
 
     def _warn(self, message: str) -> None:
-        self._log.line(f"WARNING {message}")
+        self._log(f"WARNING {message}")
         self._monitor.message(message)
 
     def _report_progress(self, running: list[RunningShard]) -> bool:

@@ -5,13 +5,14 @@ Plain processes and Ray use it alike.
 
 from __future__ import annotations
 
-import logging
+import itertools
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from texgen.build.executors import Event, Logged, Progressed, attempt_of
+from texgen.build.log import forwarded_records
 from texgen.build.shard import ShardTask, generate_shard
 from texgen.core.errors import TexgenError
 from texgen.core.layout import shard_path
@@ -53,13 +54,16 @@ def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
     Raises:
         TexgenError: If the shard cannot be built; no other type crosses process borders.
     """
-    handler = _Forwarder(report)
-    logger = logging.getLogger("texgen")
-    logger.addHandler(handler)
+    numbers = itertools.count()
+
+    def log(line: str) -> None:
+        if next(numbers) < _MAX_LINES:
+            report(Logged(line))
+
     place = attempt_place(task.request.out, shard_path(task.shard.split, task.shard.index))
     try:
         # Reading SRC and running engines raise errors of their own.
-        with storage_errors("write", place):
+        with forwarded_records(log), storage_errors("write", place):
             return _run(task, report)
     except TexgenError:
         raise
@@ -68,8 +72,6 @@ def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
             raise limit from None
         summary = f"{type(error).__name__}: {error}"
         raise TaskError(summary, traceback.format_exc()) from None
-    finally:
-        logger.removeHandler(handler)
 
 
 def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
@@ -117,17 +119,3 @@ def kill_warm_engines() -> None:
     """Kills the engines of this process; takes no lock, so that a signal handler may call it."""
     for pool in tuple(_warm.values()):
         pool.kill_engines()
-
-
-class _Forwarder(logging.Handler):
-    """Sends log records of this process to the driver, which writes the log."""
-
-    def __init__(self, report: OnEvent) -> None:
-        super().__init__(logging.INFO)
-        self._report = report
-        self._lines = 0
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._lines += 1
-        if self._lines <= _MAX_LINES:
-            self._report(Logged(f"{record.levelname} {record.getMessage()}"))
