@@ -23,8 +23,7 @@ def test_a_long_tmpdir_is_left_for_a_short_folder_of_the_users_own(length, tmp_p
     assert folder is not None
     assert len(f"{folder}/{SESSION}") <= 107
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    ray_requirements.remove(folder)
-    assert not folder.exists()
+    folder.rmdir()
 
 
 def test_a_short_tmpdir_is_rays_own_choice(monkeypatch):
@@ -38,7 +37,7 @@ def test_a_tmpdir_that_is_no_folder_is_left(place, monkeypatch):
     monkeypatch.setenv("TMPDIR", place)
     folder = ray_requirements.private_folder()
     assert folder is not None
-    ray_requirements.remove(folder)
+    folder.rmdir()
 
 
 def test_a_full_disk_is_left_and_without_any_place_one_line_says_so(monkeypatch):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
 from typing import IO
 
 _STDERR = 2
@@ -19,40 +21,36 @@ _KEPT = 1 << 16
 _log = logging.getLogger(__name__)
 
 
-class NativeStderr:
-    """Redirects native code's standard error to a file while it is open; a context manager.
+@contextlib.contextmanager
+def native_stderr() -> Iterator[Callable[[], list[str]]]:
+    """Redirects native code's standard error to a file while it is open.
 
     Python's own output still arrives. While Ray starts, it holds the interpreter, answers SIGTERM
     with a stack dump, and reports errors as pages of native log lines.
+
+    Yields:
+        A function that returns the lines printed so far, without their stamps.
     """
+    python = sys.stderr
+    if python is None or _descriptor(python) != _STDERR:
+        yield list
+        return
+    with tempfile.TemporaryFile() as file:
 
-    def __init__(self) -> None:
-        self._python: IO[str] | None = None
-        self._ours: IO[str] | None = None
-        self._file: IO[bytes] | None = None
+        def lines() -> list[str]:
+            text = os.pread(file.fileno(), _KEPT, 0).decode("utf-8", "replace")
+            return [_STAMP.sub("", line) for line in text.splitlines() if line.strip()]
 
-    def lines(self) -> list[str]:
-        """Lines that native code has printed so far, without their stamps."""
-        if self._file is None:
-            return []
-        text = os.pread(self._file.fileno(), _KEPT, 0).decode("utf-8", "replace")
-        return [_STAMP.sub("", line) for line in text.splitlines() if line.strip()]
-
-    def __enter__(self) -> NativeStderr:
-        if sys.stderr is not None and _descriptor(sys.stderr) == _STDERR:
-            sys.stderr.flush()
-            self._file = tempfile.TemporaryFile()
-            self._ours = os.fdopen(os.dup(_STDERR), "w", buffering=1, errors="backslashreplace")
-            os.dup2(self._file.fileno(), _STDERR)
-            self._python, sys.stderr = sys.stderr, self._ours
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._ours is not None and self._file is not None and self._python is not None:
-            # `_ours` stays open: a logger may hold it.
-            os.dup2(self._ours.fileno(), _STDERR)
-            sys.stderr = self._python
-            self._file.close()
+        python.flush()
+        # It stays open at the end: a logger may hold it.
+        ours = os.fdopen(os.dup(_STDERR), "w", buffering=1, errors="backslashreplace")
+        os.dup2(file.fileno(), _STDERR)
+        sys.stderr = ours
+        try:
+            yield lines
+        finally:
+            os.dup2(ours.fileno(), _STDERR)
+            sys.stderr = python
 
 
 def _descriptor(stream: IO[str]) -> int | None:

@@ -54,7 +54,7 @@ def private_folder() -> Path | None:
     """Creates a folder for a local Ray; None if Ray's usual folder can be used.
 
     ``TMPDIR`` may be full or missing, or too long for the path of a socket. The folder belongs to
-    this user alone; the caller deletes it with `remove`.
+    this user alone; the caller deletes it.
 
     Raises:
         ConfigError: If no folder can be used.
@@ -76,11 +76,6 @@ def private_folder() -> Path | None:
     raise ConfigError(message)
 
 
-def remove(folder: Path) -> None:
-    """Deletes a folder of `private_folder`, as far as that is possible."""
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _fits(folder: Path) -> bool:
     return folder.is_absolute() and len(os.fsencode(folder)) <= _LONGEST
 
@@ -89,8 +84,5 @@ def _writable(place: Path, name: str) -> bool:
     """Whether a folder of that name can be created in ``place``, or exists and is writable."""
     folder = place / name
     there = folder if folder.exists() else place
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK) and _has_room(there)
-
-
-def _has_room(folder: Path) -> bool:
-    return shutil.disk_usage(folder).free >= _ROOM
+    usable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    return usable and shutil.disk_usage(there).free >= _ROOM

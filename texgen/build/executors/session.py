@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import secrets
+import shutil
 import socket
 import threading
 import time
@@ -15,8 +16,8 @@ from typing import Any
 import ray
 from ray.job_config import JobConfig
 
-from texgen.build.executors.output_capture import NativeStderr
-from texgen.build.executors.ray_requirements import check_limits, private_folder, remove
+from texgen.build.executors.output_capture import native_stderr
+from texgen.build.executors.ray_requirements import check_limits, private_folder
 from texgen.core import signals
 from texgen.core.errors import ConfigError, ScratchError
 from texgen.core.temporary import temporary_root
@@ -92,7 +93,7 @@ class RaySession:
     def _end(self) -> None:
         self._over.set()
         if self._folder:
-            remove(self._folder)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _live(self) -> None:
         try:
@@ -104,11 +105,11 @@ class RaySession:
 
     def _wait_for_start(self) -> None:
         started = time.monotonic()
-        with signals.kept() as put_back, NativeStderr() as native:
+        with signals.kept() as put_back, native_stderr() as native_lines:
             while not self._settled.wait(_LOOK_EVERY_S):
                 put_back()
                 if self._address is not None and time.monotonic() - started > _ANSWER_S:
-                    raise _no_answer(self._address, native.lines())
+                    raise _no_answer(self._address, native_lines())
         if self._error is not None:
             raise _as_config_error(self._address, self._error) from self._error
 
