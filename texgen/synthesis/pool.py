@@ -96,18 +96,19 @@ class EnginePool:
         Raises:
             EngineStartError: If no engine process can be started.
         """
-        pending: deque[tuple[T, Future[Texture] | None]] = deque()
+        without_job: Future[None] = Future()
+        without_job.set_result(None)
+        pending: deque[tuple[T, Future[Texture] | Future[None]]] = deque()
         try:
             for item, job in items:
-                pending.append((item, self._submit(job) if job else None))
-                while len(pending) >= self._window or _head_done(pending):
+                pending.append((item, self._submit(job) if job else without_job))
+                while len(pending) >= self._window or (pending and pending[0][1].done()):
                     yield _outcome(*pending.popleft())
             while pending:
                 yield _outcome(*pending.popleft())
         finally:
             for _, future in pending:
-                if future is not None:
-                    future.cancel()
+                future.cancel()
 
     def busy_with(self) -> list[str]:
         """Names of the jobs that engines work on now."""
@@ -214,16 +215,9 @@ class EnginePool:
         process.kill()
 
 
-def _head_done(pending: deque[tuple[T, Future[Texture] | None]]) -> bool:
-    if not pending:
-        return False
-    future = pending[0][1]
-    return future is None or future.done()
-
-
-def _outcome(item: T, future: Future[Texture] | None) -> tuple[T, Texture | SampleError | None]:
-    if future is None:
-        return item, None
+def _outcome(
+    item: T, future: Future[Texture] | Future[None]
+) -> tuple[T, Texture | SampleError | None]:
     try:
         return item, future.result()
     except SampleError as error:

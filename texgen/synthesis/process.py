@@ -8,7 +8,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from texgen.core.config import EngineIdentity
 from texgen.core.errors import (
@@ -103,9 +103,16 @@ class EngineProcess:
     def _exchange(self, outbox: bytes, deadline: float) -> bytes:
         """Sends ``outbox`` and returns the next frame, without its length."""
         pending = memoryview(outbox)
+        stdin, stdout, stderr = _descriptors(self._process)
         while (frame := self._take_frame()) is None:
-            for event in self._ready(bool(pending), deadline):
-                pending = event(pending)
+            ready = self._ready([stdout, stderr], [stdin] if pending else [], deadline)
+            # It is read first, so that the message of a crash is there when the end shows.
+            if stderr in ready:
+                self._stderr += self._read(stderr)[: _MAX_STDERR - len(self._stderr)]
+            if stdout in ready:
+                self._inbox += self._read(stdout)
+            if stdin in ready:
+                pending = pending[self._write(stdin, pending) :]
         return frame
 
     def _take_frame(self) -> bytes | None:
@@ -123,44 +130,30 @@ class EngineProcess:
             raise WorkerGarbageError("engine_garbage", "bytes after the answer")
         return frame
 
-    def _ready(self, writing: bool, deadline: float) -> list[Callable[[memoryview], memoryview]]:
-        stdin, stdout, stderr = _descriptors(self._process)
+    def _ready(self, readable: list[int], writable: list[int], deadline: float) -> set[int]:
         poll = select.poll()
-        poll.register(stdout, select.POLLIN)
-        poll.register(stderr, select.POLLIN)
-        if writing:
-            poll.register(stdin, select.POLLOUT)
+        for descriptor in readable:
+            poll.register(descriptor, select.POLLIN)
+        for descriptor in writable:
+            poll.register(descriptor, select.POLLOUT)
         left = deadline - time.monotonic()
         events = poll.poll(max(0.0, left) * 1000)
         if not events:
             raise Timeout("engine_timeout", "killed")
-        actions = {stdin: self._send, stdout: self._receive, stderr: self._collect}
-        # Standard error is read first, so that the message of a crash is there when its end shows.
-        order = (stderr, stdout, stdin)
-        return [actions[fd] for fd, _ in sorted(events, key=lambda event: order.index(event[0]))]
+        return {descriptor for descriptor, _ in events}
 
-    def _send(self, pending: memoryview) -> memoryview:
+    def _read(self, descriptor: int) -> bytes:
+        if data := os.read(descriptor, _READ):
+            return data
+        raise self._crashed()
+
+    def _write(self, descriptor: int, data: memoryview) -> int:
         try:
-            return pending[os.write(_descriptors(self._process)[0], pending) :]
+            return os.write(descriptor, data)
         except BlockingIOError:
-            return pending
+            return 0
         except BrokenPipeError:
             raise self._crashed() from None
-
-    def _receive(self, pending: memoryview) -> memoryview:
-        data = os.read(_descriptors(self._process)[1], _READ)
-        if not data:
-            raise self._crashed()
-        self._inbox += data
-        return pending
-
-    def _collect(self, pending: memoryview) -> memoryview:
-        data = os.read(_descriptors(self._process)[2], _READ)
-        room = _MAX_STDERR - len(self._stderr)
-        self._stderr += data[:room]
-        if not data:
-            raise self._crashed()
-        return pending
 
     def _crashed(self) -> WorkerCrashedError:
         self._process.kill()
@@ -237,14 +230,11 @@ def running_engine(spec: EngineSpec) -> Iterator[EngineProcess]:
         EngineStartError: If the engine cannot be started.
     """
     scratch = Scratch()
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(scratch.cleanup)
         process = start_engine(spec, scratch)
-        try:
-            yield process
-        finally:
-            process.kill()
-    finally:
-        scratch.cleanup()
+        stack.callback(process.kill)
+        yield process
 
 
 def identify(spec: EngineSpec) -> EngineIdentity:
