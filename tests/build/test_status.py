@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from texgen.build.heartbeat import Heartbeat, RunningShard, encode_heartbeat, heartbeat_path
+from texgen.build.heartbeat import Heartbeat, RunningShard, encode_heartbeat
 from texgen.build.status import read_status
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
-from texgen.core.layout import record_path
+from texgen.core.layout import record_path, status_path
 from texgen.core.system import process_with_id
 from texgen.dataset.records import encode_record, read_shard_record
 from texgen.storage import Sink
@@ -46,13 +46,13 @@ def test_a_run_that_speaks_seldom_is_not_gone_so_soon(out):
         (5.0, 31.0, "gone"),
     ):
         said = Heartbeat("running", "host7", 123, NOW - 500, NOW - age, None, (), every_s)
-        Sink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        Sink(out).write(status_path(None), encode_heartbeat(said))
         assert progress(out).state == state
 
 
 def beat(out: Path, state: str, age: float, *running: RunningShard) -> None:
     heartbeat = Heartbeat(state, "host7", 123, NOW - 500, NOW - age, None, running)
-    Sink(out).write(heartbeat_path(None), encode_heartbeat(heartbeat))
+    Sink(out).write(status_path(None), encode_heartbeat(heartbeat))
 
 
 def making(index: int = 3, seconds: float = 5.0, done: int = 1) -> RunningShard:
@@ -198,7 +198,7 @@ def test_a_run_of_this_machine_that_was_killed_is_gone_at_once(out):
     try:
         about = process_with_id(sleeper.pid)
         said = Heartbeat("running", started=NOW - 500, beat=NOW, part=None, **about)
-        Sink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        Sink(out).write(status_path(None), encode_heartbeat(said))
         assert progress(out).state == "running"
     finally:
         sleeper.kill()
@@ -227,7 +227,7 @@ def test_a_run_that_was_stopped_by_ctrl_z_is_not_gone_however_long_it_is_silent(
     try:
         about = process_with_id(sleeper.pid)
         said = Heartbeat("running", started=NOW - 5000, beat=NOW - 4000, part=None, **about)
-        Sink(out).write(heartbeat_path(None), encode_heartbeat(said))
+        Sink(out).write(status_path(None), encode_heartbeat(said))
         # It is silent. That its process runs proves nothing: another may have its id.
         assert progress(out).state == "gone"
         sleeper.send_signal(signal.SIGSTOP)

@@ -13,7 +13,7 @@ from texgen.build.conflicts import find_conflicts
 from texgen.build.estimate import Estimate, estimate
 from texgen.build.overwrite import check_written_by_texgen
 from texgen.build.plan import BuildRequest, make_plan
-from texgen.build.remaining import find_records
+from texgen.build.remaining import Records, find_records
 from texgen.core.errors import ConfigError, SourceError, StorageError
 from texgen.core.temporary import temporary_root
 from texgen.core.text import escape_unprintable, format_bytes, pluralize
@@ -80,38 +80,34 @@ def dry_run(request: BuildRequest) -> DryRun:
         folder = Path(name)
         plan = make_plan(source, request.config, request.name, folder, on_no_images)
         listing_s = time.monotonic() - started
-        out = _inspect_out(request, plan, folder, sink)
+        refusals = tuple(_refusals(request, plan, folder, sink)) if sink else ()
         entries = sample_entries(plan, folder, _SAMPLED_IMAGES)
         sizes = {split.name: source_bytes(split, folder) for split in plan.splits}
+    records: Records = {}
+    if sink and not refusals and not request.options.overwrite:
+        records = find_records(plan, sink, sink.list(""))
+    rows_left = plan.rows - sum(record.rows for record in records.values())
+    free_bytes = sink.free_bytes() if sink else None
     # Where nothing is left to make, a build reads no image.
     sample = Estimate()
-    if out.rows_left:
+    if rows_left:
         sample = estimate(entries, source, request.config, request.engine, _SYNTHESIS_BUDGET_S)
     return DryRun(
         plan,
         sizes,
         listing_s,
         sample,
-        out.rows_left,
-        out.shards_left,
-        out.free_bytes,
+        rows_left,
+        sum(split.shards for split in plan.splits) - len(records),
+        free_bytes,
         (
             *(escape_unprintable(str(error)) for error in errors),
-            *out.problems,
+            *refusals,
+            *_too_little_space(plan, rows_left, free_bytes),
             *_too_many_failures(request, plan, sample),
         ),
         plan_notes(plan),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _OutState:
-    """What OUT holds of a plan; see the attributes of `DryRun`."""
-
-    rows_left: int
-    shards_left: int
-    free_bytes: int | None = None
-    problems: tuple[str, ...] = ()
 
 
 def _open_out(request: BuildRequest) -> Sink | None:
@@ -122,26 +118,6 @@ def _open_out(request: BuildRequest) -> Sink | None:
     with storage_errors_are_config_errors():
         sink.first_unknown_file()
     return sink
-
-
-def _inspect_out(request: BuildRequest, plan: Plan, folder: Path, sink: Sink | None) -> _OutState:
-    rows, shards = plan.rows, sum(split.shards for split in plan.splits)
-    if sink is None:
-        return _OutState(rows, shards)
-    problems = tuple(_refusals(request, plan, folder, sink))
-    if not problems and not request.options.overwrite:
-        records = find_records(plan, sink, sink.list(""))
-        rows -= sum(record.rows for record in records.values())
-        shards -= len(records)
-    free = sink.free_bytes()
-    needed = bytes_needed(plan, rows)
-    if free is not None and needed > free:
-        problems = (
-            *problems,
-            f"OUT has {format_bytes(free)} free, but a build only begins with "
-            f"{format_bytes(needed)}, the most that it may need",
-        )
-    return _OutState(rows, shards, free, problems)
 
 
 def _refusals(request: BuildRequest, plan: Plan, folder: Path, sink: Sink) -> Iterator[str]:
@@ -158,6 +134,16 @@ def _refusals(request: BuildRequest, plan: Plan, folder: Path, sink: Sink) -> It
         return
     for conflict in find_conflicts(plan, folder, sink, files):
         yield f"OUT holds another build: {conflict}"
+
+
+def _too_little_space(plan: Plan, rows: int, free_bytes: int | None) -> Iterator[str]:
+    """A problem where OUT may not hold the textures that are left to make."""
+    needed = bytes_needed(plan, rows)
+    if free_bytes is not None and needed > free_bytes:
+        yield (
+            f"OUT has {format_bytes(free_bytes)} free, but a build only begins with "
+            f"{format_bytes(needed)}, the most that it may need"
+        )
 
 
 def _too_many_failures(request: BuildRequest, plan: Plan, sample: Estimate) -> Iterator[str]:

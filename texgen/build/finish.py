@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from texgen.build.versions import single_version
 from texgen.core.concurrency import ordered_map
@@ -42,7 +41,10 @@ class Failures:
 
     def count(self, table: ArrowTable) -> ArrowTable:
         """Counts the failed rows of a table in key order, and returns the table."""
-        for row in _failed_rows(table):
+        # Most tables have no failed row.
+        if table["error"].null_count == table.num_rows:
+            return table
+        for row in table.select(["source", "error"]).filter(table["error"].is_valid()).to_pylist():
             self.rows += 1
             self.reasons[row["error"]] += 1
             self.examples.setdefault(row["error"], row["source"])
@@ -50,15 +52,6 @@ class Failures:
                 self._last = row["source"]
                 self.images += 1
         return table
-
-
-def _failed_rows(table: ArrowTable) -> Iterable[dict[str, Any]]:
-    """Source and error of a table's failed rows."""
-    if table["error"].null_count == table.num_rows:
-        return ()
-    failed = table.select(["source", "error"]).filter(table["error"].is_valid())
-    rows: list[dict[str, Any]] = failed.to_pylist()
-    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +93,8 @@ def finish_dataset(plan: Plan, records: Mapping[Shard, ShardRecord], sink: Sink)
                 manifest.append(file)
             shards = [records[split.name, index] for index in range(split.shards)]
             splits[split.name] = _split_index(split, manifest, shards)
-    index = Index(
-        plan.name,
-        plan.fingerprint,
-        dict(plan.config),
-        splits,
-        notes=plan.notes,
-        texgen=made_by,
-    )
+    config = dict(plan.config)
+    index = Index(plan.name, plan.fingerprint, config, splits, notes=plan.notes, texgen=made_by)
     data = encode_index(index)
     if not _has_file(sink, INDEX, hashlib.sha256(data).hexdigest()):
         sink.write(INDEX, data)
@@ -142,15 +129,11 @@ def _manifest(
     """Writes a split's manifest files to ``folder``, one at a time, and describes each."""
     read_rows = partial(_rows, split.name, sink=sink)
     tables = ordered_map(read_rows, range(split.shards), sink.parallel)
-    files = enumerate(write_manifest(map(failures.count, tables), folder, split.name))
-    while True:
-        with storage_errors("write to", folder):
-            numbered = next(files, None)
-            if numbered is None:
-                return
-            index, (path, rows) = numbered
+    files = write_manifest(map(failures.count, tables), folder, split.name)
+    with storage_errors("write to", folder):
+        for index, (path, rows) in enumerate(files):
             size, sha256 = path.stat().st_size, sha256_file(path)
-        yield path, ManifestFile(manifest_path(split.name, index), size, sha256, rows)
+            yield path, ManifestFile(manifest_path(split.name, index), size, sha256, rows)
 
 
 def _rows(split: str, index: int, sink: Sink) -> ArrowTable:

@@ -87,11 +87,6 @@ class Heartbeat:
         return self.state == "running" and is_suspended_on_this_host(asdict(self))
 
 
-def heartbeat_path(part: Part | None) -> str:
-    """Path of a run's heartbeat, relative to OUT."""
-    return status_path(part.name if part else None)
-
-
 def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
     """A heartbeat as JSON."""
     return json.dumps(asdict(heartbeat), indent=1).encode()
@@ -125,7 +120,7 @@ class HeartbeatWriter:
 
     def __init__(self, sink: Sink, part: Part | None) -> None:
         self._sink = sink
-        self._part = part
+        self._part = part.name if part else None
         self._started = time.time()
         self._process = current_process()
         self._next = 0.0
@@ -141,22 +136,22 @@ class HeartbeatWriter:
 
     def __exit__(self, exception_type: object, exception: BaseException | None, _: object) -> None:
         if exception is None:
-            self._write("finished", ())
+            self._write("finished")
         else:
-            self._write("stopped" if isinstance(exception, InterruptedBuildError) else "failed", ())
+            self._write("stopped" if isinstance(exception, InterruptedBuildError) else "failed")
 
-    def _write(self, state: str, running: tuple[RunningShard, ...]) -> None:
+    def _write(self, state: str, running: tuple[RunningShard, ...] = ()) -> None:
         heartbeat = Heartbeat(
             state=state,
             started=self._started,
             beat=time.time(),
-            part=self._part.name if self._part else None,
+            part=self._part,
             running=running,
             every_s=self._sink.beat_s,
             **self._process,
         )
         try:
-            self._sink.write(heartbeat_path(self._part), encode_heartbeat(heartbeat))
+            self._sink.write(status_path(self._part), encode_heartbeat(heartbeat))
         except StorageError:
             # The build's own writes will soon fail for the same reason, and report it.
             return

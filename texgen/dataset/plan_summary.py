@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +24,27 @@ def sample_entries(plan: Plan, folder: Path, count: int) -> list[ImageEntry]:
     entries, first = list[ImageEntry](), 0
     for split in plan.splits:
         numbers = [n - first for n in wanted if first <= n < first + split.images]
-        entries += _entries_at(_open_entries(folder, split), numbers)
+        entries += _entries_at(numbers, _entry_batches(folder, split))
         first += split.images
     return entries
 
 
-def _open_entries(folder: Path, split: SplitPlan) -> Any:  # noqa: ANN401 - pyarrow
+def _entry_batches(folder: Path, split: SplitPlan) -> Iterator[Any]:
     # A mapped file that is read from end to end would count as this process's memory.
-    return pa.ipc.open_file(pa.OSFile(str(folder / f"{split.name}.arrow")))
+    return _batches(pa.OSFile(str(folder / f"{split.name}.arrow")))
 
 
-def _entries_at(reader: Any, numbers: list[int]) -> Iterator[ImageEntry]:  # noqa: ANN401 - pyarrow
+def _batches(file: ArrowFile) -> Iterator[Any]:
+    reader = pa.ipc.open_file(file)
+    return map(reader.get_batch, range(reader.num_record_batches))
+
+
+def _entries_at(numbers: list[int], batches: Iterable[Any]) -> Iterator[ImageEntry]:
     """Yields entries by their number among all rows; an image in two shards has two rows."""
     first = 0
-    remaining = iter(numbers)
-    number = next(remaining, None)
-    for index in range(reader.num_record_batches):
-        batch = reader.get_batch(index)
-        while number is not None and number < first + batch.num_rows:
-            yield ImageEntry(**batch.slice(number - first, 1).to_pylist()[0])
-            number = next(remaining, None)
+    for batch in batches:
+        if here := [n - first for n in numbers if first <= n < first + batch.num_rows]:
+            yield from (ImageEntry(**row) for row in batch.take(pa.array(here)).to_pylist())
         first += batch.num_rows
 
 
@@ -53,12 +54,11 @@ def source_bytes(split: SplitPlan, folder: Path) -> int | None:
     An image whose textures lie in two shards counts twice. The result is None where no size is
     known before an image is read, as in Parquet.
     """
-    reader = _open_entries(folder, split)
-    batches = (reader.get_batch(index) for index in range(reader.num_record_batches))
-    known = [b["size"].filter(pc.greater_equal(b["size"], 0)) for b in batches]
+    sizes = (batch["size"] for batch in _entry_batches(folder, split))
+    known = [size.filter(pc.greater_equal(size, 0)) for size in sizes]
     if split.images and not any(map(len, known)):
         return None
-    return sum(pc.sum(sizes).as_py() or 0 for sizes in known)
+    return sum(pc.sum(size).as_py() or 0 for size in known)
 
 
 def source_differences(old: Plan, new: Plan, sink: Sink, folder: Path) -> Iterator[str]:
@@ -94,9 +94,8 @@ def _first_difference(old: ArrowFile, new: ArrowFile) -> str:
 
 def _digested_columns(file: ArrowFile) -> Iterator[tuple[Any, ...]]:
     """Yields what `SourceDigest` covers of each row, without the key."""
-    reader = pa.ipc.open_file(file)
-    for index in range(reader.num_record_batches):
-        for row in reader.get_batch(index).to_pylist():
+    for batch in _batches(file):
+        for row in batch.to_pylist():
             yield row["source"], row["size"], row["label"]
 
 
