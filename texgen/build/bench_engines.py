@@ -16,8 +16,7 @@ from texgen.core.seeds import texture_seed
 from texgen.source import EXPECTED_FORMS, Source
 from texgen.source.decode import decode
 from texgen.synthesis import EngineSpec, Job
-from texgen.synthesis.job import make_job
-from texgen.synthesis.patches import DEFAULT_RULE
+from texgen.synthesis.patches import DEFAULT_RULE, make_job
 from texgen.synthesis.process import EngineProcess, running_engine
 from texgen.synthesis.protocol import STEPS, Texture
 

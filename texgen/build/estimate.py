@@ -18,8 +18,7 @@ from texgen.dataset.shards import END_BYTES, END_BYTES_SPREAD, sample_bytes, sam
 from texgen.source import Source
 from texgen.source.decode import decode
 from texgen.synthesis import EngineSpec, Job
-from texgen.synthesis.job import make_job
-from texgen.synthesis.patches import PatchRule
+from texgen.synthesis.patches import PatchRule, make_job
 from texgen.synthesis.process import EngineProcess, running_engine
 from texgen.synthesis.protocol import Texture
 

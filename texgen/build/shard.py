@@ -26,8 +26,7 @@ from texgen.source import Source
 from texgen.source.decode import decode
 from texgen.storage import Sink
 from texgen.synthesis import EnginePool, Job, Texture
-from texgen.synthesis.job import make_job
-from texgen.synthesis.patches import PatchRule
+from texgen.synthesis.patches import PatchRule, make_job
 from texgen.synthesis.protocol import STEPS
 
 _log = logging.getLogger(__name__)

@@ -45,15 +45,7 @@ class Dataset:
         self.index: Index = read_index(sink)
 
     def rows(self, split: str, columns: Sequence[str] | None = None) -> Iterator[ManifestRow]:
-        """Yields the rows of a split in key order.
-
-        Args:
-            split: Name of the split.
-            columns: Names of the columns to read; None reads all.
-
-        Raises:
-            DatasetError: If a manifest cannot be read.
-        """
+        """Yields the rows of a split in key order; see `batches` for arguments and errors."""
         for batch in self.batches(split, columns):
             yield from batch.to_pylist()
 

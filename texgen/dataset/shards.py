@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from texgen.core.config import canonical_json
 from texgen.core.types import ArrowFile, Row, TextureFile
@@ -65,9 +65,9 @@ class ShardWriter:
     """
 
     def __init__(self, file: Path, name: str, image_format: str) -> None:
-        self._stream = _HashingWriter(file.open("wb"))
+        self._stream = _HashingWriter(io.FileIO(file, "w"))
         # PAX gives a long key an extra header; other formats raise an error.
-        self._tar = tarfile.open(  # type: ignore[call-overload]  # noqa: SIM115 - see __exit__
+        self._tar = tarfile.open(  # noqa: SIM115 - see __exit__
             fileobj=self._stream, mode="w", format=tarfile.PAX_FORMAT
         )
         self._name = name
@@ -98,7 +98,7 @@ class ShardWriter:
     def __exit__(self, exception_type: type[BaseException] | None, *_: object) -> None:
         if exception_type is None:
             self._tar.close()
-        self.size, self.sha256 = self._stream.tell(), self._stream.hexdigest()
+        self.size, self.sha256 = self._stream.tell(), self._stream.hash.hexdigest()
         self._stream.close()
 
 
@@ -125,27 +125,16 @@ def _members(
         yield info, data
 
 
-class _HashingWriter:
+class _HashingWriter(io.BufferedWriter):
     """File that hashes what is written, so that a finished shard need not be read again."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-        self._position = 0
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
+        self.hash = hashlib.sha256()
 
-    def write(self, data: bytes) -> int:
-        self._hash.update(data)
-        self._position += len(data)
-        return self._file.write(data)
-
-    def tell(self) -> int:
-        return self._position
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()
-
-    def close(self) -> None:
-        self._file.close()
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        self.hash.update(data)
+        return super().write(data)
 
 
 @dataclass(frozen=True, slots=True)

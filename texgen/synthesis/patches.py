@@ -10,6 +10,7 @@ import numpy as np
 from texgen.core.config import PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.core.seeds import position_index
 from texgen.core.types import Geometry, Pixels
+from texgen.synthesis.protocol import Job
 
 MIN_ENGINE_SIDE = 16
 """Shortest side in px that engines take; smaller patches are mirrored out to it."""
@@ -144,6 +145,33 @@ def mirror_to_minimum(patch: Pixels, side: int = MIN_ENGINE_SIDE) -> Pixels:
     if not (below or right):
         return patch
     return np.pad(patch, ((0, below), (0, right), (0, 0)), mode="symmetric")
+
+
+def make_job(
+    name: str,
+    image: Pixels,
+    seed: int,
+    rule: PatchRule,
+    size: int,
+    image_format: str,
+    quality: int | None,
+) -> tuple[Job, Geometry]:
+    """Job for one texture of an image, and the positions of its patches.
+
+    Only here does an image become a job.
+
+    Args:
+        name: Name of the texture, for the log.
+        image: (H, W, 3) uint8.
+        seed: Seed of the texture.
+        rule: Rule for the side of the patches.
+        size: Side of the texture, px.
+        image_format: ``png``, ``webp`` or ``jpg``.
+        quality: JPEG quality, 1 to 100; None for the other formats.
+    """
+    patches = draw_patches(image, seed, rule)
+    examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
+    return Job(name, examples, size, seed, image_format, quality), patches.boxes
 
 
 def check_rgb(image: Pixels) -> None:

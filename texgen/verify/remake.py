@@ -24,7 +24,7 @@ from texgen.dataset.reader import Dataset
 from texgen.source import Source
 from texgen.source.decode import DECODE_RULE, decode
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
-from texgen.synthesis.job import make_job
+from texgen.synthesis.patches import make_job
 from texgen.verify.findings import VerifyReport
 from texgen.verify.textures import TextureSettings
 
