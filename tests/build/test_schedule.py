@@ -27,10 +27,8 @@ def makes(attempt: ShardAttempt, seconds: float = 1.0, rows: int = 10) -> Plan:
     return [(0.0, Progressed(attempt, 0, 0, ())), (seconds, ShardFinished(attempt, record))]
 
 
-def fails(
-    attempt: ShardAttempt, error: Exception, *, lost: bool = False, seconds: float = 1.0
-) -> Plan:
-    return [(0.0, Progressed(attempt, 0, 0, ())), (seconds, Failed(attempt, error, lost))]
+def fails(attempt: ShardAttempt, error: Exception, *, seconds: float = 1.0) -> Plan:
+    return [(0.0, Progressed(attempt, 0, 0, ())), (seconds, Failed(attempt, error))]
 
 
 def hangs(attempt: ShardAttempt, done: int = 3, busy: tuple[str, ...] = ("ant/7",)) -> Plan:
@@ -87,7 +85,7 @@ def test_every_shard_is_made_once_in_order_and_in_bounds(shards, slots, queue):
 
 def test_a_lost_attempt_is_tried_again_with_the_next_number():
     def play(attempt: ShardAttempt) -> Plan:
-        return fails(attempt, LOST, lost=True) if attempt.number < 3 else makes(attempt)
+        return fails(attempt, LOST) if attempt.number < 3 else makes(attempt)
 
     executor = FakeExecutor(1, play)
     seen = run(executor, 1, PLAIN)
@@ -212,7 +210,7 @@ def test_a_duplicate_that_fails_leaves_the_first_attempt_alone():
     def play(attempt: ShardAttempt) -> Plan:
         slow = attempt.index == 3
         if slow and attempt.number == 2:
-            return fails(attempt, LOST, lost=True)
+            return fails(attempt, LOST)
         return makes(attempt, 100.0 if slow else 10.0)
 
     executor = FakeExecutor(2, play)

@@ -30,15 +30,15 @@ class BuildProgress:
 
 
 class BuildMonitor(Protocol):
-    """Shows the progress of a build."""
+    """Shows the progress of a build; as it is, it shows nothing."""
 
     def update(self, status: BuildProgress) -> None:
         """Called a few times a second."""
-        ...
+        return
 
     def message(self, message: str) -> None:
         """Shows a line to the user."""
-        ...
+        return
 
 
 class SilentMonitor(BuildMonitor):

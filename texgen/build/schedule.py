@@ -241,7 +241,7 @@ class Scheduler:
             if still >= 2 * self._policy.stall_s and state.begun is not None:
                 self._executor.cancel(attempt)
                 error = TexgenError(f"no progress for {still:.0f} s")
-                self._failed(Failed(attempt, error, lost=True))
+                self._failed(Failed(attempt, error))
 
 
 def late_after_s(durations: Sequence[float]) -> float:

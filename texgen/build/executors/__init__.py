@@ -77,17 +77,10 @@ class ShardFinished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An attempt has ended without a finished shard.
-
-    Attributes:
-        attempt: The attempt.
-        error: Error that it raised.
-        lost: Whether its process or node was lost, so that a further attempt may succeed.
-    """
+    """An attempt has ended with an error, its own or that its process or node was lost."""
 
     attempt: ShardAttempt
     error: Exception
-    lost: bool
 
 
 Event = Progressed | Logged | ShardFinished | Failed
@@ -102,7 +95,7 @@ class Executor(Protocol):
 
     def free_slots(self) -> int:
         """Number of attempts that would begin at once, without a queue."""
-        ...
+        return self.queue_capacity()
 
     def submit(self, task: ShardTask) -> None:
         """Accepts an attempt; the caller checks `queue_capacity` first."""
@@ -117,8 +110,8 @@ class Executor(Protocol):
         ...
 
     def record_metrics(self, record: ShardRecord) -> None:
-        """Adds a finished shard to the metrics; called once for each shard."""
-        ...
+        """Adds a finished shard to the metrics, if there are any; called once for each shard."""
+        return
 
     def close(self) -> None:
         """Ends all attempts at once and leaves no process behind."""

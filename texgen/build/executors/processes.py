@@ -11,10 +11,10 @@ from collections.abc import Callable
 from multiprocessing import Pipe, connection
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import TypeGuard
 
 from texgen.build.executors import (
     Event,
+    Executor,
     Failed,
     Progressed,
     ShardAttempt,
@@ -27,18 +27,13 @@ from texgen.core.errors import TexgenError
 from texgen.core.identity import code_differs, code_identity
 from texgen.core.launch import python_command
 from texgen.core.limits import limit_error
-from texgen.core.types import ShardRecord
 
 _STOP_S = 5.0
 _TASK = "from texgen.build.executors.processes import serve; serve(*sys.argv[2:])"
 
 
-class ProcessExecutor:
-    """A fixed number of processes; a process that dies is replaced when it is next needed.
-
-    Args:
-        slots: Number of processes.
-    """
+class ProcessExecutor(Executor):
+    """A fixed number of processes; a process that dies is replaced when it is next needed."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -51,10 +46,6 @@ class ProcessExecutor:
     def queue_capacity(self) -> int:
         """See `Executor.queue_capacity`."""
         return self._slots - len(self._busy)
-
-    def free_slots(self) -> int:
-        """See `Executor.free_slots`."""
-        return self.queue_capacity()
 
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
@@ -79,28 +70,25 @@ class ProcessExecutor:
         try:
             while slot.pipe.poll():
                 event = slot.pipe.recv()
-                if _is_error(event):
-                    # The process ends after that, so it is not used again.
+                if isinstance(event, TexgenError):
+                    # It can run no task. The process ends after that, so it is not used again.
                     del self._busy[attempt]
                     slot.end(_STOP_S)
-                    return [*events, Failed(attempt, event, lost=False)]
+                    return [*events, Failed(attempt, event)]
                 events.append(event)
-                if isinstance(events[-1], ShardFinished | Failed):
+                if isinstance(event, ShardFinished | Failed):
                     self._idle.append(self._busy.pop(attempt))
                     break
         except (EOFError, OSError):
             del self._busy[attempt]
             error = TexgenError(f"its process ended: {slot.end(_STOP_S)}")
-            events.append(Failed(attempt, error, lost=True))
+            events.append(Failed(attempt, error))
         return events
 
     def cancel(self, attempt: ShardAttempt) -> None:
         """See `Executor.cancel`."""
         if slot := self._busy.pop(attempt, None):
             slot.end()
-
-    def record_metrics(self, record: ShardRecord) -> None:
-        """See `Executor.record_metrics`; plain processes have no metrics."""
 
     def close(self) -> None:
         """See `Executor.close`."""
@@ -113,18 +101,10 @@ class ProcessExecutor:
             slot.end()
 
 
-def _is_error(event: Event | TexgenError) -> TypeGuard[TexgenError]:
-    """Whether a process reports that it can run no task."""
-    return isinstance(event, TexgenError)
-
-
 class _Slot:
     """A process and the pipe to it.
 
     A `multiprocessing.Process` would not do: it begins with imports from the current folder.
-
-    Args:
-        code: `CodeIdentity` of the command, as text.
 
     Raises:
         OSError: If the system starts no further process.
@@ -155,11 +135,7 @@ class _Slot:
         self._process.terminate()
 
     def end(self, patience_s: float = 0.0) -> str:
-        """Ends the process and returns how it ended, as text.
-
-        Args:
-            patience_s: Time in seconds for the process to end by itself.
-        """
+        """Gives the process time to end by itself, ends it, and returns how it ended, as text."""
         if not self._ended(patience_s):
             self._process.terminate()
             if not self._ended(_STOP_S):
@@ -229,7 +205,7 @@ def _answer(task: ShardTask, report: Callable[[Event], None]) -> None:
     try:
         report(ShardFinished(attempt, run_task(task, report)))
     except TexgenError as error:
-        report(Failed(attempt, error, lost=False))
+        report(Failed(attempt, error))
 
 
 def _follow_parent() -> None:

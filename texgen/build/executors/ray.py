@@ -167,10 +167,10 @@ class RayExecutor:
         except RayTaskError as error:
             if isinstance(error.cause, NodeError):
                 return self._without_node(attempt, error.cause)
-            return [Failed(attempt, error.cause, lost=False)]
+            return [Failed(attempt, error.cause)]
         except RayError as error:
             reason = str(error).strip().splitlines()[0]
-            failed = Failed(attempt, TexgenError(f"{type(error).__name__}: {reason}"), lost=True)
+            failed = Failed(attempt, TexgenError(f"{type(error).__name__}: {reason}"))
             return [*self._short_of_memory(error), failed]
 
     def _short_of_memory(self, error: RayError) -> list[Event]:
@@ -193,9 +193,9 @@ class RayExecutor:
         """
         warning = self._avoid(failed)
         if warning is None:
-            return [Failed(attempt, failed.error, lost=False)]
+            return [Failed(attempt, failed.error)]
         error = TexgenError(f"node {failed.host}: {failed.error}")
-        return [*warning, Failed(attempt, error, lost=True)]
+        return [*warning, Failed(attempt, error)]
 
     def _refused(self, task: ShardTask, answer: dict[str, str]) -> list[Event]:
         """Gives a shard that a node with another texgen refused to another node."""
@@ -203,7 +203,7 @@ class RayExecutor:
         warning = self._avoid(NodeError(error, answer["node"], answer["host"]))
         if warning is None:
             named = CodeDiffersError(f"node {answer['host']}: {error}")
-            return [Failed(attempt_of(task), named, lost=False)]
+            return [Failed(attempt_of(task), named)]
         # The shard was not begun, so this does not count as a further attempt.
         self.submit(task)
         return warning

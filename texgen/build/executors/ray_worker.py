@@ -18,13 +18,7 @@ from texgen.core.types import ShardRecord
 
 
 class NodeError(TexgenError):
-    """An error that every shard would meet on one node, and perhaps on no other.
-
-    Args:
-        error: The error.
-        node: Id that Ray gives the node, hex.
-        host: Name of the node.
-    """
+    """An error that every shard would meet on a node (Ray's id, hex), and perhaps on no other."""
 
     def __init__(self, error: TexgenError, node: str, host: str) -> None:
         super().__init__(error, node, host)
@@ -50,11 +44,7 @@ def home(*, local: bool) -> dict[str, Any]:
 
 
 def run_shard(task: bytes, board: Any) -> ShardRecord:  # noqa: ANN401 - an actor handle
-    """Builds a shard in a worker that has the driver's texgen.
-
-    Args:
-        task: A pickled `ShardTask`.
-        board: Actor handle of the `Board` that takes the events.
+    """Builds a shard in a worker that has the driver's texgen; see `ray_entry.texgen_shard`.
 
     Raises:
         NodeError: If every shard would fail on this node.
