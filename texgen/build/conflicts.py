@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from texgen.core.config import differences
 from texgen.core.errors import DatasetError
 from texgen.core.layout import INDEX, PLAN, RECORDS
-from texgen.dataset.index import Index, read_index
+from texgen.dataset.index import read_index
 from texgen.dataset.plan import Plan, load_plan
 from texgen.dataset.plan_summary import source_differences
 from texgen.dataset.records import find_shard_record
@@ -18,11 +19,7 @@ from texgen.storage import Sink
 def find_conflicts(plan: Plan, folder: Path, sink: Sink, files: Mapping[str, int]) -> Iterator[str]:
     """What the build in OUT has other than ``plan``, a phrase for each difference.
 
-    Args:
-        plan: The plan of the build that is asked for.
-        folder: Folder with the files of ``plan``.
-        sink: OUT.
-        files: All files of OUT, with their bytes.
+    The files of ``plan`` lie in ``folder``; ``files`` are all of OUT.
     """
     if PLAN in files:
         try:
@@ -36,35 +33,25 @@ def find_conflicts(plan: Plan, folder: Path, sink: Sink, files: Mapping[str, int
                 yield from source_differences(old, plan, sink, folder)
             return
     # Without a plan, index and records still hold the fingerprint of what they were made of.
-    index = _index(sink) if INDEX in files else None
+    index = None
+    if INDEX in files:
+        with contextlib.suppress(DatasetError):
+            index = read_index(sink)
     fingerprints = set(_record_fingerprints(sink, files))
     fingerprints |= {index.fingerprint} if index else set()
     if index and plan.fingerprint in fingerprints:
-        yield from _name_difference(index.name, plan.name)
+        yield from differences({"--name": index.name}, {"--name": plan.name})
     elif fingerprints and plan.fingerprint not in fingerprints:
         changes = differences(index.config, plan.config) if index else []
         yield from changes or ["it was made with other options or of other images"]
 
 
-def _index(sink: Sink) -> Index | None:
-    try:
-        return read_index(sink)
-    except DatasetError:
-        return None
-
-
 def _plan_differences(old: Plan, new: Plan) -> Iterator[str]:
-    yield from _name_difference(old.name, new.name)
-    yield from differences(old.config, new.config)
+    yield from differences({"--name": old.name, **old.config}, {"--name": new.name, **new.config})
     old_classes = {split.name: split.classes for split in old.splits}
     for split in new.splits:
         if old_classes.get(split.name, split.classes) != split.classes:
             yield f"the classes of {split.name!r} have changed"
-
-
-def _name_difference(old: str, new: str) -> Iterator[str]:
-    if old != new:
-        yield f"--name was {old!r} and is now {new!r}"
 
 
 def _record_fingerprints(sink: Sink, files: Mapping[str, int]) -> Iterator[str]:

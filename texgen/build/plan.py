@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -50,13 +48,7 @@ class BuildRequest:
 def load_or_create_plan(
     request: BuildRequest, source: Source, sink: Sink, files: Mapping[str, int]
 ) -> Plan:
-    """Plans the build, and writes the plan to OUT unless OUT holds another build.
-
-    Args:
-        request: What `texgen build` is asked for.
-        source: SRC, opened.
-        sink: OUT, opened.
-        files: All files of OUT, with their bytes.
+    """Plans the build, and writes the plan to OUT, whose ``files`` may hold another build.
 
     Raises:
         SourceError: If SRC cannot be listed.
@@ -130,10 +122,16 @@ def _write_entries(
             images += 1
             yield entry
 
-    with _shard_writer(path) as write:
-        for shard in _deal(digested(), config):
-            write(shard)
-            shards += 1
+    with storage_errors("write", path):
+        writer = pa.ipc.new_file(str(path), PLAN_SCHEMA)
+    for shard in _deal(digested(), config):
+        columns = {name: [getattr(entry, name) for entry in shard] for name in PLAN_SCHEMA.names}
+        batch = pa.RecordBatch.from_pydict(columns, schema=PLAN_SCHEMA)
+        with storage_errors("write", path):
+            writer.write_batch(batch)
+        shards += 1
+    with storage_errors("write", path):
+        writer.close()
     return images, shards, digest.hexdigest()
 
 
@@ -153,23 +151,3 @@ def _deal(entries: Iterable[ImageEntry], config: DatasetConfig) -> Iterator[list
                 shard, rows = [], 0
     if shard:
         yield shard
-
-
-@contextlib.contextmanager
-def _shard_writer(path: Path) -> Iterator[Callable[[list[ImageEntry]], None]]:
-    """Opens the plan file of a split, and yields a function that appends a shard to it."""
-    with storage_errors("write", path):
-        writer = pa.ipc.new_file(str(path), PLAN_SCHEMA)
-
-    def write(shard: list[ImageEntry]) -> None:
-        with storage_errors("write", path):
-            writer.write_batch(_batch(shard))
-
-    yield write
-    with storage_errors("write", path):
-        writer.close()
-
-
-def _batch(entries: list[ImageEntry]) -> Any:  # noqa: ANN401 - pyarrow ships no types
-    columns = {name: [getattr(e, name) for e in entries] for name in PLAN_SCHEMA.names}
-    return pa.RecordBatch.from_pydict(columns, schema=PLAN_SCHEMA)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from texgen.build.retry_failed import set_aside_failed
+from texgen.build.retry_failed import set_aside
 from texgen.build.versions import check_same_texgen
 from texgen.core.concurrency import ordered_map
 from texgen.core.config import Part
@@ -25,16 +25,16 @@ class RemainingWork:
     """What OUT holds of a plan, and what a run has to make of it.
 
     Attributes:
-        records: Records of all finished shards.
         own: Shards that this run is responsible for, finished or not, in order.
+        records: Records of those that are finished.
         missing: Shards among them without a record.
         retried: Missing shards of which only the failed rows are made.
         rows: Rows planned for the missing shards.
         note: Line for the user about the finished shards, or None.
     """
 
-    records: Records
     own: tuple[Shard, ...]
+    records: Records
     missing: tuple[Shard, ...]
     retried: frozenset[Shard]
     rows: int
@@ -44,14 +44,9 @@ class RemainingWork:
 def find_remaining(
     plan: Plan, sink: Sink, files: Mapping[str, int], part: Part | None, *, retry_failed: bool
 ) -> RemainingWork:
-    """Finds what a run still has to make.
+    """Finds what a run, or a part of it, still has to make; ``files`` are all of OUT.
 
-    Args:
-        plan: The plan of the build.
-        sink: OUT.
-        files: All files of OUT, with their bytes.
-        part: Part of the shards that the run makes; None is all.
-        retry_failed: Whether shards with failed rows are set aside, to be made again.
+    With ``retry_failed`` shards with failed rows are set aside, to be made again.
 
     Raises:
         ConfigError: If there is something to make, but another version of texgen made the
@@ -63,28 +58,25 @@ def find_remaining(
         for position, shard in enumerate(plan.shards())
         if part is None or part.holds(position)
     )
-    records = find_records(plan, sink, files)
+    finished = find_records(plan, sink, files)
+    records = {shard: finished[shard] for shard in own if shard in finished}
     _remove_unfinished(plan, sink, files, (shard for shard in own if shard not in records))
-    work = any(s not in records or (retry_failed and records[s].failed) for s in own)
-    note = check_same_texgen(records.values()) if work else None
-    set_aside = set_aside_failed(records, own, sink) if retry_failed else []
-    for shard in set_aside:
+    failed = [s for s, record in records.items() if retry_failed and record.failed]
+    work = failed or len(records) < len(own)
+    note = check_same_texgen(finished.values()) if work else None
+    set_aside(failed, sink)
+    for shard in failed:
         del records[shard]
     missing = tuple(shard for shard in own if shard not in records)
     retried = {shard for shard in missing if earlier_record_path(*shard) in files}
     rows = sum(plan.shard_rows(*shard) for shard in missing)
-    return RemainingWork(records, own, missing, frozenset(retried.union(set_aside)), rows, note)
+    return RemainingWork(own, records, missing, frozenset(retried.union(failed)), rows, note)
 
 
 def find_records(plan: Plan, sink: Sink, files: Mapping[str, int]) -> Records:
     """Finished shards of ``plan`` in OUT: those whose record is undamaged and fits plan and tar.
 
-    No tar is opened: its size must be the recorded one.
-
-    Args:
-        plan: The plan of the build.
-        sink: OUT.
-        files: All files of OUT, with their bytes.
+    No tar is opened: its size in ``files``, which are all of OUT, must be the recorded one.
     """
     fingerprint = plan.fingerprint
 

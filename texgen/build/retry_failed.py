@@ -8,7 +8,7 @@ textures.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,32 +16,19 @@ import pyarrow.compute as pc
 
 from texgen.core.errors import StorageError
 from texgen.core.layout import EARLIER_RECORDS, INDEX, earlier_record_path, record_path
-from texgen.core.types import Row, Shard, ShardPlan, ShardRecord
+from texgen.core.types import Row, Shard, ShardPlan
 from texgen.dataset.manifest import geometry_of
 from texgen.dataset.records import read_record_rows, read_shard_record
 from texgen.storage import Sink
 
 
-def set_aside_failed(
-    records: Mapping[Shard, ShardRecord], own: Iterable[Shard], sink: Sink
-) -> list[Shard]:
-    """Sets the records of shards with failed rows aside; the index is deleted first.
-
-    Args:
-        records: Records of the finished shards.
-        own: Shards that this run is responsible for.
-        sink: OUT.
-
-    Returns:
-        The shards that must be made again.
-    """
-    failed = [shard for shard in own if shard in records and records[shard].failed]
-    if failed:
+def set_aside(shards: Sequence[Shard], sink: Sink) -> None:
+    """Sets the records of shards with failed rows aside; the index is deleted first."""
+    if shards:
         sink.remove(INDEX)
-    for shard in failed:
+    for shard in shards:
         sink.write(earlier_record_path(*shard), sink.open(record_path(*shard)).read())
         sink.remove(record_path(*shard))
-    return failed
 
 
 def delete_set_aside(sink: Sink) -> None:
@@ -62,11 +49,6 @@ class EarlierShard:
     """A shard as it was before the retry: its record is set aside, its tar still in place.
 
     Record and tar may be missing or damaged: a texture that cannot be read is made again.
-
-    Args:
-        shard: The plan of the shard.
-        fingerprint: Fingerprint of the build.
-        sink: OUT.
     """
 
     def __init__(self, shard: ShardPlan, fingerprint: str, sink: Sink) -> None:

@@ -10,7 +10,7 @@ from texgen.build.heartbeat import HeartbeatWriter, RunningShard
 from texgen.build.log import WriteLine
 from texgen.build.plan import BuildRequest
 from texgen.build.progress import BuildMonitor, BuildProgress
-from texgen.build.remaining import Records, RemainingWork, find_records
+from texgen.build.remaining import RemainingWork, find_records
 from texgen.build.retry_failed import delete_set_aside
 from texgen.build.schedule import Policy, Scheduler
 from texgen.build.shard import ShardTask
@@ -33,16 +33,6 @@ from texgen.storage import Sink
 class BuildRun:
     """One run over the missing shards.
 
-    Args:
-        request: What `texgen build` is asked for.
-        plan: The plan of the build.
-        remaining: What OUT holds of the plan, and what this run has to make.
-        sink: OUT.
-        monitor: Shows the progress.
-        log: Writes a line to the log of the build.
-        stop: Whether the build has been asked to stop.
-        heartbeat: Reports in OUT that the build is alive.
-
     Attributes:
         rows: Rows planned for this run's shards, those of earlier runs included.
         left_to_others: Shards that other parts had still to make when this run ended.
@@ -62,9 +52,9 @@ class BuildRun:
         self._request = request
         self._plan = plan
         self._remaining = remaining
-        # Records of this run's shards only; those of other parts are read at the end.
-        self._records = {s: remaining.records[s] for s in remaining.own if s in remaining.records}
-        self._before = frozenset(self._records)
+        # Those of other parts are read at the end.
+        self._records = dict(remaining.records)
+        self._before = frozenset(remaining.records)
         self._sink = sink
         self._monitor = monitor
         self._log = log
@@ -86,7 +76,9 @@ class BuildRun:
     def finish(self) -> FinishedDataset | None:
         """Writes manifests and index; None where other parts still have shards to make."""
         with self._storage_errors_name_what_is_kept(), self._sink.finish_lock():
-            records = self._all_records()
+            records = self._records
+            if self._request.options.part is not None:
+                records = find_records(self._plan, self._sink, self._sink.list(""))
             self.left_to_others = sum(s.shards for s in self._plan.splits) - len(records)
             if self.left_to_others:
                 return None
@@ -96,11 +88,6 @@ class BuildRun:
             self._warn(f"rewritten from the records: {', '.join(finished.written)}")
         self._warn_of_stray_files(finished.index)
         return finished
-
-    def _all_records(self) -> Records:
-        if self._request.options.part is None:
-            return self._records
-        return find_records(self._plan, self._sink, self._sink.list(""))
 
     def _warn_of_stray_files(self, index: Index) -> None:
         """Warns of files that `texgen verify` will report."""

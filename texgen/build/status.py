@@ -108,7 +108,9 @@ def read_status(sink: Sink, now: float | None = None) -> BuildStatus:
     runs = tuple(read_heartbeats(sink))
     now = time.time() if now is None else now
     alive = [run for run in runs if run.state == "running" and not run.is_gone(now)]
-    running = [shard for run in alive for shard in run.running if _key(shard) not in records]
+    running = [
+        shard for run in alive for shard in run.running if (shard.split, shard.index) not in records
+    ]
     complete = len(records) == sum(split.shards for split in plan.splits)
     state = _state(runs, alive) if index is None else _indexed_state(complete)
     return _progress(plan, records, runs, running, state)
@@ -157,10 +159,6 @@ def _progress(
         running=tuple(running),
         late=tuple(sorted(late, key=lambda shard: -shard.seconds)),
     )
-
-
-def _key(shard: RunningShard) -> Shard:
-    return shard.split, shard.index
 
 
 def _indexed_state(complete: bool) -> str:
