@@ -188,7 +188,8 @@ def parse_index(data: bytes, hint: str = _REWRITE_HINT) -> Index:
             message = f"{INDEX} is {version}, this texgen reads {(_FORMAT, FORMAT_VERSION)}"
             raise DatasetError(message)
         splits = {name: _parse_split(split) for name, split in document["splits"].items()}
-        _check_config(document["config"])
+        for name, kind in _CONFIG_TYPES.items():
+            _typed(document["config"][name], kind, f"config {name}")
         texgen_version = document.get("texgen")
         if texgen_version is not None:
             _typed(texgen_version, str, "texgen")
@@ -224,16 +225,10 @@ _CONFIG_TYPES = {
 """Fields of the config that readers need."""
 
 
-def _check_config(config: dict[str, Any]) -> None:
-    for name, kind in _CONFIG_TYPES.items():
-        _typed(config[name], kind, f"config {name}")
-
-
 def _parse_split(split: dict[str, Any]) -> SplitIndex:
+    counts = {name: _typed(split[name], int, name) for name in ("images", "textures", "failed")}
     return SplitIndex(
-        images=_typed(split["images"], int, "images"),
-        textures=_typed(split["textures"], int, "textures"),
-        failed=_typed(split["failed"], int, "failed"),
+        **counts,
         classes=[_typed(name, str, "a class") for name in split["classes"]],
         manifest=[_checked(ManifestFile(**file)) for file in split["manifest"]],
         shards=[_checked(ShardFile(**file)) for file in split["shards"]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -115,30 +116,22 @@ def write_manifest(
     Yields:
         Path and number of rows of each file, as soon as it is complete.
     """
-    index, rows = 0, 0
-    path = folder / manifest_file_name(split, index)
-    writer = _open_writer(path)
-    try:
-        for table in _row_groups(tables):
-            if rows == ROWS_PER_FILE:
-                writer.close()
-                yield path, rows
-                index, rows = index + 1, 0
-                path = folder / manifest_file_name(split, index)
-                writer = _open_writer(path)
-            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-            rows += table.num_rows
-    finally:
-        writer.close()
-    yield path, rows
+    groups = _row_groups(tables)
+    table = next(groups, None)
+    for index in itertools.count():
+        path, rows = folder / manifest_file_name(split, index), 0
+        with pq.ParquetWriter(path, MANIFEST_SCHEMA, compression="zstd") as writer:
+            while table is not None and rows < ROWS_PER_FILE:
+                writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+                rows += table.num_rows
+                table = next(groups, None)
+        yield path, rows
+        if table is None:
+            return
 
 
 _MAX_PENDING = 256
 """Tables held before they are joined: each takes 25 kB beside its rows, and may have one row."""
-
-
-def _open_writer(path: Path) -> Any:  # noqa: ANN401 - pyarrow ships no types
-    return pq.ParquetWriter(path, MANIFEST_SCHEMA, compression="zstd")
 
 
 def _row_groups(tables: Iterable[ArrowTable]) -> Iterator[ArrowTable]:
@@ -166,11 +159,6 @@ def has_schema(file: ArrowFile) -> bool:
 
 
 def read_rows(file: ArrowFile, batch_size: int = 4096) -> Iterator[ManifestRow]:
-    """Yields the rows of a manifest file.
-
-    Args:
-        file: Path, or an open `pyarrow.NativeFile`.
-        batch_size: Number of rows held in memory at once.
-    """
+    """Yields the rows of a manifest file, of which ``batch_size`` are in memory at once."""
     for batch in pq.ParquetFile(file).iter_batches(batch_size):
         yield from batch.to_pylist()
