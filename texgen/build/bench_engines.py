@@ -119,12 +119,7 @@ def compare_engines(
     """Runs all jobs through every engine, engine after engine, round after round.
 
     The engines take turns, so that a drift of the machine's speed affects all of them alike.
-
-    Args:
-        engines: The engines; their costs are returned in the same order.
-        jobs: The jobs, the same for all engines.
-        rounds: Number of rounds, at least 1.
-        on_round: Called with the number of each finished round.
+    ``on_round`` is called with the number of each finished round.
 
     Raises:
         EngineStartError: If an engine cannot be started.

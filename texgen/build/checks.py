@@ -59,13 +59,7 @@ def bytes_needed(plan: Plan, rows: int) -> float:
 
 
 def check_space(plan: Plan, rows: int, sink: Sink, workers: int = 1) -> None:
-    """Refuses to begin what the disk cannot hold.
-
-    Args:
-        plan: The plan of the build.
-        rows: Number of textures that are left to make.
-        sink: OUT.
-        workers: Shards that may be made at once on this machine.
+    """Refuses to begin what the disk cannot hold, with so many shards at once on this machine.
 
     Raises:
         ConfigError: If the textures that are left will not fit.

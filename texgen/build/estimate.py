@@ -75,14 +75,9 @@ def estimate(
     engine: EngineSpec,
     budget_s: float,
 ) -> Estimate:
-    """Reads the images, and makes textures of them until the budget is spent.
+    """Reads a sample of the planned images, and makes textures of them.
 
-    Args:
-        entries: Sample of the planned images.
-        source: SRC, opened.
-        config: Settings of the data set.
-        engine: The engine that makes the textures.
-        budget_s: Wall clock for making textures, s; four are made in any case.
+    It makes four in any case, and more until the wall clock of ``budget_s`` seconds is spent.
 
     Raises:
         EngineStartError: If the engine cannot be started.

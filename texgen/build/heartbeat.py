@@ -112,10 +112,6 @@ class HeartbeatWriter:
     """Reports in OUT, every few seconds, that the build is alive and which shards it makes.
 
     A context manager: when it is left, it reports how the run ended.
-
-    Args:
-        sink: OUT.
-        part: Part of the build that this run makes; None for the whole.
     """
 
     def __init__(self, sink: Sink, part: Part | None) -> None:

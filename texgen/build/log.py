@@ -18,9 +18,6 @@ WriteLine = Callable[[str], None]
 def build_log(path: Path) -> Iterator[WriteLine]:
     """Opens the log of a build, which also takes what this process logs under ``texgen``.
 
-    Args:
-        path: Path of the log.
-
     Yields:
         A function that appends a line, which then begins with the time and is escaped so that it
         prints. A line that cannot be written is lost.

@@ -62,13 +62,8 @@ def generate_shard(
 ) -> ShardRecord:
     """Makes one shard; its record is written last.
 
-    Args:
-        task: The shard and all settings.
-        pool: Engines that make the textures.
-        source: SRC, opened.
-        sink: OUT, opened.
-        on_progress: Called after each texture with the number of textures done or failed, and
-            with the number of those that failed.
+    After each texture ``on_progress`` is called with the number of textures done or failed, and
+    with the number of those that failed.
 
     Raises:
         SourceChangedError: If an image is not as planned.
@@ -133,10 +128,7 @@ _Image = tuple[ImageEntry, list[_Sample]]
 class _Samples:
     """The samples of one shard, from reading their images to the rows of their textures.
 
-    Args:
-        task: The shard and all settings.
-        source: SRC, opened.
-        earlier: Textures of an earlier run, which are copied; None makes all.
+    Textures of an earlier run are copied.
 
     Attributes:
         spent: Seconds spent so far, by the field of `Timings` that counts them.

@@ -12,11 +12,7 @@ from texgen.core.cpus import available_cpus
 
 
 def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
-    """Starts the executor that makes the shards.
-
-    Args:
-        options: Settings of the run.
-        rows: Number of textures of each shard that must be made.
+    """Starts the executor that makes shards of so many textures.
 
     Returns:
         The executor, and the number of engine processes for each shard.

@@ -13,9 +13,6 @@ from texgen.core.types import ShardRecord
 def check_same_texgen(finished: Iterable[ShardRecord]) -> str | None:
     """Refuses to add shards to those of another version: only one version gives the same bytes.
 
-    Args:
-        finished: Records of the finished shards.
-
     Returns:
         A line about shards that other code of the same version made, such as another commit,
         and that are kept; None where there are none.

@@ -54,13 +54,7 @@ def open_originals(
     endpoint: str | None = None,
     splits: Collection[str] = (),
 ) -> OriginalImages:
-    """Opens SRC to read the images of a data set.
-
-    Args:
-        location: SRC.
-        config: `Index.config` of the data set.
-        endpoint: See `SourceSpec`.
-        splits: See `SourceSpec.from_card`.
+    """Opens SRC to read the images of a data set; see `SourceSpec.from_card` for the arguments.
 
     Raises:
         ConfigError: If SRC cannot be read.

@@ -172,9 +172,6 @@ class _ShardReader:
     """Reads ranges of bytes of shards, without unpacking them.
 
     It belongs to the process that made it.
-
-    Args:
-        location: OUT.
     """
 
     def __init__(self, location: str) -> None:
@@ -203,12 +200,7 @@ class _ShardReader:
 
 
 def open_texture(data: bytes, key: str, location: str) -> Image.Image:
-    """Decodes a texture's file to RGB.
-
-    Args:
-        data: Content of the file.
-        key: Key of the texture, for the error.
-        location: OUT, for the error.
+    """Decodes a texture's file to RGB; key and OUT are named in the error.
 
     Raises:
         DatasetError: If the file is damaged.

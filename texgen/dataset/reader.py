@@ -29,9 +29,6 @@ _BATCH_ROWS = 4096
 class Dataset:
     """A finished data set.
 
-    Args:
-        sink: OUT.
-
     Attributes:
         sink: OUT.
         index: Content of its ``index.json``.
@@ -183,10 +180,6 @@ def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
 
 def open_split(location: str, split: str) -> tuple[Dataset, SplitIndex]:
     """Opens a data set and one split of its index.
-
-    Args:
-        location: OUT.
-        split: Name of the split.
 
     Raises:
         DatasetError: If there is no finished data set, or it has no such split.

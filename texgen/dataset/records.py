@@ -49,13 +49,7 @@ def read_shard_record(file: ArrowFile) -> ShardRecord:
 
 
 def find_shard_record(path: str, sink: Sink, paths: Container[str]) -> ShardRecord | None:
-    """Returns the `ShardRecord` at a path of OUT; None if it is missing or damaged.
-
-    Args:
-        path: See `record_path` and `earlier_record_path`.
-        sink: OUT.
-        paths: Paths of the files in OUT.
-    """
+    """Returns the `ShardRecord` at one of the ``paths`` of OUT; None if missing or damaged."""
     if path not in paths:
         return None
     try:

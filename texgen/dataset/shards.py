@@ -153,10 +153,7 @@ class TarMember:
 
 
 def read_members(stream: ArrowFile) -> Iterator[TarMember]:
-    """Yields the members of a shard in order.
-
-    Args:
-        stream: Seekable binary file.
+    """Yields the members of a shard, a seekable file, in order.
 
     Raises:
         tarfile.TarError: If the file is not a tar, or is cut off.

@@ -93,13 +93,7 @@ class TexturePipeline(wds.DataPipeline):  # type: ignore[misc]
 
 
 class _Shards(IterableDataset):  # type: ignore[misc]
-    """Yields the shards of one reader, epoch by epoch.
-
-    Args:
-        urls: URLs of all shards.
-        seed: Seed of the orders; None keeps the order of ``urls``.
-        repeat: Whether epochs follow each other without an end.
-    """
+    """Yields the shards of one reader, epoch by epoch; without a seed in the order of ``urls``."""
 
     def __init__(self, urls: list[str], seed: int | None, *, repeat: bool) -> None:
         super().__init__()

@@ -106,13 +106,7 @@ def sample_patches(
 
 
 def draw_patches(image: Pixels, seed: int, rule: PatchRule) -> Patches:
-    """Cuts the patches of a texture out of an image, without checks of the arguments.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        seed: Seed of the texture.
-        rule: Rule for the side of the patches.
-    """
+    """Cuts the patches of a texture out of an (H, W, 3) uint8 image, without checks."""
     height, width = image.shape[:2]
     return cut_patches(image, patch_geometry(width, height, seed, rule))
 

@@ -37,10 +37,6 @@ class EngineProcess:
     The kernel kills the worker when that thread ends, so that no worker outlives the thread
     that would talk to it.
 
-    Args:
-        spec: The engine.
-        scratch: Folder for the engine's temporary files.
-
     Raises:
         EngineStartError: If the program is missing or speaks another protocol.
         WorkerCrashedError: If it ended at once.
@@ -199,12 +195,7 @@ def _check_version(hello: Hello) -> None:
 
 
 def start_engine(spec: EngineSpec, scratch: Scratch, attempts: int = 1) -> EngineProcess:
-    """Starts an engine process.
-
-    Args:
-        spec: The engine.
-        scratch: Folder for the engine's temporary files.
-        attempts: Number of attempts, of which all but the last may fail.
+    """Starts an engine process; all but the last of the attempts may fail.
 
     Raises:
         EngineStartError: If the engine cannot be started.

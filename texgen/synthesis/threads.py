@@ -14,15 +14,10 @@ R = TypeVar("R")
 
 
 class DaemonThreads(Generic[A, R]):
-    """Calls a function in daemon threads, which start when they are needed.
+    """Calls a function in up to ``size`` daemon threads, which start when they are needed.
 
     At its end the interpreter waits for the threads of a `ThreadPoolExecutor` before `atexit`
     can kill the processes that those threads wait for. It does not wait for daemons.
-
-    Args:
-        size: Number of threads.
-        name: Prefix of the threads' names.
-        call: Function to call.
     """
 
     def __init__(self, size: int, name: str, call: Callable[[A], R]) -> None:
