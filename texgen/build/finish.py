@@ -56,13 +56,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class FinishedDataset:
-    """A finished data set.
-
-    Attributes:
-        index: The index of the data set.
-        failures: The failed rows of the data set.
-        written: Paths of manifests and index that were missing or different, and were written.
-    """
+    """A finished data set, and the manifests and index that were missing or different."""
 
     index: Index
     failures: Failures

@@ -139,13 +139,7 @@ class _HashingWriter(io.BufferedWriter):
 
 @dataclass(frozen=True, slots=True)
 class TarMember:
-    """A member of a tar.
-
-    Attributes:
-        name: Name of the member.
-        offset: Byte at which its data begin.
-        data: Content of the member.
-    """
+    """A member of a tar, whose data begin at the byte ``offset``."""
 
     name: str
     offset: int

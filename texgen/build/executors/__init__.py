@@ -14,13 +14,7 @@ from texgen.core.types import Shard, ShardRecord
 
 @dataclass(frozen=True, slots=True, order=True)
 class ShardAttempt:
-    """One attempt at one shard.
-
-    Attributes:
-        split: Name of the split.
-        index: Number of the shard in its split.
-        number: Number of the attempt, from 1.
-    """
+    """One attempt at one shard; the first has the number 1."""
 
     split: str
     index: int
@@ -56,12 +50,7 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """A line for the log of the build.
-
-    Attributes:
-        line: Text of the line.
-        warning: Whether the line is shown on standard error too.
-    """
+    """A line for the log of the build; a warning is shown on standard error too."""
 
     line: str
     warning: bool = False
