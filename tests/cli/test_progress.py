@@ -19,7 +19,7 @@ from texgen.verify import VerifyProgress
 
 
 def status(done: int, total: int = 240, failed: int = 0) -> BuildProgress:
-    return BuildProgress(done, total, failed, 0, done // 2, total // 2, 1)
+    return BuildProgress(done, total, failed, done // 2, total // 2)
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_what_is_no_array_is_a_type_error(image):
 @given(st.integers(1, 20), st.integers(1, 20))
 def test_a_mirrored_patch_repeats_itself_back_and_forth(height, width):
     patch = numbered(height, width)
-    mirrored = mirror_to_minimum(patch, 16)
+    mirrored = mirror_to_minimum(patch)
     assert mirrored.shape == (max(16, height), max(16, width), 3)
     for y, x in np.ndindex(mirrored.shape[:2]):
         there = [place % (2 * side) for place, side in ((y, height), (x, width))]

@@ -5,6 +5,7 @@ Nothing else depends on them: records decide what is finished, and no build read
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -95,17 +96,11 @@ def encode_heartbeat(heartbeat: Heartbeat) -> bytes:
 def read_heartbeats(sink: Sink) -> Iterator[Heartbeat]:
     """Last heartbeats of all runs that write to OUT, or wrote to it; damaged ones are left out."""
     for path in sorted(sink.list(STATUS)):
-        if heartbeat := _decoded(sink.open(path).read()):
-            yield heartbeat
-
-
-def _decoded(data: bytes) -> Heartbeat | None:
-    try:
-        fields = json.loads(data)
-        running = [RunningShard(**{**s, "busy": tuple(s["busy"])}) for s in fields["running"]]
-        return Heartbeat(**{**fields, "running": tuple(running)})
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
+        data = sink.open(path).read()
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            fields = json.loads(data)
+            running = [RunningShard(**{**s, "busy": tuple(s["busy"])}) for s in fields["running"]]
+            yield Heartbeat(**{**fields, "running": tuple(running)})
 
 
 class HeartbeatWriter:
@@ -146,8 +141,6 @@ class HeartbeatWriter:
             every_s=self._sink.beat_s,
             **self._process,
         )
-        try:
+        # The build's own writes will soon fail for the same reason, and report it.
+        with contextlib.suppress(StorageError):
             self._sink.write(status_path(self._part), encode_heartbeat(heartbeat))
-        except StorageError:
-            # The build's own writes will soon fail for the same reason, and report it.
-            return

@@ -14,19 +14,15 @@ class BuildProgress:
         done: Textures done or failed, those of earlier runs included.
         total: Textures planned.
         failed: Textures that failed.
-        earlier: Textures among ``done`` that earlier runs had made or failed.
         images: Images done: ``done`` divided by the textures of an image.
         images_total: Images planned.
-        running: Number of shards that are being made.
     """
 
     done: int
     total: int
     failed: int
-    earlier: int
     images: int
     images_total: int
-    running: int
 
 
 class BuildMonitor(Protocol):

@@ -63,7 +63,6 @@ class BuildRun:
         self._planned = PlannedShards(plan, sink)
         self.rows = sum(plan.shard_rows(*shard) for shard in remaining.own)
         self._engines = 1
-        self._earlier = self._rows_done()
         self.left_to_others = 0
 
     def make(self) -> None:
@@ -159,24 +158,14 @@ class BuildRun:
     def _report_progress(self, running: list[RunningShard]) -> bool:
         """Updates heartbeat and monitor; False once the build has been asked to stop."""
         self._heartbeat.beat(running)
-        done = self._rows_done() + sum(shard.done for shard in running)
-        failed = sum(record.failed for record in self._records.values())
+        records = self._records.values()
+        done = sum(record.rows for record in records) + sum(shard.done for shard in running)
+        failed = sum(record.failed for record in records) + sum(shard.failed for shard in running)
         each = self._plan.textures_per_image
         self._monitor.update(
-            BuildProgress(
-                done=done,
-                total=self.rows,
-                failed=failed + sum(shard.failed for shard in running),
-                earlier=self._earlier,
-                images=done // each,
-                images_total=self.rows // each,
-                running=len(running),
-            )
+            BuildProgress(done, self.rows, failed, done // each, self.rows // each)
         )
         return self._stop.exit_code is None
-
-    def _rows_done(self) -> int:
-        return sum(record.rows for record in self._records.values())
 
     def _raise_for(self, given_up: Mapping[Shard, Exception]) -> None:
         kept = self._kept()

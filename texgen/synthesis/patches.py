@@ -123,19 +123,18 @@ def _cut(image: Pixels, corner: tuple[int, int], side: int) -> Pixels:
     return np.array(image[y : y + side, x : x + side])
 
 
-def mirror_to_minimum(patch: Pixels, side: int = MIN_ENGINE_SIDE) -> Pixels:
-    """Mirrors a patch out to the right and below until both sides are at least ``side`` px.
+def mirror_to_minimum(patch: Pixels) -> Pixels:
+    """Mirrors a patch out to the right and below until both sides are what engines take.
 
     Args:
         patch: (h, w, 3) uint8, at least 1x1.
-        side: Shortest side of the result in px.
 
     Returns:
         ``patch`` itself if it is large enough. The mirrored pixels begin with the last row or
         column itself, so that a single pixel can be mirrored too.
     """
     height, width = patch.shape[:2]
-    below, right = max(0, side - height), max(0, side - width)
+    below, right = max(0, MIN_ENGINE_SIDE - height), max(0, MIN_ENGINE_SIDE - width)
     if not (below or right):
         return patch
     return np.pad(patch, ((0, below), (0, right), (0, 0)), mode="symmetric")

@@ -89,7 +89,6 @@ class RayExecutor:
         self.capacity = _capacity() or _NO_WORKER_YET
         self._counted = time.monotonic()
         self.workers = max(1, int(min(workers or math.inf, self.capacity.smallest)))
-        self._engines = 1
         self._cpus_per_task = 1.0
         self._running: dict[Any, ShardAttempt] = {}
         self._tasks: dict[ShardAttempt, ShardTask] = {}
@@ -109,7 +108,6 @@ class RayExecutor:
 
     def use_engines(self, engines: int) -> None:
         """Sets the number of engine processes of each task, which decides its processors."""
-        self._engines = engines
         # With fewer workers than processors, each engine claims more than one processor.
         self._cpus_per_task = engines * self.capacity.smallest / self.workers
 
