@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import math
 import re
+from abc import abstractmethod
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +16,8 @@ from texgen.core.text import escape_unprintable, single_line_error
 from texgen.source import BUILT_IN_CLASSES, read_classes
 from texgen.storage.s3.address import SCHEME
 
+_Value = TypeVar("_Value")
+
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
@@ -21,41 +25,47 @@ _ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
 _ONE_SLASH = re.compile(r"(s3|https?|file):/", re.IGNORECASE)
 
 
-class Budget(click.ParamType[int | float]):
+class _FromText(click.ParamType[_Value]):
+    """A type whose values are made from a text by `_parse`; click adds the option to its errors."""
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:  # noqa: ANN401 - a value that was converted before stays as it is
+        """See `click.ParamType.convert`."""
+        return self._parse(value) if isinstance(value, str) else value
+
+    @abstractmethod
+    def _parse(self, text: str) -> _Value: ...
+
+    def _check_single_line(self, text: str, hint: str) -> None:
+        if fault := single_line_error(text):
+            self.fail(f"{escape_unprintable(text)} {fault}; {hint}")
+
+
+class Budget(_FromText[int | float]):
     """A number as an int, or a percentage such as ``1%`` as a float from 0 to 1."""
 
     name = "number or %"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | float:
-        """See `click.ParamType.convert`."""
-        text = str(value).strip()
+    def _parse(self, text: str) -> int | float:
+        text = text.strip()
         if _NUMBER.fullmatch(text):
             return int(text)
         if match := _PERCENTAGE.fullmatch(text):
             return min(1.0, float(match[1]) / 100)
-        message = f"{text!r} is neither a number of images nor a percentage such as 1%"
-        return self.fail(message, param, ctx)
+        return self.fail(f"{text!r} is neither a number of images nor a percentage such as 1%")
 
 
-class PartOf(click.ParamType[Part]):
+class PartOf(_FromText[Part]):
     """A part such as ``2/8``, the second of eight."""
 
     name = "I/N"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Part:
-        """See `click.ParamType.convert`."""
-        if isinstance(value, Part):
-            return value
-        match = _PART.fullmatch(str(value).strip())
+    def _parse(self, text: str) -> Part:
+        match = _PART.fullmatch(text.strip())
         if match and 1 <= int(match[1]) <= int(match[2]):
             return Part(int(match[1]), int(match[2]))
-        return self.fail(
-            f"{value!r} is not a valid part: expected I/N, such as 1/8 or 8/8", param, ctx
-        )
+        return self.fail(f"{text!r} is not a valid part: expected I/N, such as 1/8 or 8/8")
 
 
 class Seconds(click.FloatRange):
@@ -75,7 +85,7 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-class Place(click.ParamType[str]):
+class Place(_FromText[str]):
     """An absolute path, with ``~`` expanded, or a URL; an S3 URL loses its trailing slashes.
 
     A path that does not exist is accepted. A path that the system cannot look up is refused here,
@@ -90,18 +100,16 @@ class Place(click.ParamType[str]):
     def __init__(self, *, utf8: bool = True) -> None:
         self._utf8 = utf8
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """See `click.ParamType.convert`."""
-        text = str(value)
+    def _parse(self, text: str) -> str:
         if not text:
-            self.fail("the value is empty; is a shell variable unset?", param, ctx)
+            self.fail("the value is empty; is a shell variable unset?")
         if "://" in text:
-            return self._url(text, param, ctx)
+            self._check_single_line(text, "name another place")
+            # Paths lose their trailing slashes too; "s3://" alone keeps them.
+            without_slash = text.rstrip("/")
+            return without_slash if text.startswith(SCHEME) and "://" in without_slash else text
         if _ONE_SLASH.match(text):
-            message = "a URL has two slashes after the colon; put ./ before it to name a folder"
-            self.fail(message, param, ctx)
+            self.fail("a URL has two slashes after the colon; put ./ before it to name a folder")
         path = Path(text)
         try:
             # The text decides, since `Path` drops the ./ of "./~name", which is a folder.
@@ -109,60 +117,38 @@ class Place(click.ParamType[str]):
             # An absolute path needs the current folder too, since tasks start in it.
             path = Path.cwd() / path
         except RuntimeError:
-            self.fail(f"{text}: no such user; if this is a folder, write ./{text}", param, ctx)
+            self.fail(f"{text}: no such user; if this is a folder, write ./{text}")
         except FileNotFoundError:
-            self.fail("the current folder has been deleted; change to another", param, ctx)
-        if self._utf8 and (fault := single_line_error(str(path))):
-            self.fail(
-                f"{escape_unprintable(str(path))} {fault}; rename it, or name a link to it",
-                param,
-                ctx,
-            )
+            self.fail("the current folder has been deleted; change to another")
+        if self._utf8:
+            self._check_single_line(str(path), "rename it, or name a link to it")
         try:
             path.stat()
         except FileNotFoundError:
             pass
         except OSError as error:
             hint = "change its permissions, or " if error.errno == errno.EACCES else ""
-            message = f"{escape_unprintable(str(path))}: {error.strerror}; {hint}name another place"
-            self.fail(message, param, ctx)
+            where = escape_unprintable(str(path))
+            self.fail(f"{where}: {error.strerror}; {hint}name another place")
         return str(path)
 
-    def _url(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if fault := single_line_error(text):
-            self.fail(f"{escape_unprintable(text)} {fault}; name another place", param, ctx)
-        # Paths lose their trailing slashes too; "s3://" alone keeps them.
-        without_slash = text.rstrip("/")
-        return without_slash if text.startswith(SCHEME) and "://" in without_slash else text
 
-
-class Classes(click.ParamType[tuple[str, ...]]):
+class Classes(_FromText[tuple[str, ...]]):
     """Sorted classes from a built-in list, or from a file with one per line."""
 
     name = "list"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """See `click.ParamType.convert`."""
-        if isinstance(value, tuple):
-            return value
-        text = str(value)
-        return read_classes(text if text in BUILT_IN_CLASSES else Place().convert(text, param, ctx))
+    def _parse(self, text: str) -> tuple[str, ...]:
+        return read_classes(text if text in BUILT_IN_CLASSES else Place()._parse(text))
 
 
-class Name(click.ParamType[str]):
+class Name(_FromText[str]):
     """Text that JSON and Ray accept: UTF-8 without line breaks."""
 
     name = "text"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """See `click.ParamType.convert`."""
-        text = str(value)
-        if fault := single_line_error(text):
-            self.fail(f"{escape_unprintable(text)} {fault}; use another", param, ctx)
+    def _parse(self, text: str) -> str:
+        self._check_single_line(text, "use another")
         return text
 
 
@@ -172,13 +158,9 @@ class Program(Place):
     def __init__(self) -> None:
         super().__init__(utf8=False)
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """See `click.ParamType.convert`."""
-        text = str(value)
+    def _parse(self, text: str) -> str:
         on_path = text and "/" not in text and not text.startswith("~")
-        return text if on_path else super().convert(value, param, ctx)
+        return text if on_path else super()._parse(text)
 
 
 class Engine(click.Choice[str]):
@@ -194,17 +176,13 @@ class Engine(click.Choice[str]):
         return STUB if value == STUB else super().convert(value, param, ctx)
 
 
-class Endpoint(click.ParamType[str]):
+class Endpoint(_FromText[str]):
     """URL of an S3-compatible store."""
 
     name = "url"
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
-        """See `click.ParamType.convert`."""
-        text = str(value)
+    def _parse(self, text: str) -> str:
         if _ENDPOINT.fullmatch(text):
             return text
         # The message leaves out the value, which may hold a password.
-        return self.fail("expected http(s)://host or http(s)://host:port alone", param, ctx)
+        return self.fail("expected http(s)://host or http(s)://host:port alone")
