@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import click
 from rich.console import Console
@@ -100,18 +100,12 @@ def _metrics_text(metrics: dict[str, float]) -> str:
     )
 
 
-class _Display(Protocol):
-    def update(self, done: int, total: int, describe: Callable[[], str]) -> None: ...
-
-    def print(self, message: str) -> None: ...
-
-
 @contextlib.contextmanager
 def _open(
     quiet: bool, *columns: ProgressColumn, first_and_last: bool = False
 ) -> Iterator[_Display]:
     if quiet or sys.stderr is None:
-        yield _Nothing()
+        yield _Display()
     elif sys.stderr.isatty():
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             yield _Bar(progress)
@@ -119,15 +113,15 @@ def _open(
         yield _Lines(first_and_last=first_and_last)
 
 
-class _Nothing:
-    def update(self, done: int, total: int, describe: Callable[[], str]) -> None:
-        pass
+class _Display:
+    """Shows nothing."""
 
-    def print(self, message: str) -> None:
-        pass
+    def update(self, done: int, total: int, describe: Callable[[], str]) -> None: ...
+
+    def print(self, message: str) -> None: ...
 
 
-class _Bar:
+class _Bar(_Display):
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task = progress.add_task("starting", total=None)
@@ -139,7 +133,7 @@ class _Bar:
         self._progress.console.print(escape_unprintable(message), markup=False, highlight=False)
 
 
-class _Lines:
+class _Lines(_Display):
     """A line every 30 seconds, and at once for the first and the last update if asked to."""
 
     def __init__(self, *, first_and_last: bool) -> None:
@@ -158,56 +152,38 @@ class _Lines:
             click.echo(escape_unprintable(message), err=True)
 
 
-class _Counted(Protocol):
-    @property
-    def done(self) -> int: ...
-
-    @property
-    def total(self) -> int: ...
+_Count = TypeVar("_Count", BuildProgress, VerifyProgress)
 
 
-C = TypeVar("C", bound=_Counted)
-
-
-class _RateView(Generic[C]):
-    """Shows a count with its rate.
+class _RateView(Generic[_Count]):
+    """Shows a count with its rate over the last minute.
 
     Args:
         display: Where it is shown.
         describe: Makes one line from the count and its rate per second.
     """
 
-    def __init__(self, display: _Display, describe: Callable[[C, float], str]) -> None:
+    def __init__(self, display: _Display, describe: Callable[[_Count, float], str]) -> None:
         self._display = display
-        self._describe = describe
-        self._rate = _Rate()
+        self._describe: Callable[[_Count, float], str] = describe
+        self._points: deque[tuple[float, int]] = deque()
 
-    def update(self, count: C) -> None:
-        self._rate.add(count.done)
+    def update(self, count: _Count) -> None:
+        now = time.monotonic()
+        # A smaller number is that of another count, which has just started.
+        if self._points and count.done < self._points[-1][1]:
+            self._points.clear()
+        self._points.append((now, count.done))
+        while now - self._points[0][0] > _RATE_OVER_S and len(self._points) > 2:
+            self._points.popleft()
         self._display.update(
-            count.done, count.total, lambda: self._describe(count, self._rate.per_second())
+            count.done, count.total, lambda: self._describe(count, self._per_second())
         )
 
     def message(self, message: str) -> None:
         self._display.print(message)
 
-
-class _Rate:
-    """Rate of a count over the last minute."""
-
-    def __init__(self) -> None:
-        self._points: deque[tuple[float, int]] = deque()
-
-    def add(self, done: int) -> None:
-        now = time.monotonic()
-        # A smaller number is that of another count, which has just started.
-        if self._points and done < self._points[-1][1]:
-            self._points.clear()
-        self._points.append((now, done))
-        while now - self._points[0][0] > _RATE_OVER_S and len(self._points) > 2:
-            self._points.popleft()
-
-    def per_second(self) -> float:
+    def _per_second(self) -> float:
         (start, first), (end, last) = self._points[0], self._points[-1]
         return (last - first) / (end - start) if end > start else 0.0
 
@@ -229,7 +205,7 @@ def describe_check(checked: VerifyProgress, rate: float) -> str:
     )
 
 
-def _time_left(count: _Counted, rate: float) -> str:
+def _time_left(count: BuildProgress | VerifyProgress, rate: float) -> str:
     if rate <= 0:
         return "-:--:--"
     minutes, seconds = divmod(int((count.total - count.done) / rate), 60)
