@@ -18,16 +18,17 @@ from texgen.cli.evaluation import (
     source_errors,
     write_result,
 )
-from texgen.cli.options.evaluation import (
+from texgen.cli.options.common import html_option, place_option
+from texgen.cli.options.from_config import config_option
+from texgen.cli.options.param_types import Place
+from texgen.cli.options.training import (
+    check_train_extra,
     classifier_options,
     out_options,
     run_options,
     source_options,
     split_option,
 )
-from texgen.cli.options.from_config import config_option
-from texgen.cli.options.param_types import Place
-from texgen.cli.options.training import check_train_extra
 from texgen.cli.output import check_target, print_lines, write_file
 from texgen.core.text import format_bytes, pluralize
 from texgen.evaluate.config import SimilarityConfig
@@ -45,10 +46,10 @@ def command() -> None:
 @command.command(name="similarity")
 @source_options
 @split_option("--split", "train", "to draw images from")
-@click.option(
+@place_option(
     "--textures",
-    type=Place(),
-    help="OUT of a finished texgen build of these images: a folder or URL.  [default: the run's]",
+    None,
+    "OUT of a finished texgen build of these images: a folder or URL.  [default: the run's]",
 )
 @click.option(
     "--textures-split", help="Split of --textures, if its name differs.  [default: same as --split]"
@@ -95,18 +96,17 @@ def similarity_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
 
 @command.command(name="shape-bias")
 @classifier_options
-@click.option(
+@place_option(
     "--stimuli",
-    type=Place(),
+    "DIR",
+    "Folder with a folder for each shape, whose images are named like cat7-clock2.png.",
     required=True,
-    metavar="DIR",
-    help="Folder with a folder for each shape, whose images are named like cat7-clock2.png.",
 )
-@click.option(
+@place_option(
     "--mapping",
-    type=Place(utf8=False),
-    metavar="F.csv",
-    help="CSV file with lines 'category,class of the classifier'.  [default: the same names]",
+    "F.csv",
+    "CSV file with lines 'category,class of the classifier'.  [default: the same names]",
+    utf8=False,
 )
 @run_options
 def shape_bias_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
@@ -135,20 +135,19 @@ def shape_bias_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
 
 @command.command(name="texture-accuracy")
 @classifier_options
-@click.option(
+@place_option(
     "--textures",
-    type=Place(),
+    None,
+    "OUT of a finished texgen build, with labels: a folder or URL.",
     required=True,
-    help="OUT of a finished texgen build, with labels: a folder or URL.",
 )
 @click.option("--textures-split", default="val", help="Split of --textures.")
-@click.option(
+@place_option(
     "--beside",
-    type=Place(utf8=False),
+    "F.json",
+    "Result of this command for another run, to draw in the same plot; may be given several times.",
+    utf8=False,
     multiple=True,
-    metavar="F.json",
-    help="Result of this command for another run, to draw in the same plot; may be given several "
-    "times.",
 )
 @run_options
 def texture_accuracy_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
@@ -174,11 +173,11 @@ def texture_accuracy_command(**options: Any) -> None:  # noqa: ANN401 - click ch
 @command.command(name="fine-coarse")
 @classifier_options
 @split_option("--split", "val", "to evaluate on")
-@click.option(
+@place_option(
     "--mapping",
-    type=Place(utf8=False),
-    metavar="F.csv",
-    help="CSV file with lines 'class,coarse class'.  [default: ImageNet's dogs]",
+    "F.csv",
+    "CSV file with lines 'class,coarse class'.  [default: ImageNet's dogs]",
+    utf8=False,
 )
 @run_options
 def fine_coarse_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
@@ -239,9 +238,7 @@ def sweep_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
 @command.command(name="report")
 @click.argument("folder", type=Place(utf8=False), metavar="DIR")
-@click.option(
-    "--html", type=Place(utf8=False), required=True, metavar="F.html", help="File of the page."
-)
+@html_option
 def report_command(folder: str, html: str) -> None:
     """Write all results below DIR on one HTML page.
 

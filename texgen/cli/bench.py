@@ -20,13 +20,12 @@ from texgen.cli.options.common import (
     check_texture_size,
     engine_bin_option,
     engine_spec,
-    json_option,
-    s3_endpoint_option,
+    place_option,
+    result_options,
     size_option,
     source_choices,
 )
-from texgen.cli.options.from_config import Command, config_option, with_options
-from texgen.cli.options.param_types import Place
+from texgen.cli.options.from_config import config_option, option_group
 from texgen.cli.output import print_result
 from texgen.core.config import (
     DEFAULT_ENGINE,
@@ -48,19 +47,11 @@ _MIN_PROJECTED = 200
 """Textures below which the start of a build, some core-seconds, would dominate the estimate."""
 
 
-def _source_choice_options(command: Command) -> Command:
-    return with_options(command, list(SOURCE_CHOICES.values()))
-
-
 @click.command(name="bench")
-@click.option(
-    "--src",
-    type=Place(),
-    required=True,
-    metavar="SRC",
-    help="Images to measure on, in any form that texgen build reads.",
+@place_option(
+    "--src", "SRC", "Images to measure on, in any form that texgen build reads.", required=True
 )
-@_source_choice_options
+@option_group(*SOURCE_CHOICES.values())
 @click.option(
     "--engine",
     "engines",
@@ -89,8 +80,7 @@ def _source_choice_options(command: Command) -> Command:
     is_flag=True,
     help="Also measure whole builds of the first --limit images.",
 )
-@s3_endpoint_option
-@json_option
+@result_options
 def command(
     src: str,
     engines: str,

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import click
 
-from texgen.cli.options.common import json_option, quiet_option, s3_endpoint_option
+from texgen.cli.options.common import (
+    place_option,
+    splits_option,
+    transfer_options,
+    transfer_workers_option,
+)
 from texgen.cli.options.param_types import Place
 from texgen.cli.output import check_apart, print_result
 from texgen.cli.progress import transfer_progress
@@ -21,28 +26,16 @@ _NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 
 @click.command(name="download")
 @click.argument("url", type=Place(), metavar="URL")
-@click.option("--out", type=Place(), required=True, metavar="DIR", help="Folder of the data set.")
-@click.option(
-    "--split",
-    "splits",
-    multiple=True,
-    help="Split to download; may be given several times.  [default: all splits]",
-)
+@place_option("--out", "DIR", "Folder of the data set.", required=True)
+@splits_option("download")
 @click.option(
     "--shards",
     metavar="A-B",
     help="Numbers of the first and the last shard of each split, such as 0-9.  "
     "[default: all shards]",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=8,
-    help="Number of files that are downloaded at the same time.",
-)
-@s3_endpoint_option
-@quiet_option
-@json_option
+@transfer_workers_option("downloaded")
+@transfer_options
 def command(
     url: str,
     out: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -20,7 +19,14 @@ from texgen.cli.evaluation import (
     write_result,
 )
 from texgen.cli.options.common import quiet_option
-from texgen.cli.options.evaluation import (
+from texgen.cli.options.from_config import (
+    config_option,
+    config_options,
+    config_values,
+    option_group,
+)
+from texgen.cli.options.param_types import Place
+from texgen.cli.options.training import (
     classifier_options,
     neighbour_options,
     run_options,
@@ -28,21 +34,15 @@ from texgen.cli.options.evaluation import (
     split_option,
     train_split_option,
 )
-from texgen.cli.options.from_config import Command, config_option, config_options, with_options
-from texgen.cli.options.param_types import Place
 from texgen.cli.progress import training_progress
 from texgen.core.errors import ConfigError
 from texgen.evaluate.config import LinearConfig
 from texgen.evaluate.corruptions import ALEXNET
 
 _val_split_option = split_option("--val-split", "val", "to evaluate on")
-
-
-def _linear_options(command: Command) -> Command:
-    milestones = config_option(
-        LinearConfig, "milestones", "--drop-at", "milestones", metavar="EPOCH"
-    )
-    return with_options(command, config_options(LinearConfig, {"milestones": milestones}))
+_milestones_option = config_option(
+    LinearConfig, "milestones", "--drop-at", "milestones", metavar="EPOCH"
+)
 
 
 @click.group(name="eval")
@@ -57,7 +57,7 @@ def command() -> None:
 @source_options
 @train_split_option
 @_val_split_option
-@_linear_options
+@option_group(*config_options(LinearConfig, {"milestones": _milestones_option}))
 @quiet_option
 @run_options
 def linear_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
@@ -71,7 +71,7 @@ def linear_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
     from texgen.evaluate.paper.published_results import table_for
     from texgen.evaluate.results import make_result
 
-    config = LinearConfig(**{field.name: options[field.name] for field in fields(LinearConfig)})
+    config = LinearConfig(**config_values(LinearConfig, options))
     with (
         open_frozen_run(options) as run,
         training_progress(quiet=options["quiet"], unit="epoch") as on_epoch,

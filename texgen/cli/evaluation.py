@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from texgen.cli.options.common import source_choices
+from texgen.cli.options.from_config import config_values
 from texgen.cli.options.training import check_train_extra
 from texgen.cli.output import check_not_read, check_target, print_result, write_file
 from texgen.core.errors import ConfigError
@@ -177,7 +178,7 @@ def open_knn(run: TrainedRun, options: Mapping[str, Any]) -> KnnClassifier:
     from texgen.evaluate.knn import KnnClassifier
 
     train = open_labelled_split(run, options, "train_split")
-    return KnnClassifier(run, train, KnnConfig(options["k"], options["temperature"]))
+    return KnnClassifier(run, train, KnnConfig(**config_values(KnnConfig, options)))
 
 
 def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:

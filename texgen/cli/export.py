@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from texgen.cli.options.common import json_option, quiet_option, s3_endpoint_option
-from texgen.cli.options.param_types import Place
+from texgen.cli.options.common import out_argument, place_option, splits_option, transfer_options
 from texgen.cli.output import check_apart, print_result
 from texgen.cli.progress import transfer_progress
 from texgen.core.errors import ConfigError
@@ -19,17 +18,10 @@ from texgen.transfer import export
 
 
 @click.command(name="export")
-@click.argument("out", type=Place(), metavar="OUT")
-@click.option("--to", type=Place(), required=True, metavar="DIR", help="Folder of the image files.")
-@click.option(
-    "--split",
-    "splits",
-    multiple=True,
-    help="Split to export; may be given several times.  [default: all splits]",
-)
-@s3_endpoint_option
-@quiet_option
-@json_option
+@out_argument
+@place_option("--to", "DIR", "Folder of the image files.", required=True)
+@splits_option("export")
+@transfer_options
 def command(
     out: str,
     to: str,

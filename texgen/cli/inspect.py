@@ -11,8 +11,7 @@ from typing import Any
 import click
 from PIL import Image
 
-from texgen.cli.options.common import json_option, s3_endpoint_option
-from texgen.cli.options.param_types import Place
+from texgen.cli.options.common import out_argument, place_option, result_options
 from texgen.cli.output import check_target, print_result, write_file
 from texgen.core.config import DEFAULT_ENGINE, PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.core.errors import ConfigError, DatasetError
@@ -31,31 +30,25 @@ _COLUMNS = ("images", "textures", "failed", "shards", "bytes", "classes")
 
 
 @click.command(name="inspect")
-@click.argument("out", type=Place(), metavar="OUT")
+@out_argument
 @click.argument("key", required=False, metavar="[KEY]")
 @click.option(
     "--split", help="Split in which KEY is looked up.  [default: the first split that has KEY]"
 )
-@click.option(
-    "--src",
-    type=Place(),
-    metavar="SRC",
-    help="Images that OUT was built from, as for texgen build.",
-)
-@click.option(
+@place_option("--src", "SRC", "Images that OUT was built from, as for texgen build.")
+@place_option(
     "--sheet",
-    type=Place(utf8=False),
-    metavar="F.png",
-    help="File of a contact sheet to draw: textures spread over OUT, or that of KEY; with --src "
-    "beside their images.",
+    "F.png",
+    "File of a contact sheet to draw: textures spread over OUT, or that of KEY; with --src beside "
+    "their images.",
+    utf8=False,
 )
 @click.option(
     "--count",
     type=click.IntRange(1, 200),
     help=f"Number of textures on the sheet.  [default: {_SHEET_TEXTURES}]",
 )
-@s3_endpoint_option
-@json_option
+@result_options
 def command(
     out: str,
     key: str | None,

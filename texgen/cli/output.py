@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,13 @@ def print_lines(*lines: str) -> None:
         Exit, OutputError: See `print_result`.
     """
     _print("\n".join(map(escape_unprintable, lines)))
+
+
+def first_lines(lines: Sequence[str], most: int, noun: str = "more") -> Iterator[str]:
+    """Yields lines of a list up to a number, and how many more there are."""
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"  … and {len(lines) - most} {noun}; --json lists them all"
 
 
 def _print(text: str) -> None:
@@ -93,7 +100,8 @@ def check_target(
         message = f"{option} {target}{fault}"
         raise ConfigError(message)
     for name, folder in (apart or {}).items():
-        if folder is not None and _lies_in(target, folder):
+        # The folder of a link counts as well as the file that it leads to.
+        if folder is not None and (lies_in(target.parent, folder) or lies_in(target, folder)):
             message = f"{option} {target} lies inside {name}; name a file elsewhere"
             raise ConfigError(message)
 
@@ -127,16 +135,14 @@ def check_apart(option: str, folder: str, out: str) -> None:
     Raises:
         ConfigError: If ``folder`` is ``out`` or lies in it.
     """
-    inside, outside = Path(folder).resolve(), Path(out).resolve()
-    if inside == outside or outside in inside.parents:
+    if lies_in(folder, out):
         message = f"{option} {folder} lies inside the data set {out}; name another folder"
         raise ConfigError(message)
 
 
-def _lies_in(target: Path, folder: str) -> bool:
-    # The folder of the file, and the folder of what it links to.
-    inside = {target.parent.resolve(), target.resolve().parent}
-    return any(Path(folder).resolve() in (place, *place.parents) for place in inside)
+def lies_in(place: str | Path, folder: str) -> bool:
+    """Whether a file or folder, or what it links to, lies in a folder or is this folder."""
+    return Path(place).resolve().is_relative_to(Path(folder).resolve())
 
 
 def write_file(target: Path, data: bytes) -> None:

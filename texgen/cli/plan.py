@@ -12,7 +12,7 @@ from texgen.build import DryRun, dry_run
 from texgen.build.estimate import wall_s
 from texgen.cli.options.build import build_options, build_request
 from texgen.cli.options.common import json_option
-from texgen.cli.output import print_result
+from texgen.cli.output import first_lines, print_result
 from texgen.core.config import DatasetConfig
 from texgen.core.cpus import available_cpus
 from texgen.core.text import format_bytes, format_duration, pluralize
@@ -119,9 +119,7 @@ def _finding_lines(result: DryRun) -> Iterator[str]:
         source, reason = sample.unreadable[0]
         count = f"{len(sample.unreadable)} of {sample.images} images tried"
         yield f"warning: {count} cannot be read, such as {source} ({reason})"
-    yield from (f"problem: {problem}" for problem in result.problems[:_SHOWN])
-    if len(result.problems) > _SHOWN:
-        yield f"  … and {len(result.problems) - _SHOWN} more; --json lists them all"
+    yield from first_lines([f"problem: {problem}" for problem in result.problems], _SHOWN)
 
 
 def _bytes(result: DryRun) -> tuple[float, float] | None:

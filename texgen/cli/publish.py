@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from texgen.cli.options.common import json_option, quiet_option, s3_endpoint_option
+from texgen.cli.options.common import out_argument, transfer_options, transfer_workers_option
 from texgen.cli.options.param_types import Place
 from texgen.cli.output import print_result
 from texgen.cli.progress import transfer_progress
@@ -18,17 +18,10 @@ from texgen.storage.s3.address import SCHEME, endpoint_from_environment, parse
 
 
 @click.command(name="publish")
-@click.argument("out", type=Place(), metavar="OUT")
+@out_argument
 @click.argument("url", type=Place(), metavar="URL")
-@click.option(
-    "--workers",
-    type=click.IntRange(1, 256),
-    default=8,
-    help="Number of files that are uploaded at the same time.",
-)
-@s3_endpoint_option
-@quiet_option
-@json_option
+@transfer_workers_option("uploaded")
+@transfer_options
 def command(
     out: str, url: str, workers: int, s3_endpoint: str | None, quiet: bool, as_json: bool
 ) -> None:

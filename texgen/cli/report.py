@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from texgen.cli.options.common import json_option, s3_endpoint_option
-from texgen.cli.options.param_types import Place
+from texgen.cli.options.common import html_option, out_argument, place_option, result_options
 from texgen.cli.output import check_target, print_result, write_file
 from texgen.core.text import format_bytes
 from texgen.dataset.originals import open_originals
@@ -17,15 +16,10 @@ from texgen.storage import Sink
 
 
 @click.command(name="report")
-@click.argument("out", type=Place(), metavar="OUT")
-@click.option(
-    "--html", type=Place(utf8=False), required=True, metavar="F.html", help="File of the page."
-)
-@click.option(
-    "--src",
-    type=Place(),
-    metavar="SRC",
-    help="Images that OUT was built from; the page then shows and compares them too.",
+@out_argument
+@html_option
+@place_option(
+    "--src", "SRC", "Images that OUT was built from; the page then shows and compares them too."
 )
 @click.option(
     "--count",
@@ -33,8 +27,7 @@ from texgen.storage import Sink
     default=24,
     help="Number of textures on the page.",
 )
-@s3_endpoint_option
-@json_option
+@result_options
 def command(
     out: str, html: str, src: str | None, count: int, s3_endpoint: str | None, as_json: bool
 ) -> None:

@@ -11,9 +11,8 @@ import click
 
 from texgen.build.heartbeat import Heartbeat, RunningShard
 from texgen.build.status import BuildStatus, read_status
-from texgen.cli.options.common import json_option, s3_endpoint_option
-from texgen.cli.options.param_types import Place
-from texgen.cli.output import print_result
+from texgen.cli.options.common import out_argument, result_options
+from texgen.cli.output import first_lines, print_result
 from texgen.core.errors import DatasetError
 from texgen.core.layout import shard_name
 from texgen.core.text import escape_unprintable, format_bytes, format_duration, pluralize
@@ -35,9 +34,8 @@ _STATES = {
 
 
 @click.command(name="status")
-@click.argument("out", type=Place(), metavar="OUT")
-@s3_endpoint_option
-@json_option
+@out_argument
+@result_options
 def command(out: str, s3_endpoint: str | None, as_json: bool) -> None:
     """Show how far the build in OUT is.
 
@@ -67,12 +65,10 @@ def _lines(out: str, progress: BuildStatus) -> Iterator[str]:
     if progress.state not in _ENDED:
         now = time.time()
         shown = [run for run in progress.runs if run.state == "running"] or progress.runs
-        yield from (_run_line(run, now) for run in shown[:_SHOWN])
-        if len(shown) > _SHOWN:
-            yield f"  … and {pluralize(len(shown) - _SHOWN, 'more run')}; --json lists them all"
-    yield from (_late_line(shard, progress.shard_s or 0) for shard in progress.late[:_SHOWN])
-    if len(progress.late) > _SHOWN:
-        yield f"  … and {len(progress.late) - _SHOWN} more; --json lists them all"
+        noun = "more run" if len(shown) == _SHOWN + 1 else "more runs"
+        yield from first_lines([_run_line(run, now) for run in shown], _SHOWN, noun)
+    late = [_late_line(shard, progress.shard_s or 0) for shard in progress.late]
+    yield from first_lines(late, _SHOWN)
 
 
 def _pace_line(progress: BuildStatus) -> Iterator[str]:

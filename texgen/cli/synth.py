@@ -12,6 +12,7 @@ from texgen.cli.options.common import (
     engine_option,
     engine_spec,
     jpeg_quality,
+    place_option,
     quality_option,
     size_option,
 )
@@ -29,12 +30,12 @@ _FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpg", ".jpeg": "jpg"}
 
 @click.command(name="synth")
 @click.argument("patches", nargs=-1, required=True, metavar="PATCH...", type=Place(utf8=False))
-@click.option(
+@place_option(
     "--out",
-    type=Place(utf8=False),
+    "F",
+    "File of the texture; its name ends in .png, .webp (lossless) or .jpg.",
+    utf8=False,
     required=True,
-    metavar="F",
-    help="File of the texture; its name ends in .png, .webp (lossless) or .jpg.",
 )
 @size_option
 @click.option(

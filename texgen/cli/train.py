@@ -12,11 +12,11 @@ import click
 from texgen.cli.options.common import SOURCE_CHOICES, json_option, quiet_option
 from texgen.cli.options.config_file import config_file_option
 from texgen.cli.options.from_config import (
-    Command,
     Option,
     config_option,
     config_options,
-    with_options,
+    config_values,
+    option_group,
 )
 from texgen.cli.options.param_types import Place
 from texgen.cli.options.training import check_train_extra, workers_option
@@ -26,19 +26,15 @@ from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.train.config import TrainConfig
 
-
-def _train_options(command: Command) -> Command:
-    places = ("src", "out", "textures")
-    special: dict[str, Option] = {
-        **SOURCE_CHOICES,
-        **{name: config_option(TrainConfig, name, type=Place()) for name in places},
-        # None if it is not given, see `command`.
-        "negatives": config_option(TrainConfig, "negatives", default=None, show_default="none"),
-        "num_negatives": config_option(TrainConfig, "num_negatives", metavar="M"),
-        "workers": workers_option(),
-        "rank_timeout": config_option(TrainConfig, "rank_timeout", metavar="S"),
-    }
-    return with_options(command, config_options(TrainConfig, special))
+_SPECIAL: dict[str, Option] = {
+    **SOURCE_CHOICES,
+    **{name: config_option(TrainConfig, name, type=Place()) for name in ("src", "out", "textures")},
+    # None if it is not given, see `command`.
+    "negatives": config_option(TrainConfig, "negatives", default=None, show_default="none"),
+    "num_negatives": config_option(TrainConfig, "num_negatives", metavar="M"),
+    "workers": workers_option(),
+    "rank_timeout": config_option(TrainConfig, "rank_timeout", metavar="S"),
+}
 
 
 def _report(line: str) -> None:
@@ -46,7 +42,7 @@ def _report(line: str) -> None:
 
 
 @click.command(name="train")
-@_train_options
+@option_group(*config_options(TrainConfig, _SPECIAL))
 @config_file_option
 @quiet_option
 @json_option
@@ -65,7 +61,7 @@ def command(quiet: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401
         raise ConfigError("--textures: name --negatives texture to use them, or none or patch")
     from texgen.train.loop import train
 
-    config = TrainConfig(**{name: value for name, value in options.items() if value is not None})
+    config = TrainConfig(**config_values(TrainConfig, options))
     is_first_rank = os.environ.get("RANK", "0") == "0"
     with training_progress(quiet=quiet or not is_first_rank) as on_step:
         summary = train(config, on_step, _report)

@@ -9,9 +9,8 @@ from dataclasses import asdict
 
 import click
 
-from texgen.cli.options.common import json_option, quiet_option, s3_endpoint_option
-from texgen.cli.options.param_types import Place
-from texgen.cli.output import print_result
+from texgen.cli.options.common import out_argument, place_option, transfer_options
+from texgen.cli.output import first_lines, print_result
 from texgen.cli.progress import verify_progress
 from texgen.core import signals
 from texgen.core.config import MAX_WORKERS
@@ -26,19 +25,17 @@ _SEED_BITS = 32
 
 
 @click.command(name="verify")
-@click.argument("out", type=Place(), metavar="OUT")
+@out_argument
 @click.option("--deep", is_flag=True, help="Also decode every texture.")
-@click.option(
+@place_option(
     "--src",
-    type=Place(),
-    metavar="SRC",
-    help="With --deep: images that OUT was built from, to compare rows and textures with.",
+    "SRC",
+    "With --deep: images that OUT was built from, to compare rows and textures with.",
 )
-@click.option(
+@place_option(
     "--labels",
-    type=Place(),
-    metavar="F",
-    help="With --src: file with the classes of a split without class folders, as for texgen build.",
+    "F",
+    "With --src: file with the classes of a split without class folders, as for texgen build.",
 )
 @click.option(
     "--sample",
@@ -57,9 +54,7 @@ _SEED_BITS = 32
     type=click.IntRange(1, MAX_WORKERS),
     help="Number of shards that are read at the same time.  [default: number of processors]",
 )
-@s3_endpoint_option
-@quiet_option
-@json_option
+@transfer_options
 def command(
     out: str,
     deep: bool,
@@ -119,9 +114,7 @@ def _lines(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]
         *_deep_line(report),
     ]
     lines += [f"  note: {note}" for note in report.notes]
-    lines += [f"  {fault}" for fault in report.faults[:_SHOWN]]
-    if len(report.faults) > _SHOWN:
-        lines.append(f"  … and {len(report.faults) - _SHOWN} more; --json lists them all")
+    lines += first_lines([f"  {fault}" for fault in report.faults], _SHOWN)
     return [*lines, *_hints(out, report, s3_endpoint)]
 
 

@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from texgen.cli.options.from_config import config_option, config_options, with_options
+from texgen.cli.options.from_config import config_option, config_options, option_group
 from texgen.core.options import option, option_metadata
 
 
@@ -26,9 +26,8 @@ class Config:
 
 
 @click.command(context_settings={"show_default": True})
-@lambda command: with_options(
-    command,
-    config_options(Config, {"kind": config_option(Config, "kind", "--kind", "kind", default="b")}),
+@option_group(
+    *config_options(Config, {"kind": config_option(Config, "kind", "--kind", "kind", default="b")})
 )
 def shown(**values: object) -> None:
     click.echo(sorted(values.items()))

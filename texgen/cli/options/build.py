@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +15,35 @@ from texgen.cli.options.common import (
     engine_option,
     engine_spec,
     jpeg_quality,
+    place_option,
     s3_endpoint_option,
     source_choices,
 )
 from texgen.cli.options.config_file import config_file_option
 from texgen.cli.options.from_config import (
-    Command,
+    Option,
     config_option,
     config_options,
+    config_values,
     field_default,
-    with_options,
+    option_group,
 )
-from texgen.cli.options.param_types import Budget, Classes, Name, PartOf, Place, Seconds
+from texgen.cli.options.param_types import Budget, Classes, Name, PartOf, Seconds
+from texgen.cli.output import lies_in
 from texgen.core.config import DatasetConfig, RunOptions, sample_timeout_s
 from texgen.core.errors import ConfigError
 from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
 from texgen.source.decode import DECODE_RULE, MAX_PIXELS
 from texgen.storage.s3.address import endpoint_from_environment, parse
-from texgen.synthesis import EngineSpec, identify
+from texgen.synthesis import identify
 
 _SOURCE = [
-    click.option(
+    place_option(
         "--src",
-        type=Place(),
+        "SRC",
+        "Images: a folder of class folders or of splits, ILSVRC's tars, WebDataset or Parquet; or "
+        "s3://bucket/prefix of one of these.",
         required=True,
-        metavar="SRC",
-        help="Images: a folder of class folders or of splits, ILSVRC's tars, WebDataset or "
-        "Parquet; or s3://bucket/prefix of one of these.",
     ),
     click.option(
         "--src-format",
@@ -51,11 +51,10 @@ _SOURCE = [
         help="Format of SRC.  [default: detected from its content]",
     ),
     *SOURCE_CHOICES.values(),
-    click.option(
+    place_option(
         "--labels",
-        type=Place(),
-        metavar="F",
-        help="File with the classes of a split without class folders: a CSV file with the header "
+        "F",
+        "File with the classes of a split without class folders: a CSV file with the header "
         "file,class, LOC_val_solution.csv, or ILSVRC's devkit.",
     ),
     click.option(
@@ -110,24 +109,15 @@ _RUN = [
 ]
 
 
-def build_options(*, out_required: bool) -> Callable[[Command], Command]:
-    """Returns a decorator that adds all options that say what is built and how.
+def build_options(*, out_required: bool) -> Option:
+    """Returns all options that say what is built and how.
 
     Args:
         out_required: Whether ``--out`` must be given.
     """
-    out = click.option(
-        "--out",
-        type=Place(),
-        required=out_required,
-        metavar="OUT",
-        help="Folder of the data set, or s3://bucket/prefix.",
-    )
-
-    def decorate(command: Command) -> Command:
-        return with_options(command, [*_SOURCE, out, *_DATASET, *_RUN])
-
-    return decorate
+    help = "Folder of the data set, or s3://bucket/prefix."
+    out = place_option("--out", "OUT", help, required=out_required)
+    return option_group(*_SOURCE, out, *_DATASET, *_RUN)
 
 
 def build_request(options: dict[str, Any]) -> BuildRequest:
@@ -158,7 +148,14 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
         run.s3_endpoint,
         **source_choices(options),
     )
-    config = _dataset_config(options, engine, quality, spec.non_default_options)
+    values = {
+        **config_values(DatasetConfig, options),
+        "engine": identify(engine),
+        "decode_rule": DECODE_RULE,
+        "quality": quality,
+        "source_options": spec.non_default_options,
+    }
+    config = DatasetConfig(**values)
     return BuildRequest(spec, out, options["name"], config, run)
 
 
@@ -178,55 +175,26 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
             raise ConfigError(message)
     timeout_s = options["sample_timeout"] or sample_timeout_s(options["size"])
     values = {
-        **_values(options, RunOptions),
+        **config_values(RunOptions, options),
         "ray": not options["no_ray"],
         "sample_timeout_s": timeout_s,
-        "stall_s": _stall_s(timeout_s),
+        # More than a sample may take with all its retries.
+        "stall_s": 60.0 + 4 * timeout_s,
         # Tasks on other nodes do not see the environment of this process.
         "s3_endpoint": options["s3_endpoint"] or endpoint_from_environment(),
     }
     return RunOptions(**values)
 
 
-def _dataset_config(
-    options: dict[str, Any], engine: EngineSpec, quality: int | None, choices: dict[str, str]
-) -> DatasetConfig:
-    values = {
-        **_values(options, DatasetConfig),
-        "engine": identify(engine),
-        "decode_rule": DECODE_RULE,
-        "quality": quality,
-        "source_options": choices,
-    }
-    return DatasetConfig(**values)
-
-
-def _values(options: dict[str, Any], config: type) -> dict[str, Any]:
-    """Returns the options that are named like fields of a config."""
-    return {field.name: options[field.name] for field in fields(config) if field.name in options}
-
-
 def _check_places(source: str, out: str) -> None:
-    if "://" in source or "://" in out:
-        _check_urls(source, out)
-        return
-    inside, outside = Path(source).resolve(), Path(out).resolve()
-    if inside == outside or inside in outside.parents or outside in inside.parents:
+    addresses = [parse(place) for place in (out, source) if "://" in place]
+    if addresses:
+        overlap = len(addresses) == 2 and addresses[0].overlaps(addresses[1])
+    else:
+        overlap = lies_in(source, out) or lies_in(out, source)
+    if overlap:
         message = f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
         raise ConfigError(message)
-    if outside.is_file():
+    if not addresses and Path(out).is_file():
         message = f"--out {out} is a file; name a folder"
         raise ConfigError(message)
-
-
-def _check_urls(source: str, out: str) -> None:
-    inside = parse(out) if "://" in out else None
-    outside = parse(source) if "://" in source else None
-    if inside and outside and inside.overlaps(outside):
-        message = f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
-        raise ConfigError(message)
-
-
-def _stall_s(timeout_s: float) -> float:
-    """Returns more seconds than a sample may take with all its retries."""
-    return 60.0 + 4 * timeout_s

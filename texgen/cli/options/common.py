@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from texgen.cli.options.from_config import config_option
-from texgen.cli.options.param_types import Endpoint, Engine, Name, Program
+from texgen.cli.options.from_config import Option, config_option, option_group
+from texgen.cli.options.param_types import Endpoint, Engine, Name, Place, Program
 from texgen.core.config import (
     DEFAULT_ENGINE,
     JPEG_QUALITY,
@@ -21,6 +21,31 @@ from texgen.core.config import (
 from texgen.core.errors import ConfigError
 from texgen.source import KEYS, LAYOUTS, SOURCE_OPTIONS
 from texgen.synthesis import EngineSpec
+
+
+def place_option(
+    flag: str,
+    metavar: str | None,
+    help: str,
+    *,
+    utf8: bool = True,
+    **settings: Any,  # noqa: ANN401
+) -> Option:
+    """Returns an option whose value is a `Place`, with further arguments of `click.option`."""
+    return click.option(flag, type=Place(utf8=utf8), metavar=metavar, help=help, **settings)
+
+
+def splits_option(action: str) -> Option:
+    """Returns ``--split``, which may be given several times, as the parameter ``splits``."""
+    text = f"Split to {action}; may be given several times.  [default: all splits]"
+    return click.option("--split", "splits", multiple=True, help=text)
+
+
+def transfer_workers_option(action: str) -> Option:
+    """Returns ``--workers`` of a transfer of files, which are "downloaded" or "uploaded"."""
+    text = f"Number of files that are {action} at the same time."
+    return click.option("--workers", type=click.IntRange(1, 256), default=8, help=text)
+
 
 SOURCE_CHOICES = {
     "layout": click.option(
@@ -55,6 +80,8 @@ SOURCE_CHOICES = {
 }
 """Options that say how SRC is read, by their names in `texgen.source.SourceSpec`."""
 
+out_argument = click.argument("out", type=Place(), metavar="OUT")
+html_option = place_option("--html", "F.html", "File of the page.", utf8=False, required=True)
 engine_option = click.option(
     "--engine", type=Engine(), default=DEFAULT_ENGINE, help="Engine that makes the textures."
 )
@@ -64,6 +91,8 @@ quality_option = config_option(DatasetConfig, "quality")
 s3_endpoint_option = config_option(RunOptions, "s3_endpoint", type=Endpoint(), metavar="URL")
 quiet_option = click.option("--quiet", is_flag=True, help="Show no progress.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+result_options = option_group(s3_endpoint_option, json_option)
+transfer_options = option_group(s3_endpoint_option, quiet_option, json_option)
 
 
 def source_choices(options: Mapping[str, Any]) -> dict[str, Any]:

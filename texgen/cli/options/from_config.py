@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import types
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import click
@@ -15,12 +15,16 @@ Option = Callable[[Any], Any]
 """Decorator that `click.option` returns."""
 
 
-def with_options(command: Command, options: Sequence[Option]) -> Command:
-    """Adds options to a command in the order in which ``--help`` shows them."""
-    # Click shows the option first that is applied last.
-    for option in reversed(options):
-        command = option(command)
-    return command
+def option_group(*options: Option) -> Option:
+    """Returns one decorator for several options, which ``--help`` shows in this order."""
+
+    def decorate(command: Command) -> Command:
+        # Click shows the option first that is applied last.
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 def config_option(config: type, name: str, *declarations: str, **settings: Any) -> Option:  # noqa: ANN401
@@ -59,6 +63,12 @@ def config_options(
         for field in dataclasses.fields(config)
         if field.name not in without and (field.name in special or "help" in field.metadata)
     ]
+
+
+def config_values(config: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that are named like fields of a config and are not None."""
+    names = [field.name for field in dataclasses.fields(config)]
+    return {name: options[name] for name in names if options.get(name) is not None}
 
 
 def field_default(config: type, name: str) -> Any:  # noqa: ANN401 - the field's type
