@@ -6,12 +6,12 @@ import dataclasses
 
 import pytest
 
-from texgen.core.options import option, option_metadata
+from texgen.core.options import option
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Config:
-    src: str = dataclasses.field(metadata=option_metadata("Source of the images."))
+    src: str = dataclasses.field(metadata={"help": "Source of the images."})
     rate: float = option(0.5, "Learning rate, above 0.", min=0, max=1, min_open=True)
     kind: str = option("a", "Kind of the network.", choices=("a", "b"))
 
@@ -26,7 +26,7 @@ def test_the_metadata_describe_the_option():
     plain = {"min": None, "max": None, "min_open": False, "choices": None}
     metadata = {field.name: dict(field.metadata) for field in dataclasses.fields(Config)}
     assert metadata == {
-        "src": {**plain, "help": "Source of the images."},
+        "src": {"help": "Source of the images."},
         "rate": {
             **plain, "help": "Learning rate, above 0.", "min": 0, "max": 1, "min_open": True
         },

@@ -14,7 +14,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
 from texgen.core.keys import MAX_TEXTURES
-from texgen.core.options import option, option_metadata
+from texgen.core.options import option
 
 FORMAT_VERSION = 1
 """Version of the data set's files."""
@@ -85,9 +85,11 @@ class DatasetConfig:
     engine: EngineIdentity
     decode_rule: str
     max_pixels: int = field(
-        metadata=option_metadata(
-            "Number of pixels above which an image is not decoded and becomes a failed row.", min=1
-        )
+        metadata={
+            "help": "Number of pixels above which an image is not decoded and becomes a failed "
+            "row.",
+            "min": 1,
+        }
     )
     size: int = option(
         TEXTURE_SIZE,

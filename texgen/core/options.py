@@ -11,29 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def option_metadata(
-    help: str,
-    *,
-    min: float | None = None,
-    max: float | None = None,
-    min_open: bool = False,
-    choices: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Returns the metadata of a field without a default: ``field(metadata=option_metadata(...))``.
-
-    Args:
-        help: Help text of the option.
-        min: Smallest value that is accepted; for a tuple, of each of its values.
-        max: Largest value that is accepted.
-        min_open: Whether ``min`` itself is refused.
-        choices: Texts that are accepted; None accepts any.
-
-    Returns:
-        The arguments by name.
-    """
-    return {"help": help, "min": min, "max": max, "min_open": min_open, "choices": choices}
-
-
 def option(
     default: Any,  # noqa: ANN401 - the type of the annotated field, as of dataclasses.field
     help: str,
@@ -43,8 +20,18 @@ def option(
     min_open: bool = False,
     choices: Sequence[str] | None = None,
 ) -> Any:  # noqa: ANN401
-    """Returns a dataclass field with a default and the metadata of `option_metadata`."""
-    return dataclasses.field(
-        default=default,
-        metadata=option_metadata(help, min=min, max=max, min_open=min_open, choices=choices),
-    )
+    """Returns a dataclass field that is an option too.
+
+    A required one has no default, and mypy must see that:
+    ``field(metadata={"help": "Number of images.", "min": 1})``.
+
+    Args:
+        default: Default of the field and of the option.
+        help: Help text of the option.
+        min: Smallest value that is accepted; for a tuple, of each of its values.
+        max: Largest value that is accepted.
+        min_open: Whether ``min`` itself is refused.
+        choices: Texts that are accepted; None accepts any.
+    """
+    metadata = {"help": help, "min": min, "max": max, "min_open": min_open, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from texgen.core.errors import ConfigError
-from texgen.core.options import option, option_metadata
+from texgen.core.options import option
 from texgen.source import KEYS, LAYOUTS, SOURCE_OPTIONS
 
 METHODS = ("moco", "simclr", "byol")
@@ -31,11 +31,12 @@ class TrainConfig:
     """
 
     src: str = field(
-        metadata=option_metadata(
-            "Images to train on, in any form that texgen build reads, or STL-10's binary files."
-        )
+        metadata={
+            "help": "Images to train on, in any form that texgen build reads, or STL-10's binary "
+            "files."
+        }
     )
-    out: str = field(metadata=option_metadata("Folder of the run. A run in it is resumed."))
+    out: str = field(metadata={"help": "Folder of the run. A run in it is resumed."})
     split: str = option("train", "Split of SRC to train on.")
     src_format: str | None = option(
         None, "Format of SRC, as for texgen build.  [default: detected from its content]"

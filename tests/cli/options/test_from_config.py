@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from texgen.cli.options.from_config import config_option, config_options, option_group
-from texgen.core.options import option, option_metadata
+from texgen.core.options import option
 
 
 @dataclass(frozen=True)
 class Config:
-    src: str = field(metadata=option_metadata("Source."))
+    src: str = field(metadata={"help": "Source."})
     count: int = option(3, "Number of things.", min=1, max=9)
     rate_s: float | None = option(None, "Time, seconds.", min=0, min_open=True)
     kind: str = option("a", "Kind.", choices=("a", "b"))

@@ -25,7 +25,6 @@ from texgen.cli.options.from_config import (
     config_option,
     config_options,
     config_values,
-    field_default,
     option_group,
 )
 from texgen.cli.options.param_types import Budget, Classes, Name, PartOf, Seconds
@@ -95,10 +94,7 @@ _RUN = [
     config_option(RunOptions, "ray_address", type=Name(), metavar="ADDRESS"),
     config_option(RunOptions, "part", type=PartOf()),
     config_option(
-        RunOptions,
-        "max_failures",
-        type=Budget(),
-        default=f"{field_default(RunOptions, 'max_failures'):.0%}",
+        RunOptions, "max_failures", type=Budget(), default=f"{RunOptions().max_failures:.0%}"
     ),
     config_option(RunOptions, "retry_failed"),
     config_option(RunOptions, "sample_timeout_s", "--sample-timeout", type=Seconds(), default=None),
@@ -110,11 +106,7 @@ _RUN = [
 
 
 def build_options(*, out_required: bool) -> Option:
-    """Returns all options that say what is built and how.
-
-    Args:
-        out_required: Whether ``--out`` must be given.
-    """
+    """Returns all options that say what is built and how."""
     help = "Folder of the data set, or s3://bucket/prefix."
     out = place_option("--out", "OUT", help, required=out_required)
     return option_group(*_SOURCE, out, *_DATASET, *_RUN)
@@ -133,8 +125,7 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
     check_texture_size(options["size"], engine.name)
     quality = jpeg_quality(options["quality"], options["format"])
     if options["small_patch_size"] > options["patch_size"]:
-        message = "--small-patch-size is larger than --patch-size; swap them"
-        raise ConfigError(message)
+        raise ConfigError("--small-patch-size is larger than --patch-size; swap them")
     splits = tuple(dict.fromkeys(options["splits"]))
     run = _run_options(options)
     # Detected once, and not in each process that reads.
@@ -171,8 +162,7 @@ def _run_options(options: dict[str, Any]) -> RunOptions:
     for pair in _EXCLUSIVE:
         if all(options[name] for name in pair):
             first, second = (f"--{name.replace('_', '-')}" for name in pair)
-            message = f"{first} and {second} exclude each other; leave one out"
-            raise ConfigError(message)
+            raise ConfigError(f"{first} and {second} exclude each other; leave one out")
     timeout_s = options["sample_timeout"] or sample_timeout_s(options["size"])
     values = {
         **config_values(RunOptions, options),
@@ -196,5 +186,4 @@ def _check_places(source: str, out: str) -> None:
         message = f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
         raise ConfigError(message)
     if not addresses and Path(out).is_file():
-        message = f"--out {out} is a file; name a folder"
-        raise ConfigError(message)
+        raise ConfigError(f"--out {out} is a file; name a folder")

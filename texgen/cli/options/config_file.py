@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,24 @@ _NOT_FROM_FILES = {
 }
 
 
-def _load(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        options = [o for o in ctx.command.params if isinstance(o, click.Option)]
-        # The command line takes precedence over defaults.
-        ctx.default_map = _defaults(value, _read_toml(value), options, ctx)
+def _load(ctx: click.Context, param: click.Parameter, path: str | None) -> None:
+    if path is None:
+        return
+    options = [option for option in ctx.command.params if isinstance(option, click.Option)]
+    by_key = {option.opts[0].removeprefix("--"): option for option in options}
+    defaults: dict[str, Any] = {}
+    for written, value in _read_toml(path).items():
+        key = written.replace("_", "-")
+        if key in _NOT_FROM_FILES:
+            raise ConfigError(f"{path}: {written}: {_NOT_FROM_FILES[key]}")
+        option = by_key.get(key)
+        if option is None or option.name is None:
+            raise ConfigError(f"{path}: no option is called {written!r}{_suggestion(key, by_key)}")
+        if option.name in defaults:
+            raise ConfigError(f"{path}: {key} is given twice, with - and with _; keep one")
+        defaults[option.name] = _checked(path, written, value, option, ctx)
+    # The command line takes precedence over defaults.
+    ctx.default_map = defaults
 
 
 config_file_option = click.option(
@@ -57,40 +70,13 @@ def _read_toml(path: str) -> dict[str, Any]:
     return given
 
 
-def _defaults(
-    path: str,
-    given: Mapping[str, Any],
-    options: Sequence[click.Option],
-    ctx: click.Context,
-) -> dict[str, Any]:
-    by_key = {option.opts[0].removeprefix("--"): option for option in options}
-    defaults: dict[str, Any] = {}
-    for written, value in given.items():
-        key = written.replace("_", "-")
-        if key in _NOT_FROM_FILES:
-            message = f"{path}: {written}: {_NOT_FROM_FILES[key]}"
-            raise ConfigError(message)
-        option = by_key.get(key)
-        if option is None or option.name is None:
-            raise ConfigError(f"{path}: no option is called {written!r}{_suggestion(key, by_key)}")
-        if option.name in defaults:
-            message = f"{path}: {key} is given twice, with - and with _; keep one"
-            raise ConfigError(message)
-        defaults[option.name] = _checked(path, written, value, option, ctx)
-    return defaults
-
-
 def _suggestion(key: str, known: Mapping[str, click.Option]) -> str:
     near = difflib.get_close_matches(key, known.keys() - _NOT_FROM_FILES.keys(), 1)
     return f"; did you mean {near[0]!r}?" if near else "; `--help` lists them"
 
 
 def _checked(
-    path: str,
-    key: str,
-    value: object,
-    option: click.Option,
-    ctx: click.Context,
+    path: str, key: str, value: object, option: click.Option, ctx: click.Context
 ) -> object:
     """Returns the value for click, which has checked it, so that an error names file and key."""
     several = option.multiple or option.nargs != 1
@@ -101,13 +87,11 @@ def _checked(
             expected = "a text, or a list of texts"
         elif option.nargs != 1:
             expected = f"a list of {option.nargs} numbers"
-        message = f"{path}: {key} = {value!r}: expected {expected}"
-        raise ConfigError(message)
+        raise ConfigError(f"{path}: {key} = {value!r}: expected {expected}")
     try:
         option.type_cast_value(ctx, text)
     except click.BadParameter as error:
-        message = f"{path}: {key} = {value!r}: {error.message}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{path}: {key} = {value!r}: {error.message}") from error
     return text
 
 

@@ -71,11 +71,6 @@ def config_values(config: type, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: options[name] for name in names if options.get(name) is not None}
 
 
-def field_default(config: type, name: str) -> Any:  # noqa: ANN401 - the field's type
-    """Returns the default of a config's field."""
-    return _field(config, name).default
-
-
 _type_hints = functools.cache(get_type_hints)
 
 
@@ -113,4 +108,4 @@ def _value_type(hint: type, field: dataclasses.Field[Any]) -> Any:  # noqa: ANN4
         return hint
     if hint is int:
         return click.IntRange(least, most)
-    return click.FloatRange(least, most, min_open=field.metadata["min_open"])
+    return click.FloatRange(least, most, min_open=field.metadata.get("min_open", False))
