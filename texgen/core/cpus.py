@@ -11,11 +11,7 @@ _PROCESS = Path("/proc/self")
 
 
 def available_cpus(process: Path = _PROCESS) -> int:
-    """Number of processors allowed by affinity and by the quotas of control groups, at least 1.
-
-    Args:
-        process: Folder in ``/proc`` that describes this process.
-    """
+    """Number of processors allowed by affinity and by the quotas of control groups, at least 1."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:

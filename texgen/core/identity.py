@@ -44,12 +44,7 @@ def code_identity() -> CodeIdentity:
 
 
 def code_differs(found: str, wanted: str) -> CodeDiffersError:
-    """Returns the error of a process or node whose texgen differs from the command's.
-
-    Args:
-        found: `CodeIdentity` of the process or node, as text.
-        wanted: `CodeIdentity` of the command, as text.
-    """
+    """Returns the error of a process or node whose `CodeIdentity` differs from the command's."""
     message = (
         f"it has {found}, and this command is {wanted}: install the same texgen on every node "
         "(`pip install` of one checkout or wheel), then run the same command again"

@@ -30,19 +30,18 @@ def process_with_id(pid: int) -> dict[str, Any]:
 
 def is_dead_on_this_host(about: Mapping[str, Any]) -> bool:
     """Whether a process ran on this machine and certainly runs no longer."""
-    pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
-    if not (machine and born and isinstance(pid, int)) or machine != _machine():
-        return False
-    return _start_time(pid) not in {born, _UNKNOWN}
+    return _ran_here(about) and _start_time(about["pid"]) not in {about["born"], _UNKNOWN}
 
 
 def is_suspended_on_this_host(about: Mapping[str, Any]) -> bool:
     """Whether a process of this machine is suspended, as by Ctrl-Z, and may continue."""
+    fields = _fields(about["pid"]) if _ran_here(about) else []
+    return bool(fields) and fields[19] == about["born"] and fields[0] in {"T", "t"}
+
+
+def _ran_here(about: Mapping[str, Any]) -> bool:
     pid, machine, born = (about.get(name) for name in ("pid", "machine", "born"))
-    if not (machine and born and isinstance(pid, int)) or machine != _machine():
-        return False
-    fields = _fields(pid)
-    return bool(fields) and fields[19] == born and fields[0] in {"T", "t"}
+    return bool(machine and born and isinstance(pid, int)) and machine == _machine()
 
 
 @lru_cache(maxsize=1)

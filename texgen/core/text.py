@@ -77,8 +77,7 @@ def decode_text(data: bytes) -> str:
         ValueError: If the file is not text in that encoding; names the line.
     """
     if data.startswith(_ZIP):
-        message = "it is a workbook or another zip file; save it as text, a table as CSV"
-        raise ValueError(message)
+        raise ValueError("it is a workbook or another zip file; save it as text, a table as CSV")
     mark, encoding = next((found for found in _MARKS if data.startswith(found[0])), (b"", "utf-8"))
     try:
         text = data[len(mark) :].decode(encoding)
@@ -91,8 +90,7 @@ def decode_text(data: bytes) -> str:
     text = _lines(text)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        message = f"line {line} holds a zero byte; save it as UTF-8 text"
-        raise ValueError(message)
+        raise ValueError(f"line {line} holds a zero byte; save it as UTF-8 text")
     return text
 
 
