@@ -15,7 +15,7 @@ from texgen.cli.options.common import (
     transfer_workers_option,
 )
 from texgen.cli.options.param_types import Place
-from texgen.cli.output import check_apart, print_result
+from texgen.cli.output import check_folder, print_result
 from texgen.cli.progress import transfer_progress
 from texgen.core.errors import ConfigError
 from texgen.core.text import format_bytes, pluralize
@@ -51,11 +51,7 @@ def command(
     URL begins with https:// or s3://, or is a folder. Every file is checked against its SHA-256.
     The same command resumes an interrupted download, also in the middle of a shard.
     """
-    if "://" in out:
-        message = f"--out {out} is a URL; name a folder to download to"
-        raise ConfigError(message)
-    if (folder := folder_of(url)) is not None:
-        check_apart("--out", out, folder)
+    check_folder("--out", out, "download", folder_of(url))
     request = DownloadRequest(Path(out), splits, _shard_range(shards), workers)
     with transfer_progress(quiet=quiet, of_bytes=True) as on_progress:
         summary = download(open_remote(url, s3_endpoint), request, on_progress)
@@ -73,6 +69,5 @@ def _shard_range(text: str | None) -> range | None:
     match = _NUMBERS.fullmatch(text.strip())
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if last < first:
-        message = f"--shards {text}: expected a range such as 0-9"
-        raise ConfigError(message)
+        raise ConfigError(f"--shards {text}: expected a range such as 0-9")
     return range(first, last + 1)

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from texgen.cli.options.common import out_argument, place_option, splits_option, transfer_options
-from texgen.cli.output import check_apart, print_result
+from texgen.cli.output import check_folder, print_result
 from texgen.cli.progress import transfer_progress
-from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.dataset.reader import Dataset
 from texgen.storage import Sink
@@ -35,11 +34,7 @@ def command(
     They become DIR/<split>/<class>/<name>, as the trainer of the paper's authors reads them. DIR is
     a new folder, or that of an earlier export of OUT, which is resumed.
     """
-    if "://" in to:
-        message = f"--to {to} is a URL; name a folder to export to"
-        raise ConfigError(message)
-    if "://" not in out:
-        check_apart("--to", to, out)
+    check_folder("--to", to, "export", None if "://" in out else out)
     with transfer_progress(quiet=quiet, of_bytes=False) as on_progress:
         dataset = Dataset(Sink(out, s3_endpoint=s3_endpoint))
         summary = export(dataset, splits, Path(to), on_progress)

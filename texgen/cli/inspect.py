@@ -16,7 +16,7 @@ from texgen.cli.output import check_target, print_result, write_file
 from texgen.core.config import DEFAULT_ENGINE, PATCH_SIZE, SMALL_PATCH_SIZE
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.text import format_bytes, pluralize
-from texgen.dataset.index import Index, SplitIndex
+from texgen.dataset.index import Index
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.originals import OriginalImages, open_originals
 from texgen.dataset.reader import Dataset
@@ -67,7 +67,10 @@ def command(
     if sheet is not None:
         check_target("--sheet", Path(sheet), [".png"], {"OUT": out, "--src": src})
     dataset = Dataset(Sink(out, s3_endpoint=s3_endpoint))
-    homes = [] if key is None else _homes(dataset, key, split)
+    homes: list[tuple[str, ManifestRow]] = []
+    if key is not None:
+        # For a missing key `row` raises an error that names similar keys.
+        homes = list(dataset.rows_of_key(key, split)) or [dataset.row(key, split)]
     if sheet is not None:
         rows = [row for _, row in homes[:1] or dataset.sample_textures(count or _SHEET_TEXTURES)]
         write_file(Path(sheet), _sheet(dataset, rows, src, s3_endpoint))
@@ -86,24 +89,14 @@ def _check_options(
     key: str | None, split: str | None, src: str | None, sheet: str | None, count: int | None
 ) -> None:
     """Refuses options that would have no effect."""
-    conflicts = {
-        "--split goes with KEY; add one, or leave it out": split is not None and key is None,
-        "--src goes with KEY or --sheet; add one, or leave it out": (
-            src is not None and key is None and sheet is None
-        ),
-        "--count goes with --sheet; add it, or leave --count out": count is not None
-        and sheet is None,
-        "--count does not go with KEY, which is one texture; leave one out": count is not None
-        and key is not None,
-    }
-    for message, wrong in conflicts.items():
-        if wrong:
-            raise ConfigError(message)
-
-
-def _homes(dataset: Dataset, key: str, split: str | None) -> list[tuple[str, ManifestRow]]:
-    # For a missing key `row` raises an error that names similar keys.
-    return list(dataset.rows_of_key(key, split)) or [dataset.row(key, split)]
+    if split is not None and key is None:
+        raise ConfigError("--split goes with KEY; add one, or leave it out")
+    if src is not None and key is None and sheet is None:
+        raise ConfigError("--src goes with KEY or --sheet; add one, or leave it out")
+    if count is not None and sheet is None:
+        raise ConfigError("--count goes with --sheet; add it, or leave --count out")
+    if count is not None and key is not None:
+        raise ConfigError("--count does not go with KEY, which is one texture; leave one out")
 
 
 def _sheet(
@@ -131,23 +124,22 @@ def _sheet_texture(
 
 def _card(index: Index) -> dict[str, Any]:
     """Returns the data set's card with counts instead of lists of files."""
-    splits = {name: _counts(split) for name, split in sorted(index.splits.items())}
+    splits = {
+        name: {
+            "images": split.images,
+            "textures": split.textures,
+            "failed": split.failed,
+            "shards": len(split.shards),
+            "bytes": sum(file.bytes for file in split.shards),
+            "classes": len(split.classes),
+        }
+        for name, split in sorted(index.splits.items())
+    }
     return {
         "name": index.name,
         "fingerprint": index.fingerprint,
         "config": index.config,
         "splits": splits,
-    }
-
-
-def _counts(split: SplitIndex) -> dict[str, int]:
-    return {
-        "images": split.images,
-        "textures": split.textures,
-        "failed": split.failed,
-        "shards": len(split.shards),
-        "bytes": sum(file.bytes for file in split.shards),
-        "classes": len(split.classes),
     }
 
 

@@ -6,26 +6,23 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from texgen.core.errors import ConfigError, OutputError, StorageError
 from texgen.core.text import escape_unprintable
 
+_Item = TypeVar("_Item")
+
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """Exit code that shells report for a program ended by a closed pipe; 1 would report a fault."""
 
 
 def print_result(data: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
-    """Prints a command's result on standard output, as JSON or for people.
-
-    Args:
-        data: The result for programs.
-        lines: The result for people.
-        as_json: Whether ``--json`` was given.
+    """Prints a command's result on standard output: ``data`` as JSON, or ``lines`` for people.
 
     Raises:
         Exit: With `CLOSED_PIPE`, if nobody reads it any more.
@@ -46,11 +43,13 @@ def print_lines(*lines: str) -> None:
     _print("\n".join(map(escape_unprintable, lines)))
 
 
-def first_lines(lines: Sequence[str], most: int, noun: str = "more") -> Iterator[str]:
-    """Yields lines of a list up to a number, and how many more there are."""
-    yield from lines[:most]
-    if len(lines) > most:
-        yield f"  … and {len(lines) - most} {noun}; --json lists them all"
+def first_lines(
+    items: Sequence[_Item], most: int, line: Callable[[_Item], str], noun: str = "more"
+) -> Iterator[str]:
+    """Yields a line for each of the first items, and one that counts the others."""
+    yield from map(line, items[:most])
+    if len(items) > most:
+        yield f"  … and {len(items) - most} {noun}; --json lists them all"
 
 
 def _print(text: str) -> None:
@@ -70,21 +69,20 @@ def _print(text: str) -> None:
 def check_target(
     option: str,
     target: Path,
-    suffixes: Iterable[str],
+    suffixes: Collection[str],
     apart: Mapping[str, str | None] | None = None,
 ) -> None:
     """Refuses a file that cannot or should not be written, before any work is done.
 
     Args:
         option: Option that names the file, such as ``--out``.
-        target: The file.
+        target: File to write.
         suffixes: Endings that its name may have, in lower case.
         apart: Folders that must not contain it, by the names that the error uses; None is ignored.
 
     Raises:
         ConfigError: If the file is refused; names the reason and what to do.
     """
-    suffixes = list(suffixes)
     fault = None
     if target.suffix.lower() not in suffixes:
         fault = f": the name must end in {', '.join(suffixes)}"
@@ -97,22 +95,17 @@ def check_target(
     elif not os.access(target.parent, os.W_OK):
         fault = f": the folder {target.parent} cannot be written to; name another"
     if fault:
-        message = f"{option} {target}{fault}"
-        raise ConfigError(message)
+        raise ConfigError(f"{option} {target}{fault}")
     for name, folder in (apart or {}).items():
         # The folder of a link counts as well as the file that it leads to.
         if folder is not None and (lies_in(target.parent, folder) or lies_in(target, folder)):
-            message = f"{option} {target} lies inside {name}; name a file elsewhere"
-            raise ConfigError(message)
+            raise ConfigError(f"{option} {target} lies inside {name}; name a file elsewhere")
 
 
 def check_not_read(option: str, target: Path, read: Iterable[object]) -> None:
     """Refuses to overwrite a file that the same command reads, under any of its names.
 
-    Args:
-        option: Option that names the file to write, such as ``--out``.
-        target: The file to write.
-        read: Paths of files that are read; texts that are not paths of files are ignored.
+    Among the paths in ``read``, texts that are not paths of files are ignored.
 
     Raises:
         ConfigError: If one of them is the same file, or a link to it.
@@ -124,20 +117,16 @@ def check_not_read(option: str, target: Path, read: Iterable[object]) -> None:
                 raise ConfigError(message)
 
 
-def check_apart(option: str, folder: str, out: str) -> None:
-    """Refuses a target folder inside the data set that is copied.
-
-    Args:
-        option: Option that names the folder, such as ``--to``.
-        folder: Folder to write to.
-        out: Folder of the data set.
+def check_folder(option: str, folder: str, action: str, out: str | None) -> None:
+    """Refuses a target that is no folder, or inside the data set that is copied.
 
     Raises:
-        ConfigError: If ``folder`` is ``out`` or lies in it.
+        ConfigError: If ``folder`` is a URL, or lies in the folder ``out``.
     """
-    if lies_in(folder, out):
-        message = f"{option} {folder} lies inside the data set {out}; name another folder"
-        raise ConfigError(message)
+    if "://" in folder:
+        raise ConfigError(f"{option} {folder} is a URL; name a folder to {action} to")
+    if out is not None and lies_in(folder, out):
+        raise ConfigError(f"{option} {folder} lies inside the data set {out}; name another folder")
 
 
 def lies_in(place: str | Path, folder: str) -> bool:
@@ -158,5 +147,4 @@ def write_file(target: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink()
-        message = f"cannot write {target}: {error.strerror}"
-        raise StorageError(message) from error
+        raise StorageError(f"cannot write {target}: {error.strerror}") from error

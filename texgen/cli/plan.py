@@ -119,7 +119,7 @@ def _finding_lines(result: DryRun) -> Iterator[str]:
         source, reason = sample.unreadable[0]
         count = f"{len(sample.unreadable)} of {sample.images} images tried"
         yield f"warning: {count} cannot be read, such as {source} ({reason})"
-    yield from first_lines([f"problem: {problem}" for problem in result.problems], _SHOWN)
+    yield from first_lines(result.problems, _SHOWN, "problem: {}".format)
 
 
 def _bytes(result: DryRun) -> tuple[float, float] | None:

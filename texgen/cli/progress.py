@@ -59,12 +59,8 @@ def verify_progress(*, quiet: bool) -> Iterator[OnVerifyProgress]:
 def transfer_progress(*, quiet: bool, of_bytes: bool) -> Iterator[Callable[[int, int], None]]:
     """Shows a transfer while it is open.
 
-    Args:
-        quiet: Whether to show nothing.
-        of_bytes: Whether the numbers are bytes; otherwise they are files.
-
     Yields:
-        Function to call with the number that is done and the total.
+        Function to call with the number of bytes, or of files, that are done, and the total.
     """
     columns = [DownloadColumn(), TransferSpeedColumn()] if of_bytes else [MofNCompleteColumn()]
     text = format_bytes if of_bytes else str
@@ -80,12 +76,8 @@ def training_progress(
 ) -> Iterator[Callable[[int, int, dict[str, float]], None]]:
     """Shows a training run while it is open.
 
-    Args:
-        quiet: Whether to show nothing.
-        unit: What is counted.
-
     Yields:
-        Function to call with the number that is done, the total, and the last metrics by name.
+        Function to call with the number of units done, the total, and the last metrics by name.
     """
     columns = (BarColumn(20), TimeRemainingColumn(), TextColumn("{task.description}"))
     with _open(quiet, *columns, first_and_last=True) as display:
@@ -156,12 +148,7 @@ _Count = TypeVar("_Count", BuildProgress, VerifyProgress)
 
 
 class _RateView(Generic[_Count]):
-    """Shows a count with its rate over the last minute.
-
-    Args:
-        display: Where it is shown.
-        describe: Makes one line from the count and its rate per second.
-    """
+    """Shows a count, and its rate per second over the last minute, in one line."""
 
     def __init__(self, display: _Display, describe: Callable[[_Count, float], str]) -> None:
         self._display = display
@@ -190,24 +177,20 @@ class _RateView(Generic[_Count]):
 
 def describe_build(status: BuildProgress, rate: float) -> str:
     """Returns a line such as ``12/240 images, 0.71 textures/s, 0:05:21 left, 0 failed``."""
-    return (
-        f"{status.images}/{status.images_total} images, {rate:.2f} textures/s, "
-        f"{_time_left(status, rate)} left, {status.failed} failed"
-    )
+    images = f"{status.images}/{status.images_total} images"
+    return f"{images}, {_pace(status, rate)}, {status.failed} failed"
 
 
 def describe_check(checked: VerifyProgress, rate: float) -> str:
     """Returns ``12/240 textures checked, 310.00 textures/s, 0:05:21 left, 0 faults``."""
     action = "rebuilt" if checked.rebuilding else "checked"
-    return (
-        f"{checked.done}/{checked.total} textures {action}, {rate:.2f} textures/s, "
-        f"{_time_left(checked, rate)} left, {pluralize(checked.faults, 'fault')}"
-    )
+    textures = f"{checked.done}/{checked.total} textures {action}"
+    return f"{textures}, {_pace(checked, rate)}, {pluralize(checked.faults, 'fault')}"
 
 
-def _time_left(count: BuildProgress | VerifyProgress, rate: float) -> str:
-    if rate <= 0:
-        return "-:--:--"
-    minutes, seconds = divmod(int((count.total - count.done) / rate), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+def _pace(count: BuildProgress | VerifyProgress, rate: float) -> str:
+    left = "-:--:--"
+    if rate > 0:
+        minutes, seconds = divmod(int((count.total - count.done) / rate), 60)
+        left = f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    return f"{rate:.2f} textures/s, {left} left"

@@ -45,8 +45,7 @@ def command(out: str, s3_endpoint: str | None, as_json: bool) -> None:
     try:
         progress = read_status(Sink(out, s3_endpoint=s3_endpoint))
     except DatasetError as error:
-        message = f"{out}: {error}"
-        raise DatasetError(message) from error
+        raise DatasetError(f"{out}: {error}") from error
     print_result(asdict(progress), _lines(out, progress), as_json=as_json)
 
 
@@ -66,9 +65,9 @@ def _lines(out: str, progress: BuildStatus) -> Iterator[str]:
         now = time.time()
         shown = [run for run in progress.runs if run.state == "running"] or progress.runs
         noun = "more run" if len(shown) == _SHOWN + 1 else "more runs"
-        yield from first_lines([_run_line(run, now) for run in shown], _SHOWN, noun)
-    late = [_late_line(shard, progress.shard_s or 0) for shard in progress.late]
-    yield from first_lines(late, _SHOWN)
+        yield from first_lines(shown, _SHOWN, lambda run: _run_line(run, now), noun)
+    usual_s = progress.shard_s or 0
+    yield from first_lines(progress.late, _SHOWN, lambda shard: _late_line(shard, usual_s))
 
 
 def _pace_line(progress: BuildStatus) -> Iterator[str]:

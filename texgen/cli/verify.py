@@ -71,7 +71,14 @@ def command(
 
     The exit code is 1 if there is a fault.
     """
-    checks = _deep(deep, src, labels, sample, sample_seed, s3_endpoint)
+    if src is not None and not deep:
+        raise ConfigError("--src goes with --deep; add it")
+    if src is None and (labels, sample, sample_seed) != (None, None, None):
+        raise ConfigError("--labels, --sample and --sample-seed go with --src; add it")
+    # With a fixed seed some textures would never be rebuilt.
+    seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
+    sample = _SAMPLE if sample is None else sample
+    checks = DeepOptions(src, sample, seed, s3_endpoint, labels) if deep else None
     with signals.kept():
         # No clean-up is needed: nothing is written, and engines end with this process.
         signals.catch(lambda number, _: signals.leave(number, "stopped"))
@@ -83,28 +90,6 @@ def command(
     return 1 if report.faults else 0
 
 
-def _deep(
-    deep: bool,
-    src: str | None,
-    labels: str | None,
-    sample: int | None,
-    sample_seed: int | None,
-    s3_endpoint: str | None,
-) -> DeepOptions | None:
-    """Returns the checks that the options ask for besides those of the index."""
-    if src is not None and not deep:
-        message = "--src goes with --deep; add it"
-        raise ConfigError(message)
-    if src is None and (labels, sample, sample_seed) != (None, None, None):
-        message = "--labels, --sample and --sample-seed go with --src; add it"
-        raise ConfigError(message)
-    if not deep:
-        return None
-    # With a fixed seed some textures would never be rebuilt.
-    seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
-    return DeepOptions(src, _SAMPLE if sample is None else sample, seed, s3_endpoint, labels)
-
-
 def _lines(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]:
     verdict = pluralize(len(report.faults), "fault") if report.faults else "no fault"
     lines = [
@@ -114,7 +99,7 @@ def _lines(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]
         *_deep_line(report),
     ]
     lines += [f"  note: {note}" for note in report.notes]
-    lines += first_lines([f"  {fault}" for fault in report.faults], _SHOWN)
+    lines += first_lines(report.faults, _SHOWN, "  {}".format)
     return [*lines, *_hints(out, report, s3_endpoint)]
 
 
