@@ -33,6 +33,7 @@ from texgen.cli.output import check_target, print_lines, write_file
 from texgen.core.text import format_bytes, pluralize
 from texgen.evaluate.config import SimilarityConfig
 from texgen.evaluate.paper.sweeps import METRICS, summarize_sweep
+from texgen.evaluate.results import find_results, make_result, read_result
 
 
 @click.group(name="analyze")
@@ -67,7 +68,6 @@ def similarity_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
     """
     check_options("analyze similarity", options)
     from texgen.evaluate.paper.similarity import measure_similarity
-    from texgen.evaluate.results import make_result
     from texgen.evaluate.run import open_run
     from texgen.train.images import open_images
     from texgen.train.negatives import open_textures
@@ -118,7 +118,6 @@ def shape_bias_command(**options: Any) -> None:  # noqa: ANN401 - click checks t
     from texgen.evaluate.classes import read_mapping
     from texgen.evaluate.features import open_folder
     from texgen.evaluate.paper.bias import measure_shape_bias
-    from texgen.evaluate.results import make_result
 
     mapping = read_mapping(options["mapping"]) if options["mapping"] else None
     with open_frozen_run(options) as run:
@@ -158,7 +157,6 @@ def texture_accuracy_command(**options: Any) -> None:  # noqa: ANN401 - click ch
     check_options("analyze texture-accuracy", options)
     from texgen.evaluate.features import TextureImages, with_labels
     from texgen.evaluate.paper.bias import measure_texture_accuracy
-    from texgen.evaluate.results import make_result, read_result
 
     beside = [read_result(Path(path), "texture-accuracy") for path in options["beside"]]
     with open_frozen_run(options) as run:
@@ -189,7 +187,6 @@ def fine_coarse_command(**options: Any) -> None:  # noqa: ANN401 - click checks 
     check_options("analyze fine-coarse", options)
     from texgen.evaluate.classes import read_mapping
     from texgen.evaluate.paper.bias import dogs, measure_fine_coarse
-    from texgen.evaluate.results import make_result
 
     given = read_mapping(options["mapping"]) if options["mapping"] else None
     with open_frozen_run(options) as run:
@@ -226,7 +223,6 @@ def sweep_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
     or folders that hold them. Runs that differ only in their seed are averaged.
     """
     check_options("analyze sweep", options)
-    from texgen.evaluate.results import find_results
 
     results = list(find_results(options["places"]).values())
     over = options["over"].replace("-", "_")
@@ -248,7 +244,6 @@ def report_command(folder: str, html: str) -> None:
     target = Path(html)
     check_target("--html", target, [".html", ".htm"])
     from texgen.evaluate.paper.page import render_results
-    from texgen.evaluate.results import find_results
 
     results = find_results([folder])
     page = render_results(results).encode()

@@ -57,11 +57,9 @@ def _ask_to_overwrite(request: BuildRequest) -> None:
     if holdings is None:
         return
     if sys.stdin is None or not sys.stdin.isatty():
-        message = f"--overwrite: {holdings}; add --yes to delete it without being asked"
-        raise ConfigError(message)
+        raise ConfigError(f"--overwrite: {holdings}; add --yes to delete it without being asked")
     if not click.confirm(escape_unprintable(f"{holdings}. Delete it?"), err=True):
-        message = f"nothing was deleted; without --overwrite the build in {out} resumes"
-        raise ConfigError(message)
+        raise ConfigError(f"nothing was deleted; without --overwrite the build in {out} resumes")
 
 
 def _lines(summary: BuildSummary, request: BuildRequest) -> list[str]:

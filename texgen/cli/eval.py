@@ -18,14 +18,13 @@ from texgen.cli.evaluation import (
     renamed_option,
     write_result,
 )
-from texgen.cli.options.common import quiet_option
+from texgen.cli.options.common import place_option, quiet_option
 from texgen.cli.options.from_config import (
     config_option,
     config_options,
     config_values,
     option_group,
 )
-from texgen.cli.options.param_types import Place
 from texgen.cli.options.training import (
     classifier_options,
     neighbour_options,
@@ -37,7 +36,9 @@ from texgen.cli.options.training import (
 from texgen.cli.progress import training_progress
 from texgen.core.errors import ConfigError
 from texgen.evaluate.config import LinearConfig
-from texgen.evaluate.corruptions import ALEXNET
+from texgen.evaluate.corruptions import ALEXNET, check_library
+from texgen.evaluate.paper.published_results import table_for
+from texgen.evaluate.results import make_result
 
 _val_split_option = split_option("--val-split", "val", "to evaluate on")
 _milestones_option = config_option(
@@ -68,8 +69,6 @@ def linear_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
     """
     check_options("eval linear", options)
     from texgen.evaluate.linear import train_linear
-    from texgen.evaluate.paper.published_results import table_for
-    from texgen.evaluate.results import make_result
 
     config = LinearConfig(**config_values(LinearConfig, options))
     with (
@@ -103,7 +102,6 @@ def knn_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
     """
     check_options("eval knn", options)
     from texgen.evaluate.knn import evaluate_knn
-    from texgen.evaluate.results import make_result
 
     with open_frozen_run(options) as run:
         check_disjoint_splits(run, options)
@@ -134,11 +132,8 @@ def knn_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
     "--val-split",
     help="Split of SRC to evaluate beside the sets.  [default: none; with --corrupt: val]",
 )
-@click.option(
-    "--corrupted",
-    type=Place(),
-    metavar="DIR",
-    help="Folder of ImageNet-C, with images in corruption/severity/class.",
+@place_option(
+    "--corrupted", "DIR", "Folder of ImageNet-C, with images in corruption/severity/class."
 )
 @click.option(
     "--corrupt",
@@ -164,9 +159,7 @@ def ood_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
     of IN-100's for ImageNet-R.
     """
     check_options("eval ood", options)
-    from texgen.evaluate.ood import evaluate_domain
-    from texgen.evaluate.paper.published_results import table_for
-    from texgen.evaluate.results import make_result
+    from texgen.evaluate.ood import evaluate_corrupted, evaluate_domain
 
     folders, mappings = _check_domains(options)
     with open_frozen_run(options) as run:
@@ -176,7 +169,8 @@ def ood_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
         sets = {domain.name: evaluate_domain(run, classifier, domain) for domain in domains}
         result: dict[str, Any] = {"classifier": classifier.name, "sets": sets, "corrupted": None}
         if corrupted is not None:
-            result["corrupted"] = _evaluate_corrupted(run, classifier, corrupted, options)
+            names = tuple(dict.fromkeys(options["corruptions"])) or tuple(ALEXNET)
+            result["corrupted"] = evaluate_corrupted(run, classifier, corrupted, names)
     result["paper"] = table_for(classifier.classes)
     summary = [f"{name} {accuracy_text(one)}{_left_out_text(one)}" for name, one in sets.items()]
     if result["corrupted"]:
@@ -190,8 +184,7 @@ def _check_domains(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, s
     mappings = paths_by_name("--mapping", options["mappings"])
     for name, path in mappings.items():
         if name not in folders:
-            message = f"--mapping {name}={path}: no --set is called {name}"
-            raise ConfigError(message)
+            raise ConfigError(f"--mapping {name}={path}: no --set is called {name}")
     if not (folders or options["corrupted"] or options["corrupt"]):
         raise ConfigError("name what to evaluate on: --set NAME=DIR, --corrupted DIR or --corrupt")
     if options["corruptions"] and not (options["corrupted"] or options["corrupt"]):
@@ -221,8 +214,7 @@ def _open_domains(
     if options["val_split"]:
         domains.append(Domain("val", open_labelled_split(run, options, "val_split")))
         if "val" in folders:
-            message = f"--set val={folders['val']}: --val-split has this name; use another"
-            raise ConfigError(message)
+            raise ConfigError(f"--set val={folders['val']}: --val-split has this name; use another")
     for name, folder in folders.items():
         mapping = read_mapping(mappings[name]) if name in mappings else None
         with renamed_option("--src", "--set"):
@@ -232,8 +224,6 @@ def _open_domains(
 
 def _corrupted_source(run: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_open_domains`
     """Returns the folder of corrupted images, images to corrupt, or None."""
-    from texgen.evaluate.corruptions import check_library
-
     if not options["corrupt"]:
         return options["corrupted"]
     if options["corrupted"]:
@@ -242,10 +232,3 @@ def _corrupted_source(run: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401
     return open_labelled_split(
         run, {**options, "val_split": options["val_split"] or "val"}, "val_split"
     )
-
-
-def _evaluate_corrupted(run: Any, classifier: Any, source: Any, options: dict[str, Any]) -> Any:  # noqa: ANN401 - see `_open_domains`
-    from texgen.evaluate.ood import evaluate_corrupted
-
-    names = tuple(dict.fromkeys(options["corruptions"])) or tuple(ALEXNET)
-    return evaluate_corrupted(run, classifier, source, names)

@@ -17,6 +17,9 @@ from texgen.cli.options.training import check_train_extra
 from texgen.cli.output import check_not_read, check_target, print_result, write_file
 from texgen.core.errors import ConfigError
 from texgen.evaluate.config import KnnConfig
+from texgen.evaluate.results import read_result, to_json
+from texgen.train.images import has_splits
+from texgen.train.loader_errors import loader_failures
 
 if TYPE_CHECKING:
     from texgen.evaluate.classes import Classifier
@@ -34,8 +37,7 @@ def check_options(command: str, options: Mapping[str, Any]) -> None:
     """
     check_train_extra(command, "matplotlib")
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        message = f"texgen {command} runs in one process; start it without torchrun"
-        raise ConfigError(message)
+        raise ConfigError(f"texgen {command} runs in one process; start it without torchrun")
     out = Path(options["out"])
     apart = {f"--{name}": options.get(name) for name in ("src", "textures")}
     check_target("--out", out, [".json"], apart)
@@ -48,8 +50,6 @@ def check_options(command: str, options: Mapping[str, Any]) -> None:
 
 def _check_result(out: Path) -> None:
     """Checks that an existing file is an earlier result, and not an index or a run's config."""
-    from texgen.evaluate.results import read_result
-
     try:
         read_result(out)
     except ConfigError as error:
@@ -76,7 +76,6 @@ def open_frozen_run(options: Mapping[str, Any]) -> Iterator[TrainedRun]:
         LoaderError: If the processes that load images reached a limit of the machine.
     """
     from texgen.evaluate.run import open_run
-    from texgen.train.loader_errors import loader_failures
 
     run = open_run(options["place"], options["device"], options["workers"])
     with loader_failures():
@@ -89,12 +88,9 @@ def check_disjoint_splits(run: TrainedRun, options: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: If both splits are the same images.
     """
-    from texgen.train.images import has_splits
-
     train, val = options["train_split"], options["val_split"]
     if train == val:
-        message = f"--train-split and --val-split are both {train}; name two splits"
-        raise ConfigError(message)
+        raise ConfigError(f"--train-split and --val-split are both {train}; name two splits")
     location, how = image_source(run, options)
     with source_errors(options, "train_split"):
         disjoint = has_splits(location, how)
@@ -107,12 +103,7 @@ def check_disjoint_splits(run: TrainedRun, options: Mapping[str, Any]) -> None:
 
 
 def open_labelled_split(run: TrainedRun, options: Mapping[str, Any], split: str) -> LabelledImages:
-    """Opens the labelled images of a split of ``--src``, or of the run's source.
-
-    Args:
-        run: Run that is evaluated.
-        options: Options of the command.
-        split: Name of the option that names the split, such as ``val_split``.
+    """Opens the labelled images of the split that an option such as ``val_split`` names.
 
     Raises:
         ConfigError: If the split has no labelled images.
@@ -126,12 +117,7 @@ def open_labelled_split(run: TrainedRun, options: Mapping[str, Any], split: str)
 
 @contextlib.contextmanager
 def source_errors(options: Mapping[str, Any], split: str) -> Iterator[None]:
-    """Makes errors of a source name the options that this command has.
-
-    Args:
-        options: Options of the command.
-        split: Name of the option that stands for ``--split``.
-    """
+    """Makes errors of a source name this command's options, ``split`` instead of ``--split``."""
     with renamed_option("--split", f"--{split.replace('_', '-')}"):
         try:
             yield
@@ -194,8 +180,7 @@ def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:
             message = f"{option} {value}: expected NAME=PATH, such as sketch=imagenet-sketch/"
             raise ConfigError(message)
         if name in paths:
-            message = f"{option} {value}: the name {name} is given twice; use another"
-            raise ConfigError(message)
+            raise ConfigError(f"{option} {value}: the name {name} is given twice; use another")
         paths[name] = path
     return paths
 
@@ -215,13 +200,12 @@ def write_result(
         result: Result that is written as JSON.
         summary: Line that is printed without ``--json``.
         more: Further files by suffix.
-        beside: Results of other runs that are drawn too.
+        beside: Results of other runs, which are drawn too.
 
     Raises:
         StorageError: If a file cannot be written.
     """
     from texgen.evaluate.paper.plots import draw
-    from texgen.evaluate.results import to_json
 
     out = Path(options["out"])
     for suffix, data in {**(more or {}), **draw(result, beside)}.items():

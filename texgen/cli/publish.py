@@ -58,8 +58,7 @@ def _check_places(out: str, url: str) -> None:
             message += f"; `texgen download {out} --out {url}` copies a data set to a folder"
         raise ConfigError(message)
     if out.startswith(SCHEME) and parse(out).overlaps(parse(url)):
-        message = f"{out} and {url}: neither may lie inside the other; name another prefix"
-        raise ConfigError(message)
+        raise ConfigError(f"{out} and {url}: neither may lie inside the other; name another prefix")
 
 
 def _download_command(url: str, endpoint: str | None) -> str:

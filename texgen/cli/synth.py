@@ -69,8 +69,7 @@ def command(
     spec = engine_spec(engine, engine_bin)
     check_texture_size(size, engine)
     if len(patches) > MAX_PATCHES:
-        message = f"PATCH...: {len(patches)} patches; give {MAX_PATCHES} at most"
-        raise ConfigError(message)
+        raise ConfigError(f"PATCH...: {len(patches)} patches; give {MAX_PATCHES} at most")
     examples = tuple(mirror_to_minimum(_read(Path(patch))) for patch in patches)
     job = Job(str(target), examples, size, seed, image_format, quality)
     with EnginePool(spec, 1, timeout_s=sample_timeout_s(size)) as pool:
@@ -82,8 +81,6 @@ def _read(path: Path) -> Pixels:
     try:
         return decode(path.read_bytes())
     except OSError as error:
-        message = f"{path}: {error.strerror}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{path}: {error.strerror}") from error
     except ImageError as error:
-        message = f"{path}: {error.reason}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"{path}: {error.reason}") from error

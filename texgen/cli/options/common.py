@@ -107,8 +107,7 @@ def engine_spec(engine: str, engine_bin: str | None) -> EngineSpec:
         ConfigError: If ``--engine-bin`` is given for an engine that runs no program.
     """
     if engine_bin is not None and engine != UPSTREAM_ENGINE:
-        message = f"--engine-bin goes with --engine {UPSTREAM_ENGINE}, not with {engine}"
-        raise ConfigError(message)
+        raise ConfigError(f"--engine-bin goes with --engine {UPSTREAM_ENGINE}, not with {engine}")
     return EngineSpec(engine, engine_bin)
 
 
@@ -136,6 +135,5 @@ def jpeg_quality(quality: int | None, image_format: str) -> int | None:
     if image_format == "jpg":
         return JPEG_QUALITY if quality is None else quality
     if quality is not None:
-        message = f"--quality goes with jpg, not with {image_format}; leave it out"
-        raise ConfigError(message)
+        raise ConfigError(f"--quality goes with jpg, not with {image_format}; leave it out")
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import Any
 
 import click
 
@@ -31,38 +32,27 @@ def _check_workers(context: click.Context, parameter: click.Parameter, workers: 
     return workers
 
 
-def workers_option(help: str | None = None) -> Option:
-    """Returns ``--workers``, with another help text than that of `TrainConfig`."""
+def workers_option(**settings: Any) -> Option:  # noqa: ANN401
+    """Returns ``--workers``, with further arguments of `click.option`."""
     return config_option(
         TrainConfig,
         "workers",
         default=lambda: min(_MAX_DEFAULT_WORKERS, available_cpus()),
         callback=_check_workers,
         show_default=f"number of processors, at most {_MAX_DEFAULT_WORKERS}",
-        **({"help": help} if help else {}),
+        **settings,
     )
 
 
 def split_option(flag: str, default: str, purpose: str) -> Option:
-    """Returns an option that names a split of SRC.
-
-    Args:
-        flag: Name of the option.
-        default: Default split.
-        purpose: Continues "Split of SRC" in the help text.
-    """
+    """Returns an option that names a split of SRC; ``purpose`` goes on after these words."""
     return click.option(flag, default=default, help=f"Split of SRC {purpose}.")
 
 
 train_split_option = split_option("--train-split", "train", "to learn from")
-
-
 source_options = option_group(
     place_option("--src", None, "Images to evaluate on.  [default: the run's]"),
-    click.option(
-        "--src-format",
-        help="Format of SRC, as for texgen build.  [default: detected from its content]",
-    ),
+    config_option(TrainConfig, "src_format"),
     *SOURCE_CHOICES.values(),
 )
 neighbour_options = option_group(*config_options(KnnConfig))
@@ -96,7 +86,7 @@ run_options = option_group(
     config_option(
         TrainConfig, "device", help="Device of the encoder.  [default: cuda if there is one]"
     ),
-    workers_option("Number of processes that load images."),
+    workers_option(help="Number of processes that load images."),
     json_option,
 )
 
@@ -104,12 +94,8 @@ run_options = option_group(
 def check_train_extra(command: str, *more: str) -> None:
     """Checks that the packages of the extra ``[train]`` are installed.
 
-    Args:
-        command: Name of the command, such as ``eval linear``.
-        more: Packages that the command needs besides torch and torchvision.
-
     Raises:
-        ConfigError: If a package is missing; says how to install the extra.
+        ConfigError: If one of them or of ``more`` is missing; says how to install the extra.
     """
     missing = [n for n in ("torch", "torchvision", *more) if importlib.util.find_spec(n) is None]
     if missing:
