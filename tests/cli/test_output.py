@@ -10,7 +10,15 @@ import pytest
 
 from tests.conftest import command, make_source
 from texgen.cli.main import run
-from texgen.cli.output import check_not_read, check_target, print_lines, print_result, write_file
+from texgen.cli.output import (
+    check_folder,
+    check_not_read,
+    check_target,
+    first_lines,
+    print_lines,
+    print_result,
+    write_file,
+)
 from texgen.core.errors import ConfigError, StorageError
 
 
@@ -91,6 +99,29 @@ def test_a_result_is_printed_as_json_or_for_people(capsys):
     for as_json in (True, False):
         print_result({"shards": 2, "name": "é"}, ["2 shards: é"], as_json=as_json)
     assert capsys.readouterr().out == '{"shards": 2, "name": "\\u00e9"}\n2 shards: é\n'
+
+
+@pytest.mark.parametrize(
+    ("items", "lines"),
+    [
+        ([], []),
+        (["a", "b"], ["- a", "- b"]),
+        (["a", "b", "c", "d"], ["- a", "- b", "  … and 2 more; --json lists them all"]),
+    ],
+)
+def test_a_list_that_is_cut_off_says_how_much_is_left_out(items, lines):
+    assert list(first_lines(items, 2, "- {}".format)) == lines
+
+
+def test_a_data_set_is_copied_neither_into_itself_nor_to_a_url(places):
+    out = places["OUT"]
+    check_folder("--to", f"{out}2", "export", out)
+    check_folder("--to", out, "export", None)
+    for inside in (out, f"{out}/train/x", f"{out}/../link/x"):
+        with pytest.raises(ConfigError, match=r"--to .* lies inside the data set"):
+            check_folder("--to", inside, "export", out)
+    with pytest.raises(ConfigError, match="--to s3://b/x is a URL; name a folder to export to"):
+        check_folder("--to", "s3://b/x", "export", out)
 
 
 @pytest.fixture
