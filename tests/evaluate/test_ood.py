@@ -16,10 +16,10 @@ from texgen.core.errors import ConfigError
 from texgen.evaluate import corruptions
 from texgen.evaluate.corruptions import ALEXNET, mean_corruption_error
 from texgen.evaluate.features import (
-    CentreTransform,
-    CorruptedTransform,
-    WholeTransform,
+    centre_view,
+    corrupted_view,
     open_folder,
+    whole_view,
 )
 from texgen.evaluate.ood import Domain, evaluate_corrupted, evaluate_domain
 
@@ -75,7 +75,7 @@ def test_imagenet_c_is_read_with_and_without_groups(group, tiny_run, tmp_path):
 
 def test_an_image_that_was_cut_already_is_taken_whole():
     image = photograph(1, (32, 32))
-    whole, centre = WholeTransform(32)(image, (0, 0)), CentreTransform(32)(image, (0, 0))
+    whole, centre = whole_view(image, 32, (0, 0)), centre_view(image, 32, (0, 0))
     pixels = torch.from_numpy(np.asarray(image, np.float32)).permute(2, 0, 1)
     scale = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255
     mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1) * 255
@@ -92,12 +92,12 @@ def test_corrupting_here_takes_the_librarys_functions_and_its_own_numbers(monkey
     monkeypatch.setitem(sys.modules, "imagecorruptions", types.SimpleNamespace(corrupt=corrupt))
     image = photograph(1, (40, 40))
     first = [
-        CorruptedTransform(32, name, 3)(image, (0, n))
+        corrupted_view(name, 3, image, 32, (0, n))
         for name in ("fog", "glass_blur")
         for n in range(9)
     ]
     again = [
-        CorruptedTransform(32, name, 3)(image, (0, n))
+        corrupted_view(name, 3, image, 32, (0, n))
         for name in ("fog", "glass_blur")
         for n in range(9)
     ]
@@ -122,9 +122,8 @@ def test_a_library_that_does_not_load_is_one_line(monkeypatch, tmp_path):
 
 def test_every_corruption_of_the_library_is_made():
     image = photograph(1, (64, 64))
-    plain = CentreTransform(48)(image, (0, 0))
+    plain = centre_view(image, 48, (0, 0))
     for name in ALEXNET:
-        transform = CorruptedTransform(48, name, 3)
-        first = transform(image, (0, 5))
+        first = corrupted_view(name, 3, image, 48, (0, 5))
         assert not torch.allclose(first, plain), name
-        assert torch.equal(first, transform(image, (0, 5))), name
+        assert torch.equal(first, corrupted_view(name, 3, image, 48, (0, 5))), name

@@ -16,7 +16,7 @@ from torchvision.transforms import RandomResizedCrop
 
 from tests.conftest import photograph
 from tests.train.conftest import coordinate_image
-from texgen.train.augment import MEAN, STD, Augmentation, centre_view, normalised
+from texgen.train.augment import MEAN, STD, Augmentation, centre, normalised
 
 sides = st.integers(1, 400)
 PLAIN = Augmentation(32, jitter=None, grey=0.0, blur=0.0)
@@ -116,7 +116,7 @@ def test_pixels_are_normalised_by_imagenets_mean_and_deviation():
 
 
 def test_the_centre_is_evaluated():
-    view = undone(centre_view(coordinate_image(200, 100), 56))
+    view = undone(normalised(centre(coordinate_image(200, 100), 56)))
     assert view.shape == (3, 56, 56)
     assert float(view[0].mean()) == pytest.approx(99.5, abs=1.5)
     assert float(view[1].mean()) == pytest.approx(49.5, abs=1.5)

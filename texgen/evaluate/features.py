@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +21,7 @@ from texgen.dataset.reader import open_split
 from texgen.evaluate.corruptions import corrupt
 from texgen.evaluate.run import TrainedRun
 from texgen.source import SPLIT_NAMES
-from texgen.train.augment import Augmentation, centre, centre_view, normalised
+from texgen.train.augment import centre, normalised
 from texgen.train.images import ImageSet, open_images
 from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
 from texgen.train.loader_errors import as_sample_error
@@ -32,69 +31,27 @@ from texgen.train.pairs import EpochPosition, Sample
 _BATCH = 256
 
 
-class EvalTransform(Protocol):
-    """Turns an image into the encoder's input. It is pickled for the loader's processes."""
-
-    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
-        """(3, size, size) float32, normalised, from an RGB image at (epoch, position)."""
-        ...
+EvalTransform = Callable[[Image.Image, int, EpochPosition], Tensor]
+"""Turns an RGB image at (epoch, position) into the encoder's input, (3, size, size) float32,
+normalised. It is pickled for the loader's processes."""
 
 
-@dataclass(frozen=True, slots=True)
-class CentreTransform:
-    """The middle of an image, see `centre_view`."""
-
-    size: int
-
-    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
-        """See `EvalTransform`."""
-        return centre_view(image, self.size)
+def centre_view(image: Image.Image, size: int, draw: EpochPosition) -> Tensor:
+    """The `centre` of an image; see `EvalTransform`."""
+    return normalised(centre(image, size))
 
 
-@dataclass(frozen=True, slots=True)
-class WholeTransform:
+def whole_view(image: Image.Image, size: int, draw: EpochPosition) -> Tensor:
     """The whole of an image that is already cropped: ImageNet-C, cue-conflict stimuli, textures."""
-
-    size: int
-
-    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
-        """See `EvalTransform`."""
-        return normalised(F.center_crop(F.resize(image, self.size, antialias=True), [self.size]))
+    return normalised(F.center_crop(F.resize(image, size, antialias=True), [size]))
 
 
-@dataclass(frozen=True, slots=True)
-class RandomTransform:
-    """A random view, with random numbers from (seed, epoch, position)."""
-
-    augmentation: Augmentation
-    seed: int
-
-    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
-        """See `EvalTransform`."""
-        rng = random.Random(f"{self.seed}/{draw[0]}/{draw[1]}")  # noqa: S311
-        return self.augmentation.draw(rng)(image)
-
-
-@dataclass(frozen=True, slots=True)
-class CorruptedTransform:
-    """The middle of an image with a corruption of ImageNet-C, but with other random numbers.
-
-    Attributes:
-        size: Side, px; at least 32.
-        name: Name of the corruption.
-        severity: 1 to 5.
-        seed: Seed of the random numbers.
-    """
-
-    size: int
-    name: str
-    severity: int
-    seed: int = 0
-
-    def __call__(self, image: Image.Image, draw: EpochPosition) -> Tensor:
-        """See `EvalTransform`."""
-        seed = f"{self.seed}/{self.name}/{self.severity}/{draw[1]}"
-        return normalised(corrupt(centre(image, self.size), self.name, self.severity, seed))
+def corrupted_view(
+    name: str, severity: int, image: Image.Image, size: int, draw: EpochPosition
+) -> Tensor:
+    """The `centre` of an image with a corruption of ImageNet-C, but with other random numbers."""
+    seed = f"0/{name}/{severity}/{draw[1]}"
+    return normalised(corrupt(centre(image, size), name, severity, seed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +137,13 @@ class TextureImages:
 
 
 class _TransformedImages(Dataset[Sample]):
-    def __init__(self, image_set: ImageSet, transform: EvalTransform) -> None:
-        self._image_set = image_set
-        self._transform = transform
+    def __init__(self, image_set: ImageSet, transform: EvalTransform, size: int) -> None:
+        self._image_set, self._transform, self._size = image_set, transform, size
 
     def __getitem__(self, draw: EpochPosition) -> Sample:
         position = draw[1]
         try:
-            image = self._transform(self._image_set.image(position), draw)
+            image = self._transform(self._image_set.image(position), self._size, draw)
         except (TexgenError, MemoryError, OSError) as error:
             return as_sample_error(error)
         return {"image": image, "label": torch.tensor(int(self._image_set.labels[position]))}
@@ -201,9 +157,9 @@ def image_loader(
     batch: int,
 ) -> DataLoader[Sample]:
     """A loader of transformed images in the order of ``draws``, with ``run.workers`` processes."""
-    pixels = 3 * run.config.size**2
-    spec = LoaderSpec(run.workers, batch, pixels, pin=run.device.type == "cuda")
-    return make_loader(_TransformedImages(image_set, transform), spec, draws)
+    size = run.config.size
+    spec = LoaderSpec(run.workers, batch, 3 * size**2, pin=run.device.type == "cuda")
+    return make_loader(_TransformedImages(image_set, transform, size), spec, draws)
 
 
 def image_batches(
@@ -220,7 +176,7 @@ def image_batches(
 
 @torch.no_grad()
 def extract_features(
-    run: TrainedRun, images: LabelledImages, transform: EvalTransform
+    run: TrainedRun, images: LabelledImages, transform: EvalTransform = centre_view
 ) -> tuple[Tensor, Tensor]:
     """The encoder's features of every image that has a class.
 

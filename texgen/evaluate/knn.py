@@ -11,7 +11,7 @@ from torch import Tensor
 from texgen.core.errors import ConfigError
 from texgen.evaluate.classes import accuracy, accuracy_per_class, classifier_labels
 from texgen.evaluate.config import KnnConfig
-from texgen.evaluate.features import CentreTransform, LabelledImages, extract_features
+from texgen.evaluate.features import LabelledImages, extract_features
 from texgen.evaluate.run import TrainedRun
 
 _CHUNK = 1024
@@ -71,7 +71,7 @@ class KnnClassifier:
         if self.k > len(train.positions):
             message = f"--k {self.k}: {train.name} has {len(train.positions)} images; lower --k"
             raise ConfigError(message)
-        self._bank, self._labels = extract_features(run, train, CentreTransform(run.config.size))
+        self._bank, self._labels = extract_features(run, train)
 
     def __call__(self, features: Tensor) -> Tensor:
         """(N, F) to (N, C)."""
@@ -92,7 +92,7 @@ def evaluate_knn(run: TrainedRun, classifier: KnnClassifier, val: LabelledImages
         ConfigError: If the class of an image is not one of the classifier's, or it has only one.
     """
     own_labels = classifier_labels(val, classifier.trained_on, classifier.classes)
-    features, labels = extract_features(run, val, CentreTransform(run.config.size))
+    features, labels = extract_features(run, val)
     labels = own_labels[labels]
     correct = classifier(features).argmax(1) == labels
     overall = accuracy(correct)

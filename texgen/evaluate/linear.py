@@ -6,27 +6,27 @@ import io
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor, nn
 
 from texgen.core.errors import ConfigError, TexgenError
 from texgen.evaluate.classes import accuracy, accuracy_per_class, classifier_labels
 from texgen.evaluate.config import LinearConfig
 from texgen.evaluate.features import (
-    CentreTransform,
     LabelledImages,
-    RandomTransform,
     extract_features,
     image_batches,
     image_loader,
 )
 from texgen.evaluate.run import TrainedRun, encoder_fingerprint
 from texgen.train.augment import Augmentation
-from texgen.train.pairs import EpochSampler
+from texgen.train.pairs import EpochPosition, EpochSampler, sample_rng
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 """Receives the number of epochs done, of all epochs, and the last epoch's figures."""
@@ -125,7 +125,7 @@ def train_linear(
         TexgenError: If the loss is not finite.
     """
     own_labels = classifier_labels(val, train.name, train.classes)
-    features, labels = extract_features(run, val, CentreTransform(run.config.size))
+    features, labels = extract_features(run, val)
     labels = own_labels[labels]
     torch.manual_seed(config.seed)
     layer = _new_layer(features.shape[1], len(train.classes)).to(run.device)
@@ -185,8 +185,8 @@ def _augmented(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> 
     """Features of random crops and flips, which the encoder computes again in every epoch."""
     augmentation = Augmentation(run.config.size, config.crop_scale, None, grey=0.0, blur=0.0)
     sampler = EpochSampler(train.positions, config.batch_size, config.seed)
-    transform = RandomTransform(augmentation, config.seed)
-    loader = image_loader(run, train.image_set, transform, sampler, config.batch_size)
+    view = partial(_random_view, augmentation, config.seed)
+    loader = image_loader(run, train.image_set, view, sampler, config.batch_size)
 
     def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         sampler.begin(epoch)
@@ -198,9 +198,15 @@ def _augmented(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> 
     return batches_of
 
 
+def _random_view(
+    augmentation: Augmentation, seed: int, image: Image.Image, size: int, draw: EpochPosition
+) -> Tensor:
+    return augmentation.draw(sample_rng(seed, *draw))(image)
+
+
 def _cached(run: TrainedRun, train: LabelledImages, config: LinearConfig) -> EpochBatches:
     """Features of one centre view per image, which the encoder computes once."""
-    features, labels = extract_features(run, train, CentreTransform(run.config.size))
+    features, labels = extract_features(run, train)
     generator = torch.Generator().manual_seed(config.seed)
 
     def batches_of(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -19,13 +20,13 @@ from texgen.evaluate.classes import (
 )
 from texgen.evaluate.corruptions import ALEXNET, SEVERITIES, mean_corruption_error
 from texgen.evaluate.features import (
-    CentreTransform,
-    CorruptedTransform,
     EvalTransform,
     LabelledImages,
-    WholeTransform,
+    centre_view,
+    corrupted_view,
     extract_features,
     open_folder,
+    whole_view,
 )
 from texgen.evaluate.run import TrainedRun
 
@@ -48,7 +49,7 @@ class Domain:
 
 
 def evaluate_domain(
-    run: TrainedRun, classifier: Classifier, domain: Domain, transform: EvalTransform | None = None
+    run: TrainedRun, classifier: Classifier, domain: Domain, transform: EvalTransform = centre_view
 ) -> dict[str, Any]:
     """Accuracy on the images whose class is one of the classifier's.
 
@@ -58,7 +59,7 @@ def evaluate_domain(
         run: Run with the encoder, without its head.
         classifier: Classifier on the encoder's features.
         domain: Images to evaluate on.
-        transform: How images are transformed; None takes centre views.
+        transform: How images are transformed.
 
     Returns:
         `accuracy` with ``classes`` (how many are in common), ``left_out`` (images of other
@@ -69,7 +70,7 @@ def evaluate_domain(
     """
     images = domain.images
     matches = match_classes(images.name, images.classes, classifier.classes, domain.mapping)
-    features, labels = extract_features(run, images, transform or CentreTransform(run.config.size))
+    features, labels = extract_features(run, images, transform)
     correct, kept = correct_predictions(images.name, classifier(features), labels, matches)
     return {
         **accuracy(correct),
@@ -102,7 +103,7 @@ def evaluate_corrupted(
         ConfigError: If a set is missing or has no class in common.
     """
     accuracies: dict[str, list[float]] = {name: [] for name in names}
-    for name, images, transform in _corrupted_sets(run, source, names):
+    for name, images, transform in _corrupted_sets(source, names):
         result = evaluate_domain(run, classifier, Domain(name, images), transform)
         accuracies[name].append(result["accuracy"])
     has_mce = len(classifier.classes) == _IMAGENET_CLASSES and set(names) == set(ALEXNET)
@@ -116,17 +117,16 @@ def evaluate_corrupted(
 
 
 def _corrupted_sets(
-    run: TrainedRun, source: str | LabelledImages, names: Sequence[str]
+    source: str | LabelledImages, names: Sequence[str]
 ) -> Iterator[tuple[str, LabelledImages, EvalTransform]]:
     """Each corruption at each severity: its name, its images and how they are transformed."""
-    size = run.config.size
     if isinstance(source, LabelledImages):
         for name in names:
             for severity in SEVERITIES:
-                yield name, source, CorruptedTransform(size, name, severity)
+                yield name, source, partial(corrupted_view, name, severity)
         return
     for name, images in _open_imagenet_c(source, names):
-        yield name, images, WholeTransform(size)
+        yield name, images, whole_view
 
 
 def _open_imagenet_c(folder: str, names: Sequence[str]) -> list[tuple[str, LabelledImages]]:

@@ -133,11 +133,6 @@ _FACTOR = np.asarray([1 / (255 * s) for s in STD], dtype=np.float32)
 _SHIFT = np.asarray([m / s for m, s in zip(MEAN, STD, strict=True)], dtype=np.float32)
 
 
-def centre_view(image: Image.Image, size: int) -> Tensor:
-    """Returns the `centre` of an image for evaluation, (3, size, size) float32, normalised."""
-    return normalised(centre(image, size))
-
-
 def centre(image: Image.Image, size: int) -> Image.Image:
     """Resizes the shorter side to 8/7 ``size`` px and returns the central square of ``size`` px."""
     short = round(size * 256 / 224)

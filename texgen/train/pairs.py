@@ -38,6 +38,12 @@ Sample = dict[str, Tensor] | TexgenError
 """Tensors by name, or an error: a loader process would raise it as the text of a traceback."""
 
 
+def sample_rng(seed: int | str, epoch: int, sample: int | str) -> random.Random:
+    """Returns the random numbers of a sample, by its position or key, in an epoch."""
+    # Python hashes the whole text, so that the numbers of neighbours are unrelated.
+    return random.Random(f"{seed}/{epoch}/{sample}")  # noqa: S311
+
+
 class ContrastiveDataset(Dataset[Sample]):
     """Samples by `EpochPosition`.
 
@@ -69,10 +75,8 @@ class ContrastiveDataset(Dataset[Sample]):
     def __getitem__(self, epoch_position: EpochPosition) -> Sample:
         """Returns the sample of an image in an epoch, or the error that prevents it."""
         epoch, position = epoch_position
-        # Python hashes the whole text, so that the numbers of neighbours are unrelated.
-        rng = random.Random(f"{self._seed}/{epoch}/{position}")  # noqa: S311
         try:
-            return self.sample(position, rng, self._negatives)
+            return self.sample(position, sample_rng(self._seed, epoch, position), self._negatives)
         except (TexgenError, MemoryError, OSError) as error:
             return as_sample_error(error)
 
@@ -149,8 +153,7 @@ class StreamedContrastiveDataset(IterableDataset[Sample]):
             data = next((streamed[suffix] for suffix in FORMATS if suffix in streamed), b"")
             texture = _OneTexture(open_texture(data, key, self._location))
             epochs[key] += 1
-            rng = random.Random(f"{self._seed}/{epochs[key]}/{key}")  # noqa: S311
-            yield self._dataset.sample(position, rng, texture)
+            yield self._dataset.sample(position, sample_rng(self._seed, epochs[key], key), texture)
 
 
 class _OneTexture:

@@ -12,12 +12,7 @@ from torch import Tensor
 
 from texgen.core.errors import ConfigError
 from texgen.evaluate.classes import Classifier, Mapping, accuracy, match_classes
-from texgen.evaluate.features import (
-    CentreTransform,
-    LabelledImages,
-    WholeTransform,
-    extract_features,
-)
+from texgen.evaluate.features import LabelledImages, extract_features, whole_view
 from texgen.evaluate.ood import Domain, evaluate_domain
 from texgen.evaluate.run import TrainedRun
 
@@ -63,7 +58,7 @@ def measure_shape_bias(
             f"categories of the classifier (it has {', '.join(known)})"
         )
         raise ConfigError(message)
-    features, _ = extract_features(run, stimuli, WholeTransform(run.config.size))
+    features, _ = extract_features(run, stimuli, whole_view)
     scores = _category_scores(classifier(features[kept]), members)
     scores[:, ~members.any(1)] = -math.inf
     decisions = [categories[n] for n in scores.argmax(1).tolist()]
@@ -112,8 +107,7 @@ def measure_texture_accuracy(
     run: TrainedRun, classifier: Classifier, textures: LabelledImages
 ) -> dict[str, Any]:
     """Accuracy of each class on textures alone, see `evaluate_domain`, and ``chance``."""
-    transform = WholeTransform(run.config.size)
-    result = evaluate_domain(run, classifier, Domain("textures", textures), transform)
+    result = evaluate_domain(run, classifier, Domain("textures", textures), whole_view)
     return {**result, "chance": 100 / result["classes"]}
 
 
@@ -164,7 +158,7 @@ def measure_fine_coarse(
     """
     match_classes(images.name, images.classes, classifier.classes)
     coarse = _coarse_classes(mapping)
-    features, labels = extract_features(run, images, CentreTransform(run.config.size))
+    features, labels = extract_features(run, images)
     answers = [classifier.classes[n] for n in classifier(features).argmax(1).tolist()]
     correct: dict[str, list[tuple[bool, bool]]] = {}
     for label, answer in zip(labels.tolist(), answers, strict=True):
