@@ -136,17 +136,19 @@ class TextureImages:
         return self._store.image(position)
 
 
+@dataclass(frozen=True, eq=False)
 class _TransformedImages(Dataset[Sample]):
-    def __init__(self, image_set: ImageSet, transform: EvalTransform, size: int) -> None:
-        self._image_set, self._transform, self._size = image_set, transform, size
+    image_set: ImageSet
+    transform: EvalTransform
+    size: int
 
     def __getitem__(self, draw: EpochPosition) -> Sample:
         position = draw[1]
         try:
-            image = self._transform(self._image_set.image(position), self._size, draw)
+            image = self.transform(self.image_set.image(position), self.size, draw)
         except (TexgenError, MemoryError, OSError) as error:
             return as_sample_error(error)
-        return {"image": image, "label": torch.tensor(int(self._image_set.labels[position]))}
+        return {"image": image, "label": torch.tensor(int(self.image_set.labels[position]))}
 
 
 def image_loader(

@@ -89,9 +89,7 @@ def _make_negatives(
     everything = np.arange(len(images.keys))
     if config.negatives == "none":
         return None, everything, 0
-    patches = PatchNegatives(
-        config.num_negatives, config.patch_range, non_overlapping=config.non_overlapping
-    )
+    patches = PatchNegatives(config.num_negatives, config.patch_range, config.non_overlapping)
     if config.negatives == "patch":
         return patches, everything, 0
     store = open_textures(str(config.textures), config.textures_split or config.split)
@@ -131,8 +129,6 @@ def _loader_spec(config: TrainConfig, ns_views: int, batch: int) -> LoaderSpec:
         views * 3 * config.size**2,
         # The batches of the current step, and of the next one as they arrive.
         held=2 * config.accumulate,
-        seed=config.seed,
-        rank=rank_and_world_size()[0],
         pin=torch.cuda.is_available(),
     )
 

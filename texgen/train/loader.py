@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import sys
 import tempfile
@@ -11,11 +10,11 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import queues
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
@@ -55,8 +54,6 @@ class LoaderSpec:
         batch: Samples in a batch.
         pixels: Numbers in a sample, each a float32.
         held: Batches that are in use while others are loaded.
-        seed: Seed of transforms that draw their own random numbers.
-        rank: Rank of this process.
         pin: Whether batches go to a CUDA device.
     """
 
@@ -64,8 +61,6 @@ class LoaderSpec:
     batch: int
     pixels: int
     held: int = 2
-    seed: int = 0
-    rank: int = 0
     pin: bool = False
 
     def ahead(self) -> int | None:
@@ -121,7 +116,7 @@ def make_loader(
         reason_pipe()
         processes = {
             "prefetch_factor": spec.ahead(),
-            "worker_init_fn": _LoaderSetup(spec.seed, spec.rank, socket_folder()),
+            "worker_init_fn": partial(_prepare_process, socket_folder()),
             # From Python 3.14 on the default is a server process, which imports from the current
             # folder. On systems other than Linux a fork is not safe.
             "multiprocessing_context": "fork" if sys.platform == "linux" else None,
@@ -155,13 +150,10 @@ def raise_sample_errors(loader: Iterable[Sample]) -> Iterator[dict[str, Tensor]]
 
 def collate(samples: list[Sample]) -> Sample:
     """Returns a batch, or the first error among its samples."""
-    tensors: list[dict[str, Tensor]] = []
-    for sample in samples:
-        if isinstance(sample, TexgenError):
-            return sample
-        tensors.append(sample)
+    if failed := next((one for one in samples if isinstance(one, TexgenError)), None):
+        return failed
     try:
-        batch: dict[str, Tensor] = default_collate(tensors)
+        batch: dict[str, Tensor] = default_collate(samples)
     except (RuntimeError, OSError, MemoryError) as error:
         # In a loader process batches are created in shared memory.
         if (explained := loader_error(error)) is None:
@@ -209,36 +201,20 @@ def _end_later(number: int, frame: object) -> None:
     signal.alarm(_END_AFTER_S)
 
 
-class _LoaderSetup:
-    """Prepares a loader process: signals, sockets, random numbers by (seed, rank, worker).
-
-    Args:
-        seed: Seed of transforms that draw their own random numbers.
-        rank: Rank of the process that it loads for.
-        folder: Folder for its socket.
-    """
-
-    def __init__(self, seed: int, rank: int, folder: str) -> None:
-        self._seed, self._rank, self._folder = seed, rank, folder
-
-    def __call__(self, worker: int) -> None:
-        """Runs in the process; ``worker`` is its number."""
-        signal.set_wakeup_fd(-1)
-        for number in signals.SIGNALS:
-            signal.signal(number, _end_later)
-        torch.set_num_threads(1)
-        tempfile.tempdir = self._folder
-        # Otherwise the trainer waits forever for a batch that the sending thread failed to send.
-        hook = "_on_queue_feeder_error"
-        setattr(queues.Queue, hook, staticmethod(lambda error, item: end_loader_process(error)))
-        try:
-            _try_to_send()
-        except (OSError, RuntimeError) as error:
-            end_loader_process(error)
-        text = f"{self._seed}/{self._rank}/{worker}"
-        random.seed(text)
-        torch.manual_seed(random.getrandbits(63))
-        np.random.seed(random.getrandbits(32))  # noqa: NPY002 - what such transforms use
+def _prepare_process(socket_folder: str, worker: int) -> None:
+    """Prepares a loader process, whose samples draw no random numbers but their own."""
+    signal.set_wakeup_fd(-1)
+    for number in signals.SIGNALS:
+        signal.signal(number, _end_later)
+    torch.set_num_threads(1)
+    tempfile.tempdir = socket_folder
+    # Otherwise the trainer waits forever for a batch that the sending thread failed to send.
+    hook = "_on_queue_feeder_error"
+    setattr(queues.Queue, hook, staticmethod(lambda error, item: end_loader_process(error)))
+    try:
+        _try_to_send()
+    except (OSError, RuntimeError) as error:
+        end_loader_process(error)
 
 
 def _try_to_send() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,94 +18,68 @@ from texgen.train.augment import ViewParameters
 from texgen.train.images import ImageSet
 from texgen.train.patch_negative import PatchNegative
 
+Negatives = Callable[[int, ViewParameters, Tensor, random.Random], Tensor]
+"""Makes the NS of a query, (M, 3, S, S) float32, normalised.
 
-class Negatives(Protocol):
-    """Makes the NS of one view."""
-
-    def __call__(
-        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
-    ) -> Tensor:
-        """Returns the NS of a query, (M, 3, S, S) float32, normalised.
-
-        Args:
-            position: Position of the image in its `ImageSet`.
-            view: Parameters of the query.
-            image: The query, (3, S, S) float32, normalised.
-            rng: Random numbers of this sample.
-        """
-        ...
+Its arguments are the position of the image in its `ImageSet`, the parameters of the query, the
+query itself, (3, S, S) float32, normalised, and the random numbers of this sample.
+"""
 
 
+@dataclass(frozen=True, slots=True)
 class PatchNegatives:
     """NS made of patches of the query.
 
-    Args:
+    Attributes:
         number: M, number of NS per query.
         size_range: See `PatchNegative`.
         non_overlapping: See `PatchNegative`.
     """
 
-    def __init__(
-        self, number: int, size_range: tuple[int, int], *, non_overlapping: bool = False
-    ) -> None:
-        self._number = number
-        self._generator = torch.Generator()
-        self._make = PatchNegative(
-            size_range, non_overlapping=non_overlapping, generator=self._generator
-        )
+    number: int
+    size_range: tuple[int, int]
+    non_overlapping: bool = False
 
     def __call__(
         self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
     ) -> Tensor:
         """See `Negatives`."""
-        self._generator.manual_seed(rng.getrandbits(63))
-        return torch.stack([self._make(image) for _ in range(self._number)])
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A generator cannot be pickled, and is seeded before each use.
-        make = self._make
-        return {"number": self._number, "size": make.size_range, "grid": make.non_overlapping}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
-            state["number"], state["size"], non_overlapping=state["grid"]
+        # Made for each query, because a generator cannot be pickled for the loader's processes.
+        generator = torch.Generator().manual_seed(rng.getrandbits(63))
+        make = PatchNegative(
+            self.size_range, non_overlapping=self.non_overlapping, generator=generator
         )
+        return torch.stack([make(image) for _ in range(self.number)])
 
 
+@dataclass(frozen=True, slots=True)
 class TextureNegatives:
     """NS that are textures of the image, with the crop and the colours of the query.
 
-    Args:
+    Attributes:
         number: M, number of NS per query; an image with fewer textures gets some of them twice.
         images: Images to train on.
         store: Textures of the images.
         fallback: NS of an image without a texture; None if every image has a texture.
     """
 
-    def __init__(
-        self,
-        number: int,
-        images: ImageSet,
-        store: TextureStore,
-        fallback: Negatives | None = None,
-    ) -> None:
-        self._number = number
-        self._keys = images.keys
-        self._store = store
-        self._fallback = fallback
+    number: int
+    images: ImageSet
+    store: TextureStore
+    fallback: Negatives | None = None
 
     def __call__(
         self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
     ) -> Tensor:
         """See `Negatives`."""
-        textures = self._store.positions(self._keys[position].as_py())
-        if not textures and self._fallback is not None:
-            return self._fallback(position, view, image, rng)
-        if len(textures) >= self._number:
-            chosen = rng.sample(textures, self._number)
+        textures = self.store.positions(self.images.keys[position].as_py())
+        if not textures and self.fallback is not None:
+            return self.fallback(position, view, image, rng)
+        if len(textures) >= self.number:
+            chosen = rng.sample(textures, self.number)
         else:
-            chosen = rng.choices(textures, k=self._number)
-        return torch.stack([view(self._store.image(texture)) for texture in chosen])
+            chosen = rng.choices(textures, k=self.number)
+        return torch.stack([view(self.store.image(texture)) for texture in chosen])
 
 
 def open_textures(location: str, split: str) -> TextureStore:

@@ -11,6 +11,7 @@ import random
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from texgen.core.keys import find_key, image_key_of
 from texgen.core.text import pluralize
 from texgen.dataset.random_access import open_texture
 from texgen.dataset.streaming import webdataset
-from texgen.train.augment import Augmentation, ViewParameters
+from texgen.train.augment import Augmentation
 from texgen.train.distributed import rank_and_world_size
 from texgen.train.images import ImageSet
 from texgen.train.loader_errors import as_sample_error
@@ -44,13 +45,14 @@ def sample_rng(seed: int | str, epoch: int, sample: int | str) -> random.Random:
     return random.Random(f"{seed}/{epoch}/{sample}")  # noqa: S311
 
 
+@dataclass(frozen=True, eq=False)
 class ContrastiveDataset(Dataset[Sample]):
     """Samples by `EpochPosition`.
 
     A sample has ``first`` and ``second``, (3, S, S) float32 each, and with negatives
     ``nonsemantic``, (V, M, 3, S, S) float32; all are normalised.
 
-    Args:
+    Attributes:
         images: Images to train on.
         augmentation: Distribution of both views.
         negatives: Makes the NS of a view; None trains without NS.
@@ -58,25 +60,17 @@ class ContrastiveDataset(Dataset[Sample]):
         seed: Seed of all random numbers.
     """
 
-    def __init__(
-        self,
-        images: ImageSet,
-        augmentation: Augmentation,
-        negatives: Negatives | None,
-        ns_views: int,
-        seed: int,
-    ) -> None:
-        self._images = images
-        self._augmentation = augmentation
-        self._negatives = negatives
-        self._ns_views = ns_views
-        self._seed = seed
+    images: ImageSet
+    augmentation: Augmentation
+    negatives: Negatives | None
+    ns_views: int
+    seed: int
 
     def __getitem__(self, epoch_position: EpochPosition) -> Sample:
         """Returns the sample of an image in an epoch, or the error that prevents it."""
         epoch, position = epoch_position
         try:
-            return self.sample(position, sample_rng(self._seed, epoch, position), self._negatives)
+            return self.sample(position, sample_rng(self.seed, epoch, position), self.negatives)
         except (TexgenError, MemoryError, OSError) as error:
             return as_sample_error(error)
 
@@ -84,12 +78,12 @@ class ContrastiveDataset(Dataset[Sample]):
         self, position: int, rng: random.Random, negatives: Negatives | None
     ) -> dict[str, Tensor]:
         """Returns the sample of an image with the random numbers of ``rng``."""
-        image = self._images.image(position)
-        views = [self._augmentation.draw(rng) for _ in range(2)]
+        image = self.images.image(position)
+        views = [self.augmentation.draw(rng) for _ in range(2)]
         queries = [view(image) for view in views]
         sample = {"first": queries[0], "second": queries[1]}
         if negatives is not None:
-            with_ns = list(zip(views, queries, strict=True))[: self._ns_views]
+            with_ns = list(zip(views, queries, strict=True))[: self.ns_views]
             sample["nonsemantic"] = torch.stack(
                 [negatives(position, view, query, rng) for view, query in with_ns]
             )
@@ -151,21 +145,14 @@ class StreamedContrastiveDataset(IterableDataset[Sample]):
                 raise DatasetError(message)
             # In a damaged shard a sample may have lost its image.
             data = next((streamed[suffix] for suffix in FORMATS if suffix in streamed), b"")
-            texture = _OneTexture(open_texture(data, key, self._location))
+            texture = _always(open_texture(data, key, self._location))
             epochs[key] += 1
             yield self._dataset.sample(position, sample_rng(self._seed, epochs[key], key), texture)
 
 
-class _OneTexture:
-    """`Negatives` that always are one given texture."""
-
-    def __init__(self, texture: Image.Image) -> None:
-        self._texture = texture
-
-    def __call__(
-        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
-    ) -> Tensor:
-        return view(self._texture)[None]
+def _always(texture: Image.Image) -> Negatives:
+    """Returns `Negatives` that are this texture for any query."""
+    return lambda position, view, image, rng: view(texture)[None]
 
 
 class EpochSampler(Sampler[EpochPosition]):

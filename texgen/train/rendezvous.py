@@ -123,7 +123,8 @@ class _Meeting:
     def _meet(self) -> None:
         ranks = self._ranks
         if ranks.listens:
-            _check_port(ranks.port)
+            # Its OSError explains a taken port better than the error of torch's store.
+            socket.create_server(("", ranks.port)).close()
         self._reach()
         torch_dist: Any = dist
         tcp = torch_dist.TCPStore(
@@ -186,15 +187,6 @@ def _unreachable(ranks: Ranks) -> str | None:
     return None
 
 
-def _check_port(port: int) -> None:
-    """Checks that this process can listen on ``port``.
-
-    Raises:
-        OSError: If it cannot.
-    """
-    socket.create_server(("", port)).close()
-
-
 def _explained(ranks: Ranks, error: BaseException) -> TexgenError:
     if isinstance(error, TexgenError):
         return error
@@ -225,18 +217,13 @@ def lost_ranks(hint: Callable[[], str]) -> Iterator[None]:
     except RuntimeError as error:
         # Gloo raises plain RuntimeErrors, whose texts name its source file.
         joined = dist.is_available() and dist.is_initialized()
-        if not joined or not (isinstance(error, _dist_error()) or "gloo" in str(error)):
+        if not joined or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
         message = (
             f"rank {dist.get_rank()} lost another of {dist.get_world_size()} ranks: it ended, or "
             f"did not answer within --rank-timeout ({_first_line(error)}); {hint()}"
         )
         raise RankError(message) from error
-
-
-def _dist_error() -> type[Exception]:
-    kind: type[Exception] = getattr(dist, "DistError", RankError)
-    return kind
 
 
 def _reason(error: BaseException) -> str:

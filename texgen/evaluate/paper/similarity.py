@@ -6,6 +6,7 @@ import contextlib
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -195,16 +196,10 @@ def _relative(means: FloatArray) -> Any:  # noqa: ANN401 - a number or an array
     return (nonsemantic - negative) / (positive - negative)
 
 
-class _AllNegatives:
-    """`Negatives` that concatenate those of several kinds."""
-
-    def __init__(self, makers: list[Negatives]) -> None:
-        self._makers = makers
-
-    def __call__(
-        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
-    ) -> Tensor:
-        return torch.cat([make(position, view, image, rng) for make in self._makers])
+def _of_all_kinds(
+    makers: list[Negatives], position: int, view: ViewParameters, image: Tensor, rng: random.Random
+) -> Tensor:
+    return torch.cat([make(position, view, image, rng) for make in makers])
 
 
 def _batches(
@@ -216,11 +211,10 @@ def _batches(
     seed: int,
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of both views and each kind of NS, (B, 3, S, S) each."""
-    pairs = ContrastiveDataset(
-        images, augmentation_of(run.config), _AllNegatives(list(makers.values())), 1, seed
-    )
+    negatives = partial(_of_all_kinds, list(makers.values()))
+    pairs = ContrastiveDataset(images, augmentation_of(run.config), negatives, 1, seed)
     pixels = (2 + len(makers)) * 3 * run.config.size**2
-    spec = LoaderSpec(run.workers, batch, pixels, seed=seed)
+    spec = LoaderSpec(run.workers, batch, pixels)
     # The samples are those that training has in epoch 0 with this seed.
     order = [(0, int(position)) for position in chosen]
     for sample in raise_sample_errors(make_loader(pairs, spec, order)):
