@@ -21,7 +21,7 @@ Mapping = list[tuple[str, str]]
 
 
 class Classifier(Protocol):
-    """Scores from features: linear, or by nearest neighbours.
+    """Scores from the features of an encoder without its head: linear, or by nearest neighbours.
 
     Attributes:
         name: ``linear`` or ``knn``.

@@ -89,12 +89,7 @@ def with_labels(name: str, image_set: ImageSet) -> LabelledImages:
 def open_labelled(
     location: str, split: str, read_options: Mapping[str, Any] | None = None
 ) -> LabelledImages:
-    """Opens the images of a split that have a class.
-
-    Args:
-        location: SRC.
-        split: Name of the split.
-        read_options: See `texgen.train.config.TrainConfig.how_read`.
+    """Opens the images of a split that have a class; see `open_images`.
 
     Raises:
         ConfigError: If there are none.
@@ -114,11 +109,7 @@ def open_folder(folder: str) -> LabelledImages:
 
 
 class TextureImages:
-    """The textures of a finished build as an `ImageSet`.
-
-    Args:
-        location: OUT of the build.
-        split: Name of its split.
+    """The textures of a split of a finished build as an `ImageSet`.
 
     Raises:
         ConfigError: If there is no finished data set, or it has no such split.

@@ -32,13 +32,7 @@ def knn_votes(
 
     Returns:
         (N, C), each row with a sum of 1.
-
-    Raises:
-        ConfigError: If the bank has fewer than k features.
     """
-    if k > len(bank):
-        message = f"--k {k}: there are only {len(bank)} training images; lower --k"
-        raise ConfigError(message)
     bank = F.normalize(bank, dim=1)
     votes = []
     for part in torch.split(F.normalize(queries, dim=1), _CHUNK):
@@ -51,12 +45,7 @@ def knn_votes(
 
 
 class KnnClassifier:
-    """Classifier by votes of the nearest training images.
-
-    Args:
-        run: Run with the encoder, without its head.
-        train: Training images.
-        config: Number of neighbours, and the temperature of `knn_votes`.
+    """Classifier by votes of the nearest training images, see `knn_votes`.
 
     Raises:
         ConfigError: If there are fewer than k training images.

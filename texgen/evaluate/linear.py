@@ -108,13 +108,6 @@ def train_linear(
 ) -> tuple[LinearClassifier, dict[str, Any]]:
     """Trains a classifier, and evaluates it after every epoch on centre views.
 
-    Args:
-        run: Run with the encoder, without its head.
-        train: Images to train on.
-        val: Images to evaluate on, of the same classes or some of them.
-        config: Options of the training.
-        on_epoch: Receives the progress after every epoch.
-
     Returns:
         The last epoch's classifier, and the result: ``last``, ``best`` (which is chosen by the
         same images that it is measured on, so its accuracy is slightly too good), ``images``,

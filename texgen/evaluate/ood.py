@@ -55,12 +55,6 @@ def evaluate_domain(
 
     Only classes in common are possible answers: for ImageNet-R, 19 of IN-100's and 200 of IN-1K's.
 
-    Args:
-        run: Run with the encoder, without its head.
-        classifier: Classifier on the encoder's features.
-        domain: Images to evaluate on.
-        transform: How images are transformed.
-
     Returns:
         `accuracy` with ``classes`` (how many are in common), ``left_out`` (images of other
         classes) and ``per_class``.
@@ -89,7 +83,7 @@ def evaluate_corrupted(
     """Accuracy on corrupted images.
 
     Args:
-        run: Run with the encoder, without its head.
+        run: Run with the encoder.
         classifier: Classifier on the encoder's features.
         source: Folder of ImageNet-C, or images to corrupt here.
         names: Names of the corruptions.

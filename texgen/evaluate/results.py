@@ -31,7 +31,8 @@ _FIELDS = {
 
 def make_result(kind: str, run: TrainedRun, values: dict[str, Any]) -> Result:
     """The result that a command writes."""
-    return {"kind": kind, **run.about(), **values}
+    about = {"run": run.location, "step": run.step, "config": run.config.to_dict()}
+    return {"kind": kind, **about, **values}
 
 
 def to_json(result: Result) -> str:
@@ -48,11 +49,7 @@ def run_label(config: dict[str, Any], *, alpha: bool = True) -> str:
 
 
 def read_result(path: Path, kind: str | None = None) -> Result:
-    """Reads a result's file.
-
-    Args:
-        path: Path of the file.
-        kind: Kind that it must have; None takes any.
+    """Reads a result's file, which must have ``kind`` if one is given.
 
     Raises:
         ConfigError: If the file is not a result, or is one of another kind.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -22,7 +21,8 @@ class TrainedRun:
         location: Folder of the run, or path of a checkpoint.
         config: Config of the training.
         step: Number of training steps done.
-        encoder: Encoder in eval mode, without gradients, on ``device``.
+        encoder: Encoder in eval mode, without gradients, on ``device``; without its head, unless
+            embeddings are measured and not features.
         device: Device that computes.
         workers: Number of processes that read images.
     """
@@ -34,10 +34,6 @@ class TrainedRun:
     device: torch.device
     workers: int
 
-    def about(self) -> dict[str, Any]:
-        """Fields of every result that identify its run."""
-        return {"run": self.location, "step": self.step, "config": self.config.to_dict()}
-
 
 def open_run(
     location: str, device: str | None = None, workers: int = 0, *, head: bool = False
@@ -46,7 +42,7 @@ def open_run(
 
     Args:
         location: Folder of the run, whose last checkpoint is loaded, or path of a checkpoint.
-        device: ``cpu`` or ``cuda``; None takes CUDA if there is any.
+        device: See `choose_device`.
         workers: Number of processes that read images.
         head: Whether the encoder keeps its head (SimCLR's and BYOL's projector) and gives
             embeddings as the loss sees them. Without it, the encoder gives the features that

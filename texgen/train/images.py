@@ -159,17 +159,14 @@ class Stl10:
 
 
 def _stl10_pixels(path: Path) -> NDArray[np.uint8]:
-    bytes_each = 3 * STL10_SIDE * STL10_SIDE
     try:
-        size = path.stat().st_size
-        if size == 0 or size % bytes_each:
-            message = (
-                f"{path}: {size} bytes are not a whole number of 96 px images; download it again"
-            )
-            raise ConfigError(message)
-        return np.memmap(path, np.uint8, "r", shape=(size // bytes_each, 3, STL10_SIDE, STL10_SIDE))
+        return np.memmap(path, np.uint8, "r").reshape(-1, 3, STL10_SIDE, STL10_SIDE)
     except OSError as error:
         message = f"{path}: {error.strerror}; set --src to the folder of STL-10's binary files"
+        raise ConfigError(message) from error
+    except ValueError as error:
+        size = path.stat().st_size
+        message = f"{path}: {size} bytes are not a whole number of 96 px images; download it again"
         raise ConfigError(message) from error
 
 

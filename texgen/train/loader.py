@@ -212,13 +212,9 @@ def _prepare_process(socket_folder: str, worker: int) -> None:
     hook = "_on_queue_feeder_error"
     setattr(queues.Queue, hook, staticmethod(lambda error, item: end_loader_process(error)))
     try:
-        _try_to_send()
+        # What sending a batch needs: shared memory, a socket and a thread.
+        shared: Any = torch.zeros(1)
+        ForkingPickler.dumps(shared.share_memory_())
+        threading.Thread(target=int).start()
     except (OSError, RuntimeError) as error:
         end_loader_process(error)
-
-
-def _try_to_send() -> None:
-    """Tries what sending a batch needs: shared memory, a socket and a thread."""
-    shared: Any = torch.zeros(1)
-    ForkingPickler.dumps(shared.share_memory_())
-    threading.Thread(target=int).start()

@@ -38,11 +38,7 @@ class LoaderError(TexgenError):
 
 
 def loader_error(error: BaseException) -> LoaderError | None:
-    """Returns the limit that an error means while images are loaded; None if it means no limit.
-
-    Args:
-        error: Error of a loader process, or of the process that it loads for.
-    """
+    """Returns the limit that an error means while images are loaded; None if it means no limit."""
     if isinstance(error, (ConnectionError, EOFError)):
         # The socket of a process that ends closes, and the receiver may notice that first.
         return LoaderError(_KILLED)
@@ -59,7 +55,9 @@ def loader_error(error: BaseException) -> LoaderError | None:
         # On a busy machine torch asks for the exit code before there is one.
         return LoaderError(_GONE)
     if "No space left on device" in text or "Bus error" in text:
-        return LoaderError(f"a batch found no room in {SHARED_MEMORY}{_free_text()}: {ENLARGE}")
+        free = free_shared_memory()
+        left = "" if free is None else f" ({format_bytes(free)} are free now)"
+        return LoaderError(f"a batch found no room in {SHARED_MEMORY}{left}: {ENLARGE}")
     if is_loader_death(error):
         return LoaderError(f"a loader process ended: {text.splitlines()[0]}")
     return None
@@ -80,18 +78,15 @@ def loader_failures() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, MemoryError, EOFError) as error:
-        _remove_death_handler()
-        if reason := _reported_reason():
-            raise LoaderError(reason) from error
+        if threading.current_thread() is threading.main_thread():
+            # torch's handler would raise again while the first error is handled.
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        reader = reason_pipe()[0]
+        if reader.poll():
+            raise LoaderError(str(reader.recv())) from error
         if explained := loader_error(error):
             raise explained from error
         raise
-
-
-def _remove_death_handler() -> None:
-    """Removes torch's signal handler, which would raise again while the first error is handled."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def as_sample_error(error: TexgenError | MemoryError | OSError) -> TexgenError:
@@ -127,11 +122,6 @@ def reason_pipe() -> tuple[Connection, Connection]:
     return multiprocessing.Pipe(duplex=False)
 
 
-def _reported_reason() -> str | None:
-    reader = reason_pipe()[0]
-    return str(reader.recv()) if reader.poll() else None
-
-
 def free_shared_memory() -> int | None:
     """Free bytes in /dev/shm; None if the system has no such folder."""
     try:
@@ -139,8 +129,3 @@ def free_shared_memory() -> int | None:
     except OSError:
         return None
     return stat.f_bavail * stat.f_frsize
-
-
-def _free_text() -> str:
-    free = free_shared_memory()
-    return "" if free is None else f" ({format_bytes(free)} are free now)"

@@ -120,10 +120,7 @@ class MoCo(Method):
             query, key, self.queue.clone(), ns, temperature=self.temperature, alpha=self.alpha
         )
         self._enqueue(all_gather(key))
-        return {
-            "loss": contrastive_loss(logits),
-            **logit_metrics(logits, ns, self.temperature, self.alpha),
-        }
+        return loss_and_metrics(logits, ns, self.temperature, self.alpha)
 
     def _shuffled(self, images: Tensor) -> Tensor:
         shuffle = Shuffle(len(images), images.device)
@@ -170,10 +167,7 @@ class SimCLR(Method):
             others=(all_gather_with_gradient(z_first), all_gather_with_gradient(z_second)),
             offset=rank * len(first),
         )
-        return {
-            "loss": contrastive_loss(logits),
-            **logit_metrics(logits, ns, self.temperature, self.alpha),
-        }
+        return loss_and_metrics(logits, ns, self.temperature, self.alpha)
 
 
 class BYOL(Method):
@@ -190,13 +184,7 @@ class BYOL(Method):
     ns_views = 2
 
     def __init__(
-        self,
-        encoder: nn.Module,
-        *,
-        dim: int,
-        hidden: int,
-        momentum: float,
-        alpha: float,
+        self, encoder: nn.Module, *, dim: int, hidden: int, momentum: float, alpha: float
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -256,11 +244,10 @@ def embed_views(encoder: nn.Module, images: Tensor | None) -> Tensor | None:
     return torch.stack(views, 1)
 
 
-@torch.no_grad()
-def logit_metrics(
+def loss_and_metrics(
     logits: Tensor, ns: Tensor | None, temperature: float, alpha: float
 ) -> dict[str, Tensor]:
-    """Returns mean cosines, and the share of NS in the denominator, from the logits of Eq. 1.
+    """Returns what `Method.forward` does, from the logits of Eq. 1.
 
     Args:
         logits: (N, 1 + K + M), the positive first, NS last.
@@ -268,9 +255,10 @@ def logit_metrics(
         temperature: Temperature of the logits.
         alpha: Weight of the NS in the logits.
     """
-    logits = logits.detach()
+    loss, logits = contrastive_loss(logits), logits.detach()
     number = 0 if ns is None else ns.shape[-2]
     metrics = {
+        "loss": loss,
         "positive": logits[:, 0].mean() * temperature,
         "negative": logits[:, 1 : logits.shape[1] - number].mean() * temperature,
     }

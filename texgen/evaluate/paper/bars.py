@@ -33,13 +33,9 @@ def plot_texture_accuracy(results: Sequence[Result]) -> Figure:
 def _plot_classes(
     results: Mapping[str, Mapping[str, Any]], line: float, label: str, line_name: str = "all"
 ) -> Figure:
-    """Bars, or points if there are many classes, sorted by the first result.
+    """Accuracies by run and class as bars, or points if there are many classes, and a line across.
 
-    Args:
-        results: Accuracies per class by the name of the run.
-        line: Height of a line across, percent.
-        label: Label of the y axis.
-        line_name: Name of the line in the legend.
+    Classes are sorted by the first run's accuracy.
     """
     first = next(iter(results.values()))
     order = sorted(first, key=lambda name: -first[name]["accuracy"])

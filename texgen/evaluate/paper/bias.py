@@ -33,7 +33,7 @@ def measure_shape_bias(
     categories that the classifier has.
 
     Args:
-        run: Run with the encoder, without its head.
+        run: Run with the encoder.
         classifier: Classifier on the encoder's features.
         stimuli: Images named ``<shape><n>-<texture><n>`` in folders of their shape.
         mapping: Pairs of a category and a class; by default those of the same name.
@@ -141,13 +141,10 @@ def _coarse_classes(mapping: Mapping) -> dict[str, str]:
 def measure_fine_coarse(
     run: TrainedRun, classifier: Classifier, images: LabelledImages, mapping: Mapping
 ) -> dict[str, Any]:
-    """Accuracy of the fine class, and of the coarse class.
+    """Accuracy of the fine class, and of the coarse class that ``mapping`` pairs with it.
 
-    Args:
-        run: Run with the encoder, without its head.
-        classifier: Classifier on the encoder's features; any of its classes may be the answer.
-        images: Images to evaluate on; those of classes without a coarse class are left out.
-        mapping: Pairs of a fine class and its coarse class.
+    Any of the classifier's classes may be the answer. Images of classes without a coarse class are
+    left out.
 
     Returns:
         ``fine`` and ``coarse``, each an `accuracy`; both ``per_group``; ``left_out``.

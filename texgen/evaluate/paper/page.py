@@ -31,11 +31,7 @@ Rows = list[list[object]]
 
 
 def render_results(results: dict[Path, Result]) -> str:
-    """Renders the page with results and the plots beside their files.
-
-    Args:
-        results: Results by the path of their file.
-    """
+    """Renders the page with results, by the path of their file, and the plots beside these."""
     kinds = [kind for kind in _TITLES if any(one["kind"] == kind for one in results.values())]
     parts = [
         (

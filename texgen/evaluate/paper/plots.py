@@ -36,14 +36,9 @@ _KINDS = {"positive": GREEN, "negative": GREY, "patch": RED, "texture": BLUE}
 
 
 def draw(result: Result, beside: Sequence[Result] = ()) -> dict[str, bytes]:
-    """Draws the plot of a result.
+    """Draws the plot of a result as files by suffix: ``.pdf`` and ``.png``.
 
-    Args:
-        result: A result as `texgen.evaluate.results.make_result` gives it.
-        beside: Results of other runs that are drawn too; only for texture accuracy.
-
-    Returns:
-        Files by suffix: ``.pdf`` and ``.png``.
+    A plot of texture accuracy also shows the results of other runs, ``beside``.
     """
     with mpl.rc_context(STYLE):
         if result["kind"] == "texture-accuracy":

@@ -53,9 +53,7 @@ def new_figure(
 def series_style(number: int, *, level: bool = False) -> dict[str, Any]:
     """Colour, marker and line of a series; no two of the first 24 are alike.
 
-    Args:
-        number: Number of the series, from 0.
-        level: Whether the series is a line across, without points.
+    With ``level`` the series is a line across, without points.
     """
     cycle = number // len(SERIES)
     style: dict[str, Any] = {
