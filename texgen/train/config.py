@@ -215,15 +215,10 @@ def _check_negatives(config: TrainConfig) -> None:
 def check_patches(
     patch_range: tuple[int, int], size: int, *, non_overlapping: bool = False
 ) -> None:
-    """Checks that patches fit into an image.
-
-    Args:
-        patch_range: Smallest and largest side of a patch, px.
-        size: Side of the image, px.
-        non_overlapping: Whether the sides of the image must be a multiple of the patch's.
+    """Checks that patches fit into an image with a side of ``size`` px.
 
     Raises:
-        ConfigError: If they do not fit.
+        ConfigError: If they do not; with ``non_overlapping``, if none of their sides divides its.
     """
     least, most = patch_range
     given = f"--patch-range {least} {most}"
@@ -268,12 +263,7 @@ def queue_size_error(queue_size: int, keys: int, batch: str) -> ConfigError:
 
 
 def check_same(saved: dict[str, Any], config: TrainConfig, where: str) -> None:
-    """Checks that a checkpoint belongs to this run.
-
-    Args:
-        saved: Options of the checkpoint, by name.
-        config: Options of this run.
-        where: Path of the checkpoint.
+    """Checks that a checkpoint with the options ``saved``, at the path ``where``, is of this run.
 
     Raises:
         ConfigError: Names every option that differs.

@@ -32,11 +32,7 @@ from texgen.train.pairs import ContrastiveDataset, EpochSampler, Sample, Streame
 
 
 class TrainingData:
-    """Images, their negatives, and the loader of both.
-
-    Args:
-        config: Options of the run.
-        ns_views: Number of views of an image that get separate NS.
+    """Images, their negatives for ``ns_views`` views of each, and the loader of both.
 
     Attributes:
         steps_per_epoch: Number of complete batches in an epoch.
@@ -57,7 +53,6 @@ class TrainingData:
         self._sampler = EpochSampler(positions, config.batch_size, config.seed)
         self.steps_per_epoch = self._sampler.steps
         augmentation = augmentation_of(config)
-        self._images = images
         self._dataset = ContrastiveDataset(images, augmentation, negatives, ns_views, config.seed)
         self._spec = _loader_spec(config, ns_views, per_rank)
         # Raises its error now, instead of at the first batch.
@@ -76,9 +71,7 @@ class TrainingData:
         if not config.stream:
             return make_loader(self._dataset, self._spec, self._sampler, again=True)
         split = config.textures_split or config.split
-        data = StreamedContrastiveDataset(
-            str(config.textures), split, self._images, self._dataset, config.seed, steps_done
-        )
+        data = StreamedContrastiveDataset(str(config.textures), split, self._dataset, steps_done)
         return make_loader(data, self._spec, again=True)
 
 

@@ -50,10 +50,6 @@ class ImageSet(Protocol):
 class SourceImages:
     """Images of a folder, ILSVRC's tars, WebDataset or Parquet, read in place.
 
-    Args:
-        spec: Location of the source, and how it is read.
-        split: Name of the split; a source without splits has all its images in it.
-
     Raises:
         ConfigError: If the source cannot be read, or has no such split or no images.
     """
@@ -187,10 +183,6 @@ def _is_stl10(location: str, how: Mapping[str, Any]) -> bool:
 def has_splits(location: str, how: Mapping[str, Any] = _DEFAULTS) -> bool:
     """Whether SRC has several splits; with one split, `open_images` accepts any name for it.
 
-    Args:
-        location: Path or URL of SRC.
-        how: See `texgen.train.config.TrainConfig.how_read`.
-
     Raises:
         ConfigError: If SRC cannot be read.
     """
@@ -200,7 +192,7 @@ def has_splits(location: str, how: Mapping[str, Any] = _DEFAULTS) -> bool:
 
 
 def open_images(location: str, split: str, how: Mapping[str, Any] = _DEFAULTS) -> ImageSet:
-    """Opens the images of a split of SRC.
+    """Opens the images of a split of SRC; a source without splits has all its images in it.
 
     Args:
         location: Path or URL of SRC.

@@ -69,11 +69,6 @@ def train(
 ) -> Summary:
     """Trains, or resumes from the last checkpoint in ``config.out``.
 
-    Args:
-        config: Options of the run.
-        on_step: Called after each step that is logged.
-        notify: Called with a line for the user when the run waits for something.
-
     Raises:
         ConfigError: If options contradict each other, the data or the checkpoint.
         LockedError: If another process trains into ``config.out``.
@@ -229,8 +224,7 @@ class _TrainingRun:
     def _gradient_sync(self, *, skip: bool) -> contextlib.AbstractContextManager[None]:
         """Lets ranks sum their gradients once per step, with its last part."""
         if skip and isinstance(self.module, nn.parallel.DistributedDataParallel):
-            no_sync: contextlib.AbstractContextManager[None] = self.module.no_sync()
-            return no_sync
+            return self.module.no_sync()
         return contextlib.nullcontext()
 
     def _row(self, result: dict[str, Tensor], speed: dict[str, float]) -> dict[str, float]:

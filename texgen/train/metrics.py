@@ -24,9 +24,7 @@ LINES, TABLE, BOARD = "metrics.jsonl", "metrics.csv", "tensorboard"
 class Metrics:
     """Writes ``metrics.jsonl``, ``metrics.csv`` and TensorBoard's events in the folder of a run.
 
-    Args:
-        run: Folder of the run.
-        step: Steps that are done; rows of later steps are dropped, since these run again.
+    Rows of steps after ``step`` are dropped, since these run again.
     """
 
     def __init__(self, run: Path, step: int) -> None:
@@ -87,11 +85,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 
 class SpeedMeter:
-    """Measures images per second, and the share of the time that passes in waiting for data.
-
-    Args:
-        images: Images of a step, of all ranks together.
-    """
+    """Measures images per second, and the share of the time that passes in waiting for data."""
 
     def __init__(self, images: int) -> None:
         self._images = images

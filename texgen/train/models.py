@@ -51,10 +51,7 @@ def make_method(config: TrainConfig) -> Method:
 
 
 def load_method(place: str) -> tuple[Method, TrainConfig, int]:
-    """Loads the method of a checkpoint.
-
-    Args:
-        place: Path of a checkpoint, or of a run, whose last checkpoint is loaded.
+    """Loads the method of the checkpoint that `find_checkpoint` finds.
 
     Returns:
         The method in evaluation mode on the CPU, its config and the number of its steps.

@@ -66,11 +66,7 @@ def make_optimizer(
 ) -> torch.optim.Optimizer:
     """Returns SGD with a momentum of 0.9, or LARS, which treats biases and norms as SGD does.
 
-    Args:
-        module: Module whose parameters with gradients are trained.
-        name: One of `texgen.train.config.OPTIMIZERS`.
-        lr: Learning rate.
-        weight_decay: Weight decay; LARS does not apply it to biases and norms.
+    LARS does not apply weight decay to biases and norms.
 
     Raises:
         ConfigError: If the optimizer is unknown.
@@ -91,12 +87,9 @@ def make_optimizer(
 
 
 def cosine(step: int, steps: int, warmup: int) -> float:
-    """Returns the factor on the learning rate: it rises linearly, then falls along a cosine to 0.
+    """Returns the factor on the learning rate after ``step`` of all ``steps``.
 
-    Args:
-        step: Steps that are done.
-        steps: Steps of the whole training.
-        warmup: Steps of the linear rise.
+    It rises linearly over ``warmup`` steps, then falls along a cosine to 0.
     """
     if step < warmup:
         return (step + 1) / warmup

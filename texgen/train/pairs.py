@@ -99,27 +99,16 @@ class StreamedContrastiveDataset(IterableDataset[Sample]):
     Args:
         location: Location of the textures, see `texgen.webdataset`.
         split: Name of the split.
-        images: Images to train on.
-        dataset: Makes the samples.
-        seed: Seed of all random numbers.
+        dataset: Makes the samples of its images with its seed.
         begin: Number that differs each time a run is resumed.
     """
 
-    def __init__(
-        self,
-        location: str,
-        split: str,
-        images: ImageSet,
-        dataset: ContrastiveDataset,
-        seed: int,
-        begin: int = 0,
-    ) -> None:
-        self._stream = webdataset(location, split, seed=seed, decode=None, repeat=True)
+    def __init__(self, location: str, split: str, dataset: ContrastiveDataset, begin: int) -> None:
+        self._stream = webdataset(location, split, seed=dataset.seed, decode=None, repeat=True)
         self._stream.set_epoch(begin)
         self._location = location
-        self._keys = images.keys
         self._dataset = dataset
-        self._seed = f"{seed}/{begin}"
+        self._seed = f"{dataset.seed}/{begin}"
 
     def __iter__(self) -> Iterator[Sample]:
         try:
@@ -139,7 +128,7 @@ class StreamedContrastiveDataset(IterableDataset[Sample]):
         for streamed in self._stream:
             key = streamed["__key__"]
             image_key = image_key_of(key)
-            position = find_key(self._keys, image_key)
+            position = find_key(self._dataset.images.keys, image_key)
             if position is None:
                 message = f"no image has the key {image_key!r}; set --src to the SRC of the build"
                 raise DatasetError(message)

@@ -43,8 +43,8 @@ def joined_ranks(
     """Joins the other ranks, and leaves them at the end; a single process joins nothing.
 
     Args:
-        ranks: See `texgen.train.rank_environment.ranks_from_environment`.
-        wanted: See `texgen.train.runtime.choose_device`.
+        ranks: See `ranks_from_environment`.
+        wanted: See `choose_device`.
         timeout_s: Longest wait for another rank, at the start and for each later answer, seconds.
         notify: Called with a line that says which ranks this one waits for.
 
@@ -204,10 +204,7 @@ def _explained(ranks: Ranks, error: BaseException) -> TexgenError:
 
 @contextlib.contextmanager
 def lost_ranks(hint: Callable[[], str]) -> Iterator[None]:
-    """Explains errors of torch's communication: another rank is lost.
-
-    Args:
-        hint: Returns what the user can do.
+    """Explains errors of torch's communication: another rank is lost, and ``hint`` helps.
 
     Raises:
         RankError: If torch's communication fails.

@@ -26,10 +26,8 @@ class Stop:
     """Catches Ctrl-C and SIGTERM while it is entered; ``number`` is the caught signal, or 0.
 
     A second signal ends the process at once, even if the main thread waits in native code for
-    another rank, which no Python handler interrupts.
-
-    Args:
-        notify: Called some seconds after a signal with a line that says what the run waits for.
+    another rank, which no Python handler interrupts. Some seconds after a signal, ``notify`` gets
+    a line that says what the run waits for.
     """
 
     def __init__(self, notify: Notify = lambda line: None) -> None:
