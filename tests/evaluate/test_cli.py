@@ -102,6 +102,13 @@ def test_a_result_identifies_its_run(results, trained):
     assert found["sets"]["sketch"]["classes"] == 2
 
 
+def test_the_folder_of_a_set_may_be_relative(trained, image_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(image_folder)
+    out = tmp_path / "ood.json"
+    assert call("eval", "ood", trained, "--knn", "--k", 3, "--set", "a=val", "--out", out) == 0
+    assert set(read(out)["sets"]) == {"a"}
+
+
 def test_the_classifier_beside_the_result_is_data_alone(linear):
     state = torch.load(linear.with_suffix(".pt"), weights_only=True)
     assert state["classes"] == ["ant", "bee", "cat"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from texgen.cli.options.common import source_choices
 from texgen.cli.options.from_config import config_values
+from texgen.cli.options.param_types import Place
 from texgen.cli.options.training import check_train_extra
 from texgen.cli.output import check_not_read, check_target, print_result, write_file
 from texgen.core.errors import ConfigError
@@ -168,7 +169,7 @@ def open_knn(run: TrainedRun, options: Mapping[str, Any]) -> KnnClassifier:
 
 
 def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:
-    """Returns the paths of an option ``NAME=PATH`` that is given several times, by name.
+    """Returns the paths of an option ``NAME=PATH``, absolute, that is given several times, by name.
 
     Raises:
         ConfigError: If a name or a path is missing, or a name is given twice.
@@ -181,7 +182,7 @@ def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:
             raise ConfigError(message)
         if name in paths:
             raise ConfigError(f"{option} {value}: the name {name} is given twice; use another")
-        paths[name] = path
+        paths[name] = Place().convert(path, None, None)
     return paths
 
 
