@@ -135,12 +135,7 @@ def correct_predictions(
 
 
 def classifier_labels(images: LabelledImages, trained_on: str, classes: Sequence[str]) -> Tensor:
-    """The label that a classifier has for each class of a set.
-
-    Args:
-        images: Images to evaluate on.
-        trained_on: Name of the classifier's training set for the error.
-        classes: Classes of the classifier.
+    """The label that a classifier, trained on the set of a name, has for each class of ``images``.
 
     Returns:
         (T,) int64 by label of ``images``; -1 for a class without images that is not known.

@@ -121,7 +121,10 @@ def train_linear(
     features, labels = extract_features(run, val)
     labels = own_labels[labels]
     torch.manual_seed(config.seed)
-    layer = _new_layer(features.shape[1], len(train.classes)).to(run.device)
+    layer = nn.Linear(features.shape[1], len(train.classes))
+    nn.init.normal_(layer.weight, std=0.01)
+    nn.init.zeros_(layer.bias)
+    layer.to(run.device)
     epoch_batches = (_cached if config.cached else _augmented)(run, train, config)
     history = []
     for row in _fit(layer, epoch_batches, config):
@@ -142,13 +145,6 @@ def train_linear(
         "history": history,
     }
     return LinearClassifier(layer.cpu(), train.classes, encoder_fingerprint(run.encoder)), result
-
-
-def _new_layer(size: int, classes: int) -> nn.Linear:
-    layer = nn.Linear(size, classes)
-    nn.init.normal_(layer.weight, std=0.01)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _fit(

@@ -49,12 +49,20 @@ class TrainingData:
         images = open_images(config.src, config.split, config.how_read)
         negatives, positions, self.without_texture = _make_negatives(config, images)
         self.keys_sha256 = _sha256(images.keys.take(pa.array(positions)))
-        per_rank = _images_per_rank(config)
+        batch = _images_per_rank(config)
         self._sampler = EpochSampler(positions, config.batch_size, config.seed)
         self.steps_per_epoch = self._sampler.steps
         augmentation = augmentation_of(config)
         self._dataset = ContrastiveDataset(images, augmentation, negatives, ns_views, config.seed)
-        self._spec = _loader_spec(config, ns_views, per_rank)
+        views = 2 + (ns_views * config.num_negatives if negatives is not None else 0)
+        self._spec = LoaderSpec(
+            config.workers,
+            batch,
+            views * 3 * config.size**2,
+            # The batches of the current step, and of the next one as they arrive.
+            held=2 * config.accumulate,
+            pin=torch.cuda.is_available(),
+        )
         # Raises its error now, instead of at the first batch.
         self._spec.ahead()
         self._loader: DataLoader[Sample] | None = None
@@ -112,18 +120,6 @@ def _images_per_rank(config: TrainConfig) -> int:
         )
         raise ConfigError(message)
     return config.batch_size // parts
-
-
-def _loader_spec(config: TrainConfig, ns_views: int, batch: int) -> LoaderSpec:
-    views = 2 + (ns_views * config.num_negatives if config.negatives != "none" else 0)
-    return LoaderSpec(
-        config.workers,
-        batch,
-        views * 3 * config.size**2,
-        # The batches of the current step, and of the next one as they arrive.
-        held=2 * config.accumulate,
-        pin=torch.cuda.is_available(),
-    )
 
 
 def _sha256(keys: ArrowTable) -> str:

@@ -17,14 +17,7 @@ def rank_and_world_size() -> tuple[int, int]:
 
 
 def all_gather(tensor: Tensor) -> Tensor:
-    """Returns the rows of all ranks in the order of ranks, without gradient.
-
-    Args:
-        tensor: (N, …), with the same shape on every rank.
-
-    Returns:
-        (R N, …) for R ranks.
-    """
+    """Returns the rows of all R ranks in their order, without gradient; (N, …) to (R N, …)."""
     _, ranks = rank_and_world_size()
     if ranks == 1:
         return tensor.detach()

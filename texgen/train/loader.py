@@ -101,7 +101,7 @@ def make_loader(
     """Returns a loader of batches.
 
     Args:
-        data: Dataset that gives samples, or a `TexgenError` in place of a sample.
+        data: Dataset of the samples.
         spec: Number of processes, and what they load.
         order: Order of the samples; None keeps the order of the dataset.
         again: Whether the loader is iterated over several times, and leaves out a partial batch.

@@ -274,19 +274,16 @@ class _TrainingRun:
         state = load_checkpoint(checkpoint)
         with checked_checkpoint(checkpoint):
             check_same(json.loads(state["config"]), self.config, str(checkpoint))
-            self._check_images(state.get("photographs"), checkpoint)
+            # SRC may have moved, but its images must be the same, since they define an epoch.
+            if state.get("photographs") not in {None, self.data.keys_sha256}:
+                message = (
+                    f"{checkpoint} was trained on other images: set --src to those, or name "
+                    "another --out"
+                )
+                raise ConfigError(message)
             self.method.load_state_dict(state["method"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]
             torch.set_rng_state(state["rng"])
             if state["cuda_rng"] is not None and self.device.type == "cuda":
                 torch.cuda.set_rng_state(state["cuda_rng"])
-
-    def _check_images(self, keys_sha256: str | None, checkpoint: Path) -> None:
-        # SRC may have moved, but its images must be the same, since they define an epoch.
-        if keys_sha256 is not None and keys_sha256 != self.data.keys_sha256:
-            message = (
-                f"{checkpoint} was trained on other images: set --src to those, or name another "
-                "--out"
-            )
-            raise ConfigError(message)

@@ -18,12 +18,7 @@ class Lars(torch.optim.Optimizer):
 
     Rates are clipped at ``lr``, as in solo-learn's configurations for BYOL.
 
-    Args:
-        groups: Parameter groups; a group with ``plain`` gets steps of SGD.
-        lr: Learning rate.
-        momentum: Momentum of the steps, 0 to 1.
-        weight_decay: Factor on the weights, which is added to the gradient.
-        trust: Factor on the ratio of norms.
+    A parameter group with ``plain`` gets steps of SGD. ``trust`` is a factor on the ratio of norms.
     """
 
     def __init__(

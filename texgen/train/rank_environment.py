@@ -21,19 +21,14 @@ class Ranks:
         count: Number of ranks.
         host: Host of rank 0, or of torchrun's agent.
         port: Port on ``host``.
-        served: Whether torchrun's agent listens there; otherwise rank 0 does.
+        listens: Whether this process listens there: rank 0 does, unless torchrun's agent does.
     """
 
     rank: int
     count: int
     host: str
     port: int
-    served: bool = False
-
-    @property
-    def listens(self) -> bool:
-        """Whether this process listens at ``port``."""
-        return self.rank == 0 and not self.served
+    listens: bool
 
 
 def ranks_from_environment(environment: Mapping[str, str]) -> Ranks | None:
@@ -62,16 +57,12 @@ def ranks_from_environment(environment: Mapping[str, str]) -> Ranks | None:
         count,
         environment["MASTER_ADDR"],
         _number(environment, "MASTER_PORT", 1, 65535),
-        environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
+        rank == 0 and environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
     )
 
 
 def local_cuda_device(environment: Mapping[str, str], devices: int) -> int:
-    """Returns the number of this rank's CUDA device, from LOCAL_RANK.
-
-    Args:
-        environment: Variables of the process.
-        devices: Number of CUDA devices of this machine.
+    """Returns the number of this rank's CUDA device, of all ``devices`` here, from LOCAL_RANK.
 
     Raises:
         ConfigError: If LOCAL_RANK is missing, or there is no such device.

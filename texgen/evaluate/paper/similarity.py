@@ -56,13 +56,7 @@ def measure_similarity(
 
     Embeddings are those of the encoder with its head, of unit length, as the loss sees them (for
     BYOL before its predictor). Views and NS are made as in training. The encoder does not change.
-
-    Args:
-        run: Run with the encoder, with its head.
-        images: Images to draw from.
-        store: Textures of the images; None leaves texture NS out. Images without a texture are
-            left out.
-        config: Options.
+    With a store of textures, images without a texture are left out; without it, texture NS are.
 
     Returns:
         ``images``, ``batch_size`` and ``patch_range``, and for each of `MODES`: ``cosines`` by
@@ -161,14 +155,9 @@ def _summary(cosines: _Cosines) -> dict[str, Any]:
 def relative_hardness(
     positive: FloatArray, negative: FloatArray, nonsemantic: FloatArray
 ) -> dict[str, float]:
-    """(NS - negative) / (positive - negative) of mean cosines.
+    """(NS - negative) / (positive - negative) of the means of each image's cosines, (n,) each.
 
     It is 0 for an easy negative and 1 for one as hard as a positive.
-
-    Args:
-        positive: (n,) cosine of each image to its positive.
-        negative: (n,) mean cosine of each image to the others.
-        nonsemantic: (n,) cosine of each image to its NS.
 
     Returns:
         ``value`` and its standard error ``se`` by the jackknife over images.
