@@ -14,7 +14,8 @@ from torch import Tensor
 
 from texgen.core.errors import ConfigError
 from texgen.core.text import decode_text
-from texgen.evaluate.features import LabelledImages
+from texgen.evaluate.features import LabelledImages, extract_features
+from texgen.evaluate.run import TrainedRun
 
 Mapping = list[tuple[str, str]]
 """Pairs of a class in one naming and a class in the other; both may occur more than once."""
@@ -134,11 +135,16 @@ def correct_predictions(
     return matches[labels, predictions], labels
 
 
-def classifier_labels(images: LabelledImages, trained_on: str, classes: Sequence[str]) -> Tensor:
-    """The label that a classifier, trained on the set of a name, has for each class of ``images``.
+def features_and_labels(
+    run: TrainedRun, images: LabelledImages, trained_on: str, classes: Sequence[str]
+) -> tuple[Tensor, Tensor]:
+    """The features of images, (n, F), and the labels (n,) that a classifier has for their classes.
 
-    Returns:
-        (T,) int64 by label of ``images``; -1 for a class without images that is not known.
+    Args:
+        run: Run with the encoder.
+        images: Images to evaluate on.
+        trained_on: Name of the classifier's training set for the error.
+        classes: Classes of the classifier.
 
     Raises:
         ConfigError: If the class of an image is not known, or there is only one class.
@@ -154,7 +160,8 @@ def classifier_labels(images: LabelledImages, trained_on: str, classes: Sequence
     if len(classes) < 2:
         message = f"{trained_on} has one class, so every answer would be right; name two or more"
         raise ConfigError(message)
-    return torch.tensor([label.get(name, -1) for name in images.classes])
+    features, labels = extract_features(run, images)
+    return features, torch.tensor([label.get(name, -1) for name in images.classes])[labels]
 
 
 def accuracy(correct: Tensor) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from texgen.core.errors import ConfigError
-from texgen.evaluate.classes import accuracy, accuracy_per_class, classifier_labels
+from texgen.evaluate.classes import accuracy, accuracy_per_class, features_and_labels
 from texgen.evaluate.config import KnnConfig
 from texgen.evaluate.features import LabelledImages, extract_features
 from texgen.evaluate.run import TrainedRun
@@ -80,9 +80,7 @@ def evaluate_knn(run: TrainedRun, classifier: KnnClassifier, val: LabelledImages
     Raises:
         ConfigError: If the class of an image is not one of the classifier's, or it has only one.
     """
-    own_labels = classifier_labels(val, classifier.trained_on, classifier.classes)
-    features, labels = extract_features(run, val)
-    labels = own_labels[labels]
+    features, labels = features_and_labels(run, val, classifier.trained_on, classifier.classes)
     correct = classifier(features).argmax(1) == labels
     overall = accuracy(correct)
     return {

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from texgen.core.errors import ConfigError, TexgenError
-from texgen.evaluate.classes import accuracy, accuracy_per_class, classifier_labels
+from texgen.evaluate.classes import accuracy, accuracy_per_class, features_and_labels
 from texgen.evaluate.config import LinearConfig
 from texgen.evaluate.features import (
     LabelledImages,
@@ -117,9 +117,7 @@ def train_linear(
         ConfigError: If ``val`` has a class that ``train`` lacks, or ``train`` is below one batch.
         TexgenError: If the loss is not finite.
     """
-    own_labels = classifier_labels(val, train.name, train.classes)
-    features, labels = extract_features(run, val)
-    labels = own_labels[labels]
+    features, labels = features_and_labels(run, val, train.name, train.classes)
     torch.manual_seed(config.seed)
     layer = nn.Linear(features.shape[1], len(train.classes))
     nn.init.normal_(layer.weight, std=0.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -112,36 +112,30 @@ def evaluate_corrupted(
 
 def _corrupted_sets(
     source: str | LabelledImages, names: Sequence[str]
-) -> Iterator[tuple[str, LabelledImages, EvalTransform]]:
-    """Each corruption at each severity: its name, its images and how they are transformed."""
-    if isinstance(source, LabelledImages):
-        for name in names:
-            for severity in SEVERITIES:
-                yield name, source, partial(corrupted_view, name, severity)
-        return
-    for name, images in _open_imagenet_c(source, names):
-        yield name, images, whole_view
+) -> list[tuple[str, LabelledImages, EvalTransform]]:
+    """Each corruption at each severity: its name, its images and how they are transformed.
 
-
-def _open_imagenet_c(folder: str, names: Sequence[str]) -> list[tuple[str, LabelledImages]]:
-    """Opens ``folder/corruption/severity/class``, with or without the published groups.
-
-    All sets are opened before the first is evaluated.
+    A folder has ``corruption/severity/class``, with or without the published groups. All of its
+    sets are opened before the first is evaluated.
 
     Raises:
         ConfigError: If a corruption or a severity is missing.
     """
-    root = Path(folder)
-    sets: list[tuple[str, LabelledImages]] = []
+    sets: list[tuple[str, LabelledImages, EvalTransform]] = []
+    if isinstance(source, LabelledImages):
+        for name in names:
+            sets += [(name, source, partial(corrupted_view, name, one)) for one in SEVERITIES]
+        return sets
+    root = Path(source)
     for name in names:
         candidates = (root / name, *sorted(root.glob(f"*/{name}")))
         home = next((path for path in candidates if path.is_dir()), root / name)
         for severity in SEVERITIES:
             if not (home / str(severity)).is_dir():
                 message = (
-                    f"--corrupted {folder}: there is no {name}/{severity}; name the folder of "
+                    f"--corrupted {source}: there is no {name}/{severity}; name the folder of "
                     "corruption/severity/class, or fewer --corruption"
                 )
                 raise ConfigError(message)
-        sets += [(name, open_folder(str(home / str(severity)))) for severity in SEVERITIES]
+        sets += [(name, open_folder(str(home / str(one))), whole_view) for one in SEVERITIES]
     return sets

@@ -18,7 +18,7 @@ CHECKPOINT_FOLDER = "checkpoints"
 _NAME = re.compile(r"step-([0-9]{8})\.pt")
 
 
-def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> Path:
+def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> None:
     """Writes ``checkpoints/step-00000600.pt`` and removes all but the last ``keep`` checkpoints.
 
     Raises:
@@ -44,7 +44,6 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> P
         reason = error.strerror if isinstance(error, OSError) else "its file system is full"
         message = f"{path} cannot be written ({reason}); make room and run the same command again"
         raise StorageError(message) from error
-    return path
 
 
 def checkpoints(run: Path) -> list[Path]:

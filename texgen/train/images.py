@@ -108,11 +108,7 @@ def _as_table(entries: Iterable[ImageEntry]) -> ArrowTable:
     )
     parts = [_SCHEMA.empty_table()]
     while part := list(itertools.islice(rows, 65536)):
-        columns = [
-            pa.array(c, kind)
-            for c, kind in zip(zip(*part, strict=True), _SCHEMA.types, strict=True)
-        ]
-        parts.append(pa.table(columns, schema=_SCHEMA))
+        parts.append(pa.Table.from_arrays(list(zip(*part, strict=True)), schema=_SCHEMA))
     return pa.concat_tables(parts)
 
 

@@ -33,8 +33,6 @@ from texgen.train.losses import (
 )
 from texgen.train.networks import ema_update, mlp, without_bn_tracking
 
-Embed = Callable[[Tensor], Tensor]
-
 
 class Method(nn.Module):
     """Base class of the methods of contrastive learning.
@@ -229,7 +227,7 @@ def embed(encoder: nn.Module, images: Tensor) -> Tensor:
     return F.normalize(upcast(encoder(images)), dim=1)
 
 
-def embed_sets(embed_batch: Embed, images: Tensor) -> Tensor:
+def embed_sets(embed_batch: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Embeds NS, each of the M sets as a separate batch: (N, M, 3, H, W) to (N, M, C)."""
     return torch.stack([embed_batch(images[:, m]) for m in range(images.shape[1])], 1)
 

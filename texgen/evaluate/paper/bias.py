@@ -93,13 +93,12 @@ def _category_scores(scores: Tensor, members: Tensor) -> Tensor:
 
 def _bias(counts: Counter[str]) -> dict[str, Any]:
     either = counts["shape"] + counts["texture"]
-    share = counts["shape"] / either if either else None
-    error = math.sqrt(share * (1 - share) / either) if share is not None else None
+    share = accuracy(torch.arange(either) < counts["shape"]) if either else {}
     return {
         **{kind: counts[kind] for kind in ("shape", "texture", "other")},
         "stimuli": sum(counts.values()),
-        "shape_bias": None if share is None else 100 * share,
-        "se": None if error is None else 100 * error,
+        "shape_bias": share.get("accuracy"),
+        "se": share.get("se"),
     }
 
 

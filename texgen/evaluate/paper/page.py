@@ -90,10 +90,9 @@ def _percent(value: float | None, se: float | None = None) -> Number:
 
 def _linear(result: Result) -> Rows:
     last, best = result["last"], result["best"]
-    options = result["options"]
-    trained_on = "one cached centre view" if options["cached"] else "random crops"
+    trained_on = "one cached centre view" if result["options"]["cached"] else "random crops"
     both = [_percent(one["top1"], one["se"]) for one in (last, best)]
-    return [[both[0], both[1], int(best["epoch"]), _percent(last["top5"]), trained_on]]
+    return [[*both, int(best["epoch"]), _percent(last["top5"]), trained_on]]
 
 
 def _knn(result: Result) -> Rows:
