@@ -138,13 +138,9 @@ def correct_predictions(
 def features_and_labels(
     run: TrainedRun, images: LabelledImages, trained_on: str, classes: Sequence[str]
 ) -> tuple[Tensor, Tensor]:
-    """The features of images, (n, F), and the labels (n,) that a classifier has for their classes.
+    """The features of images, (n, F), and the labels (n,) that they have among ``classes``.
 
-    Args:
-        run: Run with the encoder.
-        images: Images to evaluate on.
-        trained_on: Name of the classifier's training set for the error.
-        classes: Classes of the classifier.
+    These are the classes of a classifier, whose training set has the name ``trained_on``.
 
     Raises:
         ConfigError: If the class of an image is not known, or there is only one class.

@@ -36,13 +36,7 @@ EpochBatches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 
 
 class LinearClassifier:
-    """Log-probabilities of classes from features.
-
-    Args:
-        layer: Linear layer from (N, F) to (N, C).
-        classes: Names of the C classes.
-        encoder: Fingerprint of the encoder on whose features the layer was trained.
-    """
+    """Log-probabilities of classes from the features of the encoder that has a fingerprint."""
 
     name = "linear"
 

@@ -80,13 +80,7 @@ def evaluate_corrupted(
     source: str | LabelledImages,
     names: Sequence[str] = tuple(ALEXNET),
 ) -> dict[str, Any]:
-    """Accuracy on corrupted images.
-
-    Args:
-        run: Run with the encoder.
-        classifier: Classifier on the encoder's features.
-        source: Folder of ImageNet-C, or images to corrupt here.
-        names: Names of the corruptions.
+    """Accuracy on the images of a folder of ImageNet-C, or on images that are corrupted here.
 
     Returns:
         ``accuracy`` in percent by corruption, at each severity; ``mean``; ``mce``, which is None

@@ -38,15 +38,10 @@ class TrainedRun:
 def open_run(
     location: str, device: str | None = None, workers: int = 0, *, head: bool = False
 ) -> TrainedRun:
-    """Loads the encoder that a run trains by gradients.
+    """Loads the encoder that a run trains by gradients, from its last or from a given checkpoint.
 
-    Args:
-        location: Folder of the run, whose last checkpoint is loaded, or path of a checkpoint.
-        device: See `choose_device`.
-        workers: Number of processes that read images.
-        head: Whether the encoder keeps its head (SimCLR's and BYOL's projector) and gives
-            embeddings as the loss sees them. Without it, the encoder gives the features that
-            classifiers get.
+    With ``head`` the encoder keeps its head (SimCLR's and BYOL's projector) and gives embeddings
+    as the loss sees them. Without it, the encoder gives the features that classifiers get.
 
     Raises:
         ConfigError: If there is no checkpoint, it is damaged, or the device does not exist.

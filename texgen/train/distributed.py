@@ -64,10 +64,7 @@ class Shuffle:
 
     The images that one process (or one part of a split batch) embeds together share statistics.
     If keys share them with other images than their queries do, they do not reveal their queries.
-
-    Args:
-        count: Number of images on each rank.
-        device: Device of the images.
+    Each rank has ``count`` images.
     """
 
     def __init__(self, count: int, device: torch.device) -> None:

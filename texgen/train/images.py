@@ -83,11 +83,10 @@ class SourceImages:
             class_name=None,
         )
         try:
-            image = Image.fromarray(decode(self._source.read(entry)))
+            return Image.fromarray(decode(self._source.read(entry)))
         except (ImageError, SourceReadError) as error:
             message = f"{source}: {error}; remove it from SRC, or replace it"
             raise ConfigError(message) from error
-        return image
 
 
 _SCHEMA = pa.schema(
@@ -115,9 +114,7 @@ def _as_table(entries: Iterable[ImageEntry]) -> ArrowTable:
 class Stl10:
     """Images of STL-10's binary files, 96 px (Coates et al. 2011).
 
-    Args:
-        folder: Folder that holds ``unlabeled_X.bin``, ``train_X.bin``, ``train_y.bin``, ….
-        parts: Names of the files to read, see `STL10_PARTS`.
+    The files are ``unlabeled_X.bin``, ``train_X.bin``, ``train_y.bin``, …; see `STL10_PARTS`.
 
     Raises:
         ConfigError: If a file is missing or has a wrong size.

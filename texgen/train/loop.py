@@ -148,7 +148,7 @@ class _TrainingRun:
         with contextlib.ExitStack() as stack:
             if first_rank:
                 metrics = stack.enter_context(Metrics(self.folder, self.step))
-            stack.enter_context(stop)
+            stack.enter_context(stop.catching())
             speed = SpeedMeter(self.config.batch_size)
             for parts in self._batches(speed):
                 result = self._step(parts)

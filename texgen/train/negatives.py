@@ -28,13 +28,7 @@ query itself, (3, S, S) float32, normalised, and the random numbers of this samp
 
 @dataclass(frozen=True, slots=True)
 class PatchNegatives:
-    """NS made of patches of the query.
-
-    Attributes:
-        number: M, number of NS per query.
-        size_range: See `PatchNegative`.
-        non_overlapping: See `PatchNegative`.
-    """
+    """M NS made of patches of the query, where M is ``number``; see `PatchNegative`."""
 
     number: int
     size_range: tuple[int, int]
@@ -98,16 +92,10 @@ def open_textures(location: str, split: str) -> TextureStore:
 def check_textures(
     images: ImageSet, store: TextureStore, missing: str
 ) -> tuple[NDArray[np.int64], int]:
-    """Returns the positions of the images to train on, and the number of images without a texture.
+    """Returns the positions, (n,) int64, of the images to train on, and how many have no texture.
 
-    Args:
-        images: All images of the split.
-        store: Textures of the images.
-        missing: Action for an image without a texture: ``error``, ``skip`` or ``patch``.
-
-    Returns:
-        Positions, (n,) int64, of all images or, with ``skip``, of those with a texture; and the
-        number of images without a texture.
+    ``missing`` is the action for the latter, ``error``, ``skip`` or ``patch``: with ``skip`` their
+    positions are left out.
 
     Raises:
         ConfigError: If no image has a texture, or one has none and ``missing`` is ``error``.

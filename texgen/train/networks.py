@@ -98,10 +98,6 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
 
     MoCo needs it on one device: with shared statistics a key reveals its query by them. Image n
     belongs to part n mod ``splits``; running statistics are the mean of the parts' statistics.
-
-    Args:
-        channels: C of (N, C, H, W).
-        splits: Number of parts; N must be a multiple of it.
     """
 
     def __init__(self, channels: int, splits: int) -> None:

@@ -42,14 +42,11 @@ def joined_ranks(
 ) -> Iterator[torch.device]:
     """Joins the other ranks, and leaves them at the end; a single process joins nothing.
 
-    Args:
-        ranks: See `ranks_from_environment`.
-        wanted: See `choose_device`.
-        timeout_s: Longest wait for another rank, at the start and for each later answer, seconds.
-        notify: Called with a line that says which ranks this one waits for.
+    It waits for another rank for ``timeout_s`` at the longest, at the start and for each later
+    answer, and ``notify`` gets a line that says which ranks it waits for.
 
     Yields:
-        The device of this process.
+        The device of this process, see `choose_device`.
 
     Raises:
         ConfigError: If there is no such device, or this process cannot join.

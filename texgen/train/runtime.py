@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 
@@ -23,44 +24,42 @@ _NOTIFY_AFTER_S = 5.0
 
 
 class Stop:
-    """Catches Ctrl-C and SIGTERM while it is entered; ``number`` is the caught signal, or 0.
+    """Catches Ctrl-C and SIGTERM; ``number`` is the caught signal, or 0.
 
     A second signal ends the process at once, even if the main thread waits in native code for
     another rank, which no Python handler interrupts. Some seconds after a signal, ``notify`` gets
     a line that says what the run waits for.
     """
 
-    def __init__(self, notify: Notify = lambda line: None) -> None:
+    def __init__(self, notify: Notify) -> None:
         self.number = 0
         self._notify = notify
         self._since: float | None = None
         self._over = threading.Event()
 
-    def __enter__(self) -> Stop:
-        self._kept = signals.kept()
-        self._kept.__enter__()
-        signals.catch(self._take)
-        self._reader = -1
-        if threading.current_thread() is threading.main_thread():
-            self._reader, self._writer = os.pipe()
-            os.set_blocking(self._writer, False)
-            self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-            threading.Thread(target=self._watch, name="texgen-stop", daemon=True).start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        if self._reader >= 0:
-            signal.set_wakeup_fd(self._before)
-            # Ends the thread, which closes the other end.
-            os.close(self._writer)
-        self._kept.__exit__(None, None, None)
+    @contextlib.contextmanager
+    def catching(self) -> Iterator[None]:
+        """Catches signals inside."""
+        with signals.kept(), contextlib.ExitStack() as stack:
+            signals.catch(self._take)
+            if threading.current_thread() is threading.main_thread():
+                reader, writer = os.pipe()
+                # Ends the thread, which closes the other end.
+                stack.callback(os.close, writer)
+                os.set_blocking(writer, False)
+                before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+                stack.callback(signal.set_wakeup_fd, before)
+                threading.Thread(
+                    target=self._watch, args=[reader], name="texgen-stop", daemon=True
+                ).start()
+            stack.callback(self._over.set)
+            yield
 
     def _take(self, number: int, frame: object) -> None:
         self.number = self.number or number
 
-    def _watch(self) -> None:
-        with os.fdopen(self._reader, "rb", buffering=0) as signals_sent:
+    def _watch(self, reader: int) -> None:
+        with os.fdopen(reader, "rb", buffering=0) as signals_sent:
             while sent := signals_sent.read(1):
                 if sent[0] in signals.SIGNALS:
                     self._on_signal(sent[0])

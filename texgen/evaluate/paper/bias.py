@@ -30,13 +30,8 @@ def measure_shape_bias(
     The method is that of Geirhos et al. 2019: the probability of a category is the mean over its
     classes, and the category with the largest is the decision. A stimulus counts if its shape and
     its texture differ and the classifier has both categories; the decision is between the
-    categories that the classifier has.
-
-    Args:
-        run: Run with the encoder.
-        classifier: Classifier on the encoder's features.
-        stimuli: Images named ``<shape><n>-<texture><n>`` in folders of their shape.
-        mapping: Pairs of a category and a class; by default those of the same name.
+    categories that the classifier has. Stimuli are named ``<shape><n>-<texture><n>``. The mapping
+    pairs a category and a class; by default those of the same name.
 
     Returns:
         Counts ``shape``, ``texture``, ``other`` and ``stimuli``; ``left_out``; ``shape_bias``, the

@@ -25,13 +25,7 @@ _MAY_DIFFER = (
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A number of a result.
-
-    Attributes:
-        label: Label of its axis.
-        kind: Kind of the results that have it.
-        value: Function from a result to the number, or to None if the result lacks it.
-    """
+    """A number of the results of one kind, or None in a result that lacks it."""
 
     label: str
     kind: str
@@ -70,12 +64,9 @@ METRICS = {
 
 
 def summarize_sweep(results: Iterable[Result], over: str, metrics: Sequence[str]) -> dict[str, Any]:
-    """Mean and standard error over seeds of each metric at each value of an option.
+    """Mean and standard error over seeds of some of `METRICS` at each value of an option.
 
-    Args:
-        results: Results of runs.
-        over: ``alpha`` or ``queue_size``.
-        metrics: Names in `METRICS`.
+    The option, ``over``, is ``alpha`` or ``queue_size``.
 
     Returns:
         ``metrics``: for each name and each series (method and negatives), points with ``x`` (None
