@@ -36,7 +36,7 @@ EpochBatches = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 
 
 class LinearClassifier:
-    """Log-probabilities of classes from the features of the encoder that has a fingerprint."""
+    """Log-probabilities of classes from features; it holds the fingerprint of their encoder."""
 
     name = "linear"
 
