@@ -32,7 +32,13 @@ def knn_votes(
 
     Returns:
         (N, C), each row with a sum of 1.
+
+    Raises:
+        ConfigError: If the bank has fewer than k features.
     """
+    if k > len(bank):
+        message = f"--k {k}: there are only {len(bank)} training images; lower --k"
+        raise ConfigError(message)
     bank = F.normalize(bank, dim=1)
     votes = []
     for part in torch.split(F.normalize(queries, dim=1), _CHUNK):

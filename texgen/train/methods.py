@@ -97,7 +97,7 @@ class MoCo(Method):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.key_encoder = frozen_copy(encoder)
+        self.key_encoder = copy.deepcopy(encoder).requires_grad_(requires_grad=False)
         self.momentum, self.temperature, self.alpha = momentum, temperature, alpha
         self.register_buffer("queue", F.normalize(torch.randn(queue_size, dim), dim=1))
         self.register_buffer("position", torch.zeros((), dtype=torch.long))
@@ -187,7 +187,7 @@ class BYOL(Method):
         super().__init__()
         self.encoder = encoder
         self.predictor = mlp(dim, hidden, dim, batch_norm=True)
-        self.target = frozen_copy(encoder)
+        self.target = copy.deepcopy(encoder).requires_grad_(requires_grad=False)
         self.momentum, self.alpha = momentum, alpha
 
     def begin_step(self, progress: float) -> None:
@@ -215,11 +215,6 @@ class BYOL(Method):
         if ns is not None:
             metrics["nonsemantic"] = per_sample_cosines(predictions[0], ns[:, 0]).mean().detach()
         return {"loss": losses[0] + losses[1], **metrics}
-
-
-def frozen_copy(encoder: nn.Module) -> nn.Module:
-    """Returns a copy without gradients."""
-    return copy.deepcopy(encoder).requires_grad_(requires_grad=False)
 
 
 def embed(encoder: nn.Module, images: Tensor) -> Tensor:
