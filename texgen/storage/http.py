@@ -12,14 +12,13 @@ import urllib3
 from texgen.core.errors import ConfigError
 from texgen.core.text import escape_unprintable
 from texgen.storage.errors import OutOfRangeError, StoreError
-from texgen.storage.network.causes import Cause, cause_of, proxy_cause
+from texgen.storage.network.causes import RETRYABLE_STATUS, cause_of, proxy_cause
 from texgen.storage.network.proxies import host_url
-from texgen.storage.network.requests import Answer, NoAnswerError, Web
+from texgen.storage.network.requests import Web
 from texgen.storage.store import Stream, guarded
 
 _BLOCK = 1 << 20
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "texgen"}
-_RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 _PAGES = (b"<!doctype html", b"<html", b"<head", b"<body", b"<?xml", b"<script", b"<!--")
 
 _RANGE = re.compile(r"bytes (\d{1,18})-")
@@ -62,11 +61,10 @@ class HttpStore:
     @contextlib.contextmanager
     def stream(self, path: str, offset: int = 0) -> Iterator[Stream]:
         """See `StreamStore.stream`."""
-        answer = self._get(path, offset)
-        if not _is_rest(answer.response, offset):
-            answer.response.close()
-            answer = self._get(path, 0)
-        response, place = answer.response, self.place(path) + answer.trail
+        response, place = self._get(path, offset)
+        if not _is_rest(response, offset):
+            response.close()
+            response, place = self._get(path, 0)
         try:
             first = _first_of(response, offset, place, self._hint_403)
             compressed = _is_compressed(response, place)
@@ -78,14 +76,10 @@ class HttpStore:
             response.drain_conn() if response.length_remaining == 0 else response.close()
             response.release_conn()
 
-    def _get(self, path: str, offset: int) -> Answer:
+    def _get(self, path: str, offset: int) -> tuple[urllib3.BaseHTTPResponse, str]:
         url = self._base + quote(path) + self._query
         headers = {**_HEADERS, **({"Range": f"bytes={offset}-"} if offset else {})}
-        try:
-            return self._web.get(url, headers)
-        except NoAnswerError as error:
-            place = self.place(path) + error.trail
-            raise StoreError(place, error.reason, retryable=error.retryable) from error
+        return self._web.get(url, headers, self.place(path))
 
 
 def _check(url: str) -> None:
@@ -108,7 +102,7 @@ def _body_errors(place: str) -> Iterator[None]:
         reason = "the server says that it is compressed, and it cannot be unpacked"
         raise StoreError(place, reason, retryable=True) from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        cause = cause_of(error) or Cause(f"it cannot be read ({type(error).__name__})")
+        cause = cause_of(error, "it cannot be read")
         raise StoreError(place, str(cause), retryable=cause.retryable) from error
 
 
@@ -159,7 +153,7 @@ def _first_of(response: urllib3.BaseHTTPResponse, offset: int, place: str, hint_
     if response.status == 407:
         raise StoreError(place, str(proxy_cause(status)))
     reason = f"the server answers {status}" + (hint_403 if response.status == 403 else "")
-    retryable = response.status in _RETRYABLE
+    retryable = response.status in RETRYABLE_STATUS
     after_s = _retry_after_s(response) if retryable else 0
     raise StoreError(place, reason, retryable=retryable, after_s=after_s)
 

@@ -45,8 +45,17 @@ _UNKNOWN = {2, 7, 19, 20, 21, 27}
 same name and another key."""
 
 
-def cause_of(error: BaseException) -> Cause | None:
-    """The known cause of an error of a connection; None if it is not known."""
+RETRYABLE_STATUS = {408, 425, 429, 500, 502, 503, 504, 509}
+"""Statuses of answers after which the same request may succeed."""
+
+
+def cause_of(error: BaseException, otherwise: str = "") -> Cause:
+    """The cause of an error of a connection.
+
+    Args:
+        error: The error.
+        otherwise: What has happened if the cause is not known; the error's type is added.
+    """
     for each in _chain(error):
         text = str(each)
         if isinstance(each, OSError) and text.startswith(_TUNNEL):
@@ -54,7 +63,8 @@ def cause_of(error: BaseException) -> Cause | None:
     cause = next((explain(e) for kinds, explain in _CAUSES if (e := _find(error, *kinds))), None)
     if cause and _find(error, u3.ProxyError):
         return Cause(f"the proxy cannot be used: {cause.reason}", _OTHER_PROXY, cause.retryable)
-    return cause
+    name = type(error).__name__
+    return cause or Cause(f"{otherwise} ({name})" if otherwise else name)
 
 
 def proxy_cause(status: str) -> Cause:

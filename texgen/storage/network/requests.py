@@ -5,51 +5,19 @@ from __future__ import annotations
 import functools
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 
-from texgen.core.errors import TexgenError
-from texgen.storage.network.causes import Cause, cause_of
+from texgen.storage.errors import StoreError
+from texgen.storage.network.causes import cause_of
 from texgen.storage.network.certificates import tls_context
 from texgen.storage.network.proxies import host_url, proxy_for
 
 _CONNECT_S = 10.0
 _CONNECTIONS = 32
 _REDIRECTS = 10
-
-
-class NoAnswerError(TexgenError):
-    """No server answered, or only one that is not trusted.
-
-    Args:
-        trail: See `Answer.trail`.
-        reason: What happened, and a hint.
-        retryable: Whether another try may succeed.
-    """
-
-    def __init__(self, trail: str, reason: str, retryable: bool) -> None:
-        super().__init__(trail, reason, retryable)
-        self.trail, self.reason, self.retryable = trail, reason, retryable
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to a request.
-
-    Attributes:
-        response: The answer, with a body that is not read yet.
-        trail: The redirect and the proxy through which it came, for people; begins with a blank
-            or is empty.
-    """
-
-    response: urllib3.BaseHTTPResponse
-    trail: str
 
 
 class Web:
@@ -63,28 +31,37 @@ class Web:
         self._timeout = urllib3.Timeout(connect=_CONNECT_S, read=timeout_s)
         self._pools: dict[tuple[str, str | None], urllib3.PoolManager] = {}
 
-    def get(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """The answer at the end of all redirects.
+    def get(
+        self, url: str, headers: Mapping[str, str], place: str
+    ) -> tuple[urllib3.BaseHTTPResponse, str]:
+        """The answer at the end of all redirects, with a body that is not read yet.
 
         No header of ``headers`` may be a secret: they go to every host on the way.
 
+        Args:
+            url: What is asked for.
+            headers: The request's headers.
+            place: The URL without anything that may be a secret, for errors.
+
+        Returns:
+            The answer, and ``place`` with the redirect and the proxy through which it came.
+
         Raises:
-            NoAnswerError: If no server answers.
+            StoreError: If no server answers, or only one that is not trusted.
             ConfigError: If the environment's proxies or certificates cannot be used.
         """
-        trail = ""
+        asked = place
         for _ in range(_REDIRECTS + 1):
             proxy = proxy_for(url)
-            via = f"{trail}, through the proxy {host_url(proxy)}" if proxy else trail
+            via = f"{asked}, through the proxy {host_url(proxy)}" if proxy else asked
             response = self._asked(url, headers, proxy, via)
             target = response.get_redirect_location()
             if not target:
-                return Answer(response, via)
+                return response, via
             response.drain_conn()
             url = _next(url, target, via)
-            trail = f" (sent on to {host_url(url)})"
-        reason = f"redirects do not end, after {_REDIRECTS} of them; check the URL"
-        raise NoAnswerError(trail, reason, retryable=False)
+            asked = f"{place} (sent on to {host_url(url)})"
+        raise StoreError(asked, f"redirects do not end, after {_REDIRECTS} of them; check the URL")
 
     def _asked(
         self, url: str, headers: Mapping[str, str], proxy: str | None, via: str
@@ -94,10 +71,10 @@ class Web:
             return pool.request("GET", url, headers=headers, preload_content=False, redirect=False)
         except urllib3.exceptions.LocationValueError as error:
             reason = "that is not a URL; check how it is written"
-            raise NoAnswerError(via, reason, retryable=False) from error
+            raise StoreError(via, reason) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            cause = cause_of(error) or Cause(f"no answer ({type(error).__name__})")
-            raise NoAnswerError(via, str(cause), cause.retryable) from error
+            cause = cause_of(error, "no answer")
+            raise StoreError(via, str(cause), retryable=cause.retryable) from error
 
     def _pool(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
         """The connections for one scheme: only those of https need the settings of TLS."""
@@ -125,7 +102,7 @@ class Web:
         return tls_context()
 
 
-def _next(url: str, target: str, trail: str) -> str:
+def _next(url: str, target: str, place: str) -> str:
     """The URL that a redirect leads to, if it may be followed."""
     try:
         new = urljoin(url, target)
@@ -135,11 +112,11 @@ def _next(url: str, target: str, trail: str) -> str:
     if scheme not in ("http", "https") or host_url(new) is None:
         where = f"to {scheme}://" if scheme else "to what is not a URL"
         reason = f"the server sends on {where}, which is not followed; check the URL"
-        raise NoAnswerError(trail, reason, retryable=False)
+        raise StoreError(place, reason)
     if url.startswith("https:") and scheme == "http":
         reason = (
             f"the server sends on from https:// to {host_url(new)}, where anybody on the way may "
             "change what comes; name the http:// URL yourself if that is meant"
         )
-        raise NoAnswerError(trail, reason, retryable=False)
+        raise StoreError(place, reason)
     return new

@@ -29,13 +29,8 @@ from texgen.storage.errors import (
     StoreError,
     UnsupportedError,
 )
-from texgen.storage.network.causes import Cause, cause_of, proxy_cause
+from texgen.storage.network.causes import RETRYABLE_STATUS, cause_of, proxy_cause
 from texgen.storage.network.proxies import host_url
-
-
-class ChangedUploadError(ConditionFailedError):
-    """A multipart upload cannot be completed: a conflict, or it was completed or aborted."""
-
 
 _RETRYABLE = {
     "BadDigest",
@@ -55,7 +50,6 @@ _RETRYABLE = {
 # botocore has another class for connections that are refused or not made; if the body of an error
 # breaks off, the exception is not botocore's at all.
 _BROKEN = (NoConnectionError, HTTPClientError, IncompleteReadError, ChecksumError, HTTPError)
-_RETRYABLE_STATUS = {408, 429, 500, 502, 503, 504, 509}
 
 _RENEW = "renew the credentials"
 _REGION = "name the bucket's region in AWS_DEFAULT_REGION"
@@ -81,6 +75,19 @@ _HINTS = {
     "TokenRefreshRequired": _RENEW,
     "XMinioStorageFull": "make room there",
 }
+_KINDS: dict[str | int, type[StoreError]] = {
+    "NoSuchKey": MissingFileError,
+    "NoSuchVersion": MissingFileError,
+    # The upload was completed or aborted.
+    "NoSuchUpload": ConditionFailedError,
+    "PreconditionFailed": ConditionFailedError,
+    412: ConditionFailedError,
+    "InvalidRange": OutOfRangeError,
+    416: OutOfRangeError,
+    "NotImplemented": UnsupportedError,
+    501: UnsupportedError,
+}
+_REASONS = {"NoSuchKey": "it is not there", "NoSuchBucket": "there is no such bucket"}
 _CODE_OF_STATUS = {"301": "PermanentRedirect", "403": "AccessDenied", "404": "NoSuchKey"}
 _NO_CREDENTIALS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 _LATER = "try again later"
@@ -91,10 +98,9 @@ _FOREIGN = ("the answer is not that of S3", "check --s3-endpoint")
 def is_retryable(error: Exception) -> bool:
     """Whether the same request may succeed after a while."""
     if isinstance(error, ClientError):
-        return code_of(error) in _RETRYABLE or _status(error) in _RETRYABLE_STATUS
+        return code_of(error) in _RETRYABLE or _status(error) in RETRYABLE_STATUS
     if isinstance(error, _BROKEN):
-        cause = cause_of(error)
-        return cause is None or cause.retryable
+        return cause_of(error).retryable
     return isinstance(error, ResponseParserError)
 
 
@@ -119,17 +125,19 @@ def s3_error(
     if not isinstance(error, ClientError):
         return StoreError(url, "; ".join(_of_connection(error)), verb)
     code, status = code_of(error), _status(error)
-    kind = _kind(code, status, str(error.operation_name))
     words = _words(error, secrets)
     if status == 407:
         return StoreError(url, str(proxy_cause("407")), verb)
+    kind = _KINDS.get(code) or _KINDS.get(status, StoreError)
+    if status == 409 and error.operation_name == "CompleteMultipartUpload":
+        kind = ConditionFailedError
     hint = _HINTS.get(code, _LATER if is_retryable(error) else "")
     if code == "AccessDenied" and "quota" in words.lower():
         # Garage has no code of its own for it.
         hint = _HINTS["QuotaExceeded"]
     elif code == "AccessDenied" and not signed:
         code, hint = "AccessDenied, and there are no credentials", _NO_CREDENTIALS
-    reason = _reason(code, status) + (f"; {hint}" if hint else "")
+    reason = _REASONS.get(code, f"the store says {code or status}") + (f"; {hint}" if hint else "")
     return kind(url, reason + (f" (its words: {words})" if words else ""), verb)
 
 
@@ -151,27 +159,6 @@ def foreign_answer(verb: str, url: str) -> StoreError:
     return StoreError(url, "; ".join(_FOREIGN), verb)
 
 
-def _kind(code: str, status: int, operation: str) -> type[StoreError]:
-    if code in {"NoSuchKey", "NoSuchVersion"}:
-        return MissingFileError
-    if code == "NoSuchUpload" or (status == 409 and operation == "CompleteMultipartUpload"):
-        return ChangedUploadError
-    if status == 412 or code in {"PreconditionFailed", "412"}:
-        return ConditionFailedError
-    if status == 416 or code == "InvalidRange":
-        return OutOfRangeError
-    if status == 501 or code == "NotImplemented":
-        return UnsupportedError
-    return StoreError
-
-
-def _reason(code: str, status: int) -> str:
-    known = {"NoSuchKey": "it is not there", "NoSuchBucket": "there is no such bucket"}
-    if code in known:
-        return known[code]
-    return f"the store says {code or status}"
-
-
 def _of_connection(error: Exception) -> tuple[str, str]:
     if isinstance(error, NoCredentialsError):
         return "there are no credentials", _NO_CREDENTIALS
@@ -180,7 +167,7 @@ def _of_connection(error: Exception) -> tuple[str, str]:
     if isinstance(error, CredentialRetrievalError):
         return "the credentials cannot be fetched", _RENEW
     if isinstance(error, _BROKEN):
-        cause = cause_of(error) or Cause(type(error).__name__)
+        cause = cause_of(error)
         return (
             f"no answer{_from_where(error)} ({cause.reason})",
             cause.hint or "check the network and --s3-endpoint",
