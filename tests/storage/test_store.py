@@ -15,8 +15,8 @@ from texgen.core.errors import ConfigError
 from texgen.storage import Store, open_store, open_stream_store
 from texgen.storage.cache import PieceReader
 from texgen.storage.errors import ChangedFileError, ConditionFailedError, StoreError
-from texgen.storage.remote import RemoteError, open_remote_file
 from texgen.storage.store import NOTHING, list_folder
+from texgen.transfer.fetch import RemoteError, open_remote_file
 
 
 @pytest.fixture(params=["folder", "bucket"])

@@ -14,8 +14,8 @@ from tests.conftest import tree
 from tests.support.file_server import Handler, serving
 from tests.support.networks import SHARD, begun, fetched
 from texgen.cli.main import run
-from texgen.storage.remote import RemoteError
 from texgen.transfer import open_remote
+from texgen.transfer.fetch import RemoteError
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 

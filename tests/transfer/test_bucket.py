@@ -14,9 +14,9 @@ from tests.support.proxy import BAD_DAY, Dealt, Proxy, once
 from tests.support.store import Store
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
-from texgen.storage.remote import RemoteError
 from texgen.storage.s3 import client, store
 from texgen.transfer import DownloadRequest, DownloadSummary, download, open_remote
+from texgen.transfer.fetch import RemoteError
 
 SHARD = "train/train-000001.tar"
 

@@ -23,8 +23,8 @@ from texgen.cli.main import run
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.dataset.random_access import TextureStore
 from texgen.storage import Sink
-from texgen.storage.remote import RemoteError
 from texgen.transfer import DownloadRequest, DownloadSummary, download, open_remote
+from texgen.transfer.fetch import RemoteError
 from texgen.verify import verify
 
 SHARD = "train/train-000001.tar"

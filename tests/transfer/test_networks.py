@@ -15,7 +15,7 @@ from texgen.cli.main import run
 from texgen.core.errors import ConfigError
 from texgen.storage.network import requests
 from texgen.storage.network.proxies import proxy_for
-from texgen.storage.remote import RemoteError
+from texgen.transfer.fetch import RemoteError
 
 pytestmark = pytest.mark.usefixtures("no_settings")
 

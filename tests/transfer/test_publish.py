@@ -22,8 +22,7 @@ from texgen.core.hashing import sha256_file
 from texgen.dataset.index import read_index
 from texgen.storage import Sink
 from texgen.transfer import DownloadRequest, download, open_remote
-from texgen.transfer.publish import PublishSummary, publish
-from texgen.transfer.publish_source import open_publish_source
+from texgen.transfer.publish import PublishSummary, open_publish_source, publish
 
 SHARD = "train/train-000001.tar"
 

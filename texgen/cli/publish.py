@@ -32,8 +32,7 @@ def command(
     bucket decide who may read it.
     """
     _check_places(out, url)
-    from texgen.transfer.publish import publish
-    from texgen.transfer.publish_source import open_publish_source
+    from texgen.transfer.publish import open_publish_source, publish
 
     sink = Sink(url, None, s3_endpoint)
     with (

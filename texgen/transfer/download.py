@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 from collections.abc import Mapping, Sequence
@@ -93,7 +92,7 @@ def download(
         if missing:
             _check_room(sink, counter.total - done_before)
             sink.remove(INDEX)
-            _fetch_all(remote, missing, request, counter)
+            _fetch_all(remote, sink, missing, request, counter)
         sink.write(INDEX, data if index is remote_index else encode_index(index))
         # A finished data set has no build folder. This removes the lock too, which is held here.
         shutil.rmtree(request.out / BUILD, ignore_errors=True)
@@ -183,16 +182,17 @@ def _check_room(sink: Sink, needed: int) -> None:
 
 
 def _fetch_all(
-    remote: StreamStore, missing: Sequence[DataFile], request: DownloadRequest, counter: ByteCounter
+    remote: StreamStore,
+    sink: Sink,
+    missing: Sequence[DataFile],
+    request: DownloadRequest,
+    counter: ByteCounter,
 ) -> None:
     def fetch(file: DataFile) -> None:
         part, path = _part(request.out, file.path), request.out / file.path
         fetch_file(remote, file.path, file.bytes, file.sha256, part, counter.add)
         with storage_errors("write", path):
-            with part.open("rb") as fetched:
-                os.fsync(fetched.fileno())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.replace(path)
+            sink.store.put(file.path, part)
 
     # After an error or a signal the parts of other files stay for the next run.
     transfer_files(fetch, missing, request.workers, counter)

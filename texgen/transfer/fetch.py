@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from texgen.core.errors import DatasetError
+from texgen.core.errors import DatasetError, TexgenError
 from texgen.core.layout import INDEX
 from texgen.core.text import format_bytes
 from texgen.storage import StreamStore, storage_errors
-from texgen.storage.remote import RemoteError, open_remote_file
+from texgen.storage.errors import OutOfRangeError, StoreError
+from texgen.storage.network.causes import cause_of
+from texgen.storage.store import Stream, guarded
 from texgen.transfer.index_validation import MAX_INDEX_BYTES
 
 _BLOCK = 1 << 20
@@ -20,6 +23,8 @@ _TRIES = 6
 _WRONG_SUMS = 2
 """Times that a file with a wrong SHA-256 is fetched: a cache on the way may have a bad copy."""
 
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
 _PAUSE_S = 0.5
 _MAX_PAUSE_S = 120.0
 """Longest pause; if a server asks for a longer one, the user decides."""
@@ -27,6 +32,57 @@ _MAX_PAUSE_S = 120.0
 OnBytes = Callable[[int], None]
 """Called with the number of bytes that arrived, or a negative number for bytes that are thrown
 away, those of earlier runs too."""
+
+
+class RemoteError(TexgenError):
+    """A file cannot be fetched.
+
+    Args:
+        message: Names the file and what happened.
+        again: Whether another try may succeed.
+        after_s: Pause that the server asks for before another try, s.
+    """
+
+    def __init__(self, message: str, again: bool, after_s: float = 0) -> None:
+        super().__init__(message, again, after_s)
+        self.again, self.after_s = again, after_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@contextlib.contextmanager
+def open_remote_file(store: StreamStore, path: str, offset: int = 0) -> Iterator[Stream]:
+    """A file from ``offset`` to its end.
+
+    Errors of reading become a `RemoteError`; those of the code that uses the bytes do not.
+
+    Raises:
+        RemoteError: If it cannot be read; while the blocks are read, too.
+    """
+    place = store.place(path)
+    with contextlib.ExitStack() as stack:
+        with _remote_errors(place, offset):
+            stream = stack.enter_context(store.stream(path, offset))
+        yield Stream(stream.offset, guarded(stream.blocks, lambda: _remote_errors(place, offset)))
+
+
+@contextlib.contextmanager
+def _remote_errors(place: str, offset: int) -> Iterator[None]:
+    try:
+        yield
+    except OutOfRangeError as error:
+        message = (
+            f"{error.place} ends before byte {offset}, though the index says that there are more; "
+            "tell whoever publishes it"
+        )
+        raise RemoteError(message, again=False) from error
+    except StoreError as error:
+        raise RemoteError(str(error), again=error.retryable, after_s=error.after_s) from error
+    except OSError as error:
+        cause = cause_of(error, "it cannot be read")
+        again = cause.retryable and not isinstance(error, _FINAL)
+        raise RemoteError(f"{place}: {cause}", again) from error
 
 
 def fetch_index(remote: StreamStore) -> bytes:

@@ -6,21 +6,81 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from texgen.core.errors import ConfigError, StorageError
+from texgen.core.errors import ConfigError, DatasetError, StorageError
 from texgen.core.layout import DOWNLOAD_FINGERPRINT, INDEX
 from texgen.dataset.index import FINISH_DOWNLOAD, DataFile, Index, parse_index
-from texgen.storage import Sink, storage_errors
+from texgen.storage import Sink, scratch_folder, storage_errors
 from texgen.storage.errors import WrongBytesError
+from texgen.storage.scratch import MachineScratch
 from texgen.storage.sink import OWN_FILES
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
+from texgen.transfer.fetch import fetch_file
 from texgen.transfer.index_validation import check_index
-from texgen.transfer.publish_source import PublishSource, damaged
 from texgen.transfer.publish_target import PublishTarget
 
 _PATIENCE_S = 5.0
 """Seconds after an error in which other uploads may finish; then they are discarded, and no other
 upload begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishSource:
+    """OUT of a finished data set.
+
+    Attributes:
+        location: Path or URL of OUT.
+        sink: OUT.
+        scratch: Folder of this machine for the files of an OUT in a bucket.
+    """
+
+    location: str
+    sink: Sink
+    scratch: MachineScratch
+
+    @contextlib.contextmanager
+    def file(self, file: DataFile) -> Iterator[Path]:
+        """Opens a context in which a file of the data set lies on this machine.
+
+        Raises:
+            DatasetError: If the file is known to be damaged.
+            RemoteError: If the file cannot be fetched.
+            StorageError: If this machine's folder cannot be written.
+        """
+        store = self.sink.store
+        if local := store.local_path(file.path):
+            yield local
+            return
+        with scratch_folder(self.scratch.folder()) as folder:
+            part = folder / "file"
+            try:
+                fetch_file(store, file.path, file.bytes, file.sha256, part, lambda _: None)
+            except DatasetError as error:
+                raise self.damaged(file.path) from error
+            yield part
+
+    def damaged(self, path: str) -> DatasetError:
+        """Returns the error for a file that differs from the index."""
+        return DatasetError(
+            f"{self.sink.store.place(path)} is damaged: it differs from index.json, and was not "
+            f"published; run `texgen verify {self.location}` to see how to repair it, then "
+            "publish again"
+        )
+
+
+@contextlib.contextmanager
+def open_publish_source(location: str, s3_endpoint: str | None) -> Iterator[PublishSource]:
+    """Opens OUT at a path or URL.
+
+    Raises:
+        ConfigError: If the kind of place is not known.
+    """
+    scratch = MachineScratch(f"publish {location}", "publish")
+    try:
+        yield PublishSource(location, Sink(location, s3_endpoint=s3_endpoint), scratch)
+    finally:
+        scratch.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +151,7 @@ def _read_finished(source: PublishSource) -> tuple[bytes, Index]:
     check_index(index)
     for file in index.files:
         if sizes.get(file.path) != file.bytes:
-            raise damaged(source.location, file.path)
+            raise source.damaged(file.path)
     return data, index
 
 
@@ -124,7 +184,7 @@ def _send_all(
             try:
                 target.send(local, file.path, file.sha256)
             except WrongBytesError as error:
-                raise damaged(source.location, file.path) from error
+                raise source.damaged(file.path) from error
         counter.add(file.bytes)
 
     transfer_files(send, missing, workers, counter, patience_s=_PATIENCE_S)
