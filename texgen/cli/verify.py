@@ -16,7 +16,7 @@ from texgen.core import signals
 from texgen.core.config import MAX_WORKERS
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
-from texgen.storage import Sink, place_of
+from texgen.storage import Sink, open_store
 from texgen.verify import DeepOptions, VerifyReport, verify
 
 _SHOWN = 20
@@ -155,7 +155,8 @@ def _rebuild(out: str, report: VerifyReport, s3_endpoint: str | None) -> Iterato
 
 
 def _delete_lines(out: str, paths: list[str], field: str, s3_endpoint: str | None) -> Iterator[str]:
-    places = [shlex.quote(place_of(out, path)) for path in paths[:_SHOWN]]
+    place = open_store(out).place
+    places = [shlex.quote(place(path)) for path in paths[:_SHOWN]]
     if "://" in places[0]:
         endpoint = f"--endpoint-url {s3_endpoint} " if s3_endpoint else ""
         yield from (f"aws s3 {endpoint}rm {place}" for place in places)

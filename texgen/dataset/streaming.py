@@ -17,7 +17,7 @@ from webdataset.utils import pytorch_worker_info
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.dataset.reader import open_split
-from texgen.storage import open_store, place_of
+from texgen.storage import open_store
 from texgen.storage.ranges import open_blocks
 
 
@@ -71,10 +71,9 @@ def webdataset(
         DatasetError: If there is no finished data set, or it has no such split.
         ConfigError: On iterating, if there are fewer shards than readers.
     """
-    _, index = open_split(str(location), split)
+    dataset, index = open_split(str(location), split)
     # An empty shard is one whose rows all failed.
-    files = [file.path for file in index.shards if file.samples]
-    urls = [place_of(str(location), path) for path in files]
+    urls = [dataset.sink.store.place(file.path) for file in index.shards if file.samples]
     shards = _Shards(urls, seed if shuffle else None, repeat=repeat)
     stages: list[Any] = [wds.tarfile_to_samples()]
     if shuffle:

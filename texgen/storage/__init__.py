@@ -5,8 +5,8 @@ Nothing here knows of images or textures. Errors are one line and name no creden
 
 from __future__ import annotations
 
-from texgen.storage.errors import storage_errors
-from texgen.storage.locations import attempt_place, open_store, open_stream_store, place_of
+from texgen.storage.errors import scratch_root, storage_errors
+from texgen.storage.locations import open_store, open_stream_store
 from texgen.storage.scratch import scratch_folder
 from texgen.storage.sink import Sink
 from texgen.storage.store import Store, StreamStore
@@ -15,10 +15,9 @@ __all__ = [
     "Sink",
     "Store",
     "StreamStore",
-    "attempt_place",
     "open_store",
     "open_stream_store",
-    "place_of",
     "scratch_folder",
+    "scratch_root",
     "storage_errors",
 ]

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from texgen.core.errors import ConfigError
-from texgen.storage.errors import scratch_root
 from texgen.storage.local import LocalStore
 from texgen.storage.s3.address import SCHEME, parse
 from texgen.storage.store import Store, StreamStore
@@ -48,18 +45,6 @@ def open_stream_store(location: str, s3_endpoint: str | None = None) -> StreamSt
 
         return HttpStore(location)
     # Any part of an unknown URL may be a secret.
-    scheme = scheme.lower()
-    message = (
-        f"{scheme}:// is not known here; name https://, http://, s3://bucket/prefix or a folder"
-    )
+    known = "https://, http://, s3://bucket/prefix or a folder"
+    message = f"{scheme.lower()}:// is not known here; name {known}"
     raise ConfigError(message)
-
-
-def place_of(location: str, path: str) -> str:
-    """The path or URL of a file of OUT."""
-    return f"{location.rstrip('/')}/{path}" if "://" in location else str(Path(location, path))
-
-
-def attempt_place(location: str, path: str) -> Path:
-    """The folder of an attempt's own files, or the file in OUT; for errors."""
-    return scratch_root() if "://" in location else Path(location, path)

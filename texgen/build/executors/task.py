@@ -19,7 +19,7 @@ from texgen.core.layout import shard_path
 from texgen.core.limits import limit_error
 from texgen.core.types import ShardRecord
 from texgen.source import open_source
-from texgen.storage import Sink, attempt_place, storage_errors
+from texgen.storage import Sink, open_store, scratch_root, storage_errors
 from texgen.synthesis import EnginePool, EngineSpec
 
 OnEvent = Callable[[Event], None]
@@ -60,8 +60,9 @@ def run_task(task: ShardTask, report: OnEvent) -> ShardRecord:
         if next(numbers) < _MAX_LINES:
             report(Logged(line))
 
-    place = attempt_place(task.request.out, shard_path(task.shard.split, task.shard.index))
     try:
+        shard = shard_path(task.shard.split, task.shard.index)
+        place = open_store(task.request.out).local_path(shard) or scratch_root()
         # Reading SRC and running engines raise errors of their own.
         with forwarded_records(log), storage_errors("write", place):
             return _run(task, report)
