@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from texgen.storage.ranges import BlockFile, RangeStream
+from texgen.storage.ranges import BlockCache, RangeStream
 
 
 class Bytes:
@@ -32,10 +32,10 @@ class Bytes:
 
 @given(st.binary(max_size=60), st.lists(st.tuples(st.integers(0, 70), st.integers(0, 70))))
 def test_any_piece_is_the_same_in_blocks_and_as_a_stream(data, pieces):
-    blocks = BlockFile(Bytes(data), 7, 2)
-    stream, plain = RangeStream(BlockFile(Bytes(data), 7, 2)), io.BytesIO(data)
+    file, blocks = Bytes(data), BlockCache(7, 2)
+    stream, plain = RangeStream(Bytes(data), BlockCache(7, 2)), io.BytesIO(data)
     for offset, length in pieces:
-        assert blocks.read_at(offset, length) == data[offset : offset + length]
+        assert blocks.read(file, offset, length) == data[offset : offset + length]
         assert len(blocks._blocks) <= 2
         assert (stream.seek(offset), plain.seek(offset)) == (offset, offset)
         one, other = bytearray(length), bytearray(length)
@@ -48,17 +48,28 @@ def test_any_piece_is_the_same_in_blocks_and_as_a_stream(data, pieces):
 
 def test_a_small_file_is_asked_for_once_and_a_block_once_while_it_is_kept():
     file = Bytes(bytes(25))
-    blocks = BlockFile(file, 10, 2)
+    stream = RangeStream(file, BlockCache(10, 2))
     for offset in (0, 3, 9, 12, 20, 5):
-        blocks.read_at(offset, 1)
-    assert file.asked == [(0, 10), (10, 10), (20, 5), (0, 10)]
+        stream.seek(offset)
+        stream.read(1)
+    assert file.asked == [(0, 10), (10, 10), (20, 10), (0, 10)]
+
+
+def test_blocks_that_are_missing_are_asked_for_at_once():
+    file, blocks = Bytes(bytes(range(100))), BlockCache(10, 3)
+    blocks.read(file, 25, 10)
+    assert blocks.read(file, 5, 60) == bytes(range(5, 65))
+    assert file.asked == [(20, 20), (0, 70)]
+    # Two files of one name may have two contents.
+    assert blocks.read(Bytes(bytes(100)), 40, 5) == bytes(5)
 
 
 def test_a_file_that_has_become_shorter_ends_where_it_ends():
     file = Bytes(bytes(25))
-    blocks = BlockFile(file, 10, 2)
+    blocks = BlockCache(10, 2)
+    blocks.read(file, 0, 1)
     file.read_at = lambda offset, length: b""  # type: ignore[method-assign]
-    assert blocks.read_at(5, 20) == bytes(5)
+    assert blocks.read(file, 5, 20) == bytes(5)
 
 
 def test_a_stream_goes_nowhere_before_its_begin():

@@ -11,9 +11,9 @@ import pytest
 
 from tests.support.file_server import serving
 from tests.support.store import Store as Server
-from texgen.core.errors import ConfigError
+from texgen.core.errors import ConfigError, DatasetError
+from texgen.dataset.shard_reader import ShardReader
 from texgen.storage import Store, open_store, open_stream_store
-from texgen.storage.cache import PieceReader
 from texgen.storage.errors import ChangedFileError, ConditionFailedError, StoreError
 from texgen.storage.store import NOTHING, list_folder
 from texgen.transfer.fetch import RemoteError, open_remote_file
@@ -102,10 +102,12 @@ def test_a_file_that_changes_while_it_is_streamed_is_an_error(store, monkeypatch
 def test_pieces_are_those_of_the_file(store):
     data = bytes(range(256)) * 2000
     store.put("a", data)
-    pieces = PieceReader(store)
-    for start, end in ((0, 10), (300_000, 300_100), (511_990, 512_000), (511_990, 600_000)):
+    pieces = ShardReader(store.place())
+    for start, end in ((0, 10), (300_000, 300_100), (511_990, 512_000)):
         assert pieces.read("a", start, end) == data[start:end]
-    with pytest.raises(OSError, match="none"):
+    with pytest.raises(DatasetError, match="a is cut off"):
+        pieces.read("a", 511_990, 600_000)
+    with pytest.raises(DatasetError, match=r"none.*; run `texgen verify` for details"):
         pieces.read("none", 0, 1)
 
 

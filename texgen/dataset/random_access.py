@@ -17,10 +17,9 @@ from texgen.core.errors import DatasetError, ImageError
 from texgen.core.keys import find_key, lower_bound
 from texgen.core.types import ArrowTable, Pixels
 from texgen.dataset.reader import Dataset, manifest_errors, open_split
+from texgen.dataset.shard_reader import ShardReader
 from texgen.source.decode import decode
-from texgen.storage import Sink, open_store
-from texgen.storage.cache import PieceReader
-from texgen.storage.errors import StoreError
+from texgen.storage import Sink
 
 _COLUMNS = ["key", "label", "shard", "offset", "length"]
 
@@ -55,7 +54,7 @@ class TextureStore:
     def __init__(self, location: str | Path, split: str = "train") -> None:
         self.location = str(location)
         self.split = split
-        self._files = _ShardReader(self.location)
+        self._files = ShardReader(self.location)
         table = _read_locations(self.location, split)
         # Columns are popped one by one, so that no column is in memory twice for long.
         columns = {name: table[name] for name in table.column_names}
@@ -166,37 +165,6 @@ class TextureStore:
 
     def __setstate__(self, state: dict[str, str]) -> None:
         self.__init__(**state)  # type: ignore[misc]
-
-
-class _ShardReader:
-    """Reads ranges of bytes of shards, without unpacking them.
-
-    It belongs to the process that made it.
-    """
-
-    def __init__(self, location: str) -> None:
-        self._store = open_store(location)
-        self._pieces = PieceReader(self._store)
-
-    def read(self, path: str, start: int, end: int) -> bytes:
-        """Returns the bytes of a shard from ``start`` to before ``end``.
-
-        Raises:
-            DatasetError: If the shard cannot be read, or is shorter.
-        """
-        try:
-            data = self._pieces.read(path, start, end)
-        except StoreError as error:
-            message = f"{error}; run `texgen verify` for details"
-            raise DatasetError(message) from error
-        except (OSError, ValueError) as error:
-            place = self._store.place(path)
-            message = f"{place} cannot be read ({error}); run `texgen verify` for details"
-            raise DatasetError(message) from error
-        if len(data) < end - start:
-            message = f"{path} is cut off; run `texgen verify` for details"
-            raise DatasetError(message)
-        return data
 
 
 def open_texture(data: bytes, key: str, location: str) -> Image.Image:

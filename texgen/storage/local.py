@@ -84,7 +84,7 @@ class LocalStore(Store):
             length = max(0, (status.st_size if end is None else end) - start)
             found = _range_of(status, _read_at(file.fileno(), start, length))
         if etag is not None and found.etag != etag:
-            raise ConditionFailedError(self.place(path), "it has changed", "read")
+            raise self._changed(path)
         return found
 
     def open(self, path: str) -> RangeFile:

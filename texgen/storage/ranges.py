@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import threading
 from collections import OrderedDict
@@ -20,23 +21,7 @@ _BLOCKS_KEPT = 8
 """Enough to keep a whole shard of the usual size for those who read it twice."""
 
 
-class Pieces(Protocol):
-    """Bytes of which any piece can be read."""
-
-    def size(self) -> int:
-        """Number of the bytes."""
-        ...
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """``length`` bytes from ``offset`` on, fewer only at the end.
-
-        Raises:
-            OSError: If they cannot be read.
-        """
-        ...
-
-
-class RangeFile(Pieces, Protocol):
+class RangeFile(Protocol):
     """A file of which any piece can be read.
 
     Attributes:
@@ -47,57 +32,67 @@ class RangeFile(Pieces, Protocol):
     ahead: int
     name: str
 
+    def size(self) -> int:
+        """Number of its bytes."""
+        ...
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """``length`` bytes from ``offset`` on, fewer only at the end.
+
+        Raises:
+            OSError: If they cannot be read.
+        """
+        ...
+
     def stamp(self) -> str:
         """A text that changes whenever the file is written to."""
         ...
 
 
-class BlockFile:
-    """Reads whole blocks of a file and keeps the last ones.
+class BlockCache:
+    """The blocks of files that were read last; threads may share it.
 
-    The first block is read at once, so that a small file costs one request. Threads may
-    share it.
+    Files are assumed to stay as they are while they are open.
 
     Args:
-        file: The file.
         block_bytes: Bytes of a block.
-        kept: Number of blocks that are kept.
+        max_blocks: Number of blocks that are kept.
     """
 
-    def __init__(self, file: Pieces, block_bytes: int, kept: int) -> None:
-        self._file = file
+    def __init__(self, block_bytes: int, max_blocks: int) -> None:
         self._block_bytes = block_bytes
-        self._kept = kept
-        self._blocks = OrderedDict({0: file.read_at(0, block_bytes)})
+        self._max_blocks = max_blocks
+        self._blocks: OrderedDict[tuple[RangeFile, int], bytes] = OrderedDict()
         self._guard = threading.Lock()
 
-    def size(self) -> int:
-        """See `Pieces.size`."""
-        return self._file.size()
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """See `Pieces.read_at`."""
-        end = min(offset + length, self.size())
-        pieces = []
+    def read(self, file: RangeFile, offset: int, length: int) -> bytes:
+        """See `RangeFile.read_at`; whole blocks are read of what is not kept."""
+        first, skipped = divmod(offset, self._block_bytes)
+        end = max(offset, offset + length - 1) // self._block_bytes + 1
         with self._guard:
-            while offset < end:
-                number, first = divmod(offset, self._block_bytes)
-                piece = self._block(number)[first : first + end - offset]
-                if not piece:
-                    break
-                pieces.append(piece)
-                offset += len(piece)
-        return b"".join(pieces)
+            blocks = [self._kept(file, number) for number in range(first, end)]
+        missing = [n for n, block in enumerate(blocks) if block is None]
+        if missing:
+            # One request: two would take longer than the blocks between them.
+            begin, after = missing[0], missing[-1] + 1
+            blocks[begin:after] = [self._fetched(file, first + begin, first + after)]
+        return b"".join(block or b"" for block in blocks)[skipped : skipped + length]
 
-    def _block(self, number: int) -> memoryview:
-        if number not in self._blocks:
-            begin = number * self._block_bytes
-            length = min(self._block_bytes, self.size() - begin)
-            self._blocks[number] = self._file.read_at(begin, length)
-            if len(self._blocks) > self._kept:
-                self._blocks.popitem(last=False)
-        self._blocks.move_to_end(number)
-        return memoryview(self._blocks[number])
+    def _kept(self, file: RangeFile, number: int) -> bytes | None:
+        block = self._blocks.get((file, number))
+        if block is not None:
+            self._blocks.move_to_end((file, number))
+        return block
+
+    def _fetched(self, file: RangeFile, first: int, end: int) -> bytes:
+        size = self._block_bytes
+        data = file.read_at(first * size, (end - first) * size)
+        with self._guard:
+            for at in range(0, len(data), size):
+                self._blocks[file, first + at // size] = data[at : at + size]
+                if len(self._blocks) > self._max_blocks:
+                    self._blocks.popitem(last=False)
+        return data
 
 
 class RangeStream(io.RawIOBase):
@@ -105,15 +100,22 @@ class RangeStream(io.RawIOBase):
 
     Args:
         file: The file.
+        blocks: What the file is read through; its first block is read at once, so that a small
+            file costs one request. None reads just what is asked for.
         errors: What turns the errors of reading into others; None leaves them as they are.
     """
 
     def __init__(
-        self, file: Pieces, errors: Callable[[], AbstractContextManager[None]] | None = None
+        self,
+        file: RangeFile,
+        blocks: BlockCache | None = None,
+        errors: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> None:
         super().__init__()
-        self._file = file
-        self._errors = errors or contextlib.nullcontext
+        self._read_at = functools.partial(blocks.read, file) if blocks else file.read_at
+        if blocks:
+            blocks.read(file, 0, 1)
+        self._errors = errors
         self._size = file.size()
         self._position = 0
 
@@ -147,7 +149,7 @@ class RangeStream(io.RawIOBase):
         left = max(0, self._size - self._position)
         wanted = left if size is None or size < 0 else min(size, left)
         with self._errors():
-            data = self._file.read_at(self._position, wanted) if wanted else b""
+            data = self._read_at(self._position, wanted) if wanted else b""
         self._position += len(data)
         return data
 
@@ -166,5 +168,5 @@ def open_blocks(file: RangeFile, place: str) -> RangeStream:
         StorageError: If it cannot be read, or has changed since; on reading too.
     """
     with storage_errors("read", place):
-        blocks = BlockFile(file, BLOCK_BYTES, _BLOCKS_KEPT)
-        return RangeStream(blocks, lambda: storage_errors("read", place))
+        blocks = BlockCache(BLOCK_BYTES, _BLOCKS_KEPT)
+        return RangeStream(file, blocks, lambda: storage_errors("read", place))

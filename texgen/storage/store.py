@@ -13,7 +13,7 @@ from typing import ClassVar, Protocol
 
 from texgen.core.config import Part
 from texgen.storage.entries import Entry
-from texgen.storage.errors import ChangedFileError, ConditionFailedError
+from texgen.storage.errors import ChangedFileError
 from texgen.storage.locks import Lock
 from texgen.storage.ranges import RangeFile
 
@@ -166,8 +166,12 @@ class Store(ABC):
         Raises:
             FileNotFoundError: If there is none.
             OutOfRangeError: If the file ends before ``start`` and the store reports it.
-            ConditionFailedError: If it has another ETag.
+            ChangedFileError: If it has another ETag.
         """
+
+    def _changed(self, path: str) -> ChangedFileError:
+        reason = "it has changed while it was read; start again"
+        return ChangedFileError(self.place(path), reason, "read", retryable=True)
 
     @abstractmethod
     def open(self, path: str) -> RangeFile:
@@ -185,11 +189,7 @@ class Store(ABC):
     def _blocks(self, path: str, offset: int) -> Iterator[bytes]:
         etag = None
         while True:
-            try:
-                block = self.get_range(path, offset, offset + self.stream_bytes, etag)
-            except ConditionFailedError as error:
-                reason = "it has changed while it was read"
-                raise ChangedFileError(self.place(path), reason, "read", retryable=True) from error
+            block = self.get_range(path, offset, offset + self.stream_bytes, etag)
             yield block.data
             offset, etag = offset + len(block.data), block.etag
             if offset >= block.size:

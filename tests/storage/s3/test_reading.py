@@ -14,8 +14,10 @@ from tests.support.store import KEY, SECRET, Store
 from texgen import TextureStore, webdataset
 from texgen.cli.main import run
 from texgen.core.errors import DatasetError
+from texgen.dataset import shard_reader
 from texgen.dataset.reader import Dataset
-from texgen.storage import Sink, cache, open_store
+from texgen.storage import Sink, open_store
+from texgen.storage.ranges import BlockCache
 from texgen.verify import verify
 
 
@@ -111,7 +113,7 @@ def test_a_store_gives_the_same_bytes_as_from_a_folder(uploaded, finished):
 def test_textures_that_lie_together_cost_one_request(s3, uploaded):
     with Proxy(s3.endpoint) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        cache._forget()
+        shard_reader._forget()
         from texgen.storage.s3 import client
 
         client._forget()
@@ -123,18 +125,25 @@ def test_textures_that_lie_together_cost_one_request(s3, uploaded):
     client._forget()
 
 
-def test_the_cache_is_bounded_and_finds_changes_out(s3, monkeypatch):
-    monkeypatch.setattr(cache, "CACHE_BLOCK_BYTES", 10)
-    blocks = cache.BlockCache(30)
-    store = open_store(f"s3://{s3.bucket}")
+def test_the_cache_is_bounded(s3):
+    blocks = BlockCache(10, 3)
+    file = open_store(f"s3://{s3.bucket}").open("a")
     s3.put("a", bytes(range(100)))
     for start in (0, 35, 12, 90, 0, 95):
         end = min(100, start + 23)
-        assert blocks.read(store, "a", start, end) == bytes(range(start, end))
+        assert blocks.read(file, start, end - start) == bytes(range(start, end))
     assert len(blocks._blocks) == 3
+
+
+def test_a_shard_that_changes_is_found_out_and_can_be_opened_again(s3, monkeypatch):
+    monkeypatch.setattr(shard_reader, "_shared", BlockCache(10, 3))
+    s3.put("a", bytes(range(100)))
+    shards = shard_reader.ShardReader(f"s3://{s3.bucket}")
+    assert shards.read("a", 0, 5) == bytes(range(5))
     s3.put("a", bytes(100))
-    with pytest.raises(Exception, match="has changed; open the data set again"):
-        blocks.read(store, "a", 40, 60)
+    with pytest.raises(DatasetError, match="has changed; open the data set again"):
+        shards.read("a", 40, 60)
+    assert shard_reader.ShardReader(f"s3://{s3.bucket}").read("a", 0, 60) == bytes(60)
 
 
 def _read(store: TextureStore, pipe: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from texgen.storage.errors import ChangedFileError, ConditionFailedError, OutOfRangeError
+from texgen.storage.errors import OutOfRangeError
 from texgen.storage.store import FileRange, Store
 
 _AHEAD = 8 << 10
@@ -16,7 +16,7 @@ class ObjectFile:
     """An object as a `RangeFile`; nothing is requested before it is wanted.
 
     From then on the object must stay as it is. Each piece is a request: whoever wants many small
-    ones takes a `texgen.storage.ranges.BlockFile`. Threads may share it.
+    ones takes a `texgen.storage.ranges.BlockCache`. Threads may share it.
 
     Args:
         store: Where the object lies.
@@ -57,9 +57,6 @@ class ObjectFile:
             found = self._store.get_range(self._path, offset, offset + length, etag)
         except OutOfRangeError:
             return b""
-        except ConditionFailedError as error:
-            reason = "it has changed while it was read; start again"
-            raise ChangedFileError(self._store.place(self._path), reason, "read on in") from error
         # The data are not kept, since they may be large.
         self._seen = self._seen or replace(found, data=b"")
         return found.data

@@ -107,6 +107,8 @@ class S3Store(Store):
 
         try:
             answer, data = self._call(read, "read", path, **asked)
+        except ConditionFailedError as error:
+            raise self._changed(path) from error
         except OutOfRangeError:
             # No range of an object without bytes can be asked for.
             if start:
@@ -115,7 +117,7 @@ class S3Store(Store):
         found = self._range("read", path, answer, data)
         if etag and found.etag != etag:
             # Some stores ignore the condition.
-            raise ConditionFailedError(self.place(path), "it has changed while it was read", "read")
+            raise self._changed(path)
         return found
 
     def open(self, path: str) -> RangeFile:
