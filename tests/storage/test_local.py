@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import threading
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from texgen.core.config import Part
 from texgen.core.errors import ConfigError, LockedError, ShardConflictError, StorageError
+from texgen.core.system import current_process
 from texgen.storage import Sink, locks, storage_errors
 
 
@@ -234,7 +234,7 @@ def test_a_killed_holder_is_not_named_in_the_place_of_the_one_that_holds_the_loc
     monkeypatch.setattr(locks, "_SIGNS_WITHIN_S", 0.1)
     with subprocess.Popen(["true"]) as ended:
         pass
-    about = {"host": socket.gethostname(), "pid": ended.pid, "since": 0}
+    about = {**current_process(), "pid": ended.pid, "since": 0}
     with sink.lock():
         lock = tmp_path / "out" / "_build" / "lock"
         own = lock.read_text()

@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Protocol
 
 
-class Entry(Protocol):
-    """One name in a folder.
+class Entry:
+    """One name in a folder, where the answer that lists it tells all, as that of a bucket does.
 
-    Attributes:
+    Args:
         name: Its bytes; in a bucket they are UTF-8.
+        size: Bytes of a file; None for a folder.
     """
 
-    name: bytes
+    __slots__ = ("_size", "name")
+
+    def __init__(self, name: bytes, size: int | None) -> None:
+        self.name = name
+        self._size = size
 
     def is_folder(self) -> bool:
         """Whether it is a folder; links are followed."""
-        ...
+        return self._size is None
 
     def is_file(self) -> bool:
         """Whether it is a file; links are followed."""
-        ...
+        return self._size is not None
 
     def size(self) -> int | None:
         """Bytes of a file; -1 for a link to nothing, None if it is neither file nor folder."""
-        ...
+        return self._size
 
 
-class LocalEntry:
-    """An entry of a folder; see `Entry`. The system is asked only for what is wanted of it."""
+class LocalEntry(Entry):
+    """An entry of a folder of this machine, which is asked only for what is wanted of it."""
 
-    __slots__ = ("_entry", "name")
+    __slots__ = ("_entry",)
 
     def __init__(self, entry: os.DirEntry[bytes]) -> None:
         self._entry = entry
@@ -59,30 +63,3 @@ class LocalEntry:
         except OSError:
             return -1 if self._entry.is_symlink() else None
         return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-class S3Entry:
-    """An entry of a bucket; see `Entry`.
-
-    Args:
-        name: Its bytes.
-        size: Bytes of an object; None for a folder.
-    """
-
-    __slots__ = ("_size", "name")
-
-    def __init__(self, name: bytes, size: int | None) -> None:
-        self.name = name
-        self._size = size
-
-    def is_folder(self) -> bool:
-        """See `Entry.is_folder`."""
-        return self._size is None
-
-    def is_file(self) -> bool:
-        """See `Entry.is_file`."""
-        return self._size is not None
-
-    def size(self) -> int | None:
-        """See `Entry.size`."""
-        return self._size

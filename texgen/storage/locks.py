@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from texgen.core.config import Part
 from texgen.core.errors import LockedError, StorageError
 from texgen.core.layout import BUILD, LOCK
+from texgen.core.system import current_process, is_dead_on_this_host
 from texgen.storage.errors import storage_errors
 
 _SIGNS_WITHIN_S = 1.0
@@ -44,6 +44,12 @@ class Lock(Protocol):
             LockedError: If another process has taken the lock over.
         """
         ...
+
+
+def current_holder(part: Part | None) -> dict[str, Any]:
+    """What this process writes into a lock that it takes."""
+    about = {**current_process(), "since": time.time()}
+    return about | ({"part": part.name} if part else {})
 
 
 def describe_holder(about: Mapping[str, Any]) -> str | None:
@@ -117,11 +123,10 @@ class FolderLock:
 
     def _sign(self, descriptor: int) -> None:
         """Writes this process's name into a lock that it holds."""
-        about = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
-        about |= {"part": self._part.name} if self._part else {}
+        about = json.dumps(current_holder(self._part)).encode()
         with storage_errors("write to", self._root / LOCK):
             os.ftruncate(descriptor, 0)
-            os.write(descriptor, json.dumps(about).encode())
+            os.write(descriptor, about)
 
     def _refuse_other_counts(self, part: Part) -> None:
         """Refuses parts of another count, which hold some of the same shards."""
@@ -138,18 +143,8 @@ def _holder(path: Path) -> str:
         with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
             about = json.loads(path.read_text())
             holder = describe_holder(about)
-            if holder and (about["host"] != socket.gethostname() or _runs(about["pid"])):
+            if holder and not is_dead_on_this_host(about):
                 return holder
         if time.monotonic() > deadline:
             return "another process"
         time.sleep(0.02)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -10,13 +10,10 @@ import shutil
 import socket
 import tempfile
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 
-from texgen.core.config import Part
 from texgen.core.errors import StorageError
-from texgen.core.layout import SCRATCH, log_path
 from texgen.core.temporary import temporary_root
 from texgen.storage.errors import scratch_root, storage_errors
 
@@ -24,26 +21,40 @@ _folders: dict[tuple[Path, int], tuple[Path, int]] = {}
 """By the OUT's folder and process: the process's own folder, and its descriptor."""
 
 
-class ScratchFolder(ABC):
-    """Local files of one part of a build, until they are in OUT."""
+class ScratchFolder:
+    """Local files of one part of a build, until they are in OUT.
 
-    @abstractmethod
+    It lies inside OUT, so that a commit is a rename; logs are in OUT from the beginning.
+
+    Args:
+        folder: The folder.
+        log: The file of this run's log.
+    """
+
+    def __init__(self, folder: Path, log: Path) -> None:
+        self._folder, self._log = folder, log
+
     def folder(self) -> Path:
         """A folder for files that will be committed."""
+        with storage_errors("write to", self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
 
-    @abstractmethod
     def clear(self) -> None:
         """Deletes what attempts of this part that were killed left behind."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    @abstractmethod
     def log_path(self) -> Path:
-        """The file of this run's log."""
+        """The file of this run's log; in OUT, runs append to one log."""
+        with storage_errors("write to", self._log.parent):
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+        return self._log
 
     def finished_logs(self) -> list[Path]:
         """Closed logs that are not in OUT yet, those of runs that were killed among them."""
         return []
 
-    def forget(self, log: Path) -> None:  # noqa: B027 - nothing to do where logs are in OUT
+    def forget(self, log: Path) -> None:
         """Deletes a log that has been put in OUT."""
 
     def free_bytes(self) -> int | None:
@@ -51,39 +62,8 @@ class ScratchFolder(ABC):
         return None
 
 
-class OutScratch(ScratchFolder):
-    """A folder inside OUT, so that a commit is a rename; logs are in OUT from the beginning.
-
-    Args:
-        root: OUT.
-        part: The part that this process makes; None for all.
-    """
-
-    def __init__(self, root: Path, part: Part | None) -> None:
-        # Each part has a folder of its own, so that one can be cleared without the others'.
-        self.name = f"{SCRATCH}/{part.name}" if part else SCRATCH
-        self._folder = root / self.name
-        self._log = root / log_path(part.name if part else None)
-
-    def folder(self) -> Path:
-        """See `ScratchFolder.folder`."""
-        with storage_errors("write to", self._folder):
-            self._folder.mkdir(parents=True, exist_ok=True)
-        return self._folder
-
-    def clear(self) -> None:
-        """See `ScratchFolder.clear`."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def log_path(self) -> Path:
-        """See `ScratchFolder.log_path`; runs append to one log."""
-        with storage_errors("write to", self._log.parent):
-            self._log.parent.mkdir(parents=True, exist_ok=True)
-        return self._log
-
-
 class MachineScratch(ScratchFolder):
-    """Files on this machine, a folder for each process that makes some; see `ScratchFolder`.
+    """Files on this machine, a folder for each process that makes some, for an OUT elsewhere.
 
     A process holds a lock on its folder that the kernel drops when it ends, so that the folders
     of killed processes can be recognised on every node.
@@ -94,52 +74,53 @@ class MachineScratch(ScratchFolder):
     """
 
     def __init__(self, out: str, name: str) -> None:
-        self._root = scratch_root() / hashlib.sha256(out.encode()).hexdigest()[:16]
-        self._name = name
+        folder = scratch_root() / hashlib.sha256(out.encode()).hexdigest()[:16]
         # One log a run, since nothing can be appended to an object of a bucket.
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        self._log = f"{stamp}-{socket.gethostname()}-{os.getpid()}.{name}.log"
+        log = f"{stamp}-{socket.gethostname()}-{os.getpid()}.{name}.log"
+        super().__init__(folder, folder / "logs" / log)
+        self._name = name
 
     def folder(self) -> Path:
         """See `ScratchFolder.folder`; it is made when it is first asked for."""
-        known = _folders.get((self._root, os.getpid()))
+        known = _folders.get((self._folder, os.getpid()))
         if known and known[0].is_dir():
             return known[0]
-        with storage_errors("write to", self._root):
+        with storage_errors("write to", self._folder):
             _check_owner()
             while True:
                 # Between two steps another process may take it for that of an ended one.
                 with contextlib.suppress(FileNotFoundError):
-                    self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    made = Path(tempfile.mkdtemp(prefix="", dir=self._root))
+                    self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    made = Path(tempfile.mkdtemp(prefix="", dir=self._folder))
                     descriptor = os.open(made, os.O_RDONLY)
                     fcntl.flock(descriptor, fcntl.LOCK_SH)
                     if made.is_dir():
-                        _folders[self._root, os.getpid()] = made, descriptor
+                        _folders[self._folder, os.getpid()] = made, descriptor
                         return made
                     os.close(descriptor)
 
     def clear(self) -> None:
         """See `ScratchFolder.clear`; deletes this process's folder too."""
-        own = _folders.pop((self._root, os.getpid()), None)
+        own = _folders.pop((self._folder, os.getpid()), None)
         if own:
             os.close(own[1])
-        for folder in self._root.glob("*"):
+        for folder in self._folder.glob("*"):
             if folder.name != "logs":
                 _delete_if_unlocked(folder)
         self._delete_empty()
 
     def log_path(self) -> Path:
         """See `ScratchFolder.log_path`; the file is put in OUT when it is closed."""
-        folder = self._logs()
+        folder = self._log.parent
         with storage_errors("write to", folder):
             _check_owner()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder / self._log
+        return self._log
 
     def finished_logs(self) -> list[Path]:
         """See `ScratchFolder.finished_logs`."""
-        return sorted(self._logs().glob(f"*.{self._name}.log"))
+        return sorted(self._log.parent.glob(f"*.{self._name}.log"))
 
     def forget(self, log: Path) -> None:
         """See `ScratchFolder.forget`."""
@@ -153,11 +134,8 @@ class MachineScratch(ScratchFolder):
         with storage_errors("look into", folder):
             return shutil.disk_usage(folder).free
 
-    def _logs(self) -> Path:
-        return self._root / "logs"
-
     def _delete_empty(self) -> None:
-        for folder in (self._logs(), self._root, self._root.parent):
+        for folder in (self._log.parent, self._folder, self._folder.parent):
             with contextlib.suppress(OSError):
                 folder.rmdir()
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 from texgen.core.config import Part
 from texgen.core.errors import ShardConflictError, StorageError
 from texgen.core.hashing import sha256_stream
-from texgen.core.layout import BUILD, LOCK, LOGS, PLAN, PROBE
+from texgen.core.layout import BUILD, LOCK, LOGS, PLAN, PROBE, SCRATCH, log_path
 from texgen.core.types import ArrowFile
 from texgen.storage.errors import ConditionFailedError, storage_errors
 from texgen.storage.local import LocalStore, check_writable, free_bytes
 from texgen.storage.locations import open_store
 from texgen.storage.ranges import open_blocks
-from texgen.storage.scratch import MachineScratch, OutScratch, ScratchFolder
+from texgen.storage.scratch import MachineScratch, ScratchFolder
 from texgen.storage.store import ANYTHING, NOTHING, Content, Store
 
 OWN_FILES = (f"{LOCK}.json", PROBE)
@@ -53,13 +53,15 @@ class Sink:
         self.store: Store = open_store(str(location), s3_endpoint)
         self._part = part
         self._root = self.store.local_path()
-        self._scratch: ScratchFolder
         if self._root is None:
             name = part.name if part else "build"
-            self._scratch = MachineScratch(f"{s3_endpoint or ''} {location}", name)
+            self._scratch: ScratchFolder = MachineScratch(f"{s3_endpoint or ''} {location}", name)
         else:
-            self._scratch = scratch = OutScratch(self._root, part)
-            self.store = LocalStore(str(self._root), drafts=scratch.name)
+            # Each part has a folder of its own, so that one can be cleared without the others'.
+            drafts = f"{SCRATCH}/{part.name}" if part else SCRATCH
+            log = log_path(part.name if part else None)
+            self._scratch = ScratchFolder(self._root / drafts, self._root / log)
+            self.store = LocalStore(str(self._root), drafts=drafts)
         self._lock = self.store.lock(part)
         # In a bucket a heartbeat costs a request, and shards show how far a build is, too.
         self.beat_s = 30.0 if self._root is None else 5.0
@@ -160,14 +162,7 @@ class Sink:
             file.unlink(missing_ok=True)
 
     def send(self, content: Content, path: str, sha256: str, *, replace: bool = False) -> None:
-        """Puts a file in place in one step, as `commit` does.
-
-        Args:
-            content: Its bytes; or a local file, which a folder may take away.
-            path: See `commit`.
-            sha256: See `commit`.
-            replace: See `commit`.
-        """
+        """Puts a file in place as `commit` does; a folder may take a local file away."""
         self._lock.check()
         place = self.store.place(path)
         with storage_errors("write", place):

@@ -19,9 +19,9 @@ from typing import Any
 from texgen.core.config import Part
 from texgen.core.errors import LockedError
 from texgen.core.layout import BUILD, LOCK
-from texgen.core.system import current_process, is_dead_on_this_host
+from texgen.core.system import is_dead_on_this_host
 from texgen.storage.errors import ConditionFailedError, storage_errors
-from texgen.storage.locks import describe_holder
+from texgen.storage.locks import current_holder, describe_holder
 from texgen.storage.store import NOTHING, Store
 
 LEASE_S = 60.0
@@ -78,7 +78,7 @@ class LeaseLock:
 
     @contextlib.contextmanager
     def _held(self, path: str) -> Iterator[None]:
-        lease = Lease(self._store, path, self._part.name if self._part else None)
+        lease = Lease(self._store, path, self._part)
         with lease.held():
             self._leases.append(lease)
             try:
@@ -154,18 +154,17 @@ class Lease:
     Args:
         store: Where it lies.
         path: Path of its object.
-        part: Name of the part of a build that takes it; None for the whole.
+        part: Part of a build that takes it; None for the whole.
 
     Attributes:
         taken_by: The process that has taken it over from this one, which was silent too long.
     """
 
-    def __init__(self, store: Store, path: str, part: str | None = None) -> None:
+    def __init__(self, store: Store, path: str, part: Part | None) -> None:
         self._store = store
         self._path = path
         self._token = secrets.token_hex(8)
-        self._about = {**current_process(), "since": time.time(), "token": self._token}
-        self._about |= {"part": part} if part else {}
+        self._about = {**current_holder(part), "token": self._token}
         self._etag: str | None = None
         self.taken_by: str | None = None
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from texgen.core.config import Part
 from texgen.core.layout import PROBE
-from texgen.storage.entries import S3Entry
+from texgen.storage.entries import Entry
 from texgen.storage.errors import (
     ConditionFailedError,
     MissingFileError,
@@ -72,11 +72,11 @@ class S3Store(Store):
                 if not found["Key"].endswith("/"):
                     yield found["Key"].removeprefix(base), found["Size"]
 
-    def scan(self, folder: str, *, hidden: bool = False) -> Iterator[S3Entry]:
+    def scan(self, folder: str, *, hidden: bool = False) -> Iterator[Entry]:
         """See `Store.scan`."""
         for name, size in self._names(folder):
             if name and (hidden or not name.startswith(".")):
-                yield S3Entry(name.encode(), size)
+                yield Entry(name.encode(), size)
 
     def kind(self, path: str) -> str | None:
         """See `Store.kind`; a folder and an object of one name are a folder."""
