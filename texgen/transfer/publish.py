@@ -32,12 +32,12 @@ class PublishSource:
     Attributes:
         location: Path or URL of OUT.
         sink: OUT.
-        scratch: Folder of this machine for the files of an OUT in a bucket.
+        scratch: Folder of this machine for the files of an OUT in a bucket; None for a folder.
     """
 
     location: str
     sink: Sink
-    scratch: MachineScratch
+    scratch: Path | None
 
     @contextlib.contextmanager
     def file(self, file: DataFile) -> Iterator[Path]:
@@ -48,12 +48,11 @@ class PublishSource:
             RemoteError: If the file cannot be fetched.
             StorageError: If this machine's folder cannot be written.
         """
-        store = self.sink.store
-        if local := store.local_path(file.path):
-            yield local
+        if self.scratch is None:
+            yield Path(self.location, file.path)
             return
-        with scratch_folder(self.scratch.folder()) as folder:
-            part = folder / "file"
+        with scratch_folder(self.scratch) as folder:
+            part, store = folder / "file", self.sink.store
             try:
                 fetch_file(store, file.path, file.bytes, file.sha256, part, lambda _: None)
             except DatasetError as error:
@@ -78,7 +77,9 @@ def open_publish_source(location: str, s3_endpoint: str | None) -> Iterator[Publ
     """
     scratch = MachineScratch(f"publish {location}", "publish")
     try:
-        yield PublishSource(location, Sink(location, s3_endpoint=s3_endpoint), scratch)
+        sink = Sink(location, s3_endpoint=s3_endpoint)
+        is_local = sink.store.local_path() is not None
+        yield PublishSource(location, sink, None if is_local else scratch.folder())
     finally:
         scratch.clear()
 
