@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 
@@ -61,7 +62,7 @@ class ShardReader:
             return (self._maps.get(path) or self._map(path))[start:end]
         if path not in self._files:
             self._files[path] = self._store.open(path)
-        return _shared.read(self._files[path], start, end - start)
+        return _shared_blocks().read(self._files[path], start, end - start)
 
     def _map(self, path: str) -> mmap.mmap:
         with open(self._store.place(path), "rb") as file:  # noqa: PTH123 - already a path
@@ -70,13 +71,10 @@ class ShardReader:
         return mapped
 
 
-_shared = BlockCache(_BLOCK_BYTES, _CACHE_BYTES // _BLOCK_BYTES)
-"""The process's own; a forked process begins with an empty one."""
+@functools.cache
+def _shared_blocks() -> BlockCache:
+    return BlockCache(_BLOCK_BYTES, _CACHE_BYTES // _BLOCK_BYTES)
 
 
-def _forget() -> None:
-    global _shared  # its lock may have been held when the process was forked
-    _shared = BlockCache(_BLOCK_BYTES, _CACHE_BYTES // _BLOCK_BYTES)
-
-
-os.register_at_fork(after_in_child=_forget)
+# The lock of the cache may have been held when the process was forked.
+os.register_at_fork(after_in_child=_shared_blocks.cache_clear)

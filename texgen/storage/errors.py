@@ -43,11 +43,8 @@ class StoreError(OSError):
         self.retryable, self.after_s = retryable, after_s
 
     def __str__(self) -> str:
-        return (
-            f"cannot {self.verb} {self.place}: {self.reason}"
-            if self.verb
-            else (f"{self.place}: {self.reason}")
-        )
+        action = f"cannot {self.verb} " if self.verb else ""
+        return f"{action}{self.place}: {self.reason}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.place, self.reason, self.verb), self.__dict__

@@ -15,7 +15,7 @@ from texgen.storage.errors import OutOfRangeError, StoreError
 from texgen.storage.network.causes import RETRYABLE_STATUS, cause_of, proxy_cause
 from texgen.storage.network.proxies import host_url
 from texgen.storage.network.requests import Web
-from texgen.storage.store import Stream, guarded
+from texgen.storage.store import Stream, StreamStore, guarded
 
 _BLOCK = 1 << 20
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "texgen"}
@@ -34,7 +34,7 @@ _NO_OTHER = (
 )
 
 
-class HttpStore:
+class HttpStore(StreamStore):
     """Files of a static file server; see `texgen.storage.store.StreamStore`.
 
     Args:

@@ -9,12 +9,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from texgen.storage.errors import storage_errors
+from texgen.storage.errors import OutOfRangeError, storage_errors
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+
+    from texgen.storage.store import FileRange, Store
 
 BLOCK_BYTES = 4 << 20
 _BLOCKS_KEPT = 8
@@ -47,6 +50,55 @@ class RangeFile(Protocol):
     def stamp(self) -> str:
         """A text that changes whenever the file is written to."""
         ...
+
+
+class PinnedFile:
+    """A file of a store, which must stay as it is from its first piece on; see `RangeFile`.
+
+    Each piece is a request: whoever wants many small ones takes a `BlockCache`. Threads may share
+    it.
+
+    Args:
+        store: Where the file lies.
+        path: Its path.
+        name: See `RangeFile`.
+    """
+
+    ahead = 8 << 10
+    """Bytes between two images of a WebDataset shard; the images' own bytes would cost more than
+    they would save."""
+
+    def __init__(self, store: Store, path: str, name: str) -> None:
+        self._store = store
+        self._path = path
+        self._seen: FileRange | None = None
+        self.name = name
+
+    def size(self) -> int:
+        """See `RangeFile.size`."""
+        return self._about().size
+
+    def stamp(self) -> str:
+        """See `RangeFile.stamp`."""
+        return self._about().etag
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """See `RangeFile.read_at`; raises a `ChangedFileError` if the file has changed."""
+        if length <= 0:
+            return b""
+        etag = self._seen.etag if self._seen else None
+        try:
+            found = self._store.get_range(self._path, offset, offset + length, etag)
+        except OutOfRangeError:
+            return b""
+        # The data are not kept, since they may be large.
+        self._seen = self._seen or replace(found, data=b"")
+        return found.data
+
+    def _about(self) -> FileRange:
+        if self._seen is None:
+            self._seen = self._store.head(self._path)
+        return self._seen
 
 
 class BlockCache:

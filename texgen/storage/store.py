@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from texgen.core.config import Part
 from texgen.storage.entries import Entry
@@ -70,13 +70,14 @@ class Written:
     atomic: bool = True
 
 
-class StreamStore(Protocol):
+class StreamStore(ABC):
     """Files that can be read from an offset to their end, which is all that a download needs."""
 
+    @abstractmethod
     def place(self, path: str = "") -> str:
         """Path or URL of a file, for people: without anything that may be a secret."""
-        ...
 
+    @abstractmethod
     def stream(self, path: str, offset: int = 0) -> AbstractContextManager[Stream]:
         """Opens a file for reading from ``offset`` to its end.
 
@@ -84,10 +85,9 @@ class StreamStore(Protocol):
             OutOfRangeError: If the file ends before ``offset``.
             OSError: If the file cannot be read; also while the blocks are read.
         """
-        ...
 
 
-class Store(ABC):
+class Store(StreamStore):
     """Files below one location.
 
     Paths are relative to the location, with ``/`` as separator and decoded by `os.fsdecode`.
@@ -102,10 +102,6 @@ class Store(ABC):
 
     parallel: ClassVar[int] = 1
     stream_bytes: ClassVar[int] = 1 << 20
-
-    @abstractmethod
-    def place(self, path: str = "") -> str:
-        """Path or URL of a file, for people: without anything that may be a secret."""
 
     def local_path(self, path: str = "") -> Path | None:
         """Path of a file on this machine; None if the store is elsewhere."""
@@ -218,7 +214,7 @@ class Store(ABC):
     def delete(self, path: str) -> None:
         """Deletes a file, if it is there."""
 
-    def discard_uploads(self, *, retries: bool = True) -> None:  # noqa: B027 - a folder has none
+    def discard_uploads(self, *, retries: bool = True) -> None:
         """Deletes what killed processes have sent of large files, as far as that is allowed."""
 
     @abstractmethod

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from texgen.core.errors import DatasetError, TexgenError
 from texgen.core.layout import INDEX
@@ -17,15 +18,16 @@ from texgen.storage.network.causes import cause_of
 from texgen.storage.store import Stream, guarded
 from texgen.transfer.index_validation import MAX_INDEX_BYTES
 
+_Fetched = TypeVar("_Fetched")
+
 _BLOCK = 1 << 20
 _INDEX_PAUSES_S = (0.5, 2.0)
-_TRIES = 6
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 _WRONG_SUMS = 2
 """Times that a file with a wrong SHA-256 is fetched: a cache on the way may have a bad copy."""
 
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
-_PAUSE_S = 0.5
 _MAX_PAUSE_S = 120.0
 """Longest pause; if a server asks for a longer one, the user decides."""
 
@@ -92,15 +94,7 @@ def fetch_index(remote: StreamStore) -> bytes:
         RemoteError: If the index cannot be fetched.
         DatasetError: If it is too large.
     """
-    for pause_s in _INDEX_PAUSES_S:
-        try:
-            return _read_index(remote)
-        except RemoteError as error:
-            if not error.again:
-                raise
-            failed = error
-        _pause(pause_s, failed)
-    return _read_index(remote)
+    return _retried(lambda: _read_index(remote), _INDEX_PAUSES_S)
 
 
 def _read_index(remote: StreamStore) -> bytes:
@@ -132,26 +126,29 @@ def fetch_file(
         DatasetError: If the fetched bytes differ from the index.
         StorageError: If the local file cannot be written.
     """
-    wrong = 0
-    for attempt in range(_TRIES):
-        try:
-            digest = _fetch_rest(remote, path, size, part, on_bytes)
-        except RemoteError as error:
-            if not error.again or attempt == _TRIES - 1:
-                raise
-            _pause(_PAUSE_S * 2**attempt, error)
-            continue
+    for _ in range(_WRONG_SUMS):
+        digest = _retried(lambda: _fetch_rest(remote, path, size, part, on_bytes), _PAUSES_S)
         if digest == sha256:
             return
-        wrong += 1
         _discard(part, on_bytes)
-        if wrong == _WRONG_SUMS:
-            break
     message = (
         f"{path}: the fetched bytes do not have the SHA-256 in the index ({sha256[:12]}…), after "
-        f"{wrong} attempts; ask its publisher to fix it"
+        f"{_WRONG_SUMS} attempts; ask its publisher to fix it"
     )
     raise DatasetError(message)
+
+
+def _retried(fetch: Callable[[], _Fetched], pauses_s: Sequence[float]) -> _Fetched:
+    """The result of a fetch that is tried again after each pause."""
+    for pause_s in pauses_s:
+        try:
+            return fetch()
+        except RemoteError as error:
+            if not error.again:
+                raise
+            failed = error
+        _pause(pause_s, failed)
+    return fetch()
 
 
 def _pause(pause_s: float, error: RemoteError) -> None:

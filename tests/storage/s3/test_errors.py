@@ -283,10 +283,13 @@ def test_an_answer_that_breaks_off_outside_botocores_care_is_asked_for_again(hur
             raise answer
         return answer
 
-    assert retry.retried(call, "read", "s3://b/a", signed=True) == b"whole"
+    def explain(error: Exception) -> StoreError:
+        return s3_error("read", "s3://b/a", error, signed=True)
+
+    assert retry.retried(call, explain) == b"whole"
     assert len(hurried) == 1
     answers[:] = [ProtocolError("Connection broken")] * 9
     with pytest.raises(
         StoreError, match=r"cannot read s3://b/a: no answer \(the connection broke\)"
     ):
-        retry.retried(call, "read", "s3://b/a", signed=True, attempts=2)
+        retry.retried(call, explain, attempts=2)

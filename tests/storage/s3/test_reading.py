@@ -113,7 +113,7 @@ def test_a_store_gives_the_same_bytes_as_from_a_folder(uploaded, finished):
 def test_textures_that_lie_together_cost_one_request(s3, uploaded):
     with Proxy(s3.endpoint) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        shard_reader._forget()
+        shard_reader._shared_blocks.cache_clear()
         from texgen.storage.s3 import client
 
         client._forget()
@@ -136,7 +136,8 @@ def test_the_cache_is_bounded(s3):
 
 
 def test_a_shard_that_changes_is_found_out_and_can_be_opened_again(s3, monkeypatch):
-    monkeypatch.setattr(shard_reader, "_shared", BlockCache(10, 3))
+    blocks = BlockCache(10, 3)
+    monkeypatch.setattr(shard_reader, "_shared_blocks", lambda: blocks)
     s3.put("a", bytes(range(100)))
     shards = shard_reader.ShardReader(f"s3://{s3.bucket}")
     assert shards.read("a", 0, 5) == bytes(range(5))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from texgen.storage.s3.errors import is_retryable, s3_error
+from texgen.storage.errors import StoreError
+from texgen.storage.s3.errors import is_retryable
 
 _Answer = TypeVar("_Answer")
 
@@ -27,21 +28,14 @@ _log = logging.getLogger(__name__)
 
 def retried(
     call: Callable[[], _Answer],
-    verb: str,
-    url: str,
-    *,
-    signed: bool,
-    secrets: Callable[[], Sequence[str]] = tuple,
+    explain: Callable[[Exception], StoreError],
     attempts: int = ATTEMPTS,
 ) -> _Answer:
     """The answer to a request that may be sent several times.
 
     Args:
         call: Sends the request and reads all of the answer.
-        verb: What the request does, for errors.
-        url: What it does it to, for errors.
-        signed: Whether there are credentials, for errors.
-        secrets: Texts that errors must not show.
+        explain: Makes the error to report of one of boto3.
         attempts: Tries in all.
 
     Raises:
@@ -51,7 +45,7 @@ def retried(
         try:
             return call()
         except (ClientError, BotoCoreError, ResponseParserError, HTTPError) as error:
-            failed = s3_error(verb, url, error, signed=signed, secrets=secrets())
+            failed = explain(error)
             if not is_retryable(error) or attempt == attempts:
                 raise failed from error
             # Without a handler, Python would print it to the user's terminal.

@@ -20,14 +20,14 @@ from texgen.storage.errors import (
     ConditionFailedError,
     MissingFileError,
     OutOfRangeError,
+    StoreError,
     UnsupportedError,
 )
-from texgen.storage.ranges import RangeFile
+from texgen.storage.ranges import PinnedFile
 from texgen.storage.s3.address import SCHEME, Address
 from texgen.storage.s3.client import client, is_signed, secrets_of
-from texgen.storage.s3.errors import foreign_answer
+from texgen.storage.s3.errors import foreign_answer, s3_error
 from texgen.storage.s3.lease import LeaseLock
-from texgen.storage.s3.object_file import ObjectFile
 from texgen.storage.s3.retry import ATTEMPTS, retried
 from texgen.storage.s3.upload import abort_all, content_md5, is_large, opened, send_parts
 from texgen.storage.store import ANYTHING, NOTHING, Content, FileRange, Store, Written
@@ -120,9 +120,9 @@ class S3Store(Store):
             raise self._changed(path)
         return found
 
-    def open(self, path: str) -> RangeFile:
-        """See `Store.open`."""
-        return ObjectFile(self, path, f"{self.endpoint or ''} {self.place(path)}")
+    def open(self, path: str) -> PinnedFile:
+        """See `Store.open`; nothing is requested before it is wanted."""
+        return PinnedFile(self, path, f"{self.endpoint or ''} {self.place(path)}")
 
     def put(
         self, path: str, content: Content, sha256: str | None = None, *, over: str = ANYTHING
@@ -207,12 +207,7 @@ class S3Store(Store):
         return LeaseLock(self, part)
 
     def _names(self, folder: str, most: int | None = None) -> Iterator[tuple[str, int | None]]:
-        """Names in a folder itself, page by page: a file's with its bytes, a folder's with None.
-
-        Args:
-            folder: Its path.
-            most: Number of names to ask for; None is all.
-        """
+        """Up to ``most`` names in a folder, page by page: files with bytes, folders with None."""
         base = self._prefix(folder)
         for page in self._pages(folder, most, Delimiter="/"):
             for found in page.get("CommonPrefixes", ()):
@@ -261,16 +256,14 @@ class S3Store(Store):
             path: To what, for errors.
             of: The request's parameters.
         """
-        connected = client(self.endpoint)
+        connected, place = client(self.endpoint), self.place(path)
         request = getattr(connected, send) if isinstance(send, str) else send
-        return retried(
-            lambda: request(Bucket=self.address.bucket, **of),
-            verb,
-            self.place(path),
-            signed=is_signed(connected),
-            secrets=lambda: secrets_of(self.endpoint),
-            attempts=self.attempts,
-        )
+
+        def explain(error: Exception) -> StoreError:
+            signed, secrets = is_signed(connected), secrets_of(self.endpoint)
+            return s3_error(verb, place, error, signed=signed, secrets=secrets)
+
+        return retried(lambda: request(Bucket=self.address.bucket, **of), explain, self.attempts)
 
     def _range(self, verb: str, path: str, answer: Mapping[str, Any], data: bytes) -> FileRange:
         """What the headers of an answer say of an object."""
