@@ -190,7 +190,7 @@ def _fetch_all(
 ) -> None:
     def fetch(file: DataFile) -> None:
         part, path = _part(request.out, file.path), request.out / file.path
-        fetch_file(remote, file.path, file.bytes, file.sha256, part, counter.add)
+        fetch_file(remote, file, part, counter.add)
         with storage_errors("write", path):
             sink.store.put(file.path, part)
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 from texgen.core.errors import DatasetError, TexgenError
 from texgen.core.layout import INDEX
 from texgen.core.text import format_bytes
+from texgen.dataset.index import DataFile
 from texgen.storage import StreamStore, storage_errors
 from texgen.storage.errors import OutOfRangeError, StoreError
 from texgen.storage.network.causes import cause_of
@@ -108,16 +109,12 @@ def _read_index(remote: StreamStore) -> bytes:
     return bytes(data)
 
 
-def fetch_file(
-    remote: StreamStore, path: str, size: int, sha256: str, part: Path, on_bytes: OnBytes
-) -> None:
+def fetch_file(remote: StreamStore, file: DataFile, part: Path, on_bytes: OnBytes) -> None:
     """Fetches a file to ``part``, and resumes where an earlier attempt or run stopped.
 
     Args:
         remote: Store of the data set.
-        path: Path of the file relative to the data set.
-        size: Bytes that the file must have.
-        sha256: Hex SHA-256 that the file must have.
+        file: The file as the index lists it.
         part: Local file. After an error it stays, unless its content is known to be wrong.
         on_bytes: See `OnBytes`.
 
@@ -127,13 +124,13 @@ def fetch_file(
         StorageError: If the local file cannot be written.
     """
     for _ in range(_WRONG_SUMS):
-        digest = _retried(lambda: _fetch_rest(remote, path, size, part, on_bytes), _PAUSES_S)
-        if digest == sha256:
+        digest = _retried(lambda: _fetch_rest(remote, file, part, on_bytes), _PAUSES_S)
+        if digest == file.sha256:
             return
         _discard(part, on_bytes)
     message = (
-        f"{path}: the fetched bytes do not have the SHA-256 in the index ({sha256[:12]}…), after "
-        f"{_WRONG_SUMS} attempts; ask its publisher to fix it"
+        f"{file.path}: the fetched bytes do not have the SHA-256 in the index "
+        f"({file.sha256[:12]}…), after {_WRONG_SUMS} attempts; ask its publisher to fix it"
     )
     raise DatasetError(message)
 
@@ -170,30 +167,30 @@ def _discard(part: Path, on_bytes: OnBytes) -> None:
     part.unlink()
 
 
-def _fetch_rest(remote: StreamStore, path: str, size: int, part: Path, on_bytes: OnBytes) -> str:
+def _fetch_rest(remote: StreamStore, file: DataFile, part: Path, on_bytes: OnBytes) -> str:
     """Fetches the missing bytes of a file; returns the hex SHA-256 of all its bytes."""
     with storage_errors("write", part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        digest, present = _hash_present(part, size, on_bytes)
-        if present == size:
+        digest, present = _hash_present(part, file.bytes, on_bytes)
+        if present == file.bytes:
             return digest.hexdigest()
-        with part.open("ab") as file, open_remote_file(remote, path, present) as body:
+        with part.open("ab") as local, open_remote_file(remote, file.path, present) as body:
             if body.offset != present:
                 # The server sends only complete files, not ranges.
                 on_bytes(-present)
-                file.truncate(0)
+                local.truncate(0)
                 digest, present = hashlib.sha256(), 0
             for block in body.blocks:
                 present += len(block)
-                if present > size:
-                    message = f"{path}: more than the {size} bytes in the index arrived"
+                if present > file.bytes:
+                    message = f"{file.path}: more than the {file.bytes} bytes in the index arrived"
                     raise DatasetError(message)
-                file.write(block)
+                local.write(block)
                 digest.update(block)
                 on_bytes(len(block))
-    if present < size:
+    if present < file.bytes:
         # The server ended the answer early without an error.
-        message = f"{path}: only {present} of {size} bytes arrived"
+        message = f"{file.path}: only {present} of {file.bytes} bytes arrived"
         raise RemoteError(message, again=True)
     return digest.hexdigest()
 

@@ -52,9 +52,9 @@ class PublishSource:
             yield Path(self.location, file.path)
             return
         with scratch_folder(self.scratch) as folder:
-            part, store = folder / "file", self.sink.store
+            part = folder / "file"
             try:
-                fetch_file(store, file.path, file.bytes, file.sha256, part, lambda _: None)
+                fetch_file(self.sink.store, file, part, lambda _: None)
             except DatasetError as error:
                 raise self.damaged(file.path) from error
             yield part
