@@ -251,9 +251,7 @@ def free_bytes(folder: Path) -> int:
 def check_writable(folder: Path, inner: Path) -> None:
     """Raises what the system would answer to a new file in a folder, without making one.
 
-    Args:
-        folder: The folder; if it is not there, the one that it will lie in counts.
-        inner: A folder inside, which counts if it is there.
+    If the folder is not there, the one that it will lie in counts; ``inner`` counts if it is there.
     """
     for place in (_first_existing(folder), *([inner] if inner.exists() else [])):
         # `os.access` tells no reason.

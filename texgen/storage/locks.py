@@ -67,12 +67,7 @@ def describe_holder(about: Mapping[str, Any]) -> str | None:
 
 
 class FolderLock:
-    """Locks of the kernel on files below OUT, which end with the process, however it ends.
-
-    Args:
-        root: OUT.
-        part: See `texgen.storage.store.Store.lock`.
-    """
+    """Locks of the kernel on files below OUT, which end with the process, however it ends."""
 
     def __init__(self, root: Path, part: Part | None) -> None:
         self._root = root

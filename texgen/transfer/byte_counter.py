@@ -19,11 +19,6 @@ class StoppedError(Exception):
 class ByteCounter:
     """Bytes that are in place, counted by several threads.
 
-    Args:
-        total: Bytes of all files.
-        done: Bytes that are in place from the beginning.
-        on_progress: See `OnTransferProgress`.
-
     Attributes:
         total: Bytes of all files.
         done: Bytes that are in place by now.
@@ -72,13 +67,8 @@ def transfer_files(
 ) -> None:
     """Calls ``transfer`` for every file, some at once; the first error ends it and is raised.
 
-    Args:
-        transfer: Transfers one file.
-        files: Files to transfer.
-        workers: Files transferred at once.
-        counter: Counter that stops the other threads after an error.
-        patience_s: Seconds to wait for those threads. A signal that stops the program does not
-            wait.
+    The counter then stops the other threads, which have ``patience_s`` seconds to end. A signal
+    that stops the program does not wait.
     """
 
     def transfer_or_stop(file: DataFile) -> None:

@@ -109,12 +109,6 @@ def publish(
     Every file is checked against the SHA-256 in the index as it is sent. Files in the bucket are
     never overwritten, except for the index of a partial data set when more of it is published.
 
-    Args:
-        source: Finished OUT.
-        sink: Destination.
-        workers: Number of files sent at once.
-        on_progress: See `OnTransferProgress`.
-
     Raises:
         ConfigError: If OUT is not finished, or the destination holds something else.
         DatasetError: If a file of OUT differs from the index.

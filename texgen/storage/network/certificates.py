@@ -52,11 +52,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def trust_hint(missing: str) -> str:
-    """How an authority can be trusted.
-
-    Args:
-        missing: What is missing, such as "that authority" or "it".
-    """
+    """How what is missing can be trusted: "that authority", or "it"."""
     named = bundle()
     if named:
         return f"add {missing} to {named[1]}, which {named[0]} names"

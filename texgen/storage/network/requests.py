@@ -36,15 +36,8 @@ class Web:
     ) -> tuple[urllib3.BaseHTTPResponse, str]:
         """The answer at the end of all redirects, with a body that is not read yet.
 
-        No header of ``headers`` may be a secret: they go to every host on the way.
-
-        Args:
-            url: What is asked for.
-            headers: The request's headers.
-            place: The URL without anything that may be a secret, for errors.
-
-        Returns:
-            The answer, and ``place`` with the redirect and the proxy through which it came.
+        No header of ``headers`` may be a secret: they go to every host on the way. ``place`` is the
+        URL for errors; it comes back with the redirect and the proxy that the answer came through.
 
         Raises:
             StoreError: If no server answers, or only one that is not trusted.

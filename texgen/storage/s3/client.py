@@ -26,11 +26,7 @@ _guard = threading.Lock()
 
 
 def client(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
-    """This process's client, which all of its threads may use.
-
-    Args:
-        endpoint: URL of an S3-compatible store; None is the one that the environment names,
-            or Amazon's.
+    """This process's client for an endpoint, which all of its threads may use.
 
     Raises:
         StoreError: If the environment's settings contradict each other.

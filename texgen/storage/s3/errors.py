@@ -113,7 +113,7 @@ def code_of(error: ClientError) -> str:
 def s3_error(
     verb: str, url: str, error: Exception, *, signed: bool, secrets: Sequence[str] = ()
 ) -> StoreError:
-    """A `StoreError`: ``cannot write s3://…: reason; hint``.
+    """A `StoreError`: ``cannot VERB URL: reason; hint``.
 
     Args:
         verb: What was to be done.

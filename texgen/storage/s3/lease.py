@@ -38,12 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class LeaseLock:
-    """Leases of a data set's writers; see `texgen.storage.locks.Lock`.
-
-    Args:
-        store: The place of the data set.
-        part: See `Store.lock`.
-    """
+    """Leases of a data set's writers; see `texgen.storage.locks.Lock` and `Store.lock`."""
 
     def __init__(self, store: Store, part: Part | None) -> None:
         self._store = store
@@ -150,11 +145,6 @@ def read_lease(store: Store, path: str) -> LeaseState | None:
 
 class Lease:
     """A lease of this process, once it is taken.
-
-    Args:
-        store: Where it lies.
-        path: Path of its object.
-        part: Part of a build that takes it; None for the whole.
 
     Attributes:
         taken_by: The process that has taken it over from this one, which was silent too long.

@@ -250,11 +250,8 @@ class S3Store(Store):
     def _request(self, send: str | Callable[..., Any], verb: str, path: str, **of: Any) -> Any:  # noqa: ANN401 - boto3's
         """Sends a request about the bucket, as often as it takes.
 
-        Args:
-            send: Name of a client's method, or a function to call instead of one.
-            verb: What the request does, for errors.
-            path: To what, for errors.
-            of: The request's parameters.
+        ``send`` is the name of a client's method, or a function to call instead of one; ``verb``
+        and ``path`` are for errors.
         """
         connected, place = client(self.endpoint), self.place(path)
         request = getattr(connected, send) if isinstance(send, str) else send

@@ -73,19 +73,9 @@ def _check_sha256(sums: hashlib._Hash, sha256: str, content: Content) -> None:
 def send_parts(
     call: Call, path: str, content: Content, sha256: str | None, condition: Mapping[str, str]
 ) -> str:
-    """Sends a large object in parts.
+    """Sends a large object in parts, on a condition, and returns its ETag; see `Store.put`.
 
     The upload is aborted if it does not complete, so that its parts cost nothing.
-
-    Args:
-        call: Sends a request about the object.
-        path: Path of the object.
-        content: Its bytes, or a local file of them.
-        sha256: Checksum that they must have, hex; None for any.
-        condition: Condition on which the object is written.
-
-    Returns:
-        Its ETag.
     """
     metadata = {"Metadata": {"sha256": sha256}} if sha256 else {}
     begun = call("create_multipart_upload", "write", path, **metadata)
@@ -124,12 +114,7 @@ def _parts(
 
 
 def abort_all(request: Call, prefix: str) -> None:
-    """Aborts all unfinished uploads below a prefix, as far as that is allowed.
-
-    Args:
-        request: Sends a request about the bucket.
-        prefix: Prefix of the keys.
-    """
+    """Aborts all unfinished uploads below a prefix, as far as that is allowed."""
     with contextlib.suppress(StoreError):
         page: dict[str, Any] = {"Prefix": prefix}
         while True:
