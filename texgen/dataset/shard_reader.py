@@ -45,12 +45,10 @@ class ShardReader:
         except ChangedFileError as error:
             message = f"cannot read {error.place}: it has changed; open the data set again"
             raise DatasetError(message) from error
-        except StoreError as error:
-            message = f"{error}; run `texgen verify` for details"
-            raise DatasetError(message) from error
         except (OSError, ValueError) as error:
-            place = self._store.place(path)
-            message = f"{place} cannot be read ({error}); run `texgen verify` for details"
+            named = isinstance(error, StoreError)
+            reason = error if named else f"{self._store.place(path)} cannot be read ({error})"
+            message = f"{reason}; run `texgen verify` for details"
             raise DatasetError(message) from error
         if len(data) < end - start:
             message = f"{path} is cut off; run `texgen verify` for details"

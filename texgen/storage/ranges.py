@@ -179,10 +179,6 @@ class RangeStream(io.RawIOBase):
         """True."""
         return True
 
-    def tell(self) -> int:
-        """Offset of the next byte that is read."""
-        return self._position
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Sets the offset of the next byte that is read.
 

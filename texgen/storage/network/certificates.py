@@ -42,15 +42,6 @@ def check_bundle() -> Path | None:
     raise ConfigError(message)
 
 
-def tls_context() -> ssl.SSLContext:
-    """A context that trusts what the environment names, or else what the system trusts.
-
-    Raises:
-        ConfigError: If the environment names a file that cannot be used.
-    """
-    return ssl.create_default_context(cafile=check_bundle())
-
-
 def trust_hint(missing: str) -> str:
     """How what is missing can be trusted: "that authority", or "it"."""
     named = bundle()

@@ -12,7 +12,7 @@ import urllib3
 
 from texgen.storage.errors import StoreError
 from texgen.storage.network.causes import cause_of
-from texgen.storage.network.certificates import tls_context
+from texgen.storage.network.certificates import check_bundle
 from texgen.storage.network.proxies import host_url, proxy_for
 
 _CONNECT_S = 10.0
@@ -92,7 +92,7 @@ class Web:
 
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
-        return tls_context()
+        return ssl.create_default_context(cafile=check_bundle())
 
 
 def _next(url: str, target: str, place: str) -> str:

@@ -13,7 +13,6 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from texgen.core.config import Part
@@ -22,7 +21,7 @@ from texgen.core.layout import BUILD, LOCK
 from texgen.core.system import is_dead_on_this_host
 from texgen.storage.errors import ConditionFailedError, storage_errors
 from texgen.storage.locks import current_holder, describe_holder
-from texgen.storage.store import NOTHING, Store
+from texgen.storage.store import NOTHING, FileRange, Store
 
 LEASE_S = 60.0
 """Silence after which a holder is considered gone."""
@@ -100,47 +99,37 @@ class LeaseLock:
                 raise LockedError(message)
 
 
-@dataclass(frozen=True, slots=True)
 class LeaseState:
-    """A lease as it lies in the bucket.
+    """A lease as it lies in the bucket, whoever holds it.
 
     Attributes:
-        about: Its holder; empty if the object is damaged.
+        about: What its holder wrote; empty if the object is damaged.
         etag: ETag of the object.
-        age_s: Seconds since it was renewed, by the store's own clock.
+        live: Whether its holder must be taken to be at work, by the store's own clock.
+        holder: The process that holds it, for people.
     """
 
-    about: dict[str, Any]
-    etag: str
-    age_s: float
-
-    @property
-    def live(self) -> bool:
-        """Whether its holder must be taken to be at work."""
+    def __init__(self, found: FileRange) -> None:
+        about: Any = None
+        with contextlib.suppress(ValueError, RecursionError):
+            about = json.loads(found.data)
+        self.about: dict[str, Any] = about if isinstance(about, dict) else {}
+        self.etag = found.etag
         ended = self.about.get("released") or is_dead_on_this_host(self.about)
-        return not ended and self.age_s < LEASE_S
-
-    @property
-    def holder(self) -> str:
-        """The process that holds it, for people."""
-        return describe_holder(self.about) or "another process"
+        self.live = not ended and found.age_s < LEASE_S
+        self.holder = describe_holder(self.about) or "another process"
 
 
 def read_lease(store: Store, path: str) -> LeaseState | None:
-    """A lease, whoever holds it; None if nobody ever did.
+    """A lease; None if nobody ever held it.
 
     Raises:
         OSError: If it cannot be read.
     """
     try:
-        found = store.get_range(path)
+        return LeaseState(store.get_range(path))
     except FileNotFoundError:
         return None
-    try:
-        about = json.loads(found.data)
-    except (ValueError, RecursionError):
-        about = {}
-    return LeaseState(about if isinstance(about, dict) else {}, found.etag, found.age_s)
 
 
 class Lease:

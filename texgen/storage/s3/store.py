@@ -141,12 +141,9 @@ class S3Store(Store):
         return Written(self._put(path, content, sha256, {}), atomic=False)
 
     def checks_condition(self, name: str = _IF_ABSENT) -> bool:
-        """Whether the store refuses a write whose condition does not hold; found out once.
+        """Whether the store refuses a write whose condition, by boto3's name, does not hold.
 
-        A process that has to find out writes an object without bytes.
-
-        Args:
-            name: The condition, by the name that boto3 has for it.
+        A process that has to find out writes an object without bytes, once.
         """
         known = (self.address, self.endpoint, name)
         if known not in _atomic:
