@@ -16,7 +16,7 @@ from pathlib import Path
 from texgen.core.config import Part
 from texgen.core.layout import SCRATCH
 from texgen.storage.entries import LocalEntry
-from texgen.storage.errors import ConditionFailedError, UnsupportedError
+from texgen.storage.errors import ConditionFailedError, UnsupportedError, storage_errors
 from texgen.storage.locks import FolderLock
 from texgen.storage.ranges import RangeFile
 from texgen.storage.store import ANYTHING, NOTHING, Content, FileRange, Store, Written
@@ -244,8 +244,13 @@ def _flush(path: Path) -> os.stat_result:
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space of the disk of a folder, which need not be there yet."""
-    return shutil.disk_usage(_first_existing(folder)).free
+    """Free space of the disk of a folder, which need not be there yet.
+
+    Raises:
+        StorageError: If it cannot be found out.
+    """
+    with storage_errors("look into", folder):
+        return shutil.disk_usage(_first_existing(folder)).free
 
 
 def check_writable(folder: Path, inner: Path) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from texgen.core.errors import StorageError
-from texgen.core.temporary import temporary_root
 from texgen.storage.errors import scratch_root, storage_errors
 
 _folders: dict[tuple[Path, int], tuple[Path, int]] = {}
@@ -56,10 +55,6 @@ class ScratchFolder:
 
     def forget(self, log: Path) -> None:
         """Deletes a log that has been put in OUT."""
-
-    def free_bytes(self) -> int | None:
-        """Free space of the folder; None if it is the same as that of OUT."""
-        return None
 
 
 class MachineScratch(ScratchFolder):
@@ -127,12 +122,6 @@ class MachineScratch(ScratchFolder):
         with contextlib.suppress(OSError):
             log.unlink()
         self._delete_empty()
-
-    def free_bytes(self) -> int | None:
-        """See `ScratchFolder.free_bytes`."""
-        folder = temporary_root()
-        with storage_errors("look into", folder):
-            return shutil.disk_usage(folder).free
 
     def _delete_empty(self) -> None:
         for folder in (self._log.parent, self._folder, self._folder.parent):

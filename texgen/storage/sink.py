@@ -14,13 +14,14 @@ from texgen.core.config import Part
 from texgen.core.errors import ShardConflictError, StorageError
 from texgen.core.hashing import sha256_stream
 from texgen.core.layout import BUILD, LOCK, LOGS, PLAN, PROBE, SCRATCH, log_path
+from texgen.core.temporary import temporary_root
 from texgen.core.types import ArrowFile
 from texgen.storage.errors import ConditionFailedError, storage_errors
 from texgen.storage.local import LocalStore, check_writable, free_bytes
 from texgen.storage.locations import open_store
 from texgen.storage.ranges import open_blocks
 from texgen.storage.scratch import MachineScratch, ScratchFolder
-from texgen.storage.store import ANYTHING, NOTHING, Content, Store
+from texgen.storage.store import ANYTHING, NOTHING, Content, Store, size_of
 
 OWN_FILES = (f"{LOCK}.json", PROBE)
 """Files that the lock and the probe of a whole data set leave in a bucket."""
@@ -193,8 +194,7 @@ class Sink:
             found = self.store.head(path)
         except FileNotFoundError:
             return False
-        size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        return found.sha256 == sha256 and found.size == size
+        return found.sha256 == sha256 and found.size == size_of(content)
 
     def sha256_of(self, path: str) -> str | None:
         """SHA-256 of a file of OUT, hex; None if there is none.
@@ -243,10 +243,7 @@ class Sink:
 
     def free_bytes(self) -> int | None:
         """Free space, or None if there is no such limit."""
-        if self._root is None:
-            return None
-        with storage_errors("look into", self._root):
-            return free_bytes(self._root)
+        return free_bytes(self._root) if self._root else None
 
     def check_writable(self) -> None:
         """Checks whether a build may write, without writing anything.
@@ -261,7 +258,7 @@ class Sink:
 
     def free_scratch_bytes(self) -> int | None:
         """Free space in `scratch`, or None if that is in OUT."""
-        return self._scratch.free_bytes()
+        return None if self._root else free_bytes(temporary_root())
 
 
 def _is_build_mark(name: str) -> bool:

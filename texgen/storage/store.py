@@ -20,6 +20,7 @@ from texgen.storage.ranges import RangeFile
 Content = bytes | Path
 """What is written: bytes, or a local file that holds them."""
 
+
 ANYTHING, NOTHING = "*", ""
 """Conditions of `Store.put` beside ETags: any file may be replaced, or none may be there."""
 
@@ -224,6 +225,11 @@ class Store(StreamStore):
         Args:
             part: The part of the data set that this process makes; None for all of it.
         """
+
+
+def size_of(content: Content) -> int:
+    """Bytes of what is written."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def guarded(

@@ -87,16 +87,18 @@ def download(
         index = _with_present_files(remote_index, selected, request.out)
         files = index.files
         missing = [file for file in files if _size(request.out / file.path) != file.bytes]
-        counter = _counter(request.out, files, missing, on_progress)
-        done_before = counter.done
+        total = sum(file.bytes for file in files)
+        parts = sum(max(0, _size(_part(request.out, file.path))) for file in missing)
+        done_before = total - sum(file.bytes for file in missing) + parts
+        counter = ByteCounter(total, done_before, on_progress)
         if missing:
-            _check_room(sink, counter.total - done_before)
+            _check_room(sink, total - done_before)
             sink.remove(INDEX)
             _fetch_all(remote, sink, missing, request, counter)
         sink.write(INDEX, data if index is remote_index else encode_index(index))
         # A finished data set has no build folder. This removes the lock too, which is held here.
         shutil.rmtree(request.out / BUILD, ignore_errors=True)
-    return DownloadSummary(len(files), counter.total, counter.done - done_before, index.samples)
+    return DownloadSummary(len(files), total, counter.done - done_before, index.samples)
 
 
 def _parse_trusted(data: bytes, remote: StreamStore) -> Index:
@@ -196,18 +198,6 @@ def _fetch_all(
 
     # After an error or a signal the parts of other files stay for the next run.
     transfer_files(fetch, missing, request.workers, counter)
-
-
-def _counter(
-    out: Path,
-    files: Sequence[DataFile],
-    missing: Sequence[DataFile],
-    on_progress: OnTransferProgress,
-) -> ByteCounter:
-    total = sum(file.bytes for file in files)
-    present = total - sum(file.bytes for file in missing)
-    parts = sum(max(0, _size(_part(out, file.path))) for file in missing)
-    return ByteCounter(total, present + parts, on_progress)
 
 
 def _part(out: Path, path: str) -> Path:

@@ -152,8 +152,7 @@ def _kit_files(files: Store, folder: str, levels: int = _KIT_LEVELS) -> Iterator
     """Name and content of the kit's files in a folder and up to ``levels`` levels below it."""
     names, folders = list_folder(files, folder)
     for name in {_TRUTH, _META}.intersection(names):
-        file = files.open(f"{folder}/{name}")
-        yield name, file.read_at(0, file.size())
+        yield name, files.get_range(f"{folder}/{name}").data
     for name in folders if levels else ():
         yield from _kit_files(files, f"{folder}/{name}", levels - 1)
 

@@ -8,14 +8,12 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import urllib3.exceptions as u3
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from texgen.storage.network.certificates import trust_hint
-
-_Error = TypeVar("_Error", bound=BaseException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ _CAUSES: tuple[tuple[tuple[type[BaseException], ...], Callable[[Any], Cause | No
 """Kinds of errors and the cause of each, from the innermost to the one that tells least."""
 
 
-def _find(error: BaseException, *kinds: type[_Error]) -> _Error | None:
+def _find(error: BaseException, *kinds: type[BaseException]) -> BaseException | None:
     return next((each for each in _chain(error) if isinstance(each, kinds)), None)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from texgen.storage.errors import StoreError, WrongBytesError
-from texgen.storage.store import Content
+from texgen.storage.store import Content, size_of
 
 MULTIPART_BYTES = 64 << 20
 """Larger files go up in parts."""
@@ -32,11 +32,7 @@ def opened(content: Content) -> BinaryIO:
 
 def is_large(content: Content) -> bool:
     """Whether the content is sent in parts."""
-    return _size_of(content) > MULTIPART_BYTES
-
-
-def _size_of(content: Content) -> int:
-    return len(content) if isinstance(content, bytes) else content.stat().st_size
+    return size_of(content) > MULTIPART_BYTES
 
 
 def content_md5(content: Content, sha256: str | None = None) -> str:
@@ -99,7 +95,7 @@ def _parts(
     call: Call, path: str, content: Content, sha256: str | None, of: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     """Sends the parts, and gives what completes them once their checksum has been checked."""
-    size = max(_PART_BYTES, -(-_size_of(content) // _MOST_PARTS))
+    size = max(_PART_BYTES, -(-size_of(content) // _MOST_PARTS))
     sums = hashlib.sha256()
     with opened(content) as file:
         number = 0
