@@ -118,10 +118,10 @@ def test_images_from_a_server_give_what_they_give_from_a_folder(
     assert len(tree(tmp_path / "here")) > 2
 
 
-def slow_build(forty: Path, bad_worker: BadWorker) -> subprocess.Popen[str]:
+def slow_build(forty: Path, bad_worker: BadWorker, seconds: float = 0.1) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command("build", "--src", forty, "--out", OUT, *BUILD),
-        env=bad_worker("slow", seconds=0.1),
+        env=bad_worker("slow", seconds=seconds),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -178,7 +178,8 @@ def test_a_download_and_a_publication_wait_for_a_server_that_comes_back(
 def test_of_two_builds_at_once_one_is_told_of_the_other(
     server, forty, undisturbed, bad_worker, texgen
 ):
-    first = slow_build(forty, bad_worker)
+    # On a busy machine the second takes many seconds to start.
+    first = slow_build(forty, bad_worker, seconds=1)
     wait_for_shards(server, first, 1)
     second = texgen("build", "--src", forty, "--out", OUT, *BUILD)
     assert second.returncode == 2
