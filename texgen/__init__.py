@@ -31,8 +31,7 @@ _LATER = {
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
     if name not in _LATER:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_LATER[name]), name)
 
 

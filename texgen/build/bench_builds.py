@@ -86,8 +86,7 @@ def _build(engine: EngineSpec, options: Sequence[str], cost: BuildCost) -> None:
     # Exit code 1 means failed images, with a summary, or another error, without one.
     if len(lines) != 2:
         reason = done.stderr.strip() or f"exit code {done.returncode}"
-        message = f"a build with {engine.name} failed: {reason}"
-        raise BuildFailedError(message)
+        raise BuildFailedError(f"a build with {engine.name} failed: {reason}")
     summary, times = map(json.loads, lines)
     cost.textures = max(1, summary["textures"])
     cost.core_s.append(times["core_s"] / cost.textures)

@@ -89,8 +89,7 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
     split = source.splits()[0]
     entries = list(source.entries(split))
     if not entries:
-        message = f"the split {split.name!r} of --src holds no images; {EXPECTED_FORMS}"
-        raise SourceError(message)
+        raise SourceError(f"the split {split.name!r} of --src holds no images; {EXPECTED_FORMS}")
     step = max(1, len(entries) // limit)
     jobs = []
     for entry in entries[::step][:limit]:
@@ -105,8 +104,9 @@ def bench_jobs(source: Source, limit: int, size: int, image_format: str) -> list
         job, _ = make_job(entry.key, image, seed, DEFAULT_RULE, size, image_format, quality)
         jobs.append(BenchJob(job, decode_s))
     if not jobs:
-        message = f"no image of the split {split.name!r} can be decoded; give another --src"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"no image of the split {split.name!r} can be decoded; give another --src"
+        )
     return jobs
 
 
@@ -176,8 +176,9 @@ def process_time_s(pid: int) -> float:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError as error:
-        message = "the processor time of a process is read from /proc, which only Linux has"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            "the processor time of a process is read from /proc, which only Linux has"
+        ) from error
     # The name in parentheses may hold anything; field 3 is the first behind it. Fields 14 and
     # 15 are user and system time of all threads, fields 16 and 17 those of the children.
     return sum(map(int, stat.rpartition(")")[2].split()[11:15])) * _PER_TICK_S

@@ -42,14 +42,12 @@ def check_contents(sink: Sink, *, overwrite: bool = False) -> None:
         ConfigError: If it does.
     """
     if unknown := sink.first_unknown_file():
-        message = (
+        raise ConfigError(
             f"OUT holds {escape_unprintable(unknown)} and no texgen build; choose an empty or "
             "new OUT"
         )
-        raise ConfigError(message)
     if not overwrite and DOWNLOAD_FINGERPRINT in sink.list(DOWNLOAD):
-        message = f"OUT holds {FINISH_DOWNLOAD}; choose another OUT for a build"
-        raise ConfigError(message)
+        raise ConfigError(f"OUT holds {FINISH_DOWNLOAD}; choose another OUT for a build")
 
 
 def bytes_needed(plan: Plan, rows: int) -> float:
@@ -67,16 +65,14 @@ def check_space(plan: Plan, rows: int, sink: Sink, workers: int = 1) -> None:
     free = sink.free_bytes()
     needed = bytes_needed(plan, rows)
     if free is not None and needed > free:
-        message = (
+        raise ConfigError(
             f"OUT has {format_bytes(free)} free, but the {pluralize(rows, 'texture')} left to "
             f"make need about {format_bytes(needed)}; make room, or choose an OUT on another disk"
         )
-        raise ConfigError(message)
     free = sink.free_scratch_bytes()
     at_once = bytes_needed(plan, min(rows, workers * int(plan.config["samples_per_shard"])))
     if free is not None and at_once > free:
-        message = (
+        raise ConfigError(
             f"the folder for unfinished shards has {format_bytes(free)} free, but about "
             f"{format_bytes(at_once)} are needed; make room, or set TMPDIR to another disk"
         )
-        raise ConfigError(message)

@@ -136,8 +136,9 @@ def _rows(split: str, index: int, sink: Sink) -> ArrowTable:
     try:
         return read_record_rows(sink.open(path))
     except ValueError as error:
-        message = f"{path} was damaged while the build ran; the same command makes it again"
-        raise StorageError(message) from error
+        raise StorageError(
+            f"{path} was damaged while the build ran; the same command makes it again"
+        ) from error
 
 
 def _split_index(

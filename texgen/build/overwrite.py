@@ -48,11 +48,10 @@ def check_written_by_texgen(files: Iterable[str]) -> None:
     foreign = sorted(path for path in files if not is_written_by_texgen(path))
     if foreign:
         more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-        message = (
+        raise ConfigError(
             f"--overwrite: OUT holds {escape_unprintable(foreign[0])}{more}, which texgen did not "
             "write; move them elsewhere, or choose another OUT"
         )
-        raise ConfigError(message)
 
 
 def delete_dataset(sink: Sink, files: Iterable[str]) -> None:

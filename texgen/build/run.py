@@ -124,11 +124,10 @@ class BuildRun:
         try:
             yield
         except StorageError as error:
-            message = (
+            raise StorageError(
                 f"{error}; {self._kept()}; once the cause is fixed, the same command resumes the "
                 "build"
-            )
-            raise StorageError(message) from error
+            ) from error
 
     def _kept(self) -> str:
         kept = len(self._records)

@@ -22,12 +22,11 @@ def check_same_texgen(finished: Iterable[ShardRecord]) -> str | None:
     """
     this, finished = code_identity(), list(finished)
     if others := sorted(_versions(finished) - {this.version}):
-        message = (
+        raise ConfigError(
             f"OUT's finished shards were made by texgen {others[0]}, and this is texgen "
             f"{this.version}: install that version to add what is missing, or add --overwrite "
             "to make all shards again"
         )
-        raise ConfigError(message)
     other_code = [record.code for record in finished if record.code not in {None, this.digest}]
     if not other_code:
         return None
@@ -46,11 +45,10 @@ def single_version(records: Iterable[ShardRecord]) -> str | None:
     """
     found = sorted(_versions(records))
     if len(found) > 1:
-        message = (
+        raise ConfigError(
             f"parts of OUT were made by texgen {' and '.join(found)}: install one version on all "
             "machines, and add --overwrite to one of them"
         )
-        raise ConfigError(message)
     return found[0] if found else None
 
 

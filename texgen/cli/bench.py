@@ -101,8 +101,9 @@ def command(
     names = engines.split(",")
     for name in names:
         if name not in (*ENGINES, STUB):
-            message = f"--engine {engines}: no engine {name!r}; there are {', '.join(ENGINES)}"
-            raise ConfigError(message)
+            raise ConfigError(
+                f"--engine {engines}: no engine {name!r}; there are {', '.join(ENGINES)}"
+            )
         check_texture_size(size, name)
     # Without the upstream engine the others get the program, and refuse it.
     takes_program = {UPSTREAM_ENGINE} & set(names) or set(names)

@@ -54,10 +54,9 @@ def _check_result(out: Path) -> None:
     try:
         read_result(out)
     except ConfigError as error:
-        message = (
+        raise ConfigError(
             f"--out {out} exists and is not a result of texgen eval or analyze; name another file"
-        )
-        raise ConfigError(message) from error
+        ) from error
 
 
 def _paths_in(options: Mapping[str, Any]) -> Iterator[str]:
@@ -96,11 +95,10 @@ def check_disjoint_splits(run: TrainedRun, options: Mapping[str, Any]) -> None:
     with source_errors(options, "train_split"):
         disjoint = has_splits(location, how)
     if not disjoint:
-        message = (
+        raise ConfigError(
             f"--src {location} has no splits {train} and {val}, so both would be all of its "
             "images: name a folder of splits, and its splits by --train-split and --val-split"
         )
-        raise ConfigError(message)
 
 
 def open_labelled_split(run: TrainedRun, options: Mapping[str, Any], split: str) -> LabelledImages:
@@ -125,8 +123,9 @@ def source_errors(options: Mapping[str, Any], split: str) -> Iterator[None]:
         except ConfigError as error:
             if options["src"] is not None or not str(error).startswith("--src "):
                 raise
-            message = f"{error}; the run was trained on it: name its present place with --src"
-            raise ConfigError(message) from error
+            raise ConfigError(
+                f"{error}; the run was trained on it: name its present place with --src"
+            ) from error
 
 
 @contextlib.contextmanager
@@ -178,8 +177,9 @@ def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:
     for value in values:
         name, _, path = value.partition("=")
         if not name or not path:
-            message = f"{option} {value}: expected NAME=PATH, such as sketch=imagenet-sketch/"
-            raise ConfigError(message)
+            raise ConfigError(
+                f"{option} {value}: expected NAME=PATH, such as sketch=imagenet-sketch/"
+            )
         if name in paths:
             raise ConfigError(f"{option} {value}: the name {name} is given twice; use another")
         paths[name] = Place().convert(path, None, None)

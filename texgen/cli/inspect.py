@@ -104,8 +104,7 @@ def _sheet(
 ) -> bytes:
     """Returns the contact sheet as a PNG file."""
     if not rows:
-        message = "OUT has no texture to draw: all of its rows are failed rows"
-        raise DatasetError(message)
+        raise DatasetError("OUT has no texture to draw: all of its rows are failed rows")
     config = dataset.index.config
     splits = dataset.index.splits
     originals = open_originals(src, config, s3_endpoint, splits) if src is not None else None

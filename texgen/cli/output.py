@@ -59,11 +59,10 @@ def _print(text: str) -> None:
         # Click itself would end with exit code 1.
         raise click.exceptions.Exit(CLOSED_PIPE) from error
     except OSError as error:
-        message = (
+        raise OutputError(
             f"standard output cannot be written ({error.strerror}); only the printed text is lost: "
             "redirect it elsewhere and run the same command again"
-        )
-        raise OutputError(message) from error
+        ) from error
 
 
 def check_target(
@@ -113,8 +112,9 @@ def check_not_read(option: str, target: Path, read: Iterable[object]) -> None:
     for path in map(str, read):
         with contextlib.suppress(OSError, ValueError):
             if target.samefile(path):
-                message = f"{option} {target} is the file {path}, which is read; name another"
-                raise ConfigError(message)
+                raise ConfigError(
+                    f"{option} {target} is the file {path}, which is read; name another"
+                )
 
 
 def check_folder(option: str, folder: str, action: str, out: str | None) -> None:

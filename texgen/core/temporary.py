@@ -21,11 +21,10 @@ def temporary_root() -> Path:
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError as error:
-        message = (
+        raise ScratchError(
             "no folder takes temporary files: set TMPDIR to one that can be written and has room, "
             "or mount one (docker run --tmpfs /tmp; an emptyDir at /tmp on Kubernetes)"
-        )
-        raise ScratchError(message) from error
+        ) from error
 
 
 def short_folder_candidates() -> Iterator[str]:

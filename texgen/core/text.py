@@ -85,8 +85,9 @@ def decode_text(data: bytes) -> str:
         name = "Unicode" if mark else "UTF-8"
         byte = error.object[error.start]
         line = _lines(error.object[: error.start].decode(encoding, "replace")).count("\n") + 1
-        message = f"line {line} is not {name} (byte 0x{byte:02x}); save it as UTF-8"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"line {line} is not {name} (byte 0x{byte:02x}); save it as UTF-8"
+        ) from error
     text = _lines(text)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1

@@ -185,8 +185,9 @@ def parse_index(data: bytes, hint: str = _REWRITE_HINT) -> Index:
         document = json.loads(data)
         version = (document["format"], document["version"])
         if version != (_FORMAT, FORMAT_VERSION):
-            message = f"{INDEX} is {version}, this texgen reads {(_FORMAT, FORMAT_VERSION)}"
-            raise DatasetError(message)
+            raise DatasetError(
+                f"{INDEX} is {version}, this texgen reads {(_FORMAT, FORMAT_VERSION)}"
+            )
         splits = {name: _parse_split(split) for name, split in document["splits"].items()}
         for name, kind in _CONFIG_TYPES.items():
             _typed(document["config"][name], kind, f"config {name}")
@@ -203,8 +204,7 @@ def parse_index(data: bytes, hint: str = _REWRITE_HINT) -> Index:
             texgen=texgen_version,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"{INDEX} is damaged ({type(error).__name__}: {error}){hint}"
-        raise DatasetError(message) from error
+        raise DatasetError(f"{INDEX} is damaged ({type(error).__name__}: {error}){hint}") from error
 
 
 def stray_files(index: Index, paths: Iterable[str]) -> list[str]:
@@ -248,6 +248,5 @@ def _typed(value: Any, kind: type, name: str) -> Any:  # noqa: ANN401 - any JSON
     """Returns ``value`` if it is of the kind; its name stands in the error otherwise."""
     # Python counts bool as an int; other readers of the file do not.
     if not isinstance(value, kind) or isinstance(value, bool):
-        message = f"{name} is {value!r}"
-        raise TypeError(message)
+        raise TypeError(f"{name} is {value!r}")
     return value

@@ -87,10 +87,9 @@ def geometry_of(row: Mapping[str, Any]) -> Geometry:
         DatasetError: If one of the columns is null.
     """
     if None in (row[name] for name in PATCH_COLUMNS):
-        message = (
+        raise DatasetError(
             f"{row['key']} does not say where its patches lie; run `texgen verify` for details"
         )
-        raise DatasetError(message)
     return Geometry(
         row["width"],
         row["height"],

@@ -35,16 +35,16 @@ class OriginalImages:
         try:
             image = decode(self._source.read(self._source.find(key, source)), self._max_pixels)
         except (ImageError, SourceReadError) as error:
-            message = f"{source}: {error}; restore the image that the build read"
-            raise SourceError(message) from error
+            raise SourceError(
+                f"{source}: {error}; restore the image that the build read"
+            ) from error
         boxes = geometry_of(row)
         height, width = image.shape[:2]
         if (width, height) != (boxes.width, boxes.height):
-            message = (
+            raise SourceError(
                 f"{source} has {width} x {height} px, in the build it had "
                 f"{boxes.width} x {boxes.height}; name the SRC of the build"
             )
-            raise SourceError(message)
         return image, cut_patches(image, boxes)
 
 

@@ -150,11 +150,9 @@ def load_plan(sink: Sink) -> Plan:
         plan = Plan(document["name"], document["config"], tuple(splits), tuple(document["notes"]))
         intact = plan.fingerprint == document["fingerprint"]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        message = f"{PLAN} is damaged ({type(error).__name__}: {error})"
-        raise ValueError(message) from error
+        raise ValueError(f"{PLAN} is damaged ({type(error).__name__}: {error})") from error
     if not intact:
-        message = f"{PLAN} is damaged: its fingerprint does not fit its content"
-        raise ValueError(message)
+        raise ValueError(f"{PLAN} is damaged: its fingerprint does not fit its content")
     return plan
 
 

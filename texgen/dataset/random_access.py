@@ -147,8 +147,7 @@ class TextureStore:
 
     def _checked(self, position: int) -> int:
         if not -len(self) <= position < len(self):
-            message = f"no position {position}; there are {len(self)} textures"
-            raise IndexError(message)
+            raise IndexError(f"no position {position}; there are {len(self)} textures")
         return position % len(self)
 
     def _missing_reason(self, key: str) -> str:
@@ -176,10 +175,9 @@ def open_texture(data: bytes, key: str, location: str) -> Image.Image:
     try:
         return Image.fromarray(decode(data))
     except ImageError as error:
-        message = (
+        raise DatasetError(
             f"{location}: the texture of {key} is damaged; run `texgen verify` to find its shard"
-        )
-        raise DatasetError(message) from error
+        ) from error
 
 
 def _read_locations(location: str, split: str) -> ArrowTable:

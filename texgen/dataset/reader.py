@@ -81,8 +81,7 @@ class Dataset:
         """Yields split and row of every texture with a key, which is unique within a split only."""
         names = sorted(self.index.splits)
         if split is not None and split not in names:
-            message = f"there is no split {split!r}; there are {', '.join(names)}"
-            raise DatasetError(message)
+            raise DatasetError(f"there is no split {split!r}; there are {', '.join(names)}")
         for name in names if split is None else [split]:
             for manifest in self.index.splits[name].manifest:
                 with self._manifest(manifest) as file:
@@ -123,16 +122,15 @@ class Dataset:
             DatasetError: If the row has no texture, or the shard is damaged.
         """
         if row["status"] != "ok":
-            message = f"{row['key']} has no texture: {row['error']}"
-            raise DatasetError(message)
+            raise DatasetError(f"{row['key']} has no texture: {row['error']}")
         try:
             data = self.sink.read(row["shard"], row["offset"], row["length"])
         except StorageError as error:
-            message = f"{row['key']} cannot be read: {error}"
-            raise DatasetError(message) from error
+            raise DatasetError(f"{row['key']} cannot be read: {error}") from error
         if hashlib.sha256(data).hexdigest() != row["sha256"]:
-            message = f"{row['key']}: {row['shard']} is damaged; run `texgen verify` for details"
-            raise DatasetError(message)
+            raise DatasetError(
+                f"{row['key']}: {row['shard']} is damaged; run `texgen verify` for details"
+            )
         return data
 
     @contextlib.contextmanager
@@ -140,8 +138,7 @@ class Dataset:
         """Opens a manifest file and checks its columns."""
         with manifest_errors(manifest.path), self.sink.open(manifest.path) as file:
             if not has_schema(file):
-                message = f"{manifest.path} does not have the columns of a manifest"
-                raise DatasetError(message)
+                raise DatasetError(f"{manifest.path} does not have the columns of a manifest")
             yield file
 
     def _similar_keys(self, key: str) -> list[str]:
@@ -159,8 +156,9 @@ def manifest_errors(path: str) -> Iterator[None]:
     try:
         yield
     except (StorageError, pa.ArrowException, OSError) as error:
-        message = f"{path} cannot be read ({error}); run `texgen verify` for details"
-        raise DatasetError(message) from error
+        raise DatasetError(
+            f"{path} cannot be read ({error}); run `texgen verify` for details"
+        ) from error
 
 
 def _shares(sizes: Mapping[str, int], count: int) -> dict[str, int]:
@@ -187,8 +185,7 @@ def open_split(location: str, split: str) -> tuple[Dataset, SplitIndex]:
     dataset = Dataset(Sink(location))
     split_index = dataset.index.splits.get(split)
     if split_index is None:
-        message = (
+        raise DatasetError(
             f"{location} has no split {split!r}; it has {', '.join(sorted(dataset.index.splits))}"
         )
-        raise DatasetError(message)
     return dataset, split_index

@@ -44,8 +44,7 @@ def read_shard_record(file: ArrowFile) -> ShardRecord:
         fields = json.loads(metadata[_META])
         return ShardRecord(**{**fields, "timings": Timings(**fields["timings"])})
     except (KeyError, TypeError) as error:
-        message = f"not a record: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"not a record: {error}") from error
 
 
 def find_shard_record(path: str, sink: Sink, paths: Container[str]) -> ShardRecord | None:
@@ -72,6 +71,5 @@ def _stream(file: ArrowFile) -> bytes:
     data: bytes = file.read()
     stream, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
     if hashlib.sha256(stream).digest() != checksum:
-        message = "not a record, or one that is damaged"
-        raise ValueError(message)
+        raise ValueError("not a record, or one that is damaged")
     return stream

@@ -43,16 +43,15 @@ class ShardReader:
         try:
             data = self._read(path, start, end)
         except ChangedFileError as error:
-            message = f"cannot read {error.place}: it has changed; open the data set again"
-            raise DatasetError(message) from error
+            raise DatasetError(
+                f"cannot read {error.place}: it has changed; open the data set again"
+            ) from error
         except (OSError, ValueError) as error:
             named = isinstance(error, StoreError)
             reason = error if named else f"{self._store.place(path)} cannot be read ({error})"
-            message = f"{reason}; run `texgen verify` for details"
-            raise DatasetError(message) from error
+            raise DatasetError(f"{reason}; run `texgen verify` for details") from error
         if len(data) < end - start:
-            message = f"{path} is cut off; run `texgen verify` for details"
-            raise DatasetError(message)
+            raise DatasetError(f"{path} is cut off; run `texgen verify` for details")
         return data
 
     def _read(self, path: str, start: int, end: int) -> bytes:

@@ -33,8 +33,7 @@ def sample_json(row: Row, engine: str, engine_version: str) -> bytes:
         ValueError: If the row has no geometry.
     """
     if row.geometry is None:
-        message = f"{row.key}: a texture without geometry"
-        raise ValueError(message)
+        raise ValueError(f"{row.key}: a texture without geometry")
     return provenance_json(manifest_row(row), engine, engine_version)
 
 
@@ -159,14 +158,12 @@ def read_members(stream: ArrowFile) -> Iterator[TarMember]:
             file = tar.extractfile(info)
             data = file.read() if file else b""
             if len(data) != info.size:
-                message = f"{info.name} is cut off"
-                raise tarfile.ReadError(message)
+                raise tarfile.ReadError(f"{info.name} is cut off")
             yield TarMember(info.name, info.offset_data, data)
     # tarfile accepts a tar that ends between two members, or within a header, as complete.
     stream.seek(end)
     if stream.read(_END) != bytes(_END):
-        message = "its end is missing, so it is cut off"
-        raise tarfile.ReadError(message)
+        raise tarfile.ReadError("its end is missing, so it is cut off")
 
 
 def _padded(size: int) -> int:

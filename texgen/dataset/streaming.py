@@ -29,8 +29,7 @@ def _open_s3(url: str, mode: str = "rb", bufsize: int = 8192, **_: object) -> Bi
         StorageError: If the object cannot be read.
     """
     if mode[0] != "r":
-        message = f"{url} is read-only: open it with mode 'rb', not {mode!r}"
-        raise ValueError(message)
+        raise ValueError(f"{url} is read-only: open it with mode 'rb', not {mode!r}")
     raw = open_blocks(open_store(url).open(url), url)
     return cast(BinaryIO, io.BufferedReader(raw, max(bufsize, io.DEFAULT_BUFFER_SIZE)))
 
@@ -106,11 +105,10 @@ class _Shards(IterableDataset):  # type: ignore[misc]
         rank, ranks, worker, workers = pytorch_worker_info()
         if len(self._urls) < ranks * workers:
             readers = f"{ranks * workers} readers ({ranks} ranks of {workers} workers)"
-            message = (
+            raise ConfigError(
                 f"{pluralize(len(self._urls), 'shard')} for {readers}: use fewer workers or "
                 "ranks, a texgen.TextureStore, or shards of a smaller --samples-per-shard"
             )
-            raise ConfigError(message)
         epoch_id = self._epoch_id(ranks)
         while True:
             # Counted before the first shard is read: an epoch that is left early counts too.
@@ -125,8 +123,9 @@ class _Shards(IterableDataset):  # type: ignore[misc]
         if self.epoch is not None or self._seed is None:
             return self.epoch or 0
         if ranks > 1:
-            message = "with several ranks call set_epoch(epoch) before each epoch, so they agree"
-            raise ConfigError(message)
+            raise ConfigError(
+                "with several ranks call set_epoch(epoch) before each epoch, so they agree"
+            )
         # Workers start afresh each epoch and cannot count epochs; the loader's seed changes.
         return _loader_seed()
 

@@ -46,15 +46,17 @@ def read_mapping(path: str) -> Mapping:
     try:
         lines = decode_text(Path(path).read_bytes()).split("\n")
     except (OSError, ValueError) as error:
-        message = f"{path}: {error}; name a file whose lines have two classes with a comma between"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"{path}: {error}; name a file whose lines have two classes with a comma between"
+        ) from error
     pairs: Mapping = []
     for number, row in enumerate(csv.reader(line.partition("#")[0] for line in lines), 1):
         cells = [cell.strip() for cell in row]
         if any(cells):
             if len(cells) != 2 or not all(cells):
-                message = f"{path}, line {number}: expected two classes with a comma between them"
-                raise ConfigError(message)
+                raise ConfigError(
+                    f"{path}, line {number}: expected two classes with a comma between them"
+                )
             pairs.append((cells[0], cells[1]))
     return pairs
 
@@ -121,15 +123,13 @@ def correct_predictions(
     """
     answers = torch.where(matches.any(0))[0]
     if len(answers) < 2:
-        message = (
+        raise ConfigError(
             f"{name}: has one class in common with the classifier, so every answer would be "
             "right; name a set with two or more"
         )
-        raise ConfigError(message)
     known = matches.any(1)[labels]
     if not known.any():
-        message = f"{name}: no image is of a class in common with the classifier"
-        raise ConfigError(message)
+        raise ConfigError(f"{name}: no image is of a class in common with the classifier")
     scores, labels = scores[known], labels[known]
     predictions = answers[scores[:, answers].argmax(1)]
     return matches[labels, predictions], labels
@@ -148,14 +148,14 @@ def features_and_labels(
     label = {name: number for number, name in enumerate(classes)}
     present = np.unique(images.image_set.labels[images.positions])
     if missing := [images.classes[n] for n in present if images.classes[n] not in label]:
-        message = (
+        raise ConfigError(
             f"{images.name} has classes that {trained_on} has not: {', '.join(missing[:3])}; "
             "take images of the same classes"
         )
-        raise ConfigError(message)
     if len(classes) < 2:
-        message = f"{trained_on} has one class, so every answer would be right; name two or more"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"{trained_on} has one class, so every answer would be right; name two or more"
+        )
     features, labels = extract_features(run, images)
     return features, torch.tensor([label.get(name, -1) for name in images.classes])[labels]
 

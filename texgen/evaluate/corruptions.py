@@ -51,8 +51,9 @@ def mean_corruption_error(errors: Mapping[str, Sequence[float]]) -> float:
     """
     missing = [name for name in ALEXNET if len(errors.get(name, ())) != len(SEVERITIES)]
     if missing:
-        message = f"mCE takes all 15 corruptions at 5 severities; missing: {', '.join(missing)}"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"mCE takes all 15 corruptions at 5 severities; missing: {', '.join(missing)}"
+        )
     return 100 * fmean(fmean(errors[name]) / ALEXNET[name] for name in ALEXNET)
 
 
@@ -68,16 +69,14 @@ def check_library(size: int) -> None:
         # The library may be installed without a system library that OpenCV needs.
         installed = importlib.util.find_spec(_LIBRARY) is not None
         hint = f"it does not load here ({error})" if installed else f"run pip install {_PACKAGE}"
-        message = (
+        raise ConfigError(
             f"--corrupt needs {_PACKAGE}: {hint}, or name a folder of ImageNet-C by --corrupted"
-        )
-        raise ConfigError(message) from error
+        ) from error
     if size < _MIN_SIDE:
-        message = (
+        raise ConfigError(
             f"--corrupt: corruptions need images of at least {_MIN_SIDE} px, but the run has "
             f"{size} px; name a folder of ImageNet-C by --corrupted"
         )
-        raise ConfigError(message)
 
 
 def corrupt(image: Image.Image, name: str, severity: int, seed: str) -> Image.Image:

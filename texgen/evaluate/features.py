@@ -80,8 +80,7 @@ def with_labels(name: str, image_set: ImageSet) -> LabelledImages:
     labels = image_set.labels
     positions = np.flatnonzero(labels >= 0)
     if not len(positions):
-        message = f"{name}: no image has a class; name a folder of class folders"
-        raise ConfigError(message)
+        raise ConfigError(f"{name}: no image has a class; name a folder of class folders")
     numbers = tuple(str(number) for number in range(int(labels.max()) + 1))
     return LabelledImages(name, image_set, positions, tuple(image_set.classes) or numbers)
 
@@ -188,9 +187,8 @@ def extract_features(
     ]
     features = torch.cat([part for part, _ in batches])
     if not torch.isfinite(features).all():
-        message = (
+        raise ConfigError(
             f"{run.location}: the encoder's features are not finite, because the run diverged; "
             "evaluate an earlier checkpoint, or train again with a lower --lr"
         )
-        raise ConfigError(message)
     return features, torch.cat([labels for _, labels in batches])

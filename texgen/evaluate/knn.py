@@ -37,8 +37,7 @@ def knn_votes(
         ConfigError: If the bank has fewer than k features.
     """
     if k > len(bank):
-        message = f"--k {k}: there are only {len(bank)} training images; lower --k"
-        raise ConfigError(message)
+        raise ConfigError(f"--k {k}: there are only {len(bank)} training images; lower --k")
     bank = F.normalize(bank, dim=1)
     votes = []
     for part in torch.split(F.normalize(queries, dim=1), _CHUNK):
@@ -64,8 +63,9 @@ class KnnClassifier:
         self.trained_on = train.name
         self.k, self.temperature = config.k, config.temperature
         if self.k > len(train.positions):
-            message = f"--k {self.k}: {train.name} has {len(train.positions)} images; lower --k"
-            raise ConfigError(message)
+            raise ConfigError(
+                f"--k {self.k}: {train.name} has {len(train.positions)} images; lower --k"
+            )
         self._bank, self._labels = extract_features(run, train)
 
     def __call__(self, features: Tensor) -> Tensor:

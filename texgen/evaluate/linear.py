@@ -71,25 +71,24 @@ def load_linear(result: str, run: TrainedRun) -> LinearClassifier:
     """
     path = Path(result).with_suffix(".pt")
     if not path.is_file():
-        message = f"--linear {result}: {path.name} is not beside it; run texgen eval linear again"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"--linear {result}: {path.name} is not beside it; run texgen eval linear again"
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         weight, classes = state["weight"], tuple(state["classes"])
         layer = nn.Linear(weight.shape[1], weight.shape[0])
         layer.load_state_dict({"weight": weight, "bias": state["bias"]})
     except Exception as error:
-        message = (
+        raise ConfigError(
             f"{path} is damaged or not a classifier of texgen eval linear; run texgen eval linear "
             "again"
-        )
-        raise ConfigError(message) from error
+        ) from error
     if state["encoder"] != encoder_fingerprint(run.encoder):
-        message = (
+        raise ConfigError(
             f"{path} was trained on another checkpoint than {run.location} at step {run.step}; "
             "run texgen eval linear again"
         )
-        raise ConfigError(message)
     return LinearClassifier(layer, classes, state["encoder"])
 
 
@@ -157,8 +156,7 @@ def _fit(
             optimizer.step()
             total, count = total + float(loss.detach()), count + 1
         if not math.isfinite(total):
-            message = f"the loss is {total} in epoch {epoch + 1}: lower --lr {config.lr:g}"
-            raise TexgenError(message)
+            raise TexgenError(f"the loss is {total} in epoch {epoch + 1}: lower --lr {config.lr:g}")
         yield {"epoch": epoch + 1, "lr": config.rate(epoch), "loss": total / count}
 
 

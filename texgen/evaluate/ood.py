@@ -126,10 +126,9 @@ def _corrupted_sets(
         home = next((path for path in candidates if path.is_dir()), root / name)
         for severity in SEVERITIES:
             if not (home / str(severity)).is_dir():
-                message = (
+                raise ConfigError(
                     f"--corrupted {source}: there is no {name}/{severity}; name the folder of "
                     "corruption/severity/class, or fewer --corruption"
                 )
-                raise ConfigError(message)
         sets += [(name, open_folder(str(home / str(one))), whole_view) for one in SEVERITIES]
     return sets

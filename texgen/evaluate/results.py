@@ -56,8 +56,7 @@ def read_result(path: Path, kind: str | None = None) -> Result:
     """
     result = _checked(path, _load(path))
     if kind is not None and result["kind"] != kind:
-        message = f"{path} is a result of {result['kind']}; name one of {kind}"
-        raise ConfigError(message)
+        raise ConfigError(f"{path} is a result of {result['kind']}; name one of {kind}")
     return result
 
 
@@ -76,11 +75,10 @@ def _has_kind(content: object) -> TypeGuard[Result]:
 def _checked(path: Path, content: object) -> Result:
     if _has_kind(content) and _FIELDS[content["kind"]] <= content.keys():
         return content
-    message = (
+    raise ConfigError(
         f"{path} is damaged or not a result of texgen eval or analyze; run that command again, or "
         "move the file away"
     )
-    raise ConfigError(message)
 
 
 def find_results(locations: Sequence[str]) -> dict[Path, Result]:
@@ -100,8 +98,7 @@ def find_results(locations: Sequence[str]) -> dict[Path, Result]:
             if content is None or _has_kind(content):
                 results[path] = _checked(path, content)
     if not results:
-        message = (
+        raise ConfigError(
             f"{locations[0]} holds no JSON of texgen eval or analyze; name a folder of results"
         )
-        raise ConfigError(message)
     return results

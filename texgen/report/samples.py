@@ -112,8 +112,9 @@ def take_samples(dataset: Dataset, originals: OriginalImages | None, count: int)
             encoded_original = None if original is None else _encode(*original)
             samples.shown.append(ShownTexture(split, row, file, encoded_original))
     if rows and len(samples.missing) == len(rows):
-        message = f"--src has none of the {len(rows)} images looked for: {samples.missing[0]}"
-        raise SourceError(message)
+        raise SourceError(
+            f"--src has none of the {len(rows)} images looked for: {samples.missing[0]}"
+        )
     return samples
 
 

@@ -60,9 +60,11 @@ def translate_read_errors(image: str, file: str) -> Iterator[None]:
     except ChangedFileError as error:
         raise changed_error(file) from error
     except MISSING_ERRORS as error:
-        message = f"{file} is gone since the build was planned; put it back"
-        raise SourceChangedError(message) from error
+        raise SourceChangedError(
+            f"{file} is gone since the build was planned; put it back"
+        ) from error
     except OSError as error:
         reason = error.strerror or error
-        message = f"cannot read {image}: {reason}; run the same command again"
-        raise SourceReadError(message) from error
+        raise SourceReadError(
+            f"cannot read {image}: {reason}; run the same command again"
+        ) from error

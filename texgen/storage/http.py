@@ -85,12 +85,12 @@ class HttpStore(StreamStore):
 def _check(url: str) -> None:
     """Refuses URLs from which nothing can be downloaded, without showing any of them."""
     if host_url(url) is None:
-        message = "that is not a URL of a server; write https://host/folder/"
-        raise ConfigError(message)
+        raise ConfigError("that is not a URL of a server; write https://host/folder/")
     if "@" in url.partition("://")[2].partition("/")[0]:
         # Every message names the URL.
-        message = "a user or a password in the URL is not taken; name a signed URL, or a bucket"
-        raise ConfigError(message)
+        raise ConfigError(
+            "a user or a password in the URL is not taken; name a signed URL, or a bucket"
+        )
 
 
 @contextlib.contextmanager

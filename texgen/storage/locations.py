@@ -46,5 +46,4 @@ def open_stream_store(location: str, s3_endpoint: str | None = None) -> StreamSt
         return HttpStore(location)
     # Any part of an unknown URL may be a secret.
     known = "https://, http://, s3://bucket/prefix or a folder"
-    message = f"{scheme.lower()}:// is not known here; name {known}"
-    raise ConfigError(message)
+    raise ConfigError(f"{scheme.lower()}:// is not known here; name {known}")

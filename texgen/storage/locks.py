@@ -107,11 +107,13 @@ class FolderLock:
             try:
                 fcntl.flock(descriptor, flags)
             except BlockingIOError as error:
-                message = f"{self._root} is being written by {_holder(path)}; wait, or stop it"
-                raise LockedError(message) from error
+                raise LockedError(
+                    f"{self._root} is being written by {_holder(path)}; wait, or stop it"
+                ) from error
             except OSError as error:
-                message = f"cannot lock {path}: {error.strerror}; name an OUT that can be locked"
-                raise StorageError(message) from error
+                raise StorageError(
+                    f"cannot lock {path}: {error.strerror}; name an OUT that can be locked"
+                ) from error
             yield descriptor
         finally:
             os.close(descriptor)

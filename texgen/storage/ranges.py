@@ -187,8 +187,7 @@ class RangeStream(io.RawIOBase):
         """
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            message = f"negative position {base + offset}"
-            raise ValueError(message)
+            raise ValueError(f"negative position {base + offset}")
         self._position = base + offset
         return self._position
 

@@ -147,8 +147,7 @@ def _check_owner() -> None:
     root = scratch_root()
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root.is_symlink() or root.stat().st_uid != os.getuid():
-        message = f"{root} belongs to somebody else; set TMPDIR to a folder of your own"
-        raise StorageError(message)
+        raise StorageError(f"{root} belongs to somebody else; set TMPDIR to a folder of your own")
 
 
 def _delete_if_unlocked(folder: Path) -> None:

@@ -180,13 +180,11 @@ class Sink:
                 if found == sha256:
                     return
                 if found is not None and not replace:
-                    message = (
+                    raise ShardConflictError(
                         f"{place} is there with other bytes (sha256 {found[:12]}…, made "
                         f"{sha256[:12]}…): delete it, and check that all nodes run the same texgen"
                     )
-                    raise ShardConflictError(message)
-        message = f"cannot write {place}: others delete or write it; stop them"
-        raise StorageError(message)
+        raise StorageError(f"cannot write {place}: others delete or write it; stop them")
 
     def _has(self, content: Content, path: str, sha256: str) -> bool:
         """Whether a file was written with this checksum, as far as the store knows."""

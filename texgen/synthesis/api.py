@@ -70,8 +70,7 @@ def synthesize(
         EngineStartError: If the engine cannot be started.
     """
     if not 1 <= len(patches) <= MAX_PATCHES:
-        message = f"expected 1 to {MAX_PATCHES} patches, got {len(patches)}"
-        raise ValueError(message)
+        raise ValueError(f"expected 1 to {MAX_PATCHES} patches, got {len(patches)}")
     seed = checked_integer("seed", seed, 0, MAX_SEED)
     _check_engine(engine, engine_bin)
     size = _checked_size(size, engine)
@@ -99,19 +98,18 @@ atexit.register(close_pools)
 
 def _check_engine(engine: str, engine_bin: str | None) -> None:
     if engine not in (*ENGINES, STUB):
-        message = f"engine must be one of {', '.join(ENGINES)}, not {engine!r}"
-        raise ValueError(message)
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}")
     if engine_bin is not None and engine != UPSTREAM_ENGINE:
-        message = f"engine_bin goes with the engine {UPSTREAM_ENGINE}, not with {engine}"
-        raise ValueError(message)
+        raise ValueError(f"engine_bin goes with the engine {UPSTREAM_ENGINE}, not with {engine}")
 
 
 def _checked_size(size: int, engine: str) -> int:
     size = checked_integer("size", size, 1, MAX_SIZE)
     most = max_size(engine)
     if size > most:
-        message = f"size must be 1 to {most}, not {size}; engine='embark' goes to {MAX_SIZE}"
-        raise ValueError(message)
+        raise ValueError(
+            f"size must be 1 to {most}, not {size}; engine='embark' goes to {MAX_SIZE}"
+        )
     return size
 
 

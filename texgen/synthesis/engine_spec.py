@@ -97,8 +97,9 @@ def worker_path() -> Path:
             return place
     if on_path := shutil.which(WORKER):
         return Path(on_path)
-    message = f"{WORKER} is not installed: run `pip install .` in a checkout of texgen again"
-    raise EngineStartError(message)
+    raise EngineStartError(
+        f"{WORKER} is not installed: run `pip install .` in a checkout of texgen again"
+    )
 
 
 def _installed() -> list[Path]:
@@ -117,9 +118,8 @@ def upstream_path(engine_bin: str | None) -> str:
     """
     found = shutil.which(engine_bin or UPSTREAM)
     if found is None:
-        message = (
+        raise EngineStartError(
             f"--engine embark-cli: the program {engine_bin or UPSTREAM!r} is missing; build "
             "it with `cargo install texture-synthesis-cli --locked`, or name it with --engine-bin"
         )
-        raise EngineStartError(message)
     return str(Path(found).resolve())

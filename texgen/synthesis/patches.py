@@ -175,11 +175,9 @@ def check_rgb(image: Pixels) -> None:
         ValueError: If it has a different shape or dtype.
     """
     if not isinstance(image, np.ndarray):
-        message = f"expected an (H, W, 3) uint8 array, got {type(image).__name__}"
-        raise TypeError(message)
+        raise TypeError(f"expected an (H, W, 3) uint8 array, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        message = f"expected (H, W, 3) uint8 pixels, got {image.shape} {image.dtype}"
-        raise ValueError(message)
+        raise ValueError(f"expected (H, W, 3) uint8 pixels, got {image.shape} {image.dtype}")
 
 
 def checked_integer(name: str, value: int, least: int, most: int | None = None) -> int:
@@ -192,10 +190,8 @@ def checked_integer(name: str, value: int, least: int, most: int | None = None) 
     try:
         number = index(value)
     except TypeError:
-        message = f"{name} must be an integer, not {value!r}"
-        raise TypeError(message) from None
+        raise TypeError(f"{name} must be an integer, not {value!r}") from None
     if number < least or (most is not None and number > most):
         bounds = f"at least {least}" if most is None else f"{least} to {most}"
-        message = f"{name} must be {bounds}, not {number}"
-        raise ValueError(message)
+        raise ValueError(f"{name} must be {bounds}, not {number}")
     return number

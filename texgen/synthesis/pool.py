@@ -205,8 +205,9 @@ class EnginePool:
         )
         if (actual.name, actual.version) == (expected.name, expected.version):
             difference = f"another {actual.name} {actual.version} than the build's"
-        message = f"the engine here is {difference}: install the same texgen on every node"
-        raise EngineStartError(message)
+        raise EngineStartError(
+            f"the engine here is {difference}: install the same texgen on every node"
+        )
 
     def _discard(self, process: EngineProcess) -> None:
         self._own.process = None

@@ -171,8 +171,7 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)  # noqa: S603
     except OSError as error:
         reason = limit_error(error) or f"{error.strerror}; install texgen again"
-        message = f"cannot start {command[0]}: {reason}"
-        raise EngineStartError(message) from error
+        raise EngineStartError(f"cannot start {command[0]}: {reason}") from error
     for descriptor in _descriptors(process):
         os.set_blocking(descriptor, False)
     return process
@@ -180,18 +179,16 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
 
 def _descriptors(process: subprocess.Popen[bytes]) -> tuple[int, int, int]:
     if process.stdin is None or process.stdout is None or process.stderr is None:
-        message = "an engine process without pipes"
-        raise RuntimeError(message)
+        raise RuntimeError("an engine process without pipes")
     return process.stdin.fileno(), process.stdout.fileno(), process.stderr.fileno()
 
 
 def _check_version(hello: Hello) -> None:
     if hello.protocol != protocol.PROTOCOL:
-        message = (
+        raise EngineStartError(
             f"texgen-worker {hello.worker} speaks protocol {hello.protocol}, this texgen "
             f"{protocol.PROTOCOL}: run `pip install .` again, on every node"
         )
-        raise EngineStartError(message)
 
 
 def start_engine(spec: EngineSpec, scratch: Scratch, attempts: int = 1) -> EngineProcess:
@@ -209,8 +206,9 @@ def start_engine(spec: EngineSpec, scratch: Scratch, attempts: int = 1) -> Engin
                 _log.warning("try %d to start an engine failed: %s", attempt, error)
             continue
         return process
-    message = f"the engine {spec.name!r} does not start: {failure.detail}"
-    raise EngineStartError(message) from failure
+    raise EngineStartError(
+        f"the engine {spec.name!r} does not start: {failure.detail}"
+    ) from failure
 
 
 @contextlib.contextmanager

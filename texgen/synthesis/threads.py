@@ -40,8 +40,7 @@ class DaemonThreads(Generic[A, R]):
         future: Future[R] = Future()
         with self._guard:
             if self._closed:
-                message = "the threads have ended"
-                raise RuntimeError(message)
+                raise RuntimeError("the threads have ended")
             if len(self._threads) < min(self._size, self._unfinished + 1):
                 self._start()
             self._waiting.put((future, argument))

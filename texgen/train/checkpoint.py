@@ -42,8 +42,9 @@ def save_checkpoint(run: Path, step: int, state: dict[str, Any], keep: int) -> N
         if is_loader_death(error):
             raise
         reason = error.strerror if isinstance(error, OSError) else "its file system is full"
-        message = f"{path} cannot be written ({reason}); make room and run the same command again"
-        raise StorageError(message) from error
+        raise StorageError(
+            f"{path} cannot be written ({reason}); make room and run the same command again"
+        ) from error
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -63,11 +64,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        message = f"{path} is damaged, or not a checkpoint of texgen train; {_hint(path)}"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"{path} is damaged, or not a checkpoint of texgen train; {_hint(path)}"
+        ) from error
     if not isinstance(state, dict) or not {"config", "method", "step"} <= state.keys():
-        message = f"{path} is not a checkpoint of texgen train; name one, or the folder of a run"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"{path} is not a checkpoint of texgen train; name one, or the folder of a run"
+        )
     return state
 
 
@@ -89,8 +92,9 @@ def checked_checkpoint(path: Path) -> Iterator[None]:
         yield
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [""])[0]
-        message = f"{path} is damaged, or of another version ({reason}); {_hint(path)}"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"{path} is damaged, or of another version ({reason}); {_hint(path)}"
+        ) from error
 
 
 def find_checkpoint(place: str) -> Path:
@@ -104,6 +108,5 @@ def find_checkpoint(place: str) -> Path:
         return path
     of_run = checkpoints(path)
     if not of_run:
-        message = f"{place} is neither a checkpoint nor a run of texgen train that has one"
-        raise ConfigError(message)
+        raise ConfigError(f"{place} is neither a checkpoint nor a run of texgen train that has one")
     return of_run[-1]

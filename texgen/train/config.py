@@ -190,15 +190,12 @@ def _check_numbers(config: TrainConfig) -> None:
     for name, value in config.to_dict().items():
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, float) and not math.isfinite(number):
-                message = f"{_flag(name)} {number}: expected a finite number"
-                raise ConfigError(message)
+                raise ConfigError(f"{_flag(name)} {number}: expected a finite number")
     if config.alpha < 0:
-        message = f"--alpha {config.alpha:g} would attract the NS: use 0 or more"
-        raise ConfigError(message)
+        raise ConfigError(f"--alpha {config.alpha:g} would attract the NS: use 0 or more")
     least, most = config.crop_scale
     if least > most:
-        message = f"--crop-scale {least:g} {most:g}: the smaller number comes first"
-        raise ConfigError(message)
+        raise ConfigError(f"--crop-scale {least:g} {most:g}: the smaller number comes first")
 
 
 def _check_negatives(config: TrainConfig) -> None:
@@ -223,32 +220,29 @@ def check_patches(
     least, most = patch_range
     given = f"--patch-range {least} {most}"
     if least > most:
-        message = f"{given}: the smaller number comes first"
-        raise ConfigError(message)
+        raise ConfigError(f"{given}: the smaller number comes first")
     if most > size:
         # Such a patch would be the image itself, which is no negative.
-        message = (
+        raise ConfigError(
             f"{given}: patches have --size {size} px at most; the paper's 16 to 72 of 224 px "
             f"correspond to --patch-range {max(1, round(size / 14))} "
             f"{max(1, round(size * 72 / 224))}"
         )
-        raise ConfigError(message)
     if non_overlapping and not any(size % side == 0 for side in range(least, most + 1)):
-        message = f"{given} with --non-overlapping: no side in this range divides {size} px"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"{given} with --non-overlapping: no side in this range divides {size} px"
+        )
 
 
 def _check_batch(config: TrainConfig) -> None:
     part = config.batch_size // config.accumulate
     if config.method != "moco" and config.bn_splits != 1:
-        message = f"--bn-splits {config.bn_splits} works only with MoCo: leave it out"
-        raise ConfigError(message)
+        raise ConfigError(f"--bn-splits {config.bn_splits} works only with MoCo: leave it out")
     if part < 2:
-        message = (
+        raise ConfigError(
             f"--accumulate {config.accumulate} leaves parts of {part} of a batch of "
             f"{config.batch_size}, and batch statistics need 2: lower it, or raise --batch-size"
         )
-        raise ConfigError(message)
     if config.method == "moco" and config.queue_size % part:
         batch = "a batch part" if config.accumulate > 1 else "a batch"
         raise queue_size_error(config.queue_size, part, batch)
@@ -274,5 +268,4 @@ def check_same(saved: dict[str, Any], config: TrainConfig, where: str) -> None:
         changes = ", ".join(
             f"{_flag(name)} was {saved.get(name)} and is {now[name]}" for name in differ
         )
-        message = f"{where} is a checkpoint of another run: {changes}; name another --out"
-        raise ConfigError(message)
+        raise ConfigError(f"{where} is a checkpoint of another run: {changes}; name another --out")

@@ -108,17 +108,15 @@ def _images_per_rank(config: TrainConfig) -> int:
     _, ranks = rank_and_world_size()
     parts = ranks * config.accumulate
     if config.batch_size % parts:
-        message = (
+        raise ConfigError(
             f"--batch-size {config.batch_size} is not a multiple of {pluralize(ranks, 'rank')} x "
             f"{pluralize(config.accumulate, 'accumulated part')}"
         )
-        raise ConfigError(message)
     if config.batch_size // parts < 2:
-        message = (
+        raise ConfigError(
             f"--batch-size {config.batch_size} leaves 1 image for each of "
             f"{pluralize(ranks, 'rank')}, and batch statistics need 2; use {2 * parts} or more"
         )
-        raise ConfigError(message)
     return config.batch_size // parts
 
 

@@ -58,13 +58,11 @@ class SourceImages:
         self._source = open_source(spec)
         listing = next((one for one in self._source.splits() if one.name == split), None)
         if listing is None:
-            message = f"--src {spec.location} has no split {split!r}"
-            raise ConfigError(message)
+            raise ConfigError(f"--src {spec.location} has no split {split!r}")
         self.classes = listing.classes
         table = _as_table(self._source.entries(listing))
         if not len(table):
-            message = f"--src {spec.location}: no images in {split}; {EXPECTED_FORMS}"
-            raise ConfigError(message)
+            raise ConfigError(f"--src {spec.location}: no images in {split}; {EXPECTED_FORMS}")
         self.keys, self._sources, self._locators = (
             table[name].combine_chunks() for name in ("key", "source", "locator")
         )
@@ -85,8 +83,7 @@ class SourceImages:
         try:
             return Image.fromarray(decode(self._source.read(entry)))
         except (ImageError, SourceReadError) as error:
-            message = f"{source}: {error}; remove it from SRC, or replace it"
-            raise ConfigError(message) from error
+            raise ConfigError(f"{source}: {error}; remove it from SRC, or replace it") from error
 
 
 _SCHEMA = pa.schema(
@@ -151,12 +148,14 @@ def _stl10_pixels(path: Path) -> NDArray[np.uint8]:
     try:
         return np.memmap(path, np.uint8, "r").reshape(-1, 3, STL10_SIDE, STL10_SIDE)
     except OSError as error:
-        message = f"{path}: {error.strerror}; set --src to the folder of STL-10's binary files"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"{path}: {error.strerror}; set --src to the folder of STL-10's binary files"
+        ) from error
     except ValueError as error:
         size = path.stat().st_size
-        message = f"{path}: {size} bytes are not a whole number of 96 px images; download it again"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"{path}: {size} bytes are not a whole number of 96 px images; download it again"
+        ) from error
 
 
 def _stl10_labels(path: Path, count: int) -> NDArray[np.int32]:
@@ -164,8 +163,7 @@ def _stl10_labels(path: Path, count: int) -> NDArray[np.int32]:
         return np.full(count, -1, dtype=np.int32)
     labels = np.fromfile(path, np.uint8).astype(np.int32) - 1
     if len(labels) != count:
-        message = f"{path}: {len(labels)} labels for {count} images; download it again"
-        raise ConfigError(message)
+        raise ConfigError(f"{path}: {len(labels)} labels for {count} images; download it again")
     return labels
 
 

@@ -81,14 +81,13 @@ class LoaderSpec:
             if ranks * batch * (self.workers * ahead + self.held) <= free:
                 return ahead
         fits = free // (ranks * batch) - self.held
-        message = (
+        raise ConfigError(
             f"{SHARED_MEMORY} is too small: {pluralize(self.workers, 'loader process')}"
             f"{f' of each of {ranks} ranks' if ranks > 1 else ''} need "
             f"{format_bytes(ranks * batch * (self.workers + self.held))} there for batches of "
             f"{self.batch}, and {format_bytes(free)} are free; {ENLARGE}"
             f"{f'; --workers {fits} fits' if fits > 0 else ''}"
         )
-        raise ConfigError(message)
 
 
 def make_loader(
@@ -172,12 +171,11 @@ def socket_folder() -> str:
     folder = find_short_folder(longest)
     if folder is None:
         temporary = tempfile.gettempdir()
-        message = (
+        raise ConfigError(
             f"TMPDIR={temporary} has a path of {len(os.fsencode(temporary))} bytes, and loader "
             f"processes need one of {longest} at most for their sockets: set TMPDIR to a shorter "
             "one, or use --workers 0"
         )
-        raise ConfigError(message)
     return str(folder)
 
 

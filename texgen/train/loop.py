@@ -104,11 +104,10 @@ def _disk_errors(out: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}:
             raise
-        message = (
+        raise StorageError(
             f"--out {out} cannot be written ({error.strerror}); make room and run the same "
             "command again"
-        )
-        raise StorageError(message) from error
+        ) from error
 
 
 def _restart_hint(folder: Path) -> str:
@@ -240,11 +239,10 @@ class _TrainingRun:
     def _check_loss(self, loss: float) -> None:
         if not math.isfinite(loss):
             last = checkpoints(self.folder)
-            message = (
+            raise DivergedError(
                 f"the loss is {loss} at step {self.step}: lower --lr or raise --temperature; "
                 f"{f'the last checkpoint is {last[-1]}' if last else 'there is no checkpoint yet'}"
             )
-            raise DivergedError(message)
 
     def _save(self) -> None:
         if rank_and_world_size()[0] == 0:
@@ -276,11 +274,10 @@ class _TrainingRun:
             check_same(json.loads(state["config"]), self.config, str(checkpoint))
             # SRC may have moved, but its images must be the same, since they define an epoch.
             if state.get("photographs") not in {None, self.data.keys_sha256}:
-                message = (
+                raise ConfigError(
                     f"{checkpoint} was trained on other images: set --src to those, or name "
                     "another --out"
                 )
-                raise ConfigError(message)
             self.method.load_state_dict(state["method"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.step = state["step"]

@@ -154,8 +154,7 @@ def per_sample_cosines(queries: Tensor, nonsemantic: Tensor) -> Tensor:
     """
     if nonsemantic.ndim != 3 or len(nonsemantic) != len(queries):
         # Einsum would broadcast the NS of one image to all queries.
-        message = f"NS of shape {tuple(nonsemantic.shape)} for {len(queries)} queries"
-        raise ValueError(message)
+        raise ValueError(f"NS of shape {tuple(nonsemantic.shape)} for {len(queries)} queries")
     return torch.einsum("nc,nmc->nm", queries, upcast(nonsemantic))
 
 
@@ -165,6 +164,5 @@ def _no_autocast(tensor: Tensor) -> torch.autocast:
 
 def _check_temperature(temperature: float) -> float:
     if temperature <= 0:
-        message = f"temperature {temperature}: expected a number above 0"
-        raise ValueError(message)
+        raise ValueError(f"temperature {temperature}: expected a number above 0")
     return temperature

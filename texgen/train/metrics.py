@@ -80,8 +80,9 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     try:
         return [json.loads(line) for line in lines]
     except ValueError as error:
-        message = f"{path}: a line is not valid JSON ({error}); delete that line"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"{path}: a line is not valid JSON ({error}); delete that line"
+        ) from error
 
 
 class SpeedMeter:

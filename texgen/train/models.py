@@ -30,8 +30,7 @@ def make_method(config: TrainConfig) -> Method:
         return mlp(features, features, dim, batch_norm=config.method == "simclr")
 
     if config.method not in METHODS:
-        message = f"--method {config.method}: expected one of {', '.join(METHODS)}"
-        raise ConfigError(message)
+        raise ConfigError(f"--method {config.method}: expected one of {', '.join(METHODS)}")
     stem = config.stem or stem_for(config.size)
     encoder = resnet(config.arch, stem, head, width=config.width, splits=config.bn_splits)
     if config.method == "byol":

@@ -85,8 +85,7 @@ def open_textures(location: str, split: str) -> TextureStore:
     try:
         return TextureStore(location, split)
     except DatasetError as error:
-        message = f"--textures {location}: {error}"
-        raise ConfigError(message) from error
+        raise ConfigError(f"--textures {location}: {error}") from error
 
 
 def check_textures(
@@ -103,17 +102,15 @@ def check_textures(
     textured = store.textured(images.keys)
     count = int((~textured).sum())
     if not textured.any():
-        message = (
+        raise ConfigError(
             f"--textures {store.location}: none of {pluralize(len(textured), 'image')} has a "
             "texture there; set --src to the SRC of that build"
         )
-        raise ConfigError(message)
     if missing == "error" and count:
         first = images.keys[int(np.argmin(textured))].as_py()
-        message = (
+        raise ConfigError(
             f"--textures {store.location}: {pluralize(count, 'image')} without a texture there, "
             f"the first is {first}; build it, or set --missing-texture to skip or patch"
         )
-        raise ConfigError(message)
     positions = np.flatnonzero(textured) if missing == "skip" else np.arange(len(textured))
     return positions, count

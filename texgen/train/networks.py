@@ -42,8 +42,9 @@ def resnet(
     """
     build = getattr(torchvision.models, arch, None)
     if not callable(build) or not arch.startswith(("resnet", "resnext", "wide_resnet")):
-        message = f"--arch {arch}: torchvision has no such ResNet; use resnet18 or resnet50"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"--arch {arch}: torchvision has no such ResNet; use resnet18 or resnet50"
+        )
     network = build(weights=None, norm_layer=norm_of(splits))
     if width != 1.0:
         network = _narrow(network, width, norm_of(splits))
@@ -114,8 +115,9 @@ class SplitBatchNorm2d(nn.BatchNorm2d):
             return super().forward(images)
         count, channels, height, width = images.shape
         if count % self.splits:
-            message = f"--bn-splits {self.splits} does not divide a batch of {count} images"
-            raise ConfigError(message)
+            raise ConfigError(
+                f"--bn-splits {self.splits} does not divide a batch of {count} images"
+            )
         running = (self.running_mean, self.running_var) if self.track_running_stats else ()
         tracked = [r.repeat(self.splits) for r in running if r is not None]
         mean, var = tracked or (None, None)

@@ -77,8 +77,7 @@ def make_optimizer(
             {"params": plain, "plain": True, "weight_decay": 0.0},
         ]
         return Lars(groups, lr, weight_decay=weight_decay)
-    message = f"--optimizer {name}: expected one of {', '.join(OPTIMIZERS)}"
-    raise ConfigError(message)
+    raise ConfigError(f"--optimizer {name}: expected one of {', '.join(OPTIMIZERS)}")
 
 
 def cosine(step: int, steps: int, warmup: int) -> float:

@@ -130,8 +130,9 @@ class StreamedContrastiveDataset(IterableDataset[Sample]):
             image_key = image_key_of(key)
             position = find_key(self._dataset.images.keys, image_key)
             if position is None:
-                message = f"no image has the key {image_key!r}; set --src to the SRC of the build"
-                raise DatasetError(message)
+                raise DatasetError(
+                    f"no image has the key {image_key!r}; set --src to the SRC of the build"
+                )
             # In a damaged shard a sample may have lost its image.
             data = next((streamed[suffix] for suffix in FORMATS if suffix in streamed), b"")
             texture = _always(open_texture(data, key, self._location))
@@ -162,11 +163,10 @@ class EpochSampler(Sampler[EpochPosition]):
         self._seed = seed
         self._epoch = self._steps_done = 0
         if self.steps == 0:
-            message = (
+            raise ConfigError(
                 f"{pluralize(len(positions), 'image')} cannot fill a batch of {batch}; "
                 "lower --batch-size, or set --src to more images"
             )
-            raise ConfigError(message)
 
     @property
     def steps(self) -> int:

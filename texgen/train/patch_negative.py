@@ -37,8 +37,7 @@ class PatchNegative(nn.Module):
         super().__init__()
         least, most = size_range
         if not 1 <= least <= most:
-            message = f"size_range {least}, {most}: expected 1 <= smallest <= largest, px"
-            raise ValueError(message)
+            raise ValueError(f"size_range {least}, {most}: expected 1 <= smallest <= largest, px")
         self.size_range = (int(least), int(most))
         self.non_overlapping = non_overlapping
         self.generator = generator
@@ -50,8 +49,7 @@ class PatchNegative(nn.Module):
             ValueError: If the shape is not (C, H, W), or no side in the range divides H and W.
         """
         if image.ndim != 3:
-            message = f"expected an image of (C, H, W), got {tuple(image.shape)}"
-            raise ValueError(message)
+            raise ValueError(f"expected an image of (C, H, W), got {tuple(image.shape)}")
         channels, height, width = image.shape
         side = self._side(height, width)
         rows, columns = math.ceil(height / side), math.ceil(width / side)
@@ -68,8 +66,7 @@ class PatchNegative(nn.Module):
             return min(int(drawn), height, width)
         divisors = [d for d in range(least, most + 1) if height % d == width % d == 0]
         if not divisors:
-            message = f"size_range {least}, {most}: no side divides {height} x {width} px"
-            raise ValueError(message)
+            raise ValueError(f"size_range {least}, {most}: no side divides {height} x {width} px")
         return divisors[int(torch.randint(len(divisors), (), generator=self.generator))]
 
     def _corners(self, count: int, side: int, height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -40,18 +40,15 @@ def ranks_from_environment(environment: Mapping[str, str]) -> Ranks | None:
     if "RANK" not in environment:
         size = environment.get("WORLD_SIZE", "1")
         if size.isdigit() and int(size) > 1:
-            message = f"WORLD_SIZE={size} is set and RANK is not: {_HINT}"
-            raise ConfigError(message)
+            raise ConfigError(f"WORLD_SIZE={size} is set and RANK is not: {_HINT}")
         return None
     for name in _VARIABLES:
         if not environment.get(name):
-            message = f"RANK={environment['RANK']} is set and {name} is not: {_HINT}"
-            raise ConfigError(message)
+            raise ConfigError(f"RANK={environment['RANK']} is set and {name} is not: {_HINT}")
     count = _number(environment, "WORLD_SIZE", 1, None)
     rank = _number(environment, "RANK", 0, None)
     if rank >= count:
-        message = f"RANK={rank}: WORLD_SIZE={count} has ranks 0 to {count - 1}"
-        raise ConfigError(message)
+        raise ConfigError(f"RANK={rank}: WORLD_SIZE={count} has ranks 0 to {count - 1}")
     return Ranks(
         rank,
         count,
@@ -68,18 +65,16 @@ def local_cuda_device(environment: Mapping[str, str], devices: int) -> int:
         ConfigError: If LOCAL_RANK is missing, or there is no such device.
     """
     if "LOCAL_RANK" not in environment:
-        message = (
+        raise ConfigError(
             f"RANK={environment.get('RANK')} is set and LOCAL_RANK is not, which is the number of "
             "the rank's CUDA device: torchrun sets both"
         )
-        raise ConfigError(message)
     number = _number(environment, "LOCAL_RANK", 0, None)
     if number >= devices:
-        message = (
+        raise ConfigError(
             f"LOCAL_RANK={number}: torch finds {pluralize(devices, 'CUDA device')} here; start as "
             "many ranks (--nproc-per-node), or use --device cpu"
         )
-        raise ConfigError(message)
     return number
 
 
@@ -91,6 +86,5 @@ def _number(environment: Mapping[str, str], name: str, least: int, most: int | N
         value = least - 1
     if value < least or (most is not None and value > most):
         upper = f"to {most}" if most is not None else "or more"
-        message = f"{name}={text}: expected a whole number, {least} {upper}"
-        raise ConfigError(message)
+        raise ConfigError(f"{name}={text}: expected a whole number, {least} {upper}")
     return value

@@ -68,8 +68,7 @@ def joined_ranks(
 
 def _join(ranks: Ranks, device: torch.device, timeout_s: float, notify: Notify) -> None:
     if not dist.is_available():
-        message = f"RANK={ranks.rank}: this torch was built without torch.distributed"
-        raise ConfigError(message)
+        raise ConfigError(f"RANK={ranks.rank}: this torch was built without torch.distributed")
     meeting = _Meeting(ranks, device, timeout_s)
     threading.Thread(target=meeting.run, name="texgen-ranks", daemon=True).start()
     begin = time.monotonic()
@@ -77,12 +76,11 @@ def _join(ranks: Ranks, device: torch.device, timeout_s: float, notify: Notify) 
     while not meeting.over.wait(_CHECK_EVERY_S):
         now = time.monotonic()
         if now - begin > timeout_s:
-            message = (
+            raise RankError(
                 f"rank {ranks.rank}: gave up {meeting.waits} after {format_duration(timeout_s)} "
                 "(--rank-timeout); give all ranks the same MASTER_ADDR, MASTER_PORT and "
                 "WORLD_SIZE, and start them together"
             )
-            raise RankError(message)
         if now > next_notice:
             next_notice = now + _NOTIFY_EVERY_S
             notify(
@@ -213,11 +211,10 @@ def lost_ranks(hint: Callable[[], str]) -> Iterator[None]:
         joined = dist.is_available() and dist.is_initialized()
         if not joined or not (isinstance(error, dist.DistError) or "gloo" in str(error)):
             raise
-        message = (
+        raise RankError(
             f"rank {dist.get_rank()} lost another of {dist.get_world_size()} ranks: it ended, or "
             f"did not answer within --rank-timeout ({_first_line(error)}); {hint()}"
-        )
-        raise RankError(message) from error
+        ) from error
 
 
 def _reason(error: BaseException) -> str:

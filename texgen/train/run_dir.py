@@ -29,28 +29,28 @@ def lock_run_dir(config: TrainConfig) -> Iterator[None]:
     """
     folder = Path(config.out)
     if "://" not in config.src and folder.resolve().is_relative_to(Path(config.src).resolve()):
-        message = f"--out {folder} is inside --src; name a folder outside"
-        raise ConfigError(message)
+        raise ConfigError(f"--out {folder} is inside --src; name a folder outside")
     existed = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_content(folder)
         lock = (folder / _LOCK).open("w", encoding="utf-8")
     except OSError as error:
-        message = f"--out {folder}: {error.strerror}; name a folder that can be written"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"--out {folder}: {error.strerror}; name a folder that can be written"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            message = f"--out {folder}: another texgen train is working in it; wait, or stop it"
-            raise LockedError(message) from error
+            raise LockedError(
+                f"--out {folder}: another texgen train is working in it; wait, or stop it"
+            ) from error
         except OSError as error:
-            message = (
+            raise ConfigError(
                 f"--out {folder}: its file system has no locks ({error.strerror}); name a "
                 "folder on another file system"
-            )
-            raise ConfigError(message) from error
+            ) from error
         try:
             yield
         except TexgenError:
@@ -68,17 +68,17 @@ def _check_content(folder: Path) -> None:
     if CONFIG in expected and not _is_run_config(folder / CONFIG):
         foreign.append(CONFIG)
     if foreign:
-        message = (
+        raise ConfigError(
             f"--out {folder}: holds {foreign[0]}, which is not part of a run; name another folder"
         )
-        raise ConfigError(message)
 
 
 def _is_run_config(path: Path) -> bool:
     try:
         return "negatives" in json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        message = f"--out {path.parent}: {CONFIG} is damaged; delete it, and it is written again"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"--out {path.parent}: {CONFIG} is damaged; delete it, and it is written again"
+        ) from error
     except TypeError:
         return False

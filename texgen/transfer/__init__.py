@@ -32,8 +32,9 @@ def folder_of(url: str) -> str | None:
         return None if "://" in url else url
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
-        message = f"file://{parts.netloc}/ is on another machine; write file:///path, or the path"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"file://{parts.netloc}/ is on another machine; write file:///path, or the path"
+        )
     return unquote(parts.path)
 
 

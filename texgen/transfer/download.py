@@ -107,8 +107,9 @@ def _parse_trusted(data: bytes, remote: StreamStore) -> Index:
         index = parse_index(data, hint="")
         check_index(index)
     except DatasetError as error:
-        message = f"{remote.place(INDEX)}: {error}; check URL, or ask its publisher to fix it"
-        raise DatasetError(message) from error
+        raise DatasetError(
+            f"{remote.place(INDEX)}: {error}; check URL, or ask its publisher to fix it"
+        ) from error
     return index
 
 
@@ -121,11 +122,10 @@ def _selected_shards(index: Index, request: DownloadRequest) -> dict[str, Sequen
     first, end = request.shards.start, request.shards.stop
     if not any(shards[first:end] for shards in selected.values()):
         count = max(map(len, selected.values()), default=0)
-        message = (
+        raise ConfigError(
             f"--shards {first}-{end - 1}: no split has more than {pluralize(count, 'shard')}, and "
             "their numbers begin at 0"
         )
-        raise ConfigError(message)
     return {name: shards[first:end] for name, shards in selected.items()}
 
 
@@ -160,27 +160,25 @@ def _check_out(sink: Sink, out: Path, files: Sequence[DataFile], fingerprint: st
     elif DOWNLOAD_FINGERPRINT in paths:
         present = sink.open(DOWNLOAD_FINGERPRINT).read().decode("ascii", "replace")
     elif paths.keys() - {LOCK}:
-        message = f"{out} is not empty and not a download of this data set; name a new folder"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"{out} is not empty and not a download of this data set; name a new folder"
+        )
     if present is not None and present != fingerprint:
-        message = f"{out} holds another data set ({present[:12]}…); name a new folder"
-        raise ConfigError(message)
+        raise ConfigError(f"{out} holds another data set ({present[:12]}…); name a new folder")
     for folder in {out / BUILD, *((out / file.path).parent for file in files)}:
         if folder.is_symlink():
-            message = (
+            raise ConfigError(
                 f"{folder} is a link, and a download does not follow links; name another folder"
             )
-            raise ConfigError(message)
 
 
 def _check_room(sink: Sink, needed: int) -> None:
     free = sink.free_bytes()
     if free is not None and needed + _SPARE_BYTES > free:
-        message = (
+        raise ConfigError(
             f"the download needs {format_bytes(needed)}, and {format_bytes(free)} are free; free "
             "some space, name a folder on another disk, or select fewer with --split or --shards"
         )
-        raise ConfigError(message)
 
 
 def _fetch_all(

@@ -141,8 +141,9 @@ def _write(
 ) -> bool:
     """Writes a row's texture unless its file is complete; returns whether it was written."""
     if not _KEY.fullmatch(row["key"]):
-        message = f"{row['key'][:80]!r} is not a valid key; texgen did not build this data set"
-        raise DatasetError(message)
+        raise DatasetError(
+            f"{row['key'][:80]!r} is not a valid key; texgen did not build this data set"
+        )
     steps = (shorten_step(step, _MAX_STEP) for step in path_of(row).split("/"))
     path = folder / f"{'/'.join(steps)}.{extension}"
     with storage_errors("write", path):

@@ -104,8 +104,9 @@ def _read_index(remote: StreamStore) -> bytes:
         for block in body.blocks:
             data += block
             if len(data) > MAX_INDEX_BYTES:
-                message = f"{INDEX} cannot be trusted: it has over {format_bytes(MAX_INDEX_BYTES)}"
-                raise DatasetError(message)
+                raise DatasetError(
+                    f"{INDEX} cannot be trusted: it has over {format_bytes(MAX_INDEX_BYTES)}"
+                )
     return bytes(data)
 
 
@@ -128,11 +129,10 @@ def fetch_file(remote: StreamStore, file: DataFile, part: Path, on_bytes: OnByte
         if digest == file.sha256:
             return
         _discard(part, on_bytes)
-    message = (
+    raise DatasetError(
         f"{file.path}: the fetched bytes do not have the SHA-256 in the index "
         f"({file.sha256[:12]}…), after {_WRONG_SUMS} attempts; ask its publisher to fix it"
     )
-    raise DatasetError(message)
 
 
 def _retried(fetch: Callable[[], _Fetched], pauses_s: Sequence[float]) -> _Fetched:
@@ -183,8 +183,9 @@ def _fetch_rest(remote: StreamStore, file: DataFile, part: Path, on_bytes: OnByt
             for block in body.blocks:
                 present += len(block)
                 if present > file.bytes:
-                    message = f"{file.path}: more than the {file.bytes} bytes in the index arrived"
-                    raise DatasetError(message)
+                    raise DatasetError(
+                        f"{file.path}: more than the {file.bytes} bytes in the index arrived"
+                    )
                 local.write(block)
                 digest.update(block)
                 on_bytes(len(block))

@@ -26,8 +26,7 @@ def check_index(index: Index) -> None:
         DatasetError: If an entry is not as texgen writes it.
     """
     for fault in _faults(index):
-        message = f"index.json cannot be trusted: {fault}; nothing was written"
-        raise DatasetError(message)
+        raise DatasetError(f"index.json cannot be trusted: {fault}; nothing was written")
 
 
 def _faults(index: Index) -> Iterator[str]:

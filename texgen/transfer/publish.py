@@ -139,8 +139,9 @@ def _read_finished(source: PublishSource) -> tuple[bytes, Index]:
         hint = "run `texgen build` to finish it, or `texgen status` to see its progress"
         if DOWNLOAD_FINGERPRINT in sizes:
             hint = f"it is {FINISH_DOWNLOAD}"
-        message = f"{source.location} is not a finished data set: it has no {INDEX}; {hint}"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"{source.location} is not a finished data set: it has no {INDEX}; {hint}"
+        )
     data: bytes = source.sink.open(INDEX).read()
     index = parse_index(data)
     check_index(index)

@@ -46,36 +46,31 @@ class PublishTarget:
         known = {file.path for file in self._index.files} | set(OWN_FILES)
         others = sorted(path for path in self._sizes if path not in known)
         if others and is_build_file(others[0]):
-            message = f"{self._sink.url} is the OUT of a build; name another prefix"
-            raise ConfigError(message)
+            raise ConfigError(f"{self._sink.url} is the OUT of a build; name another prefix")
         if others:
-            message = (
+            raise ConfigError(
                 f"{self._sink.url} holds {others[0]}, which does not belong to this data set; "
                 "name another prefix, or delete the files there"
             )
-            raise ConfigError(message)
 
     def _refuse_other_index(self, data: bytes) -> None:
         """Accepts only the index of a part of this data set."""
         try:
             published = parse_index(data, hint="")
         except DatasetError as error:
-            message = f"{self._sink.url}: {error}; name another prefix"
-            raise ConfigError(message) from error
+            raise ConfigError(f"{self._sink.url}: {error}; name another prefix") from error
         if published.fingerprint != self._index.fingerprint:
-            message = (
+            raise ConfigError(
                 f"{self._sink.url} holds another data set ({published.fingerprint[:12]}…); "
                 "name another prefix"
             )
-            raise ConfigError(message)
         own = {file.path: file.sha256 for file in self._index.files}
         for file in published.files:
             if file.path not in own:
-                message = (
+                raise ConfigError(
                     f"{self._sink.url} holds more of this data set than you publish "
                     f"({file.path}); publish all of it, or name another prefix"
                 )
-                raise ConfigError(message)
             if file.sha256 != own[file.path]:
                 raise self._conflict(file.path)
 

@@ -99,11 +99,10 @@ def _listings(source: Source, location: str, index: Index) -> dict[str, SplitLis
         listings = {listing.name: listing for listing in source.splits()}
         return {name: listings[name] for name in index.splits}
     except (SourceError, KeyError) as error:
-        message = (
+        raise ConfigError(
             f"--src {location} lacks splits of the data set ({', '.join(sorted(index.splits))}); "
             "name the folder that OUT was built from"
-        )
-        raise ConfigError(message) from error
+        ) from error
 
 
 def _class_fault(name: str, listing: SplitListing, split: SplitIndex) -> str:

@@ -82,17 +82,18 @@ def decode_texture(data: bytes, settings: TextureSettings) -> Pixels:
         raise
     except UnidentifiedImageError as error:
         # Pillow's own text ends with the address of an object, which differs from run to run.
-        message = "does not decode (UnidentifiedImageError: cannot identify image file)"
-        raise DatasetError(message) from error
+        raise DatasetError(
+            "does not decode (UnidentifiedImageError: cannot identify image file)"
+        ) from error
     except Exception as error:
-        message = f"does not decode ({type(error).__name__}: {error})"
-        raise DatasetError(message) from error
+        raise DatasetError(f"does not decode ({type(error).__name__}: {error})") from error
 
 
 def _check_size_and_mode(image: Image.Image, size: int) -> None:
     if image.size != (size, size) or image.mode != "RGB":
-        message = f"is {image.width}x{image.height} px {image.mode}, not {size}x{size} px RGB"
-        raise DatasetError(message)
+        raise DatasetError(
+            f"is {image.width}x{image.height} px {image.mode}, not {size}x{size} px RGB"
+        )
 
 
 def foreign_pixels(texture: Pixels, patches: Sequence[Pixels]) -> int:

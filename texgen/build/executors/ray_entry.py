@@ -79,7 +79,6 @@ def _find(home: dict[str, Any]) -> None:
     sys.path[:] = home["path"]
     spec = importlib.util.spec_from_file_location("texgen", home["package"])
     if spec is None or spec.loader is None:
-        message = f"{home['package']} does not exist any more"
-        raise ImportError(message)
+        raise ImportError(f"{home['package']} does not exist any more")
     sys.modules["texgen"] = package = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(package)

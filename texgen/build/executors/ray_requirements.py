@@ -43,11 +43,10 @@ def check_limits() -> None:
         # This limit does not apply to the superuser.
         exempt = number == resource.RLIMIT_NPROC and os.geteuid() == 0
         if limit != resource.RLIM_INFINITY and limit < least and not exempt:
-            message = (
+            raise ConfigError(
                 f"Ray needs at least {least} {unit}, and the limit is {limit}: raise it "
                 f"(`{command}`), or use --no-ray"
             )
-            raise ConfigError(message)
 
 
 def private_folder() -> Path | None:
@@ -68,12 +67,11 @@ def private_folder() -> Path | None:
         with contextlib.suppress(OSError):
             return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     tried = dict.fromkeys(short_folder_candidates())
-    message = (
+    raise ConfigError(
         f"Ray needs a folder with a short path for its sockets and {_ROOM >> 20} MiB of room: "
         f"neither {usual} nor {', '.join(tried)} can be used; set RAY_TMPDIR to a "
         f"writable folder whose path has at most {_LONGEST - len('/ray')} bytes, or use --no-ray"
     )
-    raise ConfigError(message)
 
 
 def _fits(folder: Path) -> bool:

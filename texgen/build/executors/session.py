@@ -147,8 +147,7 @@ def _check_temporary_root() -> None:
     try:
         temporary_root()
     except ScratchError as error:
-        message = f"Ray does not start: {error}; or use --no-ray"
-        raise ConfigError(message) from error
+        raise ConfigError(f"Ray does not start: {error}; or use --no-ray") from error
 
 
 def _without_current_folder(address: str | None) -> dict[str, Any]:
@@ -177,15 +176,13 @@ def _check_reachable(address: str) -> None:
     if address == "auto":
         return
     if address.startswith(_CLIENT) and importlib.util.find_spec("grpc") is None:
-        message = (
+        raise ConfigError(
             f"--ray-address {address} needs Ray's client: run pip install 'ray[client]', or run "
             "texgen on a node of the cluster and name it as host:port"
         )
-        raise ConfigError(message)
     host, colon, port = address.removeprefix(_CLIENT).rpartition(":")
     if not colon:
-        message = "neither auto nor host:port"
-        raise ValueError(message)
+        raise ValueError("neither auto nor host:port")
     socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
 
 

@@ -183,7 +183,8 @@ def _check_places(source: str, out: str) -> None:
     else:
         overlap = lies_in(source, out) or lies_in(out, source)
     if overlap:
-        message = f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"--src {source} and --out {out}: neither may lie inside the other; move OUT"
+        )
     if not addresses and Path(out).is_file():
         raise ConfigError(f"--out {out} is a file; name a folder")

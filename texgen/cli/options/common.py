@@ -119,11 +119,10 @@ def check_texture_size(size: int, engine: str) -> None:
     """
     most = max_size(engine)
     if size > most:
-        message = (
+        raise ConfigError(
             f"--size {size}: --engine {engine} makes {most} px at most; "
             f"--engine embark goes to {MAX_SIZE}"
         )
-        raise ConfigError(message)
 
 
 def jpeg_quality(quality: int | None, image_format: str) -> int | None:

@@ -62,11 +62,13 @@ def _read_toml(path: str) -> dict[str, Any]:
     try:
         given: dict[str, Any] = tomllib.loads(decode_text(Path(path).read_bytes()))
     except OSError as error:
-        message = f"--config {path}: {error.strerror}; name a TOML file that can be read"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"--config {path}: {error.strerror}; name a TOML file that can be read"
+        ) from error
     except (ValueError, RecursionError) as error:
-        message = f"--config {path}: not TOML ({error}); write lines such as size = 224"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"--config {path}: not TOML ({error}); write lines such as size = 224"
+        ) from error
     return given
 
 

@@ -99,8 +99,7 @@ def check_train_extra(command: str, *more: str) -> None:
     """
     missing = [n for n in ("torch", "torchvision", *more) if importlib.util.find_spec(n) is None]
     if missing:
-        message = (
+        raise ConfigError(
             f"texgen {command} needs {' and '.join(missing)}: "
             "in a checkout run pip install '.[train]'"
         )
-        raise ConfigError(message)

@@ -48,11 +48,10 @@ def measure_shape_bias(
     kept = [n for n, (shape, texture) in enumerate(names) if shape != texture]
     kept = [n for n in kept if set(names[n]) <= known.keys()]
     if not kept:
-        message = (
+        raise ConfigError(
             f"{stimuli.name}: no stimulus has a shape and another texture that are both "
             f"categories of the classifier (it has {', '.join(known)})"
         )
-        raise ConfigError(message)
     features, _ = extract_features(run, stimuli, whole_view)
     scores = _category_scores(classifier(features[kept]), members)
     scores[:, ~members.any(1)] = -math.inf
@@ -72,11 +71,10 @@ def measure_shape_bias(
 def _shape_and_texture(key: str) -> tuple[str, str]:
     match = _STIMULUS.fullmatch(key.rsplit("/", 1)[-1])
     if match is None:
-        message = (
+        raise ConfigError(
             f"{key} is not named like a stimulus; name it <shape><number>-<texture><number>, such "
             "as cat7-clock2"
         )
-        raise ConfigError(message)
     return match[1], match[2]
 
 
@@ -113,11 +111,10 @@ def dogs(classes: tuple[str, ...]) -> Mapping:
     """
     pairs = [(name, "dog") for name in classes if _DOGS[0] <= name <= _DOGS[1]]
     if not pairs:
-        message = (
+        raise ConfigError(
             f"no class is one of ImageNet's dogs ({_DOGS[0]} to {_DOGS[1]}): name a file of "
             "'class,coarse class' by --mapping"
         )
-        raise ConfigError(message)
     return pairs
 
 
@@ -125,10 +122,9 @@ def _coarse_classes(mapping: Mapping) -> dict[str, str]:
     coarse: dict[str, str] = {}
     for fine, own in mapping:
         if coarse.setdefault(fine, own) != own:
-            message = (
+            raise ConfigError(
                 f"--mapping: {fine} is {coarse[fine]} in one line and {own} in another; keep one"
             )
-            raise ConfigError(message)
     return coarse
 
 
@@ -158,11 +154,10 @@ def measure_fine_coarse(
             group = coarse[name]
             correct.setdefault(group, []).append((answer == name, coarse.get(answer) == group))
     if not correct:
-        message = (
+        raise ConfigError(
             f"{images.name}: no image's class stands first in a line of the mapping; each line "
             "needs 'class,coarse class'"
         )
-        raise ConfigError(message)
     overall = _fine_and_coarse([pair for pairs in correct.values() for pair in pairs])
     return {
         **overall,

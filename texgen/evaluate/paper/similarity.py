@@ -169,11 +169,10 @@ def relative_hardness(
     sums = np.stack([positive, negative, nonsemantic])
     gap = positive.mean() - negative.mean()
     if not abs(gap) > 1e-12:
-        message = (
+        raise ConfigError(
             f"positive and negative cosines differ by {gap:g}: the encoder has collapsed; evaluate "
             "an earlier checkpoint"
         )
-        raise ConfigError(message)
     value = _relative(sums.mean(1))
     without_one = _relative((sums.sum(1, keepdims=True) - sums) / (count - 1))
     error = np.sqrt((count - 1) / count * ((without_one - without_one.mean()) ** 2).sum())

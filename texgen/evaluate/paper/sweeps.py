@@ -92,21 +92,19 @@ def summarize_sweep(results: Iterable[Result], over: str, metrics: Sequence[str]
             value = metric.value(result)
             if value is not None:
                 if result["run"] in runs:
-                    message = (
+                    raise ConfigError(
                         f"--metric {name}: two results of {metric.kind} are of {result['run']}; "
                         "name one file of that kind for each run"
                     )
-                    raise ConfigError(message)
                 runs.add(result["run"])
                 used.append(result)
                 series, x = _series_and_x(result["config"], over)
                 points.setdefault(series, {}).setdefault(x, []).append(value)
         if not points:
-            message = (
+            raise ConfigError(
                 f"--metric {name}: no result of {metric.kind} has it; run that evaluation, or name "
                 "another metric"
             )
-            raise ConfigError(message)
         summary[name] = {series: _points(one) for series, one in sorted(points.items())}
     return {"kind": "sweep", "over": over, "metrics": summary, "differ": _differ(used)}
 

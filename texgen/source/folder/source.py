@@ -138,8 +138,9 @@ class FolderSource(Source):
         try:
             size = self._files.open(os.fsdecode(path)).size()
         except OSError as error:
-            message = f"--src has no {source} ({error.strerror}); name the SRC of the build"
-            raise SourceError(message) from error
+            raise SourceError(
+                f"--src has no {source} ({error.strerror}); name the SRC of the build"
+            ) from error
         return ImageEntry(key, source, path, size, None, None)
 
     def read(self, entry: ImageEntry) -> bytes:

@@ -52,8 +52,9 @@ def read_classes(name: str) -> tuple[str, ...]:
         text = decode_text(file.read_bytes())
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        message = f"--classes {name}: {reason}; name a file with a class per line, or imagenet100"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"--classes {name}: {reason}; name a file with a class per line, or imagenet100"
+        ) from error
     classes = {line.partition("#")[0].strip() for line in text.split("\n")} - {""}
     if all(map(_WNID_AND_WORDS.match, classes)):
         classes = {line[:_WNID_LENGTH] for line in classes}
@@ -132,8 +133,9 @@ def _labels(pairs: Iterable[tuple[str, str]], path: str) -> Labels:
         # People write the path below the split, or only the name.
         name = name.replace("\\", "/").rpartition("/")[2]
         if classes.setdefault(name, class_name) != class_name:
-            message = f"--labels {path}: {name} has two classes, {classes[name]} and {class_name}"
-            raise ConfigError(message)
+            raise ConfigError(
+                f"--labels {path}: {name} has two classes, {classes[name]} and {class_name}"
+            )
     if not classes:
         raise ConfigError(f"--labels {path}: the table names no file")
     return Labels(classes)
@@ -172,15 +174,17 @@ def _kit_members(file: IO[bytes]) -> dict[str, bytes]:
 
 def _from_kit(kit: Mapping[str, bytes], path: str) -> Labels:
     if missing := {_TRUTH, _META} - kit.keys():
-        message = f"--labels {path}: it lacks {' and '.join(sorted(missing))} of ILSVRC-2012's kit"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"--labels {path}: it lacks {' and '.join(sorted(missing))} of ILSVRC-2012's kit"
+        )
     wnids = _wnids(kit[_META], path)
     try:
         numbers = [int(line) for line in kit[_TRUTH].split()]
         classes = [wnids[number] for number in numbers]
     except (ValueError, KeyError) as error:
-        message = f"--labels {path}: {_TRUTH} holds {error}, which {_META} does not name"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"--labels {path}: {_TRUTH} holds {error}, which {_META} does not name"
+        ) from error
     names = (f"ILSVRC2012_val_{number:08d}" for number in range(1, len(classes) + 1))
     return _labels(zip(names, classes, strict=True), path)
 
@@ -199,8 +203,9 @@ def _wnids(meta: bytes, path: str) -> dict[int, str]:
         wnids = {int(s["ILSVRC2012_ID"]): str(s["WNID"]) for s in synsets}
     except Exception as error:
         # SciPy's parser raises errors of many types.
-        message = f"--labels {path}: {_META} is not the file of ILSVRC-2012's kit ({error})"
-        raise ConfigError(message) from error
+        raise ConfigError(
+            f"--labels {path}: {_META} is not the file of ILSVRC-2012's kit ({error})"
+        ) from error
     if not all(_WNID.fullmatch(wnid) for wnid in wnids.values()):
         raise ConfigError(f"--labels {path}: {_META} names classes that are not wnids")
     return wnids

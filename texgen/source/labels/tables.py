@@ -66,8 +66,9 @@ def parse_label_table(text: str) -> Iterator[LabelRow]:
     for row in rows:
         for column, value in (("file", row.file), ("class", row.class_name)):
             if not value:
-                message = f"line {row.line} has an empty {column}; fill it in, or take the line out"
-                raise ValueError(message)
+                raise ValueError(
+                    f"line {row.line} has an empty {column}; fill it in, or take the line out"
+                )
         if "\n" in row.class_name:
             raise ValueError(_open_quote(row.line))
         yield row
@@ -194,6 +195,5 @@ def _json_rows(text: str) -> Iterator[LabelRow]:
             raise ValueError(f"line {line} has no file_name and label; {_EXPECTED}")
         file, class_name = (values[names[column]] for column in columns)
         if isinstance(class_name, bool) or not isinstance(class_name, (str, int)):
-            message = f"line {line}: its {names[columns[1]]} is not a name or a number"
-            raise ValueError(message)  # noqa: TRY004 - the file is wrong, not a caller
+            raise ValueError(f"line {line}: its {names[columns[1]]} is not a name or a number")  # noqa: TRY004 - the file is wrong, not a caller
         yield LabelRow(line, str(file).strip(), str(class_name).strip())

@@ -96,8 +96,9 @@ def find_label_column(
         return None
     if name not in schema.names:
         columns = ", ".join(schema.names)
-        message = f"{display_name}: --label-field {name}: no such column; the columns are {columns}"
-        raise SourceError(message)
+        raise SourceError(
+            f"{display_name}: --label-field {name}: no such column; the columns are {columns}"
+        )
     kind = schema.field(name).type
     if not _is_label(kind):
         kind_text = (
@@ -158,8 +159,9 @@ def labels_of(column: Any, display_name: str) -> list[int | str | None]:  # noqa
     try:
         numbers = column.cast(pa.int64())
     except pa.ArrowInvalid as error:
-        message = f"{display_name}: its labels are not whole numbers ({str(error).splitlines()[0]})"
-        raise SourceError(message) from error
+        raise SourceError(
+            f"{display_name}: its labels are not whole numbers ({str(error).splitlines()[0]})"
+        ) from error
     return [None if number == -1 else number for number in numbers.to_pylist()]
 
 

@@ -222,8 +222,9 @@ def _text(data: bytes) -> bytes | None:
     except UnicodeDecodeError:
         text = ""
     if not text or not all(c.isprintable() for c in text):
-        message = f"is {_quoted(data)}; expected a number from 0 on, or a class name as text"
-        raise ValueError(message)
+        raise ValueError(
+            f"is {_quoted(data)}; expected a number from 0 on, or a class name as text"
+        )
     return data
 
 

@@ -38,8 +38,9 @@ def check_bundle() -> Path | None:
         reason = f"cannot be read: {os.strerror(error.errno or 0)}"
     else:
         return path
-    message = f"{name} names {path}, which {reason}; name a file of certificates, or unset {name}"
-    raise ConfigError(message)
+    raise ConfigError(
+        f"{name} names {path}, which {reason}; name a file of certificates, or unset {name}"
+    )
 
 
 def trust_hint(missing: str) -> str:

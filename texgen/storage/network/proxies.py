@@ -25,14 +25,12 @@ def proxy_for(url: str) -> str | None:
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     scheme = urlsplit(proxy).scheme
     if scheme not in ("http", "https"):
-        message = (
+        raise ConfigError(
             f"the environment names a {scheme}:// proxy for {parts.scheme}://, and texgen knows "
             f"http:// proxies only; set {parts.scheme}_proxy, or no_proxy={parts.hostname}"
         )
-        raise ConfigError(message)
     if host_url(proxy) is None:
-        message = f"{parts.scheme}_proxy does not name a proxy; write http://host:port"
-        raise ConfigError(message)
+        raise ConfigError(f"{parts.scheme}_proxy does not name a proxy; write http://host:port")
     return proxy
 
 

@@ -46,20 +46,20 @@ def parse(url: str) -> Address:
     """
     if not url.startswith(SCHEME):
         scheme = url.partition("://")[0]
-        message = f"{scheme}:// is not known here; name a folder, or s3://bucket/prefix"
-        raise ConfigError(message)
+        raise ConfigError(f"{scheme}:// is not known here; name a folder, or s3://bucket/prefix")
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
     is_valid = _BUCKET.fullmatch(bucket)
     if not is_valid and set(url[len(SCHEME) :]) & {"@", ":"}:
-        message = "a bucket is named s3://bucket/prefix; credentials come from the environment"
-        raise ConfigError(message)
+        raise ConfigError(
+            "a bucket is named s3://bucket/prefix; credentials come from the environment"
+        )
     if not is_valid:
-        message = f"{url}: {bucket!r} is not a valid name of a bucket; write s3://bucket/prefix"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"{url}: {bucket!r} is not a valid name of a bucket; write s3://bucket/prefix"
+        )
     prefix = prefix.strip("/")
     if prefix and not _NOT_FOLDERS.isdisjoint(prefix.split("/")):
-        message = f"{url}: the prefix has an empty name, . or ..; write s3://bucket/prefix"
-        raise ConfigError(message)
+        raise ConfigError(f"{url}: the prefix has an empty name, . or ..; write s3://bucket/prefix")
     return Address(bucket, prefix)
 
 
@@ -77,6 +77,7 @@ def endpoint_from_environment() -> str | None:
         return None
     if not _ENDPOINT.fullmatch(os.environ[name]):
         # It may hold a password.
-        message = f"{name} is not a URL such as https://host:port; look for quotes and blanks in it"
-        raise ConfigError(message)
+        raise ConfigError(
+            f"{name} is not a URL such as https://host:port; look for quotes and blanks in it"
+        )
     return os.environ[name]

@@ -95,8 +95,7 @@ class LeaseLock:
             state = read_lease(self._store, path)
             if state and state.live:
                 place = self._store.place()
-                message = f"{place} is being written by {state.holder}; wait, or stop it"
-                raise LockedError(message)
+                raise LockedError(f"{place} is being written by {state.holder}; wait, or stop it")
 
 
 class LeaseState:
@@ -236,11 +235,10 @@ class Lease:
             LockedError: If another process has it now.
         """
         if self.taken_by:
-            message = (
+            raise LockedError(
                 f"{self._store.place()}: this process was silent for over {LEASE_S:.0f} s and "
                 f"{self.taken_by} has gone on with it; leave it to that one"
             )
-            raise LockedError(message)
 
     def _release(self) -> None:
         if self.taken_by is None:

@@ -59,11 +59,10 @@ def content_md5(content: Content, sha256: str | None = None) -> str:
 def _check_sha256(sums: hashlib._Hash, sha256: str, content: Content) -> None:
     if sums.hexdigest() != sha256:
         what = "the data to be sent" if isinstance(content, bytes) else content
-        message = (
+        raise WrongBytesError(
             f"{what} is damaged: its bytes are not those that were made, and were not sent; "
             "check this machine's disk, and start again"
         )
-        raise WrongBytesError(message)
 
 
 def send_parts(
