@@ -26,13 +26,13 @@ from watch import Run, watched
 
 from texgen.build.plan import BuildRequest, load_or_create_plan
 from texgen.core.config import DatasetConfig, RunOptions
+from texgen.core.decode import DECODE_RULE, MAX_PIXELS
 from texgen.core.layout import record_path, shard_path
 from texgen.core.seeds import texture_seed
 from texgen.core.types import Row, ShardPlan, ShardRecord, TextureFile, Timings
 from texgen.dataset.plan import Plan, PlannedShards
 from texgen.dataset.records import encode_record
 from texgen.source import FolderSource, SourceSpec
-from texgen.source.decode import DECODE_RULE, MAX_PIXELS
 from texgen.storage import Sink
 from texgen.synthesis import EngineSpec, identify
 from texgen.synthesis.patches import patch_geometry

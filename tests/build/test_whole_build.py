@@ -17,7 +17,7 @@ from PIL import Image
 
 import texgen as texgen_package
 from tests.conftest import Texgen, command, make_source, photograph, tree
-from texgen.source.decode import decode
+from texgen.core.decode import decode
 
 pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 

@@ -76,7 +76,7 @@ def other_texgen(folder: Path) -> Path:
         folder / "texgen",
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    images = folder / "texgen" / "source" / "decode.py"
+    images = folder / "texgen" / "core" / "decode.py"
     right = 'return np.asarray(image.convert("RGB"))'
     text = images.read_text()
     assert text.count(right) == 1

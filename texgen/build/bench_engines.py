@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from texgen.core.config import sample_timeout_s
+from texgen.core.decode import decode
 from texgen.core.errors import ConfigError, ImageError, SourceError
 from texgen.core.seeds import texture_seed
 from texgen.source import EXPECTED_FORMS, Source
-from texgen.source.decode import decode
 from texgen.synthesis import EngineSpec, Job
 from texgen.synthesis.patches import DEFAULT_RULE, make_job
 from texgen.synthesis.process import EngineProcess, running_engine

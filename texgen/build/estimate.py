@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from texgen.build.bench_engines import process_time_s
 from texgen.core.config import DatasetConfig, sample_timeout_s
+from texgen.core.decode import decode
 from texgen.core.errors import ImageError
 from texgen.core.seeds import texture_seed
 from texgen.core.types import ImageEntry, Pixels, Row
 from texgen.dataset.shards import END_BYTES, END_BYTES_SPREAD, sample_bytes, sample_json
 from texgen.source import Source
-from texgen.source.decode import decode
 from texgen.synthesis import EngineSpec, Job
 from texgen.synthesis.patches import PatchRule, make_job
 from texgen.synthesis.process import EngineProcess, running_engine

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from texgen.build.plan import BuildRequest
 from texgen.build.retry_failed import EarlierShard, KeptTexture
 from texgen.core.concurrency import ordered_map
+from texgen.core.decode import decode
 from texgen.core.errors import ImageError, ImageMemoryError, SampleError
 from texgen.core.identity import code_identity
 from texgen.core.keys import texture_key
@@ -23,7 +24,6 @@ from texgen.core.types import ImageEntry, Pixels, Row, ShardPlan, ShardRecord, T
 from texgen.dataset.records import encode_record
 from texgen.dataset.shards import ShardWriter, sample_json
 from texgen.source import Source
-from texgen.source.decode import decode
 from texgen.storage import Sink
 from texgen.synthesis import EnginePool, Job, Texture
 from texgen.synthesis.patches import PatchRule, make_job

@@ -210,14 +210,14 @@ def _decoding_code(
         path = Path(src or "SRC", os.fsdecode(locator_of(row["source"])))
         return [
             "from pathlib import Path",
-            "from texgen.source.decode import decode",
+            "from texgen.core.decode import decode",
             f"image = decode(Path({str(path)!r}).read_bytes())",
         ]
     spec = SourceSpec.from_card("", index.config, s3_endpoint, index.splits)
     options = {"selected": spec.selected, **spec.non_default_options, "endpoint": spec.endpoint}
     arguments = "".join(f", {name}={value!r}" for name, value in options.items() if value)
     return [
-        "from texgen.source.decode import decode",
+        "from texgen.core.decode import decode",
         "from texgen.source import SourceSpec, open_source",
         f"source = open_source(SourceSpec({src or 'SRC'!r}{arguments}))",
         f"image = decode(source.read(source.find({row['key']!r}, {row['source']!r})))",

@@ -19,9 +19,9 @@ from texgen.cli.options.common import (
 from texgen.cli.options.param_types import Place
 from texgen.cli.output import check_not_read, check_target, write_file
 from texgen.core.config import sample_timeout_s
+from texgen.core.decode import decode
 from texgen.core.errors import ConfigError, ImageError
 from texgen.core.types import Pixels
-from texgen.source.decode import decode
 from texgen.synthesis import EnginePool, Job
 from texgen.synthesis.patches import MAX_PATCHES, MAX_SEED, mirror_to_minimum
 

@@ -139,7 +139,7 @@ class EngineStartError(ConfigError):
 
 
 class MissingCodecError(ConfigError):
-    """Pillow lacks a format that `texgen.source.decode` reads, so rows would differ."""
+    """Pillow lacks a format that `texgen.core.decode` reads, so rows would differ."""
 
 
 class SampleError(TexgenError):

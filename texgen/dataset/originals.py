@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from texgen.core.decode import MAX_PIXELS, decode
 from texgen.core.errors import ImageError, SourceError, SourceReadError
 from texgen.core.types import Pixels
 from texgen.dataset.manifest import geometry_of
 from texgen.source import Source, SourceSpec, open_source
-from texgen.source.decode import MAX_PIXELS, decode
 from texgen.synthesis.patches import Patches, cut_patches
 
 

@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
+from texgen.core.decode import decode
 from texgen.core.errors import DatasetError, ImageError
 from texgen.core.keys import find_key, lower_bound
 from texgen.core.types import ArrowTable, Pixels
 from texgen.dataset.reader import Dataset, manifest_errors, open_split
 from texgen.dataset.shard_reader import ShardReader
-from texgen.source.decode import decode
 from texgen.storage import Sink
 
 _COLUMNS = ["key", "label", "shard", "offset", "length"]

@@ -13,10 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from texgen.core.decode import decode
 from texgen.core.errors import ConfigError, ImageError, SourceReadError
 from texgen.core.types import ArrowTable, ImageEntry
 from texgen.source import EXPECTED_FORMS, SourceSpec, open_source
-from texgen.source.decode import decode
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import PIL
 
+from texgen.core.decode import DECODE_RULE
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.layout import shard_path
 from texgen.dataset.index import Index, SplitIndex
 from texgen.dataset.plan import Plan
 from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec
-from texgen.source.decode import DECODE_RULE
 from texgen.storage import Sink
 from texgen.verify.findings import CheckCounter, OnVerifyProgress, VerifyProgress, VerifyReport
 from texgen.verify.manifests import rows_by_shard

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from texgen.core.decode import decode
 from texgen.core.errors import DatasetError, ImageError, SourceChangedError, SourceReadError
 from texgen.core.keys import image_key_of
 from texgen.core.types import Geometry, ImageEntry, Pixels
 from texgen.dataset.manifest import PATCH_COLUMNS, ManifestRow, patch_columns
 from texgen.source import Source
-from texgen.source.decode import decode
 from texgen.synthesis.patches import Patches, draw_patches
 from texgen.verify.findings import CheckCounter, FaultsByKind
 from texgen.verify.textures import LOSSLESS, TextureSettings, decode_texture, foreign_pixels

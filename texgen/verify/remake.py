@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from texgen.core.config import differences, sample_timeout_s
+from texgen.core.decode import DECODE_RULE, decode
 from texgen.core.errors import (
     DatasetError,
     EngineStartError,
@@ -22,7 +23,6 @@ from texgen.core.types import ImageEntry
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.reader import Dataset
 from texgen.source import Source
-from texgen.source.decode import DECODE_RULE, decode
 from texgen.synthesis import EnginePool, EngineSpec, Job, Texture, identify
 from texgen.synthesis.patches import make_job
 from texgen.verify.findings import VerifyReport

@@ -30,9 +30,9 @@ from texgen.cli.options.from_config import (
 from texgen.cli.options.param_types import Budget, Classes, Name, PartOf, Seconds
 from texgen.cli.output import lies_in
 from texgen.core.config import DatasetConfig, RunOptions, sample_timeout_s
+from texgen.core.decode import DECODE_RULE, MAX_PIXELS
 from texgen.core.errors import ConfigError
 from texgen.source import SPLIT_NAMES, SRC_FORMATS, SourceSpec, find_format
-from texgen.source.decode import DECODE_RULE, MAX_PIXELS
 from texgen.storage.s3.address import endpoint_from_environment, parse
 from texgen.synthesis import identify
 

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from tests.conftest import photograph
+from texgen.core import decode as module
+from texgen.core.decode import decode
 from texgen.core.errors import ImageError, ImageMemoryError, MissingCodecError
-from texgen.source import decode as module
-from texgen.source.decode import decode
 
 
 def saved(image: Image.Image, image_format: str, **options: object) -> bytes:
