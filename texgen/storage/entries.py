@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+
+_LEADS_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES}
+"""Errors of a link whose target is not there, or not for this user."""
 
 
 class Entry:
@@ -57,9 +61,17 @@ class LocalEntry(Entry):
             return False
 
     def size(self) -> int | None:
-        """See `Entry.size`."""
+        """See `Entry.size`.
+
+        Raises:
+            OSError: If the file system does not tell, as for a folder that may not be entered.
+        """
         try:
             status = self._entry.stat()
-        except OSError:
-            return -1 if self._entry.is_symlink() else None
+        except OSError as error:
+            if error.errno in _LEADS_NOWHERE and self._entry.is_symlink():
+                return -1
+            if error.errno == errno.ENOENT:  # deleted since it was listed
+                return None
+            raise
         return status.st_size if stat.S_ISREG(status.st_mode) else None

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -250,6 +251,31 @@ def test_a_path_that_the_system_does_not_take_is_refused(tmp_path, nested):
     nested(50, "d" * 100)
     with pytest.raises(SourceError, match=r"cannot list .*: File name too long"):
         keys(FolderSource(SourceSpec(str(tmp_path))))
+
+
+@contextlib.contextmanager
+def as_other_user():
+    """Acts as a user who owns nothing, if this one may read everything."""
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+def test_images_of_which_only_the_names_may_be_read_are_an_error():
+    # `chmod -R a+r` lets others list a folder, and not enter it. pytest's own are closed to them.
+    with tempfile.TemporaryDirectory(prefix="texgen-") as folder:
+        source = fill(Path(folder), "train/ant/a.jpg", "train/bee/b.jpg")
+        Path(folder).chmod(0o755)
+        (Path(folder) / "train" / "ant").chmod(0o744 if os.getuid() == 0 else 0o444)
+        with (
+            as_other_user(),
+            pytest.raises(SourceError, match=r"cannot read .*a\.jpg: Perm"),
+        ):
+            keys(source)
+        (Path(folder) / "train" / "ant").chmod(0o755)
 
 
 def replaced_by_longer(path: Path) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
+from texgen.core.errors import SourceError
 from texgen.core.text import pluralize
 from texgen.source.base import SYSTEM_FOLDERS, OnError, is_image_name
 from texgen.source.paths import displayable, format_extension_counts, join_bytes
@@ -76,7 +77,8 @@ def images_below(
         files: SRC.
         folder: Folder to begin with, relative to SRC.
         parents: Folders above it, to which no link may lead back.
-        on_error: Called for each folder that cannot be listed.
+        on_error: Called for each folder that cannot be listed, and each image whose size cannot
+            be read.
         ignored: Counts what is ignored.
     """
     # A list, since folders may be nested more deeply than Python's calls.
@@ -94,7 +96,14 @@ def images_below(
             path = join_bytes(folder, item.name)
             if item.is_folder():
                 left.append((path, (*identities, identity)))
-            elif (size := _image_size(item, ignored)) is not None:
+                continue
+            try:
+                size = _image_size(item, ignored)
+            except OSError as error:
+                place = displayable(os.fsencode(files.place(os.fsdecode(path))))
+                on_error(SourceError(f"cannot read {place}: {error.strerror}"))
+                continue
+            if size is not None:
                 yield path, size
 
 
