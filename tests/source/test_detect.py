@@ -19,6 +19,16 @@ from texgen.storage.local import LocalStore
 IMAGE = {"ant/1.jpg": b"x"}
 
 
+def test_sources_are_read_by_relative_paths_too(tmp_path, monkeypatch):
+    write_folder(tmp_path / "images" / "train", IMAGE)
+    write_tar(tmp_path / "images.tar", IMAGE.items())
+    monkeypatch.chdir(tmp_path)
+    for place in ("images", "images/train", "images.tar", "./images.tar"):
+        source = open_source(SourceSpec(place))
+        [split] = source.splits()
+        assert [source.read(entry) for entry in source.entries(split)] == [b"x"], place
+
+
 def test_the_format_is_detected_from_the_files_in_src(tmp_path):
     write_folder(tmp_path / "folder" / "train", IMAGE)
     write_folder(tmp_path / "classes", IMAGE)

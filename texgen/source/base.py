@@ -179,7 +179,7 @@ class Source(abc.ABC):
         self._on_error = on_error
         self._files = open_store(spec.location, spec.endpoint)
         try:
-            self._kind = self._files.kind(spec.location)
+            self._kind = self._files.kind("")
         except OSError as error:
             raise SourceError(f"--src {spec.location}: {error.strerror}") from error
 

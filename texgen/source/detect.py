@@ -35,11 +35,11 @@ def find_format(location: str, endpoint: str | None = None) -> str:
     """
     files = open_store(location, endpoint)
     try:
-        kind = files.kind(location)
+        kind = files.kind("")
         if kind == "folder":
             return _format_of_folder(FolderCache(files))
         if kind == "file":
-            return _format_of_file(files.open(location), location)
+            return _format_of_file(files.open(""), location)
     except OSError as error:
         raise SourceError(f"--src {location}: {error.strerror}") from error
     if is_pattern(location):

@@ -68,6 +68,8 @@ def test_the_command_line_wins_wherever_it_names_the_file(source, tmp_path, caps
         ('split = ["train", "cats"]', "split = ['train', 'cats']: 'cats' is not one of"),
         ("split = [1979-05-27]", "expected a text, or a list of texts"),
         ('part = "9/3"', "part = '9/3': '9/3' is not a valid part: expected I/N, such as 1/8"),
+        ('src = "a\\u0000b"', "src = 'a\\x00b': a zero byte, which no option can contain"),
+        ('split = ["a\\u0000b"]', "a zero byte, which no option can contain"),
         ('src = ""', "src = '': the value is empty"),
         ("no-ray = true\nno_ray = true", "no-ray is given twice, with - and with _"),
         ("overwrite = true", "overwrite: a file would delete the data set at every run"),

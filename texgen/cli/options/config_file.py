@@ -81,6 +81,8 @@ def _checked(
     path: str, key: str, value: object, option: click.Option, ctx: click.Context
 ) -> object:
     """Returns the value for click, which has checked it, so that an error names file and key."""
+    if isinstance(value, (str, list)) and "\0" in "".join(map(str, value)):
+        raise ConfigError(f"{path}: {key} = {value!r}: a zero byte, which no option can contain")
     several = option.multiple or option.nargs != 1
     text = _texts(value, option.nargs) if several else _text(value, flag=option.is_flag)
     if text is None:

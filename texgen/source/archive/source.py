@@ -55,7 +55,8 @@ class ArchiveSource(Source):
         if self._kind is None and is_pattern(folder):
             folder = fixed_folder(self._files, folder)
         elif self._kind != "folder":
-            folder = folder.rpartition("/")[0] or "/"
+            parent, slash, _ = folder.rpartition("/")
+            folder = parent or slash or "."
         # Paths of archives are relative to it.
         self._files = open_store(folder, spec.endpoint)
         self._splits: dict[str, ArchiveSplit] = {}

@@ -14,6 +14,7 @@ from typing import IO
 from texgen.core.errors import ConfigError
 from texgen.core.text import decode_text
 from texgen.source.labels.tables import parse_label_table
+from texgen.source.paths import join_path
 from texgen.storage import Store, open_store
 from texgen.storage.ranges import RangeStream
 from texgen.storage.store import list_folder
@@ -112,9 +113,9 @@ def read_labels(path: str, endpoint: str | None = None) -> Labels:
     """
     files = open_store(path, endpoint)
     try:
-        if files.kind(path) == "folder":
-            return _from_kit(dict(_kit_files(files, path)), path)
-        file: IO[bytes] = io.BufferedReader(RangeStream(files.open(path)), _BUFFER_BYTES)
+        if files.kind("") == "folder":
+            return _from_kit(dict(_kit_files(files)), path)
+        file: IO[bytes] = io.BufferedReader(RangeStream(files.open("")), _BUFFER_BYTES)
         if tarfile.is_tarfile(file):
             return _from_kit(_kit_members(file), path)
         file.seek(0)
@@ -150,13 +151,15 @@ def _lower_extension(name: str) -> str:
     return stem + dot + extension.lower()
 
 
-def _kit_files(files: Store, folder: str, levels: int = _KIT_LEVELS) -> Iterator[tuple[str, bytes]]:
+def _kit_files(
+    files: Store, folder: str = "", levels: int = _KIT_LEVELS
+) -> Iterator[tuple[str, bytes]]:
     """Name and content of the kit's files in a folder and up to ``levels`` levels below it."""
     names, folders = list_folder(files, folder)
     for name in {_TRUTH, _META}.intersection(names):
-        yield name, files.get_range(f"{folder}/{name}").data
+        yield name, files.get_range(join_path(folder, name)).data
     for name in folders if levels else ():
-        yield from _kit_files(files, f"{folder}/{name}", levels - 1)
+        yield from _kit_files(files, join_path(folder, name), levels - 1)
 
 
 def _kit_members(file: IO[bytes]) -> dict[str, bytes]:
