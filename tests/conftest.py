@@ -76,11 +76,11 @@ def pytest_unconfigure() -> None:
 def imagenet_mini() -> Path:
     """200 + 40 images of ImageNet; they are not part of the project."""
     if not MINI.is_dir():
-        pytest.skip("the ImageNet photographs are not here")
+        pytest.skip("the ImageNet images are not here")
     return MINI
 
 
-def photograph(seed: int, size: tuple[int, int] = (120, 110)) -> Image.Image:
+def synthetic_image(seed: int, size: tuple[int, int] = (120, 110)) -> Image.Image:
     """Creates a smooth image with edges and noise, different for each ``seed``."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
@@ -95,15 +95,15 @@ def make_source(root: Path, classes: dict[str, int], size: tuple[int, int] = (12
     for name, count in classes.items():
         (root / name).mkdir(parents=True)
         for index in range(count):
-            photograph(seed, size).save(root / name / f"{name}_{index:03d}.JPEG", quality=90)
+            synthetic_image(seed, size).save(root / name / f"{name}_{index:03d}.JPEG", quality=90)
             seed += 1
     return root
 
 
 @pytest.fixture(scope="session")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two splits: train with three classes and 21 images, val with two classes and 5 images."""
-    root = tmp_path_factory.mktemp("photographs")
+    root = tmp_path_factory.mktemp("images")
     make_source(root / "train", {"ant": 8, "bee": 7, "cat": 6})
     make_source(root / "val", {"ant": 3, "bee": 2})
     return root

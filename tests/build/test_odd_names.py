@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import webdataset
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from tests.source.parquet.test_source import image, write
 from tests.support.archives import write_tar
 from texgen.cli.main import run
@@ -34,7 +34,7 @@ CLASSES = [b"c", "猫".encode() * 83, b"-c", b"\xff\xfe", b"x" * 255, b" ", b"a\
 @pytest.fixture(scope="module")
 def photo(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("photo") / "1.jpg"
-    photograph(1, (40, 40)).save(path)
+    synthetic_image(1, (40, 40)).save(path)
     return path.read_bytes()
 
 

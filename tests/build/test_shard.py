@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from texgen.build.plan import BuildRequest
 from texgen.build.shard import ShardTask, generate_shard
 from texgen.core.config import DatasetConfig, RunOptions
@@ -31,7 +31,7 @@ class FarAway:
         self.read_by: list[str] = []
         self._together = threading.Barrier(parallel)
         held = io.BytesIO()
-        photograph(1, (60, 50)).save(held, "PNG")
+        synthetic_image(1, (60, 50)).save(held, "PNG")
         self._data = held.getvalue()
 
     def read(self, entry: ImageEntry) -> bytes:

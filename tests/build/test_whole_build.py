@@ -16,7 +16,7 @@ import webdataset
 from PIL import Image
 
 import texgen as texgen_package
-from tests.conftest import Texgen, command, make_source, photograph, tree
+from tests.conftest import Texgen, command, make_source, synthetic_image, tree
 from texgen.core.decode import decode
 
 pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
@@ -34,13 +34,13 @@ def build(texgen: Texgen, src: Path, out: Path, *options: object) -> None:
 
 
 def test_ray_plain_processes_and_resumed_builds_give_the_same_bytes(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     options = (*STUB, "--samples-per-shard", 4, "--textures-per-image", 3)
-    build(texgen, photographs, tmp_path / "ray", *options, "--workers", 2)
+    build(texgen, image_source, tmp_path / "ray", *options, "--workers", 2)
     for workers in (1, 3):
         out = tmp_path / f"plain{workers}"
-        build(texgen, photographs, out, *options, "--no-ray", "--workers", workers)
+        build(texgen, image_source, out, *options, "--no-ray", "--workers", workers)
         assert tree(out) == tree(tmp_path / "ray")
     resumed = tmp_path / "plain1"
     (resumed / "index.json").unlink()
@@ -48,7 +48,7 @@ def test_ray_plain_processes_and_resumed_builds_give_the_same_bytes(
     (resumed / "_build" / "records" / "train-000003.arrow").unlink()
     (resumed / "_build" / "records" / "val-000000.arrow").write_bytes(b"damaged")
     (resumed / "val" / "val-000001.tar").write_bytes(b"cut")
-    build(texgen, photographs, resumed, *options, "--workers", 2)
+    build(texgen, image_source, resumed, *options, "--workers", 2)
     assert tree(resumed) == tree(tmp_path / "ray")
 
 
@@ -65,11 +65,11 @@ def test_a_local_ray_starts_where_the_folder_for_temporary_files_has_a_long_name
 
 
 def test_parts_side_by_side_give_the_whole_and_one_of_them_the_index(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     options = (*STUB, "--samples-per-shard", 2, "--no-ray", "--workers", 1)
-    build(texgen, photographs, tmp_path / "whole", *options)
-    arguments = ("build", "--src", photographs, "--out", tmp_path / "out", *options, "--json")
+    build(texgen, image_source, tmp_path / "whole", *options)
+    arguments = ("build", "--src", image_source, "--out", tmp_path / "out", *options, "--json")
     parts = [
         subprocess.Popen(
             command(*arguments, "--part", f"{number}/3"),
@@ -88,24 +88,24 @@ def test_parts_side_by_side_give_the_whole_and_one_of_them_the_index(
 
 
 def test_a_finished_build_is_recognised_and_not_made_again(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
-    build(texgen, photographs, out, *STUB, "--no-ray")
+    build(texgen, image_source, out, *STUB, "--no-ray")
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")}
-    result = texgen("build", "--src", photographs, "--out", out, *STUB, "--json")
+    result = texgen("build", "--src", image_source, "--out", out, *STUB, "--json")
     assert json.loads(result.stdout)["made"] == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.tar")} == times
 
 
 def test_every_row_is_a_real_texture_of_its_image(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
     small = ("--size", 48, "--patch-size", 32, "--small-patch-size", 16, "--limit", 3)
-    build(texgen, photographs, out, "--no-ray", "--quiet", *small)
+    build(texgen, image_source, out, "--no-ray", "--quiet", *small)
     for row in rows(out):
-        image = np.asarray(Image.open(photographs / row["source"]).convert("RGB"))
+        image = np.asarray(Image.open(image_source / row["source"]).convert("RGB"))
         drawn = texgen_package.sample_patches(
             image, row["seed"], patch_size=32, small_patch_size=16
         )
@@ -121,10 +121,10 @@ def test_every_row_is_a_real_texture_of_its_image(
 
 
 def test_plain_webdataset_reads_the_shards(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
-    build(texgen, photographs, out, *STUB, "--no-ray", "--samples-per-shard", 8)
+    build(texgen, image_source, out, *STUB, "--no-ray", "--samples-per-shard", 8)
     urls = [str(path) for path in sorted(out.glob("train/*.tar"))]
     samples = list(webdataset.WebDataset(urls, shardshuffle=False).decode("pil"))
     assert [sample["__key__"] for sample in samples] == [row["key"] for row in rows(out)]
@@ -135,11 +135,11 @@ def test_plain_webdataset_reads_the_shards(
 
 @pytest.mark.parametrize("image_format", ["webp", "jpg"])
 def test_other_formats_hold_the_same_textures(
-    image_format: str, photographs: Path, tmp_path: Path, texgen: Texgen
+    image_format: str, image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
-    build(texgen, photographs, tmp_path / "png", *STUB, "--no-ray", "--split", "val")
+    build(texgen, image_source, tmp_path / "png", *STUB, "--no-ray", "--split", "val")
     options = (*STUB, "--no-ray", "--split", "val", "--format", image_format)
-    build(texgen, photographs, tmp_path / "other", *options)
+    build(texgen, image_source, tmp_path / "other", *options)
     assert texgen("verify", tmp_path / "other").returncode == 0
     pngs, others = (
         [s[ext] for s in webdataset.WebDataset(
@@ -165,12 +165,12 @@ def test_a_flat_split_has_no_labels(tmp_path: Path, texgen: Texgen) -> None:
 
 
 def test_a_changed_configuration_is_refused_and_named(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
-    build(texgen, photographs, out, *STUB, "--no-ray")
+    build(texgen, image_source, out, *STUB, "--no-ray")
     before = tree(out)
-    result = texgen("build", "--src", photographs, "--out", out, *STUB, "--seed", 1, "--no-ray")
+    result = texgen("build", "--src", image_source, "--out", out, *STUB, "--seed", 1, "--no-ray")
     assert result.returncode == 2
     assert "seed was 0 and is now 1" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -181,7 +181,7 @@ def test_a_changed_source_is_refused_and_named(tmp_path: Path, texgen: Texgen) -
     source = make_source(tmp_path / "train", {"ant": 3, "bee": 2})
     out = tmp_path / "out"
     build(texgen, source, out, *STUB, "--no-ray")
-    photograph(99).save(source / "ant" / "ant_000x.JPEG")
+    synthetic_image(99).save(source / "ant" / "ant_000x.JPEG")
     result = texgen("build", "--src", source, "--out", out, *STUB, "--no-ray")
     assert result.returncode == 2
     assert "split 'train' has changed (5 images then, 6 now)" in result.stderr
@@ -189,19 +189,19 @@ def test_a_changed_source_is_refused_and_named(tmp_path: Path, texgen: Texgen) -
 
 
 def test_workers_and_time_outs_may_change_on_resume(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
     out = tmp_path / "out"
-    build(texgen, photographs, out, *STUB, "--no-ray", "--workers", 1)
+    build(texgen, image_source, out, *STUB, "--no-ray", "--workers", 1)
     (out / "train" / "train-000000.tar").unlink()
-    build(texgen, photographs, out, *STUB, "--no-ray", "--workers", 3, "--sample-timeout", 9)
+    build(texgen, image_source, out, *STUB, "--no-ray", "--workers", 3, "--sample-timeout", 9)
     assert texgen("verify", out).returncode == 0
 
 
-def awkward_photographs(folder: Path) -> dict[str, str | None]:
+def awkward_images(folder: Path) -> dict[str, str | None]:
     """Writes unusual files as users have them; name to the code they fail with, or None."""
     folder.mkdir(parents=True)
-    image = photograph(0)
+    image = synthetic_image(0)
     image.convert("L").save(folder / "grey.png")
     image.convert("LA").save(folder / "grey_alpha.png")
     image.convert("P").save(folder / "palette.png")
@@ -239,7 +239,7 @@ def awkward_photographs(folder: Path) -> dict[str, str | None]:
 def test_awkward_images_give_a_texture_or_a_failed_row_with_its_reason(
     tmp_path: Path, texgen: Texgen
 ) -> None:
-    expected = awkward_photographs(tmp_path / "train" / "zoo")
+    expected = awkward_images(tmp_path / "train" / "zoo")
     out = tmp_path / "out"
     result = texgen("build", "--src", tmp_path / "train", "--out", out, *STUB, "--no-ray")
     assert result.returncode == 1, result.stderr
@@ -295,9 +295,9 @@ def test_failures_within_the_budget_are_exit_code_0(tmp_path: Path, texgen: Texg
     ],
 )
 def test_usage_errors_are_one_line_and_exit_code_2(
-    options: tuple[object, ...], words: str, photographs: Path, tmp_path: Path, texgen: Texgen
+    options: tuple[object, ...], words: str, image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
-    arguments = ["--src", photographs, "--out", tmp_path / "out", *STUB, "--no-ray"]
+    arguments = ["--src", image_source, "--out", tmp_path / "out", *STUB, "--no-ray"]
     result = texgen("build", *arguments, *options)
     assert result.returncode == 2
     assert words in result.stderr
@@ -307,19 +307,19 @@ def test_usage_errors_are_one_line_and_exit_code_2(
 
 
 def test_out_inside_src_and_a_foreign_out_are_refused(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
-    inside = texgen("build", "--src", photographs, "--out", photographs / "train" / "out", *STUB)
+    inside = texgen("build", "--src", image_source, "--out", image_source / "train" / "out", *STUB)
     assert (inside.returncode, "inside the other" in inside.stderr) == (2, True)
     (tmp_path / "mine.txt").write_text("precious")
-    foreign = texgen("build", "--src", photographs, "--out", tmp_path, *STUB, "--no-ray")
+    foreign = texgen("build", "--src", image_source, "--out", tmp_path, *STUB, "--no-ray")
     assert (foreign.returncode, "mine.txt" in foreign.stderr) == (2, True)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_synth_makes_a_texture_from_files(tmp_path: Path, texgen: Texgen) -> None:
     for name in ("a.png", "b.png"):
-        photograph(len(name), (40, 40)).save(tmp_path / name)
+        synthetic_image(len(name), (40, 40)).save(tmp_path / name)
     out = tmp_path / "texture.png"
     arguments = ("synth", tmp_path / "a.png", tmp_path / "b.png", "--out", out, "--size", 48)
     assert texgen(*arguments).returncode == 0

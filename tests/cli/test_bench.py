@@ -12,17 +12,17 @@ from texgen.cli.main import run
 
 
 @pytest.fixture
-def photographs(tmp_path):
-    folder = tmp_path / "photographs" / "train" / "a"
+def image_source(tmp_path):
+    folder = tmp_path / "images" / "train" / "a"
     folder.mkdir(parents=True)
     for index in range(4):
         Image.new("RGB", (120, 100), (index * 60, 9, 9)).save(folder / f"{index}.png")
     (folder / "broken.png").write_bytes(b"nothing")
-    return str(tmp_path / "photographs")
+    return str(tmp_path / "images")
 
 
-def test_it_reports_every_engine_and_where_the_time_goes(photographs, capsys):
-    arguments = ["bench", "--src", photographs, "--engine", "stub,fast", "--repeat", "2"]
+def test_it_reports_every_engine_and_where_the_time_goes(image_source, capsys):
+    arguments = ["bench", "--src", image_source, "--engine", "stub,fast", "--repeat", "2"]
     assert run([*arguments, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["textures"] == 4
@@ -39,18 +39,18 @@ def test_it_reports_every_engine_and_where_the_time_goes(photographs, capsys):
     assert "schedules once a process" in out
 
 
-def test_ratios_are_against_the_last_engine(photographs, capsys):
+def test_ratios_are_against_the_last_engine(image_source, capsys):
     arguments = ["--limit", "1", "--repeat", "1", "--engine", "fast,embark"]
-    assert run(["bench", "--src", photographs, *arguments]) == 0
+    assert run(["bench", "--src", image_source, *arguments]) == 0
     assert "times faster than embark" in capsys.readouterr().out
 
 
-def test_an_unknown_engine_is_one_line_that_lists_those_there_are(photographs, capsys):
-    assert run(["bench", "--src", photographs, "--engine", "fast,fats"]) == 2
+def test_an_unknown_engine_is_one_line_that_lists_those_there_are(image_source, capsys):
+    assert run(["bench", "--src", image_source, "--engine", "fast,fats"]) == 2
     assert "'fats'; there are fast, embark, embark-cli" in capsys.readouterr().err
 
 
-def test_photographs_that_cannot_be_read_are_one_line(tmp_path, capsys):
+def test_images_that_cannot_be_read_are_one_line(tmp_path, capsys):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "broken.jpg").write_bytes(b"nothing")
     assert run(["bench", "--src", str(tmp_path)]) == 2
@@ -68,14 +68,14 @@ def test_parts_that_make_more_than_the_whole_leave_no_rest():
     assert cost.rest_s == 0.0
 
 
-def test_an_engine_that_does_not_start_is_a_usage_error(photographs, capsys, monkeypatch):
+def test_an_engine_that_does_not_start_is_a_usage_error(image_source, capsys, monkeypatch):
     monkeypatch.setenv("TEXGEN_KERNEL", "nonsense")
-    assert run(["bench", "--src", photographs]) == 2
+    assert run(["bench", "--src", image_source]) == 2
     assert "the engine 'fast' does not start: " in capsys.readouterr().err
 
 
-def test_whole_builds_count_the_processes_below_them(photographs, capsys):
-    arguments = ["bench", "--src", photographs, "--engine", "stub,fast", "--repeat", "1"]
+def test_whole_builds_count_the_processes_below_them(image_source, capsys):
+    arguments = ["bench", "--src", image_source, "--engine", "stub,fast", "--repeat", "1"]
     assert run([*arguments, "--build", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     stub, fast = report["builds"]
@@ -93,17 +93,17 @@ def test_enough_textures_are_projected_onto_imagenet():
     assert line.endswith("; 27 core-hours for ImageNet's 1,331,167 images")
 
 
-def test_a_split_without_photographs_is_called_so(tmp_path, capsys):
+def test_a_split_without_images_is_called_so(tmp_path, capsys):
     (tmp_path / "train" / "ant").mkdir(parents=True)
     assert run(["bench", "--src", str(tmp_path)]) == 2
     assert "holds no images; expected class folders" in capsys.readouterr().err
 
 
-def test_a_build_that_ends_with_an_error_is_told_in_one_line(photographs, capsys, monkeypatch):
+def test_a_build_that_ends_with_an_error_is_told_in_one_line(image_source, capsys, monkeypatch):
     done = EngineCost("stub", "1", 1, 0.0, [1.0])
     monkeypatch.setattr("texgen.cli.bench.compare_engines", lambda *_: [done])
     monkeypatch.setenv("TEXGEN_WORKER", "/nowhere/texgen-worker")
-    arguments = ["bench", "--src", photographs, "--engine", "stub", "--repeat", "1", "--build"]
+    arguments = ["bench", "--src", image_source, "--engine", "stub", "--repeat", "1", "--build"]
     assert run(arguments) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1

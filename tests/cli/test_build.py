@@ -136,12 +136,12 @@ def test_overwrite_refuses_an_out_with_foreign_files(foreign, tmp_path, capsys):
     assert tree(tmp_path / "out") == before
 
 
-def test_overwrite_keeps_everything_where_the_photographs_cannot_be_listed(tmp_path):
+def test_overwrite_keeps_everything_where_the_images_cannot_be_listed(tmp_path):
     source = make_source(tmp_path / "src", {"ant": 2})
     assert build(source, tmp_path / "out") == 0
     before = tree(tmp_path / "out")
-    for photograph in source.rglob("*.JPEG"):
-        photograph.unlink()
+    for synthetic_image in source.rglob("*.JPEG"):
+        synthetic_image.unlink()
     assert build(source, tmp_path / "out", "--overwrite", "--yes") == 2
     assert tree(tmp_path / "out") == before
 
@@ -187,7 +187,7 @@ def test_options_that_contradict_each_other_are_named(options, tmp_path, capsys)
     assert "exclude each other; leave one out" in capsys.readouterr().err
 
 
-def test_a_retry_with_a_photograph_that_was_replaced_says_what_it_is_for(tmp_path, capsys):
+def test_a_retry_with_a_image_that_was_replaced_says_what_it_is_for(tmp_path, capsys):
     source = make_source(tmp_path / "src", {"ant": 2})
     damaged = source / "ant" / "ant_001.JPEG"
     whole = damaged.read_bytes()

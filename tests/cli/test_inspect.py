@@ -117,9 +117,7 @@ def test_what_cannot_be_is_one_line_and_2(finished, tmp_path, monkeypatch, capsy
     assert not Path("x.png").exists()
 
 
-def test_a_sheet_is_never_written_into_the_data_set_or_the_photographs(
-    finished, small_source, capsys
-):
+def test_a_sheet_is_never_written_into_the_data_set_or_the_images(finished, small_source, capsys):
     for place, name in ((finished, "OUT"), (small_source, "--src")):
         target = place / "train" / "x.png"
         code, text = refused(capsys, finished, "--sheet", target, "--src", small_source)

@@ -74,7 +74,7 @@ def test_every_line_of_a_result_prints_whatever_names_it_holds(capsys):
     assert capsys.readouterr().out == "a\\nb\n\\x1b[31mred \\xff é\n"
 
 
-def test_names_of_failed_photographs_and_their_log_are_escaped(tmp_path, capsys):
+def test_names_of_failed_images_and_their_log_are_escaped(tmp_path, capsys):
     (tmp_path / "src" / "a\nb").mkdir(parents=True)
     (tmp_path / "src" / "a\nb" / "\x1b]0;x\x07.jpg").write_bytes(b"bad")
     arguments = ["--size", "16", "--engine", "stub", "--no-ray", "--max-failures", "100%"]

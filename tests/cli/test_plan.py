@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import make_source, photograph, tree
+from tests.conftest import make_source, synthetic_image, tree
 from tests.support.archives import write_parquet, write_tar
 from texgen.cli.main import run
 
@@ -52,8 +52,8 @@ def test_it_counts_what_a_build_would_make_and_writes_nothing(source, tmp_path, 
         assert split["images"] == index["splits"][name]["images"]
         assert split["classes"] == len(index["splits"][name]["classes"])
         assert split["shards"] == len(index["splits"][name]["shards"])
-    photographs = [p for p in source.rglob("*") if p.is_file()]
-    sizes = sum(path.stat().st_size for path in photographs)
+    image_source = [p for p in source.rglob("*") if p.is_file()]
+    sizes = sum(path.stat().st_size for path in image_source)
     # No image is split between two shards here.
     assert sum(split["bytes"] for split in report["splits"].values()) == sizes
     tried = report["tried"]
@@ -126,9 +126,9 @@ def empty_tar(place: Path, jpeg: bytes) -> None:
 
 
 @pytest.mark.parametrize("spoil", [cut_parquet, other_columns, no_label, empty_tar])
-def test_what_leaves_no_photograph_is_named_as_build_names_it(spoil, tmp_path, capsys):
+def test_what_leaves_no_image_is_named_as_build_names_it(spoil, tmp_path, capsys):
     jpeg = io.BytesIO()
-    photograph(1, (50, 40)).save(jpeg, "JPEG")
+    synthetic_image(1, (50, 40)).save(jpeg, "JPEG")
     (tmp_path / "src").mkdir()
     spoil(tmp_path / "src", jpeg.getvalue())
     build = ["build", "--src", str(tmp_path / "src"), "--out", str(tmp_path / "out"), *FIXED]
@@ -166,7 +166,7 @@ def test_a_folder_that_cannot_be_read_is_a_problem(source, capsys, monkeypatch):
     assert "train: 4 images in 2 classes" in shown
 
 
-def test_photographs_that_cannot_be_read_are_warned_of(source, capsys):
+def test_images_that_cannot_be_read_are_warned_of(source, capsys):
     for path in (source / "train").rglob("*.JPEG"):
         path.write_bytes(b"no photograph")
     assert plan(source, "--max-failures", 7) == 0
@@ -178,7 +178,7 @@ def test_photographs_that_cannot_be_read_are_warned_of(source, capsys):
     assert "cost: unknown" in capsys.readouterr().out
 
 
-def test_more_unreadable_photographs_than_may_fail_are_a_problem(source, capsys):
+def test_more_unreadable_images_than_may_fail_are_a_problem(source, capsys):
     (source / "train" / "ant" / "ant_000.JPEG").write_bytes(b"no photograph")
     assert plan(source, "--max-failures", 1) == 0
     assert plan(source) == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from texgen.cli import synth
 from texgen.cli.main import run
 from texgen.core.config import sample_timeout_s
@@ -17,7 +17,7 @@ from texgen.synthesis import EnginePool
 def patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Makes the temporary folder, with a patch in it, the current one."""
     monkeypatch.chdir(tmp_path)
-    photograph(0, (40, 40)).save("patch.png")
+    synthetic_image(0, (40, 40)).save("patch.png")
     return tmp_path / "patch.png"
 
 

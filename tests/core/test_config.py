@@ -85,27 +85,27 @@ def test_canonical_json_refuses_what_json_lacks(value):
 
 
 SHORT = st.text(max_size=3)
-PHOTOGRAPHS = st.lists(
-    st.tuples(SHORT, SHORT, st.integers(-1, 20), st.none() | st.just(0)), max_size=4
-)
+IMAGES = st.lists(st.tuples(SHORT, SHORT, st.integers(-1, 20), st.none() | st.just(0)), max_size=4)
 
 
-def digest(photographs: list[tuple[str, str, int, int | None]]) -> str:
+def digest(image_source: list[tuple[str, str, int, int | None]]) -> str:
     whole = SourceDigest()
-    for photograph in photographs:
-        whole.add(*photograph)
+    for synthetic_image in image_source:
+        whole.add(*synthetic_image)
     return whole.hexdigest()
 
 
-@given(PHOTOGRAPHS, PHOTOGRAPHS)
-def test_a_source_digest_is_equal_for_equal_photographs_alone(first, second):
+@given(IMAGES, IMAGES)
+def test_a_source_digest_is_equal_for_equal_images_alone(first, second):
     assert (digest(first) == digest(second)) == (first == second)
 
 
-@given(PHOTOGRAPHS)
-def test_a_source_digest_is_the_hash_of_lines_of_canonical_json(photographs):
-    lines = b"".join(canonical_json(list(photograph)) + b"\n" for photograph in photographs)
-    assert digest(photographs) == hashlib.sha256(lines).hexdigest()
+@given(IMAGES)
+def test_a_source_digest_is_the_hash_of_lines_of_canonical_json(image_source):
+    lines = b"".join(
+        canonical_json(list(synthetic_image)) + b"\n" for synthetic_image in image_source
+    )
+    assert digest(image_source) == hashlib.sha256(lines).hexdigest()
 
 
 def test_differences_name_each_option_with_both_values():

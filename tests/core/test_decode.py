@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from texgen.core import decode as module
 from texgen.core.decode import decode
 from texgen.core.errors import ImageError, ImageMemoryError, MissingCodecError
@@ -38,7 +38,7 @@ def by_pillow(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
 
-PHOTO = photograph(1, (37, 29))
+PHOTO = synthetic_image(1, (37, 29))
 ALPHA = Image.fromarray(np.arange(37 * 29, dtype=np.uint16).reshape(29, 37).astype(np.uint8))
 RGBA = Image.merge("RGBA", (*PHOTO.split(), ALPHA))
 PALETTE = PHOTO.convert("P", palette=Image.Palette.ADAPTIVE, colors=17)

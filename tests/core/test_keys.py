@@ -71,7 +71,7 @@ def test_different_names_give_different_keys(first, second):
 
 
 @given(st.sets(KEYS, min_size=1, max_size=8), st.integers(1, 12))
-def test_textures_of_sorted_photographs_are_sorted_by_bytes(keys, textures):
+def test_textures_of_sorted_images_are_sorted_by_bytes(keys, textures):
     made = [texture_key(key, index).encode() for key in sorted(keys) for index in range(textures)]
     assert made == sorted(made)
     assert len(set(made)) == len(made)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import make_source, photograph
+from tests.conftest import make_source, synthetic_image
 from tests.evaluate.conftest import COMMON, read
 from texgen.cli.main import run
 from texgen.evaluate.paper.published_results import table_for
@@ -41,7 +41,7 @@ def results(trained, linear, image_folder, textures, tmp_path_factory) -> Path:
     for shape, texture in (("ant", "bee"), ("bee", "cat"), ("cat", "cat")):
         folder = out / "stimuli" / shape
         folder.mkdir(parents=True)
-        photograph(2, (32, 32)).save(folder / f"{shape}1-{texture}2.png")
+        synthetic_image(2, (32, 32)).save(folder / f"{shape}1-{texture}2.png")
     make_source(out / "sketch", {"ant": 2, "bee": 2}, (40, 40))
     (out / "coarse.csv").write_text("ant,insect\nbee,insect\ncat,mammal\n")
     answer = ["--linear", linear]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import make_source, photograph
+from tests.conftest import make_source, synthetic_image
 from tests.evaluate.conftest import Answers
 from texgen.core.errors import ConfigError
 from texgen.evaluate import corruptions
@@ -74,7 +74,7 @@ def test_imagenet_c_is_read_with_and_without_groups(group, tiny_run, tmp_path):
 
 
 def test_an_image_that_was_cut_already_is_taken_whole():
-    image = photograph(1, (32, 32))
+    image = synthetic_image(1, (32, 32))
     whole, centre = whole_view(image, 32, (0, 0)), centre_view(image, 32, (0, 0))
     pixels = torch.from_numpy(np.asarray(image, np.float32)).permute(2, 0, 1)
     scale = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1) * 255
@@ -90,7 +90,7 @@ def test_corrupting_here_takes_the_librarys_functions_and_its_own_numbers(monkey
         return np.full_like(image, severity * 10 + np.random.randint(10))  # noqa: NPY002
 
     monkeypatch.setitem(sys.modules, "imagecorruptions", types.SimpleNamespace(corrupt=corrupt))
-    image = photograph(1, (40, 40))
+    image = synthetic_image(1, (40, 40))
     first = [
         corrupted_view(name, 3, image, 32, (0, n))
         for name in ("fog", "glass_blur")
@@ -121,7 +121,7 @@ def test_a_library_that_does_not_load_is_one_line(monkeypatch, tmp_path):
 
 
 def test_every_corruption_of_the_library_is_made():
-    image = photograph(1, (64, 64))
+    image = synthetic_image(1, (64, 64))
     plain = centre_view(image, 48, (0, 0))
     for name in ALEXNET:
         first = corrupted_view(name, 3, image, 48, (0, 5))

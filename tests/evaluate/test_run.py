@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from tests.conftest import make_source, photograph
+from tests.conftest import make_source, synthetic_image
 from texgen.dataset.random_access import TextureStore
 from texgen.evaluate.config import KnnConfig, LinearConfig, SimilarityConfig
 from texgen.evaluate.corruptions import SEVERITIES
@@ -53,7 +53,7 @@ class Inputs:
 def inputs(image_folder, textures, tiny_run, tmp_path_factory) -> Inputs:
     root = tmp_path_factory.mktemp("frozen")
     (root / "stimuli" / "ant").mkdir(parents=True)
-    photograph(2, (32, 32)).save(root / "stimuli" / "ant" / "ant1-bee2.png")
+    synthetic_image(2, (32, 32)).save(root / "stimuli" / "ant" / "ant1-bee2.png")
     for severity in SEVERITIES:
         make_source(root / "c" / "fog" / str(severity), {"ant": 1, "bee": 1}, (32, 32))
     train, val = (open_labelled(str(image_folder), split) for split in ("train", "val"))

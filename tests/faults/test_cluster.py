@@ -43,9 +43,9 @@ def held_up(out: Path) -> bool:
 
 
 def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
-    cluster: Nodes, photographs: Path, tmp_path: Path, texgen: Texgen
+    cluster: Nodes, image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
-    arguments = ("build", "--src", photographs, *OPTIONS)
+    arguments = ("build", "--src", image_source, *OPTIONS)
     assert texgen(*arguments, "--out", tmp_path / "plain", "--no-ray").returncode == 0
     out = tmp_path / "cluster"
     address = ("--ray-address", cluster.address)
@@ -71,9 +71,9 @@ def test_a_cluster_that_loses_a_node_gives_the_same_bytes(
 
 
 def test_an_address_where_no_cluster_is_is_named(
-    photographs: Path, tmp_path: Path, texgen: Texgen
+    image_source: Path, tmp_path: Path, texgen: Texgen
 ) -> None:
-    arguments = ("build", "--src", photographs, "--out", tmp_path / "out", *OPTIONS)
+    arguments = ("build", "--src", image_source, "--out", tmp_path / "out", *OPTIONS)
     for address in ("127.0.0.1:9", "ray://127.0.0.1:9", "nonsense"):
         result = texgen(*arguments, "--ray-address", address)
         assert result.returncode == 2

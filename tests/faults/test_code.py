@@ -85,19 +85,21 @@ def other_texgen(folder: Path) -> Path:
 
 
 @pytest.fixture
-def plain(photographs: Path, tmp_path: Path, texgen: Texgen) -> dict[str, bytes]:
+def plain(image_source: Path, tmp_path: Path, texgen: Texgen) -> dict[str, bytes]:
     """Files of a build that is started in an empty folder."""
     out = tmp_path / "plain"
-    assert texgen("build", "--src", photographs, "--out", out, *OPTIONS, "--no-ray").returncode == 0
+    assert (
+        texgen("build", "--src", image_source, "--out", out, *OPTIONS, "--no-ray").returncode == 0
+    )
     return tree(out)
 
 
 @pytest.mark.parametrize("runner", [("--no-ray",), ("--workers", "1")], ids=["processes", "ray"])
 def test_nothing_is_imported_from_the_current_folder(
-    runner: tuple[str, ...], elsewhere: Path, photographs: Path, tmp_path: Path, plain
+    runner: tuple[str, ...], elsewhere: Path, image_source: Path, tmp_path: Path, plain
 ) -> None:
     out = tmp_path / "out"
-    line = [INSTALLED, "build", "--src", photographs, "--out", out, *OPTIONS, *runner, "--quiet"]
+    line = [INSTALLED, "build", "--src", image_source, "--out", out, *OPTIONS, *runner, "--quiet"]
     done = subprocess.run(
         [str(word) for word in line], cwd=elsewhere, capture_output=True, text=True, timeout=200
     )
@@ -106,12 +108,12 @@ def test_nothing_is_imported_from_the_current_folder(
 
 
 def test_an_empty_element_of_pythonpath_is_no_folder(
-    elsewhere: Path, photographs: Path, tmp_path: Path, plain, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Path, image_source: Path, tmp_path: Path, plain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # `PYTHONPATH=$PYTHONPATH:lib` has such an empty entry where nothing was set before.
     monkeypatch.setenv("PYTHONPATH", f":{tmp_path}")
     out = tmp_path / "out"
-    line = [INSTALLED, "build", "--src", photographs, "--out", out, *OPTIONS, "--no-ray"]
+    line = [INSTALLED, "build", "--src", image_source, "--out", out, *OPTIONS, "--no-ray"]
     done = subprocess.run(
         [str(word) for word in line], cwd=elsewhere, capture_output=True, text=True, timeout=200
     )
@@ -121,34 +123,34 @@ def test_an_empty_element_of_pythonpath_is_no_folder(
 
 @pytest.mark.slow
 def test_a_module_that_is_run_takes_the_current_folder_for_nothing_else(
-    elsewhere: Path, photographs: Path, tmp_path: Path
+    elsewhere: Path, image_source: Path, tmp_path: Path
 ) -> None:
     # `python -m texgen` in a checkout runs the texgen of the checkout, after Python has started.
     for name in ("types", "contextlib", "importlib", "typing", "re", "enum", "io", "abc"):
         (elsewhere / f"{name}.py").unlink()
     outs = tmp_path / "processes", tmp_path / "ray"
     for out, runner in zip(outs, (("--no-ray",), ("--workers", "1")), strict=True):
-        line = command("build", "--src", photographs, "--out", out, *OPTIONS, *runner)
+        line = command("build", "--src", image_source, "--out", out, *OPTIONS, *runner)
         done = subprocess.run(line, cwd=elsewhere, capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stderr
     assert tree(outs[0]) == tree(outs[1])
 
 
 def test_a_node_with_another_texgen_gets_no_shard(
-    photographs: Path, tmp_path: Path, plain: dict[str, bytes]
+    image_source: Path, tmp_path: Path, plain: dict[str, bytes]
 ) -> None:
     nodes, out = Nodes(), tmp_path / "out"
     line = (*OPTIONS, "--ray-address", nodes.address)
     try:
         nodes.add({"PYTHONPATH": str(other_texgen(tmp_path / "other"))}, cpus=2)
-        code, _, errors = Build(photographs, out, *line).end()
+        code, _, errors = Build(image_source, out, *line).end()
         assert code == 2
         assert errors.count("\n") == 1
         assert errors.count(f"texgen {package.__version__} (code ") == 2
         assert "install the same texgen on every node" in errors
         assert made(out) == 0
         nodes.add(cpus=1)
-        code, summary, errors = Build(photographs, out, *line).end()
+        code, summary, errors = Build(image_source, out, *line).end()
     finally:
         nodes.close()
     log = (out / "_build" / "logs" / "build.log").read_text()

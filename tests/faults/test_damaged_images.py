@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.conftest import MINI, Texgen, photograph, tree
+from tests.conftest import MINI, Texgen, synthetic_image, tree
 from tests.faults.table import FaultTable
 
 pytestmark = pytest.mark.usefixtures("no_orphans")
@@ -130,7 +130,7 @@ DAMAGES: list[Damage] = [
 
 
 def originals() -> list[Image.Image]:
-    """Photographs of ImageNet, or of a library where those are not available."""
+    """Images of ImageNet, or of a library where those are not available."""
     if MINI.is_dir():
         paths = sorted(MINI.rglob("*.JPEG"))[::12]
     else:
@@ -140,7 +140,7 @@ def originals() -> list[Image.Image]:
     for path in paths:
         with Image.open(path) as image:
             found.append(image.convert("RGB").resize((160, 150)))
-    return found or [photograph(seed) for seed in range(8)]
+    return found or [synthetic_image(seed) for seed in range(8)]
 
 
 def encodings(image: Image.Image) -> list[tuple[str, bytes]]:
@@ -201,7 +201,7 @@ def check(
 
 
 @pytest.mark.faults
-def test_damaged_photographs_are_a_row_each(tmp_path: Path, texgen: Texgen) -> None:
+def test_damaged_images_are_a_row_each(tmp_path: Path, texgen: Texgen) -> None:
     runners = {"two": ("--no-ray", "--workers", 2), "one": ("--no-ray", "--workers", 1)}
     found = check(100, tmp_path, texgen, runners)
     assert found["ok"] > 10
@@ -209,7 +209,7 @@ def test_damaged_photographs_are_a_row_each(tmp_path: Path, texgen: Texgen) -> N
 
 
 @pytest.mark.slow
-def test_a_thousand_damaged_photographs_are_a_row_each(
+def test_a_thousand_damaged_images_are_a_row_each(
     tmp_path: Path, texgen: Texgen, table: FaultTable
 ) -> None:
     runners = {

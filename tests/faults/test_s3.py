@@ -69,7 +69,7 @@ def test_a_killed_build_on_a_bad_day_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize("runs_on", ["--no-ray", "ray"])
-def test_photographs_from_a_store_on_a_bad_day_give_the_same_bytes(
+def test_images_from_a_store_on_a_bad_day_give_the_same_bytes(
     s3: Store,
     forty: Path,
     undisturbed: Path,

@@ -102,8 +102,8 @@ FORMS: dict[str, Callable[[Path, dict[str, bytes]], str]] = {
 def test_images_from_a_server_give_what_they_give_from_a_folder(
     form, server, forty, texgen, tmp_path
 ):
-    photographs = [path.read_bytes() for path in sorted(forty.rglob("*.JPEG"))[:15]]
-    files = {f"{ODD[n % 5]}/{n:02} ü.jpg": data for n, data in enumerate(photographs)}
+    image_source = [path.read_bytes() for path in sorted(forty.rglob("*.JPEG"))[:15]]
+    files = {f"{ODD[n % 5]}/{n:02} ü.jpg": data for n, data in enumerate(image_source)}
     root = tmp_path / "src" / "train"
     what = FORMS[form](root, files)
     client = server.client()

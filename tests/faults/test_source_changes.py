@@ -40,7 +40,7 @@ Change = Callable[[Path], object]
         pytest.param(lambda path: path.write_bytes(b"x"), "now has 1", id="written over"),
     ],
 )
-def test_a_photograph_that_changes_gives_up_its_shard_and_no_other(
+def test_a_image_that_changes_gives_up_its_shard_and_no_other(
     change: Change,
     words: str,
     forty: Path,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from tests.support.archives import write_tar
 from texgen.cli.main import run
 from texgen.core.errors import ConfigError, SourceError
@@ -254,7 +254,7 @@ def test_a_url_is_no_class(tmp_path):
 
 def test_keys_by_file_let_names_repeat_in_every_command(tmp_path, capsys):
     path = tmp_path / "1.png"
-    photograph(1, (50, 40)).save(path)
+    synthetic_image(1, (50, 40)).save(path)
     for number in range(2):
         image = [{"bytes": path.read_bytes(), "path": "same.png"}]
         put(tmp_path / "p" / f"t-{number}.parquet", {"image": image, "label": [number]})

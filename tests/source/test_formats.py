@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import photograph, tree
+from tests.conftest import synthetic_image, tree
 from tests.support.archives import (
     Files,
     write_folder,
@@ -102,7 +102,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("images")
     for seed in range(9):
         path = folder / "x.JPEG"
-        photograph(seed, (50, 40)).save(path)
+        synthetic_image(seed, (50, 40)).save(path)
         files[f"n0000000{seed % 2}/n_{seed}.JPEG"] = path.read_bytes()
     files["n00000000/broken.JPEG"] = b"not an image"
     return written(tmp_path_factory.mktemp("forms"), files)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from tests.support.archives import write_tar
 from texgen.cli.main import run
 from texgen.core.errors import SourceError
@@ -128,7 +128,7 @@ def test_options_of_archives_are_refused_for_folders_by_name(tmp_path, capsys):
 
 
 def test_a_split_that_was_taken_out_of_a_tar_is_verified_against_it(tmp_path):
-    photograph(1, (50, 40)).save(tmp_path / "1.png")
+    synthetic_image(1, (50, 40)).save(tmp_path / "1.png")
     data = (tmp_path / "1.png").read_bytes()
     tar = write_tar(tmp_path / "x.tar", [("i/train/a/1.png", data), ("i/val/a/2.png", data)])
     fixed = ["--engine", "stub", "--size", "16", "--no-ray", "--quiet", "--split", "train"]

@@ -92,7 +92,7 @@ INDEX_EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
     "another patch size": lambda card: card["config"].update(patch_size=7, small_patch_size=5),
     "another limit": lambda card: card["config"].update(limit=7),
     "shards in another order": lambda card: card["splits"]["train"]["shards"].reverse(),
-    "a class without photographs": lambda card: card["splits"]["train"]["classes"].append("z"),
+    "a class without images": lambda card: card["splits"]["train"]["classes"].append("z"),
     "more textures an image": lambda card: card["config"].update(textures_per_image=3),
 }
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from texgen.core.config import ENGINES
 from texgen.synthesis import api, synthesize
 
-PATCH = np.asarray(photograph(0, (20, 20)))
+PATCH = np.asarray(synthetic_image(0, (20, 20)))
 
 
 @pytest.fixture(autouse=True)

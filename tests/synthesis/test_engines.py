@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import texgen
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from texgen.core.errors import EngineSampleError, EngineStartError, WorkerTimeoutError
 from texgen.synthesis import EnginePool, EngineProcess, EngineSpec, Job, identify
 from texgen.synthesis.engine_spec import UPSTREAM, Scratch, worker_path
@@ -33,7 +33,7 @@ needs_upstream = pytest.mark.skipif(
 
 
 def patches(seed: int, side: int = 48) -> tuple[np.ndarray, np.ndarray]:
-    drawn = texgen.sample_patches(np.asarray(photograph(seed)), seed, patch_size=side)
+    drawn = texgen.sample_patches(np.asarray(synthetic_image(seed)), seed, patch_size=side)
     return drawn.center, drawn.random
 
 

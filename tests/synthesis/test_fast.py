@@ -1,4 +1,4 @@
-"""The engine `fast`, in the real worker and on real photographs."""
+"""The engine `fast`, in the real worker and on real images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixture
 FAST = EngineSpec("fast")
 KERNEL = "TEXGEN_KERNEL"
 
-PHOTOGRAPHS = {
+IMAGES = {
     "cat": skimage.data.chelsea(),
     "cup": skimage.data.coffee(),
     "galaxies": skimage.data.hubble_deep_field(),
@@ -32,7 +32,7 @@ PHOTOGRAPHS = {
 
 
 def pair(name: str, seed: int = 0, side: int = 96) -> tuple[np.ndarray, np.ndarray]:
-    drawn = texgen.sample_patches(PHOTOGRAPHS[name], seed, patch_size=side)
+    drawn = texgen.sample_patches(IMAGES[name], seed, patch_size=side)
     return drawn.center, drawn.random
 
 
@@ -57,7 +57,7 @@ def test_it_is_the_default_and_says_what_its_textures_depend_on() -> None:
     }
 
 
-@pytest.mark.parametrize("name", PHOTOGRAPHS)
+@pytest.mark.parametrize("name", IMAGES)
 def test_every_pixel_is_a_copy_from_a_patch(name: str) -> None:
     patches = pair(name)
     texture = texgen.synthesize(patches, seed=1)
@@ -107,7 +107,7 @@ SHAPES = [*((side, side) for side in range(1, 18)), (300, 300), (1, 17), (300, 5
 @pytest.mark.parametrize("shape", SHAPES)
 def test_patches_of_any_sides_make_textures_of_their_pixels(shape: tuple[int, int]) -> None:
     height, width = shape
-    cut = [PHOTOGRAPHS[name][:height, :width] for name in ("galaxies", "cup")]
+    cut = [IMAGES[name][:height, :width] for name in ("galaxies", "cup")]
     (texture,) = made(Job("any", tuple(cut), 48, 5, wants_raw=True))
     assert colours(texture.pixels) <= colours(*cut)
 

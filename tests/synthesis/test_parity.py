@@ -36,10 +36,10 @@ def ratios(tmp_path_factory: pytest.TempPathFactory) -> Ratios:
     if shutil.which("cargo") is None:
         pytest.skip("cargo is not here")
     work = tmp_path_factory.mktemp("parity")
-    photographs = work / "photographs"
-    gather = [sys.executable, ROOT / "pipelines" / "demo_images.py", photographs]
+    image_source = work / "images"
+    gather = [sys.executable, ROOT / "pipelines" / "demo_images.py", image_source]
     subprocess.run(gather, check=True)
-    command = [sys.executable, ROOT / "benchmarks" / "parity", photographs, "--work", work]
+    command = [sys.executable, ROOT / "benchmarks" / "parity", image_source, "--work", work]
     command += ["--pairs", "3", "--textures", "4", "--size", "128", "--known-bad", "--json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=600, check=False)
     return {

@@ -29,7 +29,7 @@ def test_the_side_is_the_largest_that_fits(width, height, side):
 
 
 @given(SIDES, SIDES, SEEDS, st.integers(1, 50), st.integers(1, 50))
-def test_patches_lie_inside_the_photograph(width, height, seed, large, small):
+def test_patches_lie_inside_the_image(width, height, seed, large, small):
     large, small = max(large, small), min(large, small)
     boxes = patch_geometry(width, height, seed, PatchRule(large, small))
     assert (boxes.width, boxes.height) == (width, height)
@@ -94,7 +94,7 @@ def test_random_patches_reach_every_position_about_equally_often():
     assert chi_square < 24.3  # 7 degrees of freedom, p = 0.001
 
 
-def test_patches_do_not_share_memory_with_the_photograph():
+def test_patches_do_not_share_memory_with_the_image():
     image = numbered(20, 20)
     patches = sample_patches(image, 0)
     before = patches.center.copy()
@@ -113,7 +113,7 @@ def test_patches_do_not_share_memory_with_the_photograph():
         np.zeros((1, 20, 20, 3), np.uint8),
     ],
 )
-def test_what_is_no_rgb_photograph_is_refused(image):
+def test_what_is_no_rgb_image_is_refused(image):
     with pytest.raises(ValueError, match=r"\(H, W, 3\) uint8"):
         sample_patches(image)
 
@@ -133,7 +133,7 @@ def test_a_number_that_cannot_be_is_refused_by_name(given, error):
         sample_patches(numbered(20, 20), **given)
 
 
-@pytest.mark.parametrize("image", [[[[0, 0, 0]]], None, "photograph.jpg"])
+@pytest.mark.parametrize("image", [[[[0, 0, 0]]], None, "image.jpg"])
 def test_what_is_no_array_is_a_type_error(image):
     with pytest.raises(TypeError, match=type(image).__name__):
         sample_patches(image)

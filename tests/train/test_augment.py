@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import stats
 from torchvision.transforms import RandomResizedCrop
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from tests.train.conftest import coordinate_image
 from texgen.train.augment import MEAN, STD, Augmentation, centre, normalised
 
@@ -109,7 +109,7 @@ def test_without_colour_jitter_colours_stay():
 
 
 def test_pixels_are_normalised_by_imagenets_mean_and_deviation():
-    image = photograph(1)
+    image = synthetic_image(1)
     pixels = np.asarray(image, dtype=np.float64) / 255
     expected = ((pixels - MEAN) / STD).transpose(2, 0, 1)
     assert np.abs(normalised(image).numpy() - expected).max() < 1e-5

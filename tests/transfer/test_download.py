@@ -405,9 +405,9 @@ def test_an_unfinished_download_is_sent_to_download(command, cut_off, tmp_path, 
     assert "texgen build" not in said
 
 
-def test_an_unfinished_download_is_not_built_over(cut_off, photographs, capsys):
+def test_an_unfinished_download_is_not_built_over(cut_off, image_source, capsys):
     before = tree(cut_off)
-    command = ["--src", str(photographs), "--out", str(cut_off), "--quiet", "--json"]
+    command = ["--src", str(image_source), "--out", str(cut_off), "--quiet", "--json"]
     assert run(["build", "--no-ray", *command]) == 2
     assert "OUT holds an unfinished download" in capsys.readouterr().err
     assert tree(cut_off) == before

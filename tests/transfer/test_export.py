@@ -59,13 +59,13 @@ def test_one_split_and_no_other(finished, tmp_path):
 
 
 def test_images_are_not_replaced_and_nothing_is_put_beside_them(finished, tmp_path, capsys):
-    photograph = tmp_path / "inet" / "train" / "ant" / "ant_000.png"
-    photograph.parent.mkdir(parents=True)
-    photograph.write_bytes(b"a photograph")
+    synthetic_image = tmp_path / "inet" / "train" / "ant" / "ant_000.png"
+    synthetic_image.parent.mkdir(parents=True)
+    synthetic_image.write_bytes(b"an image")
     assert run(["export", str(finished), "--to", str(tmp_path / "inet")]) == 2
     assert "is not empty and not an export of this data set" in capsys.readouterr().err
-    assert [p for p in (tmp_path / "inet").rglob("*") if p.is_file()] == [photograph]
-    assert photograph.read_bytes() == b"a photograph"
+    assert [p for p in (tmp_path / "inet").rglob("*") if p.is_file()] == [synthetic_image]
+    assert synthetic_image.read_bytes() == b"an image"
 
 
 def test_an_export_of_one_data_set_does_not_take_in_another(finished, out, tmp_path):

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.conftest import make_source, photograph, tree
+from tests.conftest import make_source, synthetic_image, tree
 from tests.support.builds import request
 from tests.support.damage import (
     MANIFEST,
@@ -323,8 +323,8 @@ SOURCES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an image gone": (f"SRC/{FIRST}: not there", lambda src: (src / FIRST).unlink()),
     "the last one gone": ("not there", lambda src: (src / "val/ant/ant_000.JPEG").unlink()),
     "one more": ("SRC/train/bee/x.png: the data set has no row",
-                 lambda src: photograph(1).save(src / "train/bee/x.png")),
-    "one more at the end": ("no row", lambda src: photograph(1).save(src / "val/ant/z.png")),
+                 lambda src: synthetic_image(1).save(src / "train/bee/x.png")),
+    "one more at the end": ("no row", lambda src: synthetic_image(1).save(src / "val/ant/z.png")),
     "one renamed": (f"SRC/{FIRST}: not there", rename(FIRST, "train/ant/x.JPEG")),
     "another size": (f"SRC/{FIRST}: ", rewrite(FIRST, lambda data: data + b"x")),
     "a class more": ("SRC/train: also has the class folder wasp",
@@ -394,7 +394,7 @@ def test_a_shard_that_only_src_belies_is_deleted_on_one_condition(out, source, c
 
 def test_an_image_with_other_content_of_the_same_size_is_found(source, check):
     data = (source / FIRST).read_bytes()
-    other = encoded(photograph(99, (50, 40)), "JPEG")[: len(data)]
+    other = encoded(synthetic_image(99, (50, 40)), "JPEG")[: len(data)]
     (source / FIRST).write_bytes(other + bytes(len(data) - len(other)))
     assert any(ONE in fault for fault in check(SOURCE).report["faults"])
 
@@ -413,9 +413,9 @@ def test_images_beyond_the_limit_are_no_fault(tmp_path, rest, capsys):
     build(request(source, out, limit=4 if rest else 9), SilentMonitor())
     arguments = ["verify", str(out), "--deep", "--src", str(source), "--json"]
     assert run(arguments) == 0, capsys.readouterr().out
-    photograph(7).save(source / "train/bee/z.png")
+    synthetic_image(7).save(source / "train/bee/z.png")
     assert run(arguments) == (not rest)
-    photograph(7).save(source / "train/ant/z.png")
+    synthetic_image(7).save(source / "train/ant/z.png")
     capsys.readouterr()
     assert run(arguments) == 1
     assert "SRC/train/ant/z.png: the data set has no row" in capsys.readouterr().out

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.build.test_whole_build import awkward_photographs, build
-from tests.conftest import Texgen, make_source, photograph
+from tests.build.test_whole_build import awkward_images, build
+from tests.conftest import Texgen, make_source, synthetic_image
 from tests.support.damage import forge
 
 pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
@@ -60,7 +60,7 @@ def test_a_texture_of_another_image_is_found_with_all_sums_corrected(
 
 def test_awkward_images_are_no_fault(tmp_path: Path, texgen: Texgen) -> None:
     source, out = tmp_path / "src", tmp_path / "out"
-    awkward_photographs(source / "train" / "x")
+    awkward_images(source / "train" / "x")
     stub = ("--engine", "stub", "--size", 32, "--no-ray", "--quiet", "--max-failures", "100%")
     build(texgen, source, out, *stub)
     report = deep(texgen, out, source)
@@ -73,6 +73,6 @@ def test_a_flat_split_is_compared_too(tmp_path: Path, texgen: Texgen) -> None:
     build(texgen, source, out, "--engine", "stub", "--size", 32, "--no-ray", "--quiet")
     report = deep(texgen, out, source)
     assert (report["faults"], report["photographs"], report["remade"]) == ([], 3, 3)
-    photograph(9).save(source / "one more.png")
+    synthetic_image(9).save(source / "one more.png")
     (fault,) = deep(texgen, out, source)["sources"]
     assert fault == "SRC/one more.png: the data set has no row of it"

@@ -125,7 +125,7 @@ def test_a_current_folder_that_was_deleted_is_said(here, text):
     assert "deleted" in refusal(Place(), text)
 
 
-def test_a_photograph_may_have_a_name_that_is_not_utf_8(here):
+def test_a_image_may_have_a_name_that_is_not_utf_8(here):
     name = os.fsdecode(b"\xff.png")
     assert Place(utf8=False).convert(name, None, None) == str(here / name)
 

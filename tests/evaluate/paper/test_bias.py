@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from tests.conftest import photograph
+from tests.conftest import synthetic_image
 from tests.evaluate.conftest import Answers
 from texgen.core.errors import ConfigError
 from texgen.evaluate.features import TextureImages, open_folder, open_labelled, with_labels
@@ -23,7 +23,7 @@ def stimuli(root, names):
     for name in names:
         shape = name.rstrip("0123456789").partition("-")[0].rstrip("0123456789")
         (root / shape).mkdir(parents=True, exist_ok=True)
-        photograph(1, (32, 32)).save(root / shape / f"{name}.png")
+        synthetic_image(1, (32, 32)).save(root / shape / f"{name}.png")
     return open_folder(str(root))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import make_source, photograph, tree
+from tests.conftest import make_source, synthetic_image, tree
 from texgen.cli.main import run
 from texgen.core.errors import ConfigError, SourceError
 from texgen.source import FolderSource, SourceSpec, read_classes, read_labels
@@ -66,7 +66,7 @@ def flat(tmp_path: Path) -> Path:
     root = tmp_path / "src" / "val"
     root.mkdir(parents=True)
     for seed, name in enumerate(NAMES):
-        photograph(seed, (50, 40)).save(root / f"{name}.JPEG")
+        synthetic_image(seed, (50, 40)).save(root / f"{name}.JPEG")
     return root.parent
 
 
@@ -102,7 +102,7 @@ def test_labels_give_the_textures_of_the_same_images_in_class_folders(flat, tmp_
 
 
 def test_a_image_without_a_label_is_an_error_that_names_it(flat, tmp_path):
-    photograph(9).save(flat / "val" / "stranger.JPEG")
+    synthetic_image(9).save(flat / "val" / "stranger.JPEG")
     source = FolderSource(SourceSpec(str(flat), labels=str(kaggle(tmp_path))))
     with pytest.raises(SourceError, match=r"val/stranger\.JPEG is not in --labels"):
         list(source.entries(source.splits()[0]))

@@ -65,9 +65,9 @@ WRONG = ("s3://no-such-bucket-here/x", "s3://b", "gs://x/y")
         ("verify", "s3://{}/nothing"),
     ],
 )
-def test_a_place_that_does_not_exist_is_one_line(s3, photographs, capsys, where, command):
+def test_a_place_that_does_not_exist_is_one_line(s3, image_source, capsys, where, command):
     out = where.format(s3.bucket)
-    source = ["--src", str(photographs), "--engine", "stub", "--out"]
+    source = ["--src", str(image_source), "--engine", "stub", "--out"]
     plans = command in {"build", "plan"}
     code = run([command, *(source if plans else []), out])
     output = capsys.readouterr().err
@@ -77,8 +77,8 @@ def test_a_place_that_does_not_exist_is_one_line(s3, photographs, capsys, where,
     assert "Traceback" not in output
 
 
-def test_a_bucket_that_may_not_be_written_is_refused_before_any_work(s3, photographs, capsys):
-    options = ["--src", str(photographs), "--engine", "stub", "--no-ray", "--quiet"]
+def test_a_bucket_that_may_not_be_written_is_refused_before_any_work(s3, image_source, capsys):
+    options = ["--src", str(image_source), "--engine", "stub", "--no-ray", "--quiet"]
     with Proxy(s3.endpoint, lambda method, _: "denied" if method == "PUT" else None) as proxy:
         where = ["--out", f"s3://{s3.bucket}/new", "--s3-endpoint", proxy.url]
         assert run(["build", *options, *where]) == 2
