@@ -59,7 +59,7 @@ def _start_time(pid: int) -> str | None:
     """Start time of a process in clock ticks; None if it does not exist or is a zombie."""
     fields = _fields(pid)
     if not fields:
-        return None if _does_not_exist(pid) else _UNKNOWN
+        return None if is_gone(pid) else _UNKNOWN
     return None if fields[0] in {"Z", "X"} else fields[19]
 
 
@@ -73,7 +73,8 @@ def _fields(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()
 
 
-def _does_not_exist(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
+    """Whether no process on this machine has the number, on any system."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 from texgen.core.config import Part
 from texgen.core.errors import LockedError, StorageError
 from texgen.core.layout import BUILD, LOCK
-from texgen.core.system import current_process, is_dead_on_this_host
+from texgen.core.system import current_process, is_gone
 from texgen.storage.errors import storage_errors
 
 _SIGNS_WITHIN_S = 1.0
@@ -140,7 +141,8 @@ def _holder(path: Path) -> str:
         with contextlib.suppress(OSError, ValueError, RecursionError, TypeError, KeyError):
             about = json.loads(path.read_text())
             holder = describe_holder(about)
-            if holder and not is_dead_on_this_host(about):
+            # A lock of an older texgen, or on a system without /proc, holds host and number alone.
+            if holder and not (about["host"] == socket.gethostname() and is_gone(about["pid"])):
                 return holder
         if time.monotonic() > deadline:
             return "another process"
