@@ -50,15 +50,15 @@ _CACHE = tempfile.TemporaryDirectory(prefix="texgen-test-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 
-ALONE = tuple(Path(__file__).parent / name for name in ("docker", "faults", "pipelines", "slurm"))
-"""Folders whose tests act at exact moments, count processes or use all processors."""
+WHOLE = tuple(Path(__file__).parent / name for name in ("docker", "faults", "pipelines", "slurm"))
+"""Folders whose tests run whole builds, clusters and containers."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests of whole systems, which do not share the machine with other tests."""
+    """Marks tests of whole systems, of which only two run at a time."""
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in ALONE):
-            item.add_marker("alone")
+        if any(item.path.is_relative_to(folder) for folder in WHOLE):
+            item.add_marker("whole")
 
 
 def pytest_unconfigure() -> None:

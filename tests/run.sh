@@ -33,8 +33,8 @@ cd ..
 if [ $# -gt 0 ]; then
     step pytest "$@"
 else
-    # Tests of single parts run side by side. Those of whole builds, clusters and faults have the
-    # machine to themselves, since they strike at moments and count processes.
-    step pytest --numprocesses auto --dist loadfile -m 'not slow and not alone' tests
-    step pytest -m 'not slow and alone' tests
+    # Tests of single parts run on all processors. Those of whole builds, clusters and faults run two
+    # at a time: each starts many processes, and waits most of the time.
+    step pytest --numprocesses auto --dist loadfile -m 'not slow and not whole' tests
+    step pytest --numprocesses 2 --dist loadfile -m 'not slow and whole' tests
 fi

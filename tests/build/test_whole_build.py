@@ -19,7 +19,7 @@ import texgen as texgen_package
 from tests.conftest import Texgen, command, make_source, synthetic_image, tree
 from texgen.core.decode import decode
 
-pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
+pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
 STUB = ("--engine", "stub", "--size", 64, "--quiet")
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import make_source
 from texgen.cli.main import run
 
-pytestmark = [pytest.mark.alone, pytest.mark.integration]
+pytestmark = [pytest.mark.whole, pytest.mark.integration]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "<img src=x onerror=alert(1)> \"'&"

@@ -23,7 +23,7 @@ from tests.support.archives import (
 if TYPE_CHECKING:
     from tests.support.store import Store
 
-pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
+pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
 OPTIONS = ("--engine", "stub", "--size", 32, "--limit", 12, "--samples-per-shard", 5, "--no-ray")
 

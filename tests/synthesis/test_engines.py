@@ -21,7 +21,7 @@ from texgen.core.errors import EngineSampleError, EngineStartError, WorkerTimeou
 from texgen.synthesis import EnginePool, EngineProcess, EngineSpec, Job, identify
 from texgen.synthesis.engine_spec import UPSTREAM, Scratch, worker_path
 
-pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
+pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
 FAST = EngineSpec("fast")
 EMBARK = EngineSpec("embark")

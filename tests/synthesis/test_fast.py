@@ -18,7 +18,7 @@ from texgen.core.errors import EngineSampleError, EngineStartError
 from texgen.synthesis import EnginePool, EngineProcess, EngineSpec, Job, Texture, identify
 from texgen.synthesis.engine_spec import Scratch
 
-pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
+pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
 FAST = EngineSpec("fast")
 KERNEL = "TEXGEN_KERNEL"

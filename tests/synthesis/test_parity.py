@@ -52,7 +52,7 @@ def outside(ratios: dict[str, float]) -> set[str]:
     return {name for name, (low, high) in BOUNDS.items() if not low <= ratios[name] <= high}
 
 
-pytestmark = [pytest.mark.alone, pytest.mark.integration]
+pytestmark = [pytest.mark.whole, pytest.mark.integration]
 
 
 def test_fast_is_like_embark_in_every_figure(ratios: Ratios) -> None:

@@ -11,7 +11,7 @@ from tests.build.test_whole_build import awkward_images, build
 from tests.conftest import Texgen, make_source, synthetic_image
 from tests.support.damage import forge
 
-pytestmark = [pytest.mark.alone, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
+pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
 
 def deep(texgen: Texgen, out: Path, src: Path, sample: int = 99) -> dict:
