@@ -109,6 +109,14 @@ def test_the_folder_of_a_set_may_be_relative(trained, image_folder, tmp_path, mo
     assert set(read(out)["sets"]) == {"a"}
 
 
+def test_the_name_of_a_mapping_need_not_be_utf8(trained, image_folder, tmp_path):
+    out, mapping = tmp_path / "ood.json", tmp_path / "n\udcff.csv"
+    mapping.write_text("ant,ant\nbee,bee\n")
+    arguments = ["--set", f"a={image_folder / 'val'}", "--mapping", f"a={mapping}", "--out", out]
+    assert call("eval", "ood", trained, "--knn", "--k", 3, *arguments) == 0
+    assert read(out)["sets"]["a"]["classes"] == 2
+
+
 def test_the_classifier_beside_the_result_is_data_alone(linear):
     state = torch.load(linear.with_suffix(".pt"), weights_only=True)
     assert state["classes"] == ["ant", "bee", "cat"]
@@ -167,6 +175,10 @@ WRONG = {
     "no set": (["eval", "ood", "{run}", "--knn"], "name what to evaluate on"),
     "no name": (["eval", "ood", "{run}", "--knn", "--set", "{tmp}"], "expected NAME=PATH"),
     "no images": (["eval", "ood", "{run}", "--knn", "--set", "a={tmp}"], "no image"),
+    "refused place": (
+        ["eval", "ood", "{run}", "--knn", "--set", "a=~nosuchuser/x"],
+        "texgen: --set a=~nosuchuser/x: .*no such user",
+    ),
     "stray mapping": (
         ["eval", "ood", "{run}", "--knn", "--set", "a={tmp}", "--mapping", "b=x"],
         "no --set is called b",

@@ -25,6 +25,7 @@ from texgen.cli.options.from_config import (
     config_values,
     option_group,
 )
+from texgen.cli.options.param_types import Place
 from texgen.cli.options.training import (
     classifier_options,
     neighbour_options,
@@ -180,8 +181,8 @@ def ood_command(**options: Any) -> None:  # noqa: ANN401 - click checks them
 
 def _check_domains(options: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """Returns the folders of ``--set`` and the files of ``--mapping`` by name, checked."""
-    folders = paths_by_name("--set", options["sets"])
-    mappings = paths_by_name("--mapping", options["mappings"])
+    folders = paths_by_name("--set", options["sets"], Place())
+    mappings = paths_by_name("--mapping", options["mappings"], Place(utf8=False))
     for name, path in mappings.items():
         if name not in folders:
             raise ConfigError(f"--mapping {name}={path}: no --set is called {name}")

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from texgen.cli.options.common import source_choices
 from texgen.cli.options.from_config import config_values
 from texgen.cli.options.param_types import Place
@@ -167,11 +169,11 @@ def open_knn(run: TrainedRun, options: Mapping[str, Any]) -> KnnClassifier:
     return KnnClassifier(run, train, KnnConfig(**config_values(KnnConfig, options)))
 
 
-def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:
-    """Returns the paths of an option ``NAME=PATH``, absolute, that is given several times, by name.
+def paths_by_name(option: str, values: Sequence[str], place: Place) -> dict[str, str]:
+    """Returns the paths, each a ``place``, of an option ``NAME=PATH`` given several times, by name.
 
     Raises:
-        ConfigError: If a name or a path is missing, or a name is given twice.
+        ConfigError: If a name or a path is missing or refused, or a name is given twice.
     """
     paths: dict[str, str] = {}
     for value in values:
@@ -182,7 +184,10 @@ def paths_by_name(option: str, values: Sequence[str]) -> dict[str, str]:
             )
         if name in paths:
             raise ConfigError(f"{option} {value}: the name {name} is given twice; use another")
-        paths[name] = Place().convert(path, None, None)
+        try:
+            paths[name] = place.convert(path, None, None)
+        except click.BadParameter as error:
+            raise ConfigError(f"{option} {value}: {error.message}") from error
     return paths
 
 
