@@ -38,6 +38,7 @@ from texgen.core.errors import FAILURES, TexgenError
 from texgen.storage import Sink
 from texgen.synthesis.patches import patch_geometry
 from texgen.verify import DeepOptions, VerifyProgress, verify
+from texgen.verify.shards import check_shard
 
 PLAIN, DEEP, SOURCE, SAMPLE = "", "--deep", "--src", "--sample"
 ONE, OTHER, LATER = "ant/ant_000", "ant/ant_001", "bee/bee_001"
@@ -577,3 +578,17 @@ def test_a_damaged_card_is_not_taken_for_a_wrong_src(out, check):
     result = check(SOURCE)
     assert result.code == 1
     assert any("nothing is compared with SRC" in note for note in result.report["notes"])
+
+
+def test_a_checked_shard_holds_no_rows_and_no_image_while_it_waits(out, source, monkeypatch):
+    checked = []
+
+    def spy(*arguments: Any) -> Any:
+        checked.append(check_shard(*arguments))
+        return checked[-1]
+
+    monkeypatch.setattr("texgen.verify.check.check_shard", spy)
+    report = verify(Sink(str(out)), 2, deep=DeepOptions(str(source), 2, 0))
+    assert report.photographs > 0
+    assert not report.faults
+    assert {(one.rows, one.inspection) for one in checked} == {(None, None)}

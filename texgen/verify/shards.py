@@ -23,8 +23,9 @@ class ShardCheck:
 
     Attributes:
         file: Entry of the shard in the index.
-        rows: Manifest rows of the shard, failed rows too; None if the manifest is not trusted.
-        inspection: Check of its textures, or None.
+        rows: Manifest rows of the shard, failed rows too; None if the manifest is not trusted, and
+            once the shard is checked.
+        inspection: Check of its textures, or None likewise.
         faults: Faults of the shard, whatever SRC is.
         differences: Differences between the shard and SRC.
         sources: Faults of SRC.
@@ -47,6 +48,8 @@ def check_shard(check: ShardCheck, index: Index, sink: Sink) -> ShardCheck:
         check.faults += check.inspection.faults.lines()
         check.differences += check.inspection.differences.lines()
         check.sources += check.inspection.source_faults.lines()
+    # Checked shards wait for slower ones before them, and an inspection holds a decoded image.
+    check.rows = check.inspection = None
     return check
 
 
