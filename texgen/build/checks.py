@@ -57,7 +57,13 @@ def bytes_needed(plan: Plan, rows: int) -> float:
 
 
 def check_space(plan: Plan, rows: int, sink: Sink, workers: int = 1) -> None:
-    """Refuses to begin what the disk cannot hold, with so many shards at once on this machine.
+    """Refuses to begin what the disk cannot hold.
+
+    Args:
+        plan: The plan.
+        rows: Textures that are left to build.
+        sink: OUT.
+        workers: Shards that are built on this machine at once; each has a draft beside OUT's files.
 
     Raises:
         ConfigError: If the textures that are left will not fit.

@@ -56,7 +56,13 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class FinishedDataset:
-    """A finished data set, and the manifests and index that were missing or different."""
+    """A finished data set.
+
+    Attributes:
+        index: Its index.
+        failures: Its failed rows.
+        written: Paths of the manifests and index that were missing or different.
+    """
 
     index: Index
     failures: Failures

@@ -215,7 +215,8 @@ def check_patches(
     """Checks that patches fit into an image with a side of ``size`` px.
 
     Raises:
-        ConfigError: If they do not; with ``non_overlapping``, if none of their sides divides its.
+        ConfigError: If they do not fit, or with ``non_overlapping`` if no side in the range divides
+            ``size``.
     """
     least, most = patch_range
     given = f"--patch-range {least} {most}"

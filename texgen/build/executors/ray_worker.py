@@ -18,7 +18,13 @@ from texgen.core.types import ShardRecord
 
 
 class NodeError(TexgenError):
-    """An error that every shard would meet on a node (Ray's id, hex), and perhaps on no other."""
+    """An error that every shard would meet on one node, and perhaps on no other.
+
+    Args:
+        error: The error.
+        node: Ray's id of the node, in hex.
+        host: Name of the node's machine.
+    """
 
     def __init__(self, error: TexgenError, node: str, host: str) -> None:
         super().__init__(error, node, host)
