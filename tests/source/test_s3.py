@@ -379,5 +379,8 @@ def test_a_build_from_a_bucket_makes_what_one_from_a_folder_makes(
     where = ["--src", f"s3://{s3.bucket}/src", "--out", f"s3://{s3.bucket}/out"]
     assert run(["build", *where, "--s3-endpoint", s3.endpoint, *options]) == 0
     assert s3.tree("out") == tree(tmp_path)
-    with pytest.raises(SourceError, match=r"lies outside of --src"):
-        open_source(SourceSpec(f"s3://{s3.bucket}/src", endpoint=s3.endpoint)).find("k", "../x")
+    source = open_source(SourceSpec(f"s3://{s3.bucket}/src", endpoint=s3.endpoint))
+    s3.put_at_once("private/x.png", b"not of SRC")
+    for elsewhere in ("../private/x.png", f"s3://{s3.bucket}/private/x.png"):
+        with pytest.raises(SourceError, match=r"lies outside of --src"):
+            source.find("k", elsewhere)

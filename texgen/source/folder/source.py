@@ -132,8 +132,9 @@ class FolderSource(Source):
     def find(self, key: str, source: str) -> ImageEntry:
         """See `texgen.source.Source.find`."""
         path = locator_of(source)
-        # The manifest may come from anyone, and must not name files outside SRC.
-        if path.startswith(b"/") or b".." in path.split(b"/") or b"\0" in path:
+        # The manifest may come from anyone, and must not name files outside SRC: an absolute path
+        # and an address in the bucket have an empty step.
+        if not {b"", b".."}.isdisjoint(path.split(b"/")) or b"\0" in path:
             raise SourceError(f"{source!r} lies outside of --src; no build writes such a row")
         try:
             size = self._files.open(os.fsdecode(path)).size()
