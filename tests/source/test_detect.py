@@ -23,7 +23,8 @@ def test_sources_are_read_by_relative_paths_too(tmp_path, monkeypatch):
     write_folder(tmp_path / "images" / "train", IMAGE)
     write_tar(tmp_path / "images.tar", IMAGE.items())
     monkeypatch.chdir(tmp_path)
-    for place in ("images", "images/train", "images.tar", "./images.tar"):
+    places = ["images", "images/train", "images.tar", "./images.tar", "*.tar", "image{s,s}.tar"]
+    for place in [*places, f"../{tmp_path.name}/*.tar"]:
         source = open_source(SourceSpec(place))
         [split] = source.splits()
         assert [source.read(entry) for entry in source.entries(split)] == [b"x"], place

@@ -6,6 +6,7 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from texgen.core.errors import SourceError
 from texgen.source.read_errors import listing_error
@@ -29,7 +30,7 @@ def fixed_folder(files: Store, pattern: str) -> str:
 
     The name of an existing folder is not a pattern, whatever characters it has.
     """
-    folder, *steps = pattern.split("/")
+    folder, *steps = _absolute(files, pattern).split("/")
     for step in steps[:-1]:
         deeper = f"{folder}/{step}"
         if _OPEN.search(step) and _kind(files, deeper) != "folder":
@@ -46,13 +47,18 @@ def paths_of(files: Store, pattern: str) -> list[str]:
     """
     paths = set()
     folder = fixed_folder(files, pattern).rstrip("/")
-    for choice in _choices(pattern[len(folder) + 1 :]):
+    for choice in _choices(_absolute(files, pattern)[len(folder) + 1 :]):
         paths.update(
             _matches(files, folder, choice) if _GLOB.search(choice) else [f"{folder}/{choice}"]
         )
         if len(paths) > _MAX_PATHS:
             raise SourceError(f"--src {pattern}: it names more than {_MAX_PATHS} files")
     return sorted(paths, key=os.fsencode)
+
+
+def _absolute(files: Store, pattern: str) -> str:
+    """The pattern from the root on: a store takes relative paths for those of its own files."""
+    return pattern if files.local_path() is None else str(Path(pattern).absolute())
 
 
 def _kind(files: Store, path: str) -> str | None:
