@@ -58,7 +58,12 @@ class RowGroups:
             archive = locator.archive
             key = (files, archive, locator.check, image_field)
             file, parquet = self._open(*key)
-            check_unchanged_size(archive.text, archive.size, file.size())
+            try:
+                check_unchanged_size(archive.text, archive.size, file.size())
+            except SourceChangedError:
+                # The file that was listed may be put back, and be another one on the disk.
+                self._open.cache_clear()
+                raise
             group = parquet.group_of(locator.position)
             images = self._images((key, group), parquet, source)
             data: bytes | None = images[locator.position - parquet.starts[group]].as_py()
