@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 from unittest.mock import Mock
 
+import pyarrow as pa
 import pytest
 
 from tests.support.archives import write_tar
@@ -13,6 +15,7 @@ from texgen.core.errors import SourceError
 from texgen.source.base import raise_error
 from texgen.source.locator import Archive
 from texgen.source.tar import index as module
+from texgen.source.tar.cache import IndexCache
 from texgen.source.tar.index import tar_index
 from texgen.source.tar.scan import TarScan
 from texgen.storage.local import LocalStore
@@ -48,6 +51,16 @@ def test_headers_are_read_once(cache, scans, archive, tmp_path):
     assert first.to_pylist() == again.to_pylist() == linked.to_pylist()
     assert scans.call_count == 1
     assert [path.suffix for path in cache.iterdir()] == [".arrow"]
+
+
+def test_an_index_is_written_without_a_copy_in_memory(cache, archive):
+    index = tar_index(LocalStore(), Archive(str(archive), 0), raise_error)
+    large = pa.concat_tables([index] * 50_000).combine_chunks()
+    tracemalloc.start()
+    IndexCache(LocalStore().open(str(archive)), "large").save(large)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert max(path.stat().st_size for path in cache.iterdir()) > large.nbytes > 8 * peak
 
 
 def test_another_archive_in_its_place_is_read_again(cache, scans, archive):

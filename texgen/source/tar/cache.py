@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from texgen.core.types import ArrowTable
-from texgen.storage.local import LocalStore
 from texgen.storage.ranges import RangeFile
 
 _log = logging.getLogger(__name__)
@@ -70,18 +70,25 @@ class IndexCache:
         if self._path is None:
             return
         metadata = {**(table.schema.metadata or {}), _ARCHIVE: self._archive}
-        table = table.replace_schema_metadata(metadata)
-        stream = pa.BufferOutputStream()
-        with pa.ipc.new_stream(stream, table.schema) as writer:
-            writer.write_table(table)
-        data = memoryview(stream.getvalue())
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             # Builds that run in parallel, and parts of one build, each write their own file first.
-            cache = LocalStore(str(self._path.parent), drafts="")
-            cache.put(self._path.name, b"".join((data, hashlib.sha256(data).digest())))
+            with tempfile.TemporaryDirectory(dir=self._path.parent) as folder:
+                draft = Path(folder, self._path.name)
+                _write(table.replace_schema_metadata(metadata), draft)
+                draft.replace(self._path)
         except OSError as error:
             _log.info("the index of an archive is not cached: %s", error)
+
+
+def _write(table: ArrowTable, path: Path) -> None:
+    # An index may be large, and is in memory once already.
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    with pa.memory_map(str(path)) as file:
+        checksum = hashlib.sha256(file.read_buffer()).digest()
+    with path.open("ab") as end:
+        end.write(checksum)
 
 
 def _is_intact(data: memoryview) -> bool:
