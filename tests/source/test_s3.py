@@ -384,3 +384,5 @@ def test_a_build_from_a_bucket_makes_what_one_from_a_folder_makes(
     for elsewhere in ("../private/x.png", f"s3://{s3.bucket}/private/x.png"):
         with pytest.raises(SourceError, match=r"lies outside of --src"):
             source.find("k", elsewhere)
+    with pytest.raises(SourceError, match=r"has no ant/\\xff\.jpg \(names there are UTF-8\)"):
+        source.find("k", r"ant/\xff.jpg")

@@ -138,9 +138,10 @@ class FolderSource(Source):
             raise SourceError(f"{source!r} lies outside of --src; no build writes such a row")
         try:
             size = self._files.open(os.fsdecode(path)).size()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "names there are UTF-8"
             raise SourceError(
-                f"--src has no {source} ({error.strerror}); name the SRC of the build"
+                f"--src has no {source} ({reason}); name the SRC of the build"
             ) from error
         return ImageEntry(key, source, path, size, None, None)
 
