@@ -11,7 +11,7 @@ _LEADS_NOWHERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, 
 
 
 class Entry:
-    """One name in a folder, where the answer that lists it tells all, as that of a bucket does.
+    """One name in a folder of a store whose listing has the sizes too, such as a bucket.
 
     Args:
         name: Its bytes; in a bucket they are UTF-8.

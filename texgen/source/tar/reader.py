@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import zlib
 from collections.abc import Iterable
 
@@ -57,7 +58,11 @@ class TarSource(ArchiveSource):
             try:
                 return Archive(path, self._files.open(path).size())
             except OSError as error:
-                on_error(SourceError(f"cannot read {path}: {error.strerror or error}"))
+                on_error(
+                    SourceError(
+                        f"cannot read {displayable(os.fsencode(path))}: {error.strerror or error}"
+                    )
+                )
                 return None
 
         found = map_reporting(look, paths, self._files.parallel, self._on_error)
