@@ -9,7 +9,6 @@ import importlib  # noqa: E402
 import logging  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
-from texgen.core.identity import VERSION as __version__  # noqa: E402
 from texgen.synthesis import synthesize  # noqa: E402
 from texgen.synthesis.patches import Patches, sample_patches  # noqa: E402
 
@@ -17,6 +16,7 @@ from texgen.synthesis.patches import Patches, sample_patches  # noqa: E402
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
+    __version__: str
     from texgen.dataset.random_access import TextureStore
     from texgen.dataset.streaming import webdataset
     from texgen.train.patch_negative import PatchNegative
@@ -30,6 +30,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+    if name == "__version__":
+        from texgen.core.identity import version
+
+        return version()
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_LATER[name]), name)

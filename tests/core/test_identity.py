@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 import texgen
-from texgen.core.identity import code_identity
+from texgen.core import identity
+from texgen.core.identity import code_identity, version
+from texgen.synthesis import EngineSpec
+from texgen.synthesis.process import running_engine
 
 ASK = "from texgen.core.identity import code_identity; print(code_identity())"
 
@@ -28,3 +31,20 @@ def test_a_changed_line_is_another_code_and_what_others_leave_there_is_none(tmp_
     other = asked(tmp_path)
     assert other != str(code_identity())
     assert other.startswith(f"texgen {texgen.__version__} (code ")
+
+
+def test_a_checkout_that_is_not_installed_has_a_version_that_says_so(monkeypatch):
+    monkeypatch.setattr(identity, "DISTRIBUTION", "texgen-that-nobody-installed")
+    assert version.__wrapped__() == "0+uninstalled"
+
+
+def test_all_parts_have_the_version_of_the_rust_workspace() -> None:
+    root = Path(__file__).parents[2]
+    line = next(
+        line
+        for line in (root / "rust_bridge/Cargo.toml").read_text().splitlines()
+        if line.startswith("version = ")
+    )
+    with running_engine(EngineSpec("stub")) as process:
+        versions = {texgen.__version__, code_identity().version, process.hello.worker}
+    assert versions == {line.split('"')[1]}

@@ -13,10 +13,10 @@ from typing import NoReturn
 
 import click
 
-from texgen import __version__
 from texgen.cli.output import CLOSED_PIPE
 from texgen.core import signals
 from texgen.core.errors import TexgenError
+from texgen.core.identity import version
 from texgen.core.limits import limit_error
 from texgen.core.text import escape_unprintable
 
@@ -64,11 +64,24 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
+def _print_version(ctx: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"texgen, version {version()}")
+        ctx.exit()
+
+
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
 )
-@click.version_option(__version__, prog_name="texgen")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def texgen(debug: bool) -> None:
     """Make textures from images: they keep an image's look and lose its meaning.

@@ -9,10 +9,26 @@ from pathlib import Path
 
 from texgen.core.errors import CodeDiffersError
 
-VERSION = "0.1.0"
+DISTRIBUTION = "texgen-shards"
+"""Name on PyPI; "texgen" is another project there."""
 
 _SUFFIXES = {".py", ".css", ".txt"}
 """Suffixes of the package's code and data; other files, such as compiled ones, do not count."""
+
+
+@lru_cache(maxsize=1)
+def version() -> str:
+    """Version of the installed texgen, "0+uninstalled" in a checkout that is not.
+
+    `rust_bridge/Cargo.toml` sets it for all parts.
+    """
+    # Imported here because it takes longer than the rest of `texgen --help`.
+    from importlib import metadata
+
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "0+uninstalled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +56,7 @@ def code_identity() -> CodeIdentity:
         data = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode())
         digest.update(data)
-    return CodeIdentity(VERSION, digest.hexdigest()[:12])
+    return CodeIdentity(version(), digest.hexdigest()[:12])
 
 
 def code_differs(found: str, wanted: str) -> CodeDiffersError:
