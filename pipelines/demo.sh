@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Builds a small data set from real images that ship in PyPI wheels.
-# It needs Python >= 3.10 and Rust >= 1.89, and sets up everything else in .venv.
+# It needs Python >= 3.10, and sets up everything else in .venv. texgen comes from the wheel that
+# TEXGEN_WHEEL names or that lies in dist/ (`bash pipelines/wheels.sh` makes one); without a wheel
+# it is compiled from this checkout, which needs Rust >= 1.89.
 set -euo pipefail
+if [ -n "${TEXGEN_WHEEL:-}" ]; then TEXGEN_WHEEL=$(realpath -- "$TEXGEN_WHEEL"); fi
 cd "$(dirname "$0")/.."
 . pipelines/environment.sh
-install_into .venv '.[demo]'
+wheel=$(find_wheel)
+install_into .venv "${wheel:-.}[demo]"
 
 rm -rf demo
 .venv/bin/python pipelines/demo_images.py demo/images

@@ -30,14 +30,41 @@ check_cargo() {
     fi
 }
 
+# find_wheel: prints the wheel that TEXGEN_WHEEL names, else the newest of dist/ for this machine.
+find_wheel() {
+    local system=linux newest="" file
+    if [ -n "${TEXGEN_WHEEL:-}" ]; then
+        if ! [ -f "$TEXGEN_WHEEL" ]; then
+            echo "texgen: TEXGEN_WHEEL names no file: $TEXGEN_WHEEL" >&2
+            return 1
+        fi
+        echo "$TEXGEN_WHEEL"
+        return
+    fi
+    if [ "$(uname -s)" = Darwin ]; then system=macosx; fi
+    for file in dist/texgen_shards-*"$system"*"_$(uname -m).whl"; do
+        if [ -f "$file" ] && { [ -z "$newest" ] || [ "$file" -nt "$newest" ]; }; then
+            newest=$file
+        fi
+    done
+    echo "$newest"
+}
+
 # install_into VENV REQUIREMENT: creates the environment if it is missing, and installs into it.
+# REQUIREMENT is a wheel or this checkout, which needs Rust, with extras in brackets.
 install_into() {
     local python
-    check_cargo || return 1
+    case $2 in *.whl*) ;; *) check_cargo || return 1 ;; esac
     if ! [ -x "$1/bin/pip" ]; then
         python=$(find_python)
         "$python" -m venv "$1"
     fi
-    echo "installing texgen into $1 (the first time takes a few minutes)"
+    echo "installing ${2%%[*} into $1 (the first time takes a few minutes)"
     "$1/bin/pip" install --quiet --disable-pip-version-check "$2"
+    case $2 in *.whl*)
+        # pip keeps an installed texgen of the same version, which may be another code.
+        "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall \
+            "${2%%[*}"
+        ;;
+    esac
 }
