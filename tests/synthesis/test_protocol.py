@@ -167,7 +167,9 @@ HELLO = {
 
 def test_a_hello_tells_what_the_worker_is():
     found = decode_hello(b"\x01" + json.dumps(HELLO).encode())
-    assert found == Hello(1, "0.1.0", "stub", "1", {"k": 50.0}, {"png": "png 1"})
+    assert found == Hello(1, "0.1.0", "stub", "1", {"k": 50.0}, {"png": "png 1"}, None)
+    found = decode_hello(b"\x01" + json.dumps({**HELLO, "kernel": "avx2"}).encode())
+    assert found.kernel == "avx2"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from texgen.core.errors import (
 )
 from texgen.core.types import Pixels
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of the frames; a worker with another version is refused."""
 
 MAX_FRAME = 1 << 30
@@ -106,6 +106,8 @@ class Hello:
         engine_version: Version of the algorithm.
         parameters: Parameters of the algorithm, by name.
         encoders: Encoder and its version, by image format.
+        kernel: Name of the implementation that runs on this processor; None if the engine has one
+            only. Textures do not depend on it.
     """
 
     protocol: int
@@ -114,6 +116,7 @@ class Hello:
     engine_version: str
     parameters: dict[str, float]
     encoders: dict[str, str]
+    kernel: str | None = None
 
 
 def encode_job(job_id: int, job: Job) -> bytes:

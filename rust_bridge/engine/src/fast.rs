@@ -91,6 +91,10 @@ impl Engine for Fast {
             .unwrap_or_else(|panic| Err(EngineError::Panicked(panic_text(panic.as_ref()))))
     }
 
+    fn kernel(&self) -> Option<&'static str> {
+        Some(self.kernel.name())
+    }
+
     fn timings(&self) -> Timings {
         self.timings
     }
@@ -104,6 +108,14 @@ mod tests {
 
     fn example() -> RgbView<'static> {
         RgbView::new(4, 4, &PIXELS).unwrap()
+    }
+
+    #[test]
+    fn it_says_which_kernel_runs() {
+        let engine = Fast::new(Some("scalar")).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(engine.kernel(), Some("scalar"));
+        let fastest = Fast::new(None).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(fastest.kernel(), Some(Kernel::detect().name()));
     }
 
     #[test]

@@ -58,7 +58,12 @@ pub trait Engine {
         seed: u64,
     ) -> Result<RgbImage, EngineError>;
 
-    /// Of the last call that gave a texture.
+    /// Name of the implementation that runs here, where an engine has several with the same output.
+    fn kernel(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Times of the last call that gave a texture.
     fn timings(&self) -> Timings {
         Timings::default()
     }

@@ -16,6 +16,7 @@ struct Hello<'a> {
     worker: &'a str,
     engine: &'a str,
     engine_version: &'a str,
+    kernel: Option<&'a str>,
     parameters: serde_json::Map<String, serde_json::Value>,
     encoders: serde_json::Map<String, serde_json::Value>,
 }
@@ -53,6 +54,7 @@ fn hello(engine: &dyn Engine) -> io::Result<Vec<u8>> {
         worker: env!("CARGO_PKG_VERSION"),
         engine: about.name,
         engine_version: &about.version,
+        kernel: engine.kernel(),
         parameters: about
             .parameters
             .iter()
