@@ -31,6 +31,7 @@ _COMMANDS = {
     "download": "Download a finished data set; resumes, and checks every file.",
     "export": "Write a data set as class folders of image files.",
     "synth": "Make one texture from example patches.",
+    "doctor": "Show versions, engine, machine and settings, for a bug report.",
     "bench": "Measure what engines cost on your images.",
     "train": "Train an encoder with textures as negatives (extra: [train]).",
     "eval": "Evaluate a trained encoder by classifiers (extra: [train]).",

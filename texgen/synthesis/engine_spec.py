@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 
 from texgen.core.errors import EngineStartError
+from texgen.core.identity import DISTRIBUTION
 from texgen.core.temporary import temporary_root
 
-DISTRIBUTION = "texgen-shards"
 WORKER = "texgen-worker"
 WORKER_VARIABLE = "TEXGEN_WORKER"
 """Environment variable that names a different worker program, for tests and debugging."""
