@@ -97,7 +97,8 @@ class SourceSpec:
     """Names a source so that any process can open it.
 
     Attributes:
-        location: Absolute path or ``s3://bucket/prefix``, or a pattern of them.
+        location: Path, absolute if other processes read the source too, or
+            ``s3://bucket/prefix``, or a pattern of them.
         selected: Names of the splits to take; empty takes all.
         classes: Names of the classes to take; None takes all.
         labels: Path of the classes of flat splits; None without ``--labels``.

@@ -58,11 +58,8 @@ class TarSource(ArchiveSource):
             try:
                 return Archive(path, self._files.open(path).size())
             except OSError as error:
-                on_error(
-                    SourceError(
-                        f"cannot read {displayable(os.fsencode(path))}: {error.strerror or error}"
-                    )
-                )
+                name = displayable(os.fsencode(path))
+                on_error(SourceError(f"cannot read {name}: {error.strerror or error}"))
                 return None
 
         found = map_reporting(look, paths, self._files.parallel, self._on_error)
