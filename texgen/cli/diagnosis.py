@@ -6,7 +6,7 @@ boto3 looks for the role of a cloud machine at that machine's own metadata servi
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import platform
 import resource
@@ -27,6 +27,7 @@ from texgen.source.tar.cache import cache_folder
 from texgen.storage.network.certificates import bundle, check_bundle
 from texgen.synthesis.engine_spec import EngineSpec, worker_path
 from texgen.synthesis.process import running_engine
+from texgen.train.loader_errors import ENLARGE, SHARED_MEMORY
 
 PACKAGES = ("boto3", "click", "numpy", "pillow", "pyarrow", "ray", "rich", "urllib3", "webdataset")
 OPTIONAL = ("huggingface_hub", "datasets", "torch", "torchvision", "lightly", "matplotlib")
@@ -38,8 +39,6 @@ LITTLE_SPACE = 1_000_000_000
 """Free bytes below which a folder for temporary files is reported."""
 LITTLE_SHARED_MEMORY = 256_000_000
 """Bytes of shared memory below which data loaders of torch fail; Docker gives 64 MB."""
-
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only asked for its size
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _SETTINGS = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3",
@@ -111,8 +110,8 @@ def _machine(report: Report) -> Facts:
         yield "shared memory", format_bytes(size)
         if size < LITTLE_SHARED_MEMORY:
             report(
-                f"{SHARED_MEMORY} has {format_bytes(size)}, too little for Ray and for loaders of "
-                "training: raise it (docker run --shm-size=2g), or use --no-ray and --workers 0"
+                f"{SHARED_MEMORY} has {format_bytes(size)}, too little for Ray (--no-ray needs "
+                f"none) and for the loaders of texgen train: {ENLARGE}"
             )
 
 
@@ -192,19 +191,17 @@ def _torch(_: Report) -> Facts:
 def _s3(_: Report) -> Facts:
     import boto3
 
-    from texgen.storage.s3.client import client
+    from texgen.storage.s3.client import credentials_of
 
     # Settings that contradict each other are an error here.
-    client(None)
-    session = boto3.Session()
-    found = session.get_credentials()
+    found = credentials_of(None)
     yield "credentials", f"from {found.method}" if found else "none: only public buckets"
-    yield "region", session.region_name or "not set"
+    yield "region", boto3.Session().region_name or "not set"
 
 
 def _hub(_: Report) -> Facts:
     if importlib.util.find_spec("huggingface_hub") is None:
-        yield "token", "huggingface_hub is not installed: `pip install 'texgen-shards[hub]'`"
+        yield "token", "huggingface_hub is not installed"
         return
     from huggingface_hub import constants, get_token
 

@@ -91,6 +91,16 @@ def _scheme(endpoint: str | None) -> str:
     return (endpoint or endpoint_from_environment() or "https").partition("://")[0].lower()
 
 
+def credentials_of(endpoint: str | None) -> Any:  # noqa: ANN401 - boto3 ships no types
+    """The credentials that a client has found; None if its requests are unsigned.
+
+    Raises:
+        StoreError, ConfigError: See `client`.
+    """
+    client(endpoint)
+    return _credentials[endpoint]
+
+
 def secrets_of(endpoint: str | None) -> tuple[str, ...]:
     """Parts of a client's credentials, which no message may show."""
     credentials = _credentials.get(endpoint)
