@@ -9,6 +9,7 @@ import importlib  # noqa: E402
 import logging  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
+from texgen.core.extras import naming_extra  # noqa: E402
 from texgen.synthesis import synthesize  # noqa: E402
 from texgen.synthesis.patches import Patches, sample_patches  # noqa: E402
 
@@ -16,15 +17,25 @@ from texgen.synthesis.patches import Patches, sample_patches  # noqa: E402
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 if TYPE_CHECKING:
-    __version__: str
-    from texgen.dataset.random_access import TextureStore
+    from texgen import losses
+    from texgen.core.errors import TexgenError
+    from texgen.dataset.pairs import TexturePairs, image_key
+    from texgen.dataset.random_access import MissingTextureError, TextureStore
     from texgen.dataset.streaming import webdataset
+    from texgen.train.paired_views import PairedViews
     from texgen.train.patch_negative import PatchNegative
+
+    __version__: str
 
 # Imported when they are asked for: Arrow and webdataset take a second, torch is an extra.
 _LATER = {
+    "MissingTextureError": "texgen.dataset.random_access",
+    "PairedViews": "texgen.train.paired_views",
     "PatchNegative": "texgen.train.patch_negative",
+    "TexgenError": "texgen.core.errors",
+    "TexturePairs": "texgen.dataset.pairs",
     "TextureStore": "texgen.dataset.random_access",
+    "image_key": "texgen.dataset.pairs",
     "webdataset": "texgen.dataset.streaming",
 }
 
@@ -34,16 +45,25 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
         from texgen.core.identity import version
 
         return version()
+    if name == "losses":
+        return importlib.import_module("texgen.losses")
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATER[name]), name)
+    with naming_extra(f"texgen.{name}"):
+        return getattr(importlib.import_module(_LATER[name]), name)
 
 
 __all__ = [
+    "MissingTextureError",
+    "PairedViews",
     "PatchNegative",
     "Patches",
+    "TexgenError",
+    "TexturePairs",
     "TextureStore",
     "__version__",
+    "image_key",
+    "losses",
     "sample_patches",
     "synthesize",
     "webdataset",

@@ -43,6 +43,14 @@ class ConfigError(TexgenError):
     exit_code = 2
 
 
+class MissingExtraError(ConfigError, ImportError):
+    """A package of an extra is not installed."""
+
+
+class ArgumentError(TexgenError, ValueError):
+    """An argument of a function for training loops has the wrong shape, type, device or values."""
+
+
 class SourceError(ConfigError):
     """The images of SRC cannot be listed."""
 

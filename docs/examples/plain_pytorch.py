@@ -1,0 +1,61 @@
+"""SimCLR in plain PyTorch, with textures as negatives.
+
+python docs/examples/plain_pytorch.py imagenet/train shards/
+"""
+
+import argparse
+
+import torch
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.models import resnet18
+
+import texgen
+
+
+def main() -> None:
+    """Trains some steps, and prints the loss of each."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("images", help="folder of the split, with class folders")
+    parser.add_argument("textures", help="what `texgen build` made of it")
+    parser.add_argument("--size", type=int, default=224, help="side of a view, px")
+    parser.add_argument("--batch", type=int, default=64, help="images in a step")
+    parser.add_argument("--steps", type=int, default=20, help="number of steps")
+    parser.add_argument("--workers", type=int, default=2, help="loader processes")
+    options = parser.parse_args()
+
+    torch.manual_seed(0)
+    # Each item is an image and a texture of it, and both get the same crops and colours.
+    pairs = texgen.TexturePairs(
+        ImageFolder(options.images),
+        options.textures,
+        pair_transform=texgen.PairedViews(options.size),
+    )
+    loader = DataLoader(
+        pairs, options.batch, shuffle=True, num_workers=options.workers, drop_last=True
+    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    encoder = resnet18(num_classes=128).to(device)
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+
+    step = 0
+    while step < options.steps:
+        for (first, second), (texture_1, texture_2), _label in loader:
+            z_1, z_2 = encoder(first.to(device)), encoder(second.to(device))
+            z_textures = [
+                texgen.losses.embed_textures(encoder, texture.to(device))
+                for texture in (texture_1, texture_2)
+            ]
+            loss = texgen.losses.simclr_loss(z_1, z_2, z_textures, temperature=0.2, alpha=2)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step += 1
+            print(f"step {step}: loss {loss.item():.3f}")
+            if step == options.steps:
+                break
+
+
+# Loader processes import this file where they are spawned, as on macOS.
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests of what users copy from docs/examples."""
