@@ -44,7 +44,7 @@ def main() -> None:
     momentum_encoder = copy.deepcopy(encoder)
     deactivate_requires_grad(momentum_encoder)
     memory_bank = MemoryBankModule((options.queue, 128), feature_dim_first=False).to(device)
-    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.03, momentum=0.9)
 
     step = 0
     while step < options.steps:

@@ -37,7 +37,7 @@ def main() -> None:
     backbone = resnet18()
     backbone.fc = torch.nn.Identity()
     encoder = torch.nn.Sequential(backbone, SimCLRProjectionHead(512, 512, 128)).to(device)
-    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.03, momentum=0.9)
 
     step = 0
     while step < options.steps:

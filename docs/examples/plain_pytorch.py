@@ -36,7 +36,7 @@ def main() -> None:
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = resnet18(num_classes=128).to(device)
-    optimizer = torch.optim.Adam(encoder.parameters(), lr=1e-3)
+    optimizer = torch.optim.SGD(encoder.parameters(), lr=0.03, momentum=0.9)
 
     step = 0
     while step < options.steps:
