@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -193,3 +197,40 @@ def test_a_loop_with_a_gradient_scaler_can_leave_nan_to_it():
 def test_the_losses_are_in_the_package():
     assert texgen.losses.moco_loss is moco_loss
     assert sorted(texgen.losses.__all__) == texgen.losses.__all__
+
+
+def one_rank(rank: int, place: str, answers: Any) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{place}", rank=rank, world_size=2)
+    try:
+        a, b, ns = (rows(4, 6, seed=seed)[2 * rank : 2 * rank + 2] for seed in range(3))
+        a.requires_grad_()
+        loss = simclr_loss(a, b, ns, gather_distributed=True)
+        loss.backward()
+        answers.put((rank, float(loss.detach()), a.grad.numpy()))
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.integration
+def test_two_ranks_that_gather_have_the_loss_and_gradient_of_one_with_all_images(tmp_path):
+    context = mp.get_context("spawn")
+    answers = context.Queue()
+    ranks = [
+        context.Process(target=one_rank, args=(rank, str(tmp_path / "meet"), answers), daemon=True)
+        for rank in range(2)
+    ]
+    for process in ranks:
+        process.start()
+    found = sorted((answers.get(timeout=120) for _ in ranks), key=lambda one: one[0])
+    for process in ranks:
+        process.join(30)
+        assert process.exitcode == 0
+    a, b, ns = (rows(4, 6, seed=seed) for seed in range(3))
+    a.requires_grad_()
+    loss = simclr_loss(a, b, ns)
+    loss.backward()
+    assert sum(one[1] for one in found) / 2 == pytest.approx(float(loss.detach()), abs=1e-12)
+    # DistributedDataParallel averages the gradients of ranks.
+    gradient = torch.cat([torch.from_numpy(one[2]) for one in found]) / 2
+    assert torch.allclose(gradient, a.grad, atol=1e-12)
