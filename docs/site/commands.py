@@ -1,4 +1,4 @@
-"""Makes the reference of the command line, a page for each command, and fills folders in the nav."""
+"""Makes a page for each command, and fills folders in the navigation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from texgen.cli.main import texgen
 
 FOLDER = "reference/cli/"
 _SUFFIXES = re.compile(r"^(.*?)((?:  \[[^\]]*\])*)$", re.DOTALL)
-_CODE = re.compile(r"(?<![\w-])(--[a-z0-9-]+|s3://[\w./]+|texgen [a-z]+)")
+_COMMANDS = "|".join(texgen.list_commands(click.Context(texgen)))
+_CODE = re.compile(rf"(?<![\w-])(--[a-z0-9-]+|s3://[\w./]*\w|texgen (?:{_COMMANDS})\b)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -52,7 +53,7 @@ def _filled(entries: list[Any], docs: Path) -> list[Any]:
 
 def _pages(folder: str, docs: Path) -> list[str]:
     if folder == FOLDER:
-        names = ["index.md", *(f"{name}.md" for name in texgen.list_commands(click.Context(texgen)))]
+        names = ["index.md", *(f"{name}.md" for name in _COMMANDS.split("|"))]
     else:
         # The page of the folder itself comes first.
         found = [path.name for path in (docs / folder).glob("*.md")]
@@ -107,15 +108,16 @@ def _options(context: click.Context) -> Iterator[str]:
         assert matched is not None  # noqa: S101 - both parts may be empty
         name = f"{context.command_path.replace(' ', '-')}{option.opts[-1]}"
         yield f'<dt id="{name}"><a href="#{name}"><code>{html.escape(names)}</code></a></dt>'
-        notes = "".join(f"<small>{note}</small>" for note in _notes(matched[2]))
+        notes = _notes(matched[2])
         yield f"<dd>{_marked(matched[1])}{notes}</dd>"
     yield "</dl>\n"
 
 
-def _notes(suffixes: str) -> list[str]:
-    """Returns the parts of ``[default: 10; x>=1]  [required]``, each as HTML."""
+def _notes(suffixes: str) -> str:
+    """Converts ``[default: 10; x>=1]  [required]`` to HTML."""
     brackets = re.findall(r"\[([^\]]*)\]", suffixes)
-    return [_marked(part) for bracket in brackets for part in [bracket.replace("; ", ", ")]]
+    text = "; ".join(brackets).replace("<=", " ≤ ").replace(">=", " ≥ ")
+    return f"<small>{_marked(text)}</small>" if text else ""
 
 
 def _marked(text: str) -> str:

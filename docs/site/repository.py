@@ -1,8 +1,8 @@
 """Puts files that lie outside docs/ on the site, as far as its pages link to them.
 
-Links in the pages are those of the repository, so that they work on a code host too. A Markdown file
-outside docs/, such as CHANGELOG.md, becomes a page below project/. A source file becomes a page that
-shows it, and a folder one that lists its files. Links are rewritten accordingly.
+Links in the pages are those of the repository, so that they work on a code host too. A Markdown
+file outside docs/, such as CHANGELOG.md, becomes a page below project/. A source file becomes a
+page that shows it, and a folder one that lists its files. Links are rewritten accordingly.
 """
 
 from __future__ import annotations
@@ -84,21 +84,26 @@ def _outside(path: str, markdown: str) -> Iterator[str]:
 def _target(path: str, link: str) -> str | None:
     """Returns the path in the repository of a link in the file ``path``; None if it has none."""
     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
-    return target if (ROOT / target).exists() and not target.startswith("..") else None
+    if target.startswith("..") or not (ROOT / target).exists():
+        return None
+    readme = f"{target}/README.md"
+    return readme if (ROOT / readme).exists() else target
 
 
 def _site_path(path: str) -> str:
     """Returns the path of a file's page below docs/."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    return f"project/{path}" if path.endswith(".md") else f"project/{path}.md"
+    # A README.md would become the page of its whole section.
+    return f"project/{path.removesuffix('/README.md').removesuffix('.md')}.md"
 
 
 def _repository_path(page: str) -> str:
     if not page.startswith("project/"):
         return f"docs/{page}"
     path = page.removeprefix("project/")
-    return path if (ROOT / path).exists() else path.removesuffix(".md")
+    candidates = (path, path.removesuffix(".md") + "/README.md", path.removesuffix(".md"))
+    return next(name for name in candidates if (ROOT / name).exists())
 
 
 def _page_text(path: str) -> str:
