@@ -50,7 +50,9 @@ _CACHE = tempfile.TemporaryDirectory(prefix="texgen-test-cache-")
 os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 
-WHOLE = tuple(Path(__file__).parent / name for name in ("docker", "faults", "pipelines", "slurm"))
+WHOLE = tuple(
+    Path(__file__).parent / name for name in ("docker", "faults", "pipelines", "site", "slurm")
+)
 """Folders whose tests run whole builds, clusters and containers."""
 
 
