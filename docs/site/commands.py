@@ -23,7 +23,7 @@ _CODE = re.compile(rf"(?<![\w-])(--[a-z0-9-]+|s3://[\w./]*\w|texgen (?:{_COMMAND
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Replaces each entry of the navigation that ends in ``/`` by the pages of that folder."""
-    config.nav = _filled(config.nav, Path(config.docs_dir))
+    config.nav = _filled(config.nav or [], Path(config.docs_dir))
     return config
 
 
@@ -83,7 +83,7 @@ def _index(context: click.Context, commands: list[click.Context]) -> Iterator[st
         summary = command.command.get_short_help_str(200)
         yield f"| [`texgen {command.info_name}`]({command.info_name}.md) | {html.escape(summary)} |"
     yield "\n## Options of every command\n"
-    yield from _options(context)
+    yield from _options(context, 3)
 
 
 def _page(context: click.Context, level: int) -> Iterator[str]:
@@ -92,13 +92,13 @@ def _page(context: click.Context, level: int) -> Iterator[str]:
     yield "\n".join(html.escape(line, quote=False) for line in text.splitlines() if line != "\b")
     usage = " ".join(context.command.collect_usage_pieces(context))
     yield f"\n```text\n{context.command_path} {usage}\n```\n"
-    yield from _options(context)
+    yield from _options(context, level + 1)
     for name, command in _subcommands(context):
         yield from _page(_context(name, command, context), level + 1)
 
 
-def _options(context: click.Context) -> Iterator[str]:
-    yield '<dl class="options" markdown="0">'
+def _options(context: click.Context, level: int) -> Iterator[str]:
+    """Yields a heading for each option, so that the search finds it and a link can name it."""
     for option in context.command.get_params(context):
         record = option.get_help_record(context)
         if record is None:
@@ -107,10 +107,9 @@ def _options(context: click.Context) -> Iterator[str]:
         matched = _SUFFIXES.match(text)
         assert matched is not None  # noqa: S101 - both parts may be empty
         name = f"{context.command_path.replace(' ', '-')}{option.opts[-1]}"
-        yield f'<dt id="{name}"><a href="#{name}"><code>{html.escape(names)}</code></a></dt>'
-        notes = _notes(matched[2])
-        yield f"<dd>{_marked(matched[1])}{notes}</dd>"
-    yield "</dl>\n"
+        attributes = f"#{name} .option data-toc-label='{option.opts[-1]}'"
+        yield f"{'#' * level} `{names}` {{ {attributes} }}\n"
+        yield f'<p class="option">{_marked(matched[1])}{_notes(matched[2])}</p>\n'
 
 
 def _notes(suffixes: str) -> str:

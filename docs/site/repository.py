@@ -86,8 +86,8 @@ def _target(path: str, link: str) -> str | None:
     target = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
     if target.startswith("..") or not (ROOT / target).exists():
         return None
-    readme = f"{target}/README.md"
-    return readme if (ROOT / readme).exists() else target
+    inside = (f"{target}/{name}" for name in ("README.md", "index.md"))
+    return next((path for path in inside if (ROOT / path).exists()), target)
 
 
 def _site_path(path: str) -> str:
