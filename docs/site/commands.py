@@ -82,7 +82,7 @@ def _index(context: click.Context, commands: list[click.Context]) -> Iterator[st
     for command in commands:
         summary = command.command.get_short_help_str(200)
         yield f"| [`texgen {command.info_name}`]({command.info_name}.md) | {html.escape(summary)} |"
-    yield "\n## Options of every command\n"
+    yield "\n## Options of `texgen` itself\n"
     yield from _options(context, 3)
 
 
@@ -101,7 +101,8 @@ def _options(context: click.Context, level: int) -> Iterator[str]:
     """Yields a heading for each option, so that the search finds it and a link can name it."""
     for option in context.command.get_params(context):
         record = option.get_help_record(context)
-        if record is None:
+        if record is None or not record[1]:
+            # The command's own text describes its arguments.
             continue
         names, text = record
         matched = _SUFFIXES.match(text)
@@ -116,7 +117,7 @@ def _notes(suffixes: str) -> str:
     """Converts ``[default: 10; x>=1]  [required]`` to HTML."""
     brackets = re.findall(r"\[([^\]]*)\]", suffixes)
     text = "; ".join(brackets).replace("<=", " ≤ ").replace(">=", " ≥ ")
-    return f"<small>{_marked(text)}</small>" if text else ""
+    return f" <small>{_marked(text)}</small>" if text else ""
 
 
 def _marked(text: str) -> str:
