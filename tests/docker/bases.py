@@ -23,13 +23,13 @@ DEBIAN, RUST, STAGE, IMAGE = (
     f"texgen-test-{name}" for name in ("debian", "rust", "stage", "image")
 )
 _PATIENCE_S = 1800
-_CERTIFICATES = "/etc/test-certificates.crt"
+CERTIFICATES = "/etc/test-certificates.crt"
 _ON_DEBIAN = f"""
 FROM {DEBIAN}
 RUN apt-get update && apt-get install --yes --no-install-recommends ca-certificates gcc libc6-dev
 COPY rust /usr/local
-COPY certificates.crt {_CERTIFICATES}
-ENV PIP_CERT={_CERTIFICATES} CARGO_HTTP_CAINFO={_CERTIFICATES} SSL_CERT_FILE={_CERTIFICATES}
+COPY certificates.crt {CERTIFICATES}
+ENV PIP_CERT={CERTIFICATES} CARGO_HTTP_CAINFO={CERTIFICATES} SSL_CERT_FILE={CERTIFICATES}
 """
 
 
@@ -43,7 +43,7 @@ def dockerfile_image() -> Image:
 def build_stage() -> Image:
     """Builds the Dockerfile's first stage, which has pip and Rust."""
     if not has_image(DEBIAN):
-        _make_debian()
+        _make_debian(DEBIAN, "trixie")
     if not has_image(RUST):
         _make_rust()
     _build(STAGE, "--target", "build")
@@ -56,14 +56,28 @@ def _build(name: str, *options: str) -> None:
     docker(*line, timeout_s=_PATIENCE_S)
 
 
-def _make_debian() -> None:
+def debian_with_python(suite: str) -> str:
+    """Makes an image of a Debian with its own Python and no compiler; returns its name."""
+    name = f"{DEBIAN}-{suite}-python"
+    if not has_image(name):
+        _make_debian(name, suite, "--include=python3-venv")
+        with TemporaryDirectory(dir="/var/tmp") as folder:
+            _copy_certificates(Path(folder))
+            (Path(folder) / "Dockerfile").write_text(
+                f"FROM {name}\nCOPY certificates.crt {CERTIFICATES}\n"
+            )
+            docker("build", "--tag", name, folder)
+    return name
+
+
+def _make_debian(name: str, suite: str, *options: str) -> None:
     if shutil.which("debootstrap") is None or os.geteuid() != 0:
         pytest.skip("Debian's base needs debootstrap, and root")
     with TemporaryDirectory(dir="/var/tmp") as folder:
         root = Path(folder) / "root"
-        subprocess.run(["debootstrap", "--variant=minbase", "trixie", root], check=True)
+        subprocess.run(["debootstrap", "--variant=minbase", *options, suite, root], check=True)
         pack = subprocess.Popen(["tar", "-c", "-C", root, "."], stdout=subprocess.PIPE)
-        subprocess.run(["docker", "import", "-", DEBIAN], stdin=pack.stdout, check=True)
+        subprocess.run(["docker", "import", "-", name], stdin=pack.stdout, check=True)
 
 
 def _make_rust() -> None:
@@ -77,8 +91,12 @@ def _make_rust() -> None:
             shutil.copy2(sysroot / name, there / name)
         skipped = shutil.ignore_patterns("manifest-*", "components", "etc", "src")
         shutil.copytree(sysroot / "lib", there / "lib", symlinks=True, ignore=skipped)
-        # The build uses the machine's own package indexes; the last stage keeps none of that.
-        machines = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
-        shutil.copy(machines, Path(folder) / "certificates.crt")
+        _copy_certificates(Path(folder))
         (Path(folder) / "Dockerfile").write_text(_ON_DEBIAN)
         docker("build", "--network", "host", "--tag", RUST, folder, timeout_s=_PATIENCE_S)
+
+
+def _copy_certificates(folder: Path) -> None:
+    # Builds use the machine's own package indexes; the Dockerfile's last stage keeps none of that.
+    machines = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
+    shutil.copy(machines, folder / "certificates.crt")
