@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qs, quote
 
 import urllib3
@@ -40,18 +40,22 @@ class HttpStore(StreamStore):
     Args:
         url: URL of the folder.
         timeout_s: Silence after which a connection is considered dead, s.
+        secret_headers: Headers for the URL's own server; redirects to others do not get them.
 
     Raises:
         ConfigError: If nothing can be downloaded from such a URL.
     """
 
-    def __init__(self, url: str, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, url: str, timeout_s: float = 60.0, secret_headers: Mapping[str, str] | None = None
+    ) -> None:
         base, mark, query = url.partition("#")[0].partition("?")
         _check(url)
         # The query of a signed URL goes with every file.
         self._base = base.rstrip("/") + "/"
         self._query = mark + query
         self._hint_403 = "" if _ONE_OBJECT.isdisjoint(parse_qs(query)) else _NO_OTHER
+        self._secret_headers = secret_headers or {}
         self._web = Web(timeout_s)
 
     def place(self, path: str = "") -> str:
@@ -66,7 +70,7 @@ class HttpStore(StreamStore):
             response.close()
             response, place = self._get(path, 0)
         try:
-            first = _first_of(response, offset, place, self._hint_403)
+            first = self._first_of(response, offset, place)
             compressed = _is_compressed(response, place)
             body = response.stream(_BLOCK, decode_content=compressed)
             blocks = guarded(body, lambda: _body_errors(place))
@@ -79,7 +83,29 @@ class HttpStore(StreamStore):
     def _get(self, path: str, offset: int) -> tuple[urllib3.BaseHTTPResponse, str]:
         url = self._base + quote(path) + self._query
         headers = {**_HEADERS, **({"Range": f"bytes={offset}-"} if offset else {})}
-        return self._web.get(url, headers, self.place(path))
+        return self._web.get(url, headers, self.place(path), self._secret_headers)
+
+    def _first_of(self, response: urllib3.BaseHTTPResponse, offset: int, place: str) -> int:
+        """The first byte of the file that an answer holds, if the answer can be used."""
+        if response.status in (200, 206):
+            first = _first_byte(response)
+            if first in (0, offset):
+                return first
+            reason = "asked for all of it, a part comes; tell whoever runs the server"
+            raise StoreError(place, reason)
+        if response.status == 416:
+            raise OutOfRangeError(place, f"it ends before byte {offset}")
+        if response.status == 407:
+            raise StoreError(place, str(proxy_cause(_status_line(response))))
+        raise self._refused(response, place)
+
+    def _refused(self, response: urllib3.BaseHTTPResponse, place: str) -> StoreError:
+        """The error of an answer without a file."""
+        reason = f"the server answers {_status_line(response)}"
+        reason += self._hint_403 if response.status == 403 else ""
+        retryable = response.status in RETRYABLE_STATUS
+        after_s = _retry_after_s(response) if retryable else 0
+        return StoreError(place, reason, retryable=retryable, after_s=after_s)
 
 
 def _check(url: str) -> None:
@@ -139,23 +165,8 @@ def _is_compressed(response: urllib3.BaseHTTPResponse, place: str) -> bool:
     raise StoreError(place, reason)
 
 
-def _first_of(response: urllib3.BaseHTTPResponse, offset: int, place: str, hint_403: str) -> int:
-    """The first byte of the file that an answer holds, if the answer can be used."""
-    if response.status in (200, 206):
-        first = _first_byte(response)
-        if first in (0, offset):
-            return first
-        reason = "asked for all of it, a part comes; tell whoever runs the server"
-        raise StoreError(place, reason)
-    if response.status == 416:
-        raise OutOfRangeError(place, f"it ends before byte {offset}")
-    status = f"{response.status} {response.reason or ''}".rstrip()
-    if response.status == 407:
-        raise StoreError(place, str(proxy_cause(status)))
-    reason = f"the server answers {status}" + (hint_403 if response.status == 403 else "")
-    retryable = response.status in RETRYABLE_STATUS
-    after_s = _retry_after_s(response) if retryable else 0
-    raise StoreError(place, reason, retryable=retryable, after_s=after_s)
+def _status_line(response: urllib3.BaseHTTPResponse) -> str:
+    return f"{response.status} {response.reason or ''}".rstrip()
 
 
 def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from texgen.core.errors import ConfigError
+from texgen.storage.hub.address import SCHEME as HUB_SCHEME
+from texgen.storage.hub.address import check_web_url, parse_hub_url
 from texgen.storage.local import LocalStore
 from texgen.storage.s3.address import SCHEME, parse
 from texgen.storage.store import Store, StreamStore
@@ -31,7 +33,8 @@ def open_stream_store(location: str, s3_endpoint: str | None = None) -> StreamSt
     """The files below a location that a data set is downloaded from, which may be a web server.
 
     Args:
-        location: ``https://…``, ``http://…``, or one that `open_store` takes.
+        location: ``https://…``, ``http://…``, ``hf://datasets/USER/NAME``, or one that
+            `open_store` takes.
         s3_endpoint: See `open_store`.
 
     Raises:
@@ -40,10 +43,15 @@ def open_stream_store(location: str, s3_endpoint: str | None = None) -> StreamSt
     scheme, mark, _ = location.partition("://")
     if not mark or location.startswith(SCHEME):
         return open_store(location, s3_endpoint)
+    if location.startswith(HUB_SCHEME):
+        from texgen.storage.hub.store import HubStore
+
+        return HubStore(parse_hub_url(location))
     if scheme.lower() in ("http", "https"):
         from texgen.storage.http import HttpStore
 
+        check_web_url(location)
         return HttpStore(location)
     # Any part of an unknown URL may be a secret.
-    known = "https://, http://, s3://bucket/prefix or a folder"
+    known = "https://, http://, s3://bucket/prefix, hf://datasets/USER/NAME or a folder"
     raise ConfigError(f"{scheme.lower()}:// is not known here; name {known}")

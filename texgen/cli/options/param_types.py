@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
 _PART = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _ENDPOINT = re.compile(r"https?://[^\s/@?#]+(/[^\s@?#]*)?")
-_ONE_SLASH = re.compile(r"(s3|https?|file):/", re.IGNORECASE)
+_ONE_SLASH = re.compile(r"(s3|hf|https?|file):/", re.IGNORECASE)
 
 
 class _FromText(click.ParamType[_Value]):

@@ -18,6 +18,7 @@ from texgen.storage.network.proxies import host_url, proxy_for
 _CONNECT_S = 10.0
 _CONNECTIONS = 32
 _REDIRECTS = 10
+_PORTS = {"http": 80, "https": 443}
 
 
 class Web:
@@ -32,22 +33,32 @@ class Web:
         self._pools: dict[tuple[str, str | None], urllib3.PoolManager] = {}
 
     def get(
-        self, url: str, headers: Mapping[str, str], place: str
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        place: str,
+        secret_headers: Mapping[str, str] | None = None,
     ) -> tuple[urllib3.BaseHTTPResponse, str]:
         """The answer at the end of all redirects, with a body that is not read yet.
 
-        No header of ``headers`` may be a secret: they go to every host on the way. ``place`` is the
-        URL for errors; it comes back with the redirect and the proxy that the answer came through.
+        Args:
+            url: What is asked for.
+            headers: Headers that go to every server on the way, so none may be a secret.
+            place: The URL for errors; it comes back with the redirect and the proxy that the
+                answer came through.
+            secret_headers: Headers that go to the first server alone: the same scheme, host and
+                port.
 
         Raises:
             StoreError: If no server answers, or only one that is not trusted.
             ConfigError: If the environment's proxies or certificates cannot be used.
         """
-        asked = place
+        asked, first = place, _origin(url)
         for _ in range(_REDIRECTS + 1):
             proxy = proxy_for(url)
             via = f"{asked}, through the proxy {host_url(proxy)}" if proxy else asked
-            response = self._asked(url, headers, proxy, via)
+            own = secret_headers if secret_headers and _origin(url) == first else {}
+            response = self._asked(url, {**headers, **own}, proxy, via)
             target = response.get_redirect_location()
             if not target:
                 return response, via
@@ -93,6 +104,15 @@ class Web:
     @functools.cached_property
     def _tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=check_bundle())
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """The server of a URL; the error of a port that is none comes from the request."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return "", None, None
 
 
 def _next(url: str, target: str, place: str) -> str:
