@@ -67,6 +67,9 @@ class Hub:
         asked: Every request to the Hub itself or to its content network, as method and path.
         met: Number of requests by fault.
         sent: Number of uploads by SHA-256.
+        served: Bytes that were read, by SHA-256.
+        before: Called with method and path before a request is answered.
+        leaked: Paths of requests to the content network that carried a token.
     """
 
     def __init__(self) -> None:
@@ -77,6 +80,7 @@ class Hub:
         self.asked: list[tuple[str, str]] = []
         self.met: Counter[str | None] = Counter()
         self.sent: Counter[str] = Counter()
+        self.served: Counter[str] = Counter()
         self.before: Callable[[str, str], None] = lambda *_: None
         self.leaked: list[str] = []
         self.guard = threading.RLock()
@@ -167,10 +171,18 @@ class HubHandler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if getattr(self, "fault", None) == "cut" and len(data) > 1:
-            self.wfile.write(data[: len(data) // 2])
+            data = data[: len(data) // 2]
+            self.count(data)
+            self.wfile.write(data)
             self._reset()
             return
+        self.count(data)
         self.wfile.write(data)
+
+    def count(self, data: bytes) -> None:
+        """Counts what is read of the content network."""
+        if self.command == "GET" and self.path.startswith("/objects/"):
+            self.hub.served[self.path.rpartition("/")[2]] += len(data)
 
     def part(self, data: bytes, **headers: str) -> tuple[bytes, dict[str, Any]]:
         """A file, or the range of it that was asked for."""

@@ -202,7 +202,9 @@ class _HubHandler(HubHandler):
     def validate(self, body: bytes) -> Any:
         content = json.loads(body)["content"]
         if re.search(r"^license: no-such-licence$", content, re.MULTILINE):
-            raise Refusal(400, "", '"license" must be one of [apache-2.0, mit, other, …]')
+            fault = {"message": '"license" must be one of [apache-2.0, mit, other]'}
+            answer = json.dumps({"errors": [fault], "warnings": []}).encode()
+            return answer, {"status": "400", "Content-Type": "application/json"}
         return {"errors": [], "warnings": []}
 
     def settings(self, body: bytes, name: str) -> Any:

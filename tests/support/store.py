@@ -89,6 +89,7 @@ class Store:
         return [upload["Key"] for upload in found]
 
     def tree(self, prefix: str) -> dict[str, bytes]:
-        """Files of the data set below a prefix, without ``_build``."""
+        """Files of the data set below a prefix, without ``_build`` and the card."""
         paths = [key.removeprefix(f"{prefix}/") for key in self.keys(f"{prefix}/")]
-        return {p: self.get(f"{prefix}/{p}") for p in paths if not p.startswith("_build/")}
+        skipped = ("_build/", "_card/", "README.md")
+        return {p: self.get(f"{prefix}/{p}") for p in paths if not p.startswith(skipped)}

@@ -48,7 +48,8 @@ def command(
 ) -> None:
     """Download the finished data set at URL.
 
-    URL begins with https:// or s3://, or is a folder. Every file is checked against its SHA-256.
+    URL begins with https://, s3:// or hf://datasets/, or is a folder. Every file is checked against
+    its SHA-256.
     The same command resumes an interrupted download, also in the middle of a shard.
     """
     check_folder("--out", out, "download", folder_of(url))

@@ -12,6 +12,12 @@ INDEX = "index.json"
 MANIFEST = "manifest"
 """Folder of the manifest's Parquet files."""
 
+CARD = "README.md"
+"""The data set card, which `texgen publish` writes."""
+
+CARD_IMAGES = "_card"
+"""Folder of the textures that the card shows; no split has a name that begins so."""
+
 BUILD = "_build"
 """Folder of all that a build needs and a reader does not."""
 
@@ -96,6 +102,16 @@ def log_path(part: str | None) -> str:
 def partial_download_path(path: str) -> str:
     """Path of a file of the data set while its download is unfinished."""
     return f"{DOWNLOAD}/{path}.part"
+
+
+def card_image_path(number: int, image_format: str) -> str:
+    """Path of one of the textures that the card shows: ``_card/1.png``."""
+    return f"{CARD_IMAGES}/{number}.{image_format}"
+
+
+def is_card_file(path: str) -> bool:
+    """Whether a path is that of the data set card, or of a texture that it shows."""
+    return path == CARD or path.startswith(f"{CARD_IMAGES}/")
 
 
 def is_build_file(path: str) -> bool:

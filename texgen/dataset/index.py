@@ -12,7 +12,14 @@ from typing import Any, TypeAlias, TypeVar
 
 from texgen.core.config import FORMAT_VERSION
 from texgen.core.errors import DatasetError, StorageError
-from texgen.core.layout import BUILD, DOWNLOAD, DOWNLOAD_FINGERPRINT, INDEX, is_build_file
+from texgen.core.layout import (
+    BUILD,
+    DOWNLOAD,
+    DOWNLOAD_FINGERPRINT,
+    INDEX,
+    is_build_file,
+    is_card_file,
+)
 from texgen.storage import Sink
 
 FINISH_DOWNLOAD = "an unfinished download: run `texgen download URL --out DIR` again to finish it"
@@ -20,11 +27,12 @@ FINISH_DOWNLOAD = "an unfinished download: run `texgen download URL --out DIR` a
 
 _FORMAT = "texgen-dataset"
 _REWRITE_HINT = "; run the command that wrote it, build or download, again"
-_NOTICE = (
+NOTICE = (
     "The textures consist of pixels of photographs, whose terms of use apply to them too. "
     "Those of ImageNet are for non-commercial research and education: "
     "https://image-net.org/download"
 )
+"""What every index says of the rights in its textures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ def encode_index(index: Index) -> bytes:
         "name": index.name,
         "fingerprint": index.fingerprint,
         "config": index.config,
-        "notice": _NOTICE,
+        "notice": NOTICE,
         "splits": {name: asdict(split) for name, split in index.splits.items()},
     }
     if index.partial:
@@ -208,9 +216,10 @@ def parse_index(data: bytes, hint: str = _REWRITE_HINT) -> Index:
 
 
 def stray_files(index: Index, paths: Iterable[str]) -> list[str]:
-    """Returns those of ``paths`` that belong neither to the data set nor to a build."""
+    """Returns those of ``paths`` that belong neither to the data set, its card nor a build."""
     known = {INDEX, *(file.path for file in index.files)}
-    return sorted(path for path in paths if path not in known and not is_build_file(path))
+    others = (path for path in paths if path not in known)
+    return sorted(path for path in others if not is_build_file(path) and not is_card_file(path))
 
 
 _CONFIG_TYPES = {

@@ -90,6 +90,23 @@ class Dataset:
                 if table.num_rows:
                     yield name, table.to_pylist()[0]
 
+    def shard_rows(self, split: str, shard: str) -> list[ManifestRow]:
+        """Returns the rows of the textures in one shard, in key order.
+
+        Args:
+            split: Name of the split.
+            shard: Path of the shard.
+
+        Raises:
+            DatasetError: If a manifest cannot be read.
+        """
+        rows: list[ManifestRow] = []
+        for manifest in self.index.splits[split].manifest:
+            with self._manifest(manifest) as file:
+                # Row groups whose range of paths does not cover the path are not read.
+                rows += pq.read_table(file, filters=[("shard", "==", shard)]).to_pylist()
+        return rows
+
     def sample(self, split: str, count: int) -> list[ManifestRow]:
         """Returns ``count`` rows of a split that have a texture, or all, spread over its keys."""
         textures = self.index.splits[split].textures

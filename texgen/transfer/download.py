@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from texgen.core.errors import ConfigError, DatasetError
-from texgen.core.layout import BUILD, DOWNLOAD_FINGERPRINT, INDEX, LOCK, partial_download_path
+from texgen.core.layout import (
+    BUILD,
+    DOWNLOAD_FINGERPRINT,
+    INDEX,
+    LOCK,
+    is_card_file,
+    partial_download_path,
+)
 from texgen.core.text import format_bytes, pluralize
 from texgen.dataset.index import (
     DataFile,
@@ -62,13 +69,23 @@ class DownloadSummary:
 
 
 def download(
-    remote: StreamStore, request: DownloadRequest, on_progress: OnTransferProgress
+    remote: StreamStore,
+    request: DownloadRequest,
+    on_progress: OnTransferProgress,
+    *,
+    before_index: Callable[[Sink], None] = lambda sink: None,
 ) -> DownloadSummary:
     """Downloads the files that are missing; the index is written last.
 
     Every file is checked against the SHA-256 in the index before it gets its name. A file that
     already has its name and the right size was checked by an earlier download. It stays in the
     index, whatever this download selects.
+
+    Args:
+        remote: The data set.
+        request: What is wanted of it, and where.
+        on_progress: See `OnTransferProgress`.
+        before_index: Called with OUT when only the index is missing.
 
     Raises:
         ConfigError: If a split or shard does not exist, or the disk is too full.
@@ -95,6 +112,7 @@ def download(
             _check_room(sink, total - done_before)
             sink.remove(INDEX)
             _fetch_all(remote, sink, missing, request, counter)
+        before_index(sink)
         sink.write(INDEX, data if index is remote_index else encode_index(index))
         # A finished data set has no build folder. This removes the lock too, which is held here.
         shutil.rmtree(request.out / BUILD, ignore_errors=True)
@@ -159,7 +177,7 @@ def _check_out(sink: Sink, out: Path, files: Sequence[DataFile], fingerprint: st
         present = read_index(sink).fingerprint
     elif DOWNLOAD_FINGERPRINT in paths:
         present = sink.open(DOWNLOAD_FINGERPRINT).read().decode("ascii", "replace")
-    elif paths.keys() - {LOCK}:
+    elif any(path != LOCK and not is_card_file(path) for path in paths):
         raise ConfigError(
             f"{out} is not empty and not a download of this data set; name a new folder"
         )

@@ -1,24 +1,24 @@
-"""`texgen publish`: copies a finished data set to a bucket."""
+"""`texgen publish`: copies a finished data set and its card to a bucket or a folder."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from texgen.core.errors import ConfigError, DatasetError, StorageError
-from texgen.core.layout import DOWNLOAD_FINGERPRINT, INDEX
-from texgen.dataset.index import FINISH_DOWNLOAD, DataFile, Index, parse_index
-from texgen.storage import Sink, scratch_folder, storage_errors
+from texgen.core.errors import StorageError
+from texgen.core.layout import CARD, INDEX
+from texgen.dataset.index import DataFile
+from texgen.storage import Sink, storage_errors
 from texgen.storage.errors import WrongBytesError
-from texgen.storage.scratch import MachineScratch
 from texgen.storage.sink import OWN_FILES
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
-from texgen.transfer.fetch import fetch_file
-from texgen.transfer.index_validation import check_index
-from texgen.transfer.publish_target import PublishTarget
+from texgen.transfer.card import Card, CardUpdate, License, card_update
+from texgen.transfer.download import DownloadRequest, download
+from texgen.transfer.publish_source import PublishSource, read_finished
+from texgen.transfer.publish_target import PublishedFiles, PublishTarget
 
 _PATIENCE_S = 5.0
 """Seconds after an error in which other uploads may finish; then they are discarded, and no other
@@ -26,62 +26,18 @@ upload begins."""
 
 
 @dataclass(frozen=True, slots=True)
-class PublishSource:
-    """OUT of a finished data set.
+class PublishRequest:
+    """Options of a publication.
 
     Attributes:
-        location: Path or URL of OUT.
-        sink: OUT.
-        scratch: Folder of this machine for the files of an OUT in a bucket; None for a folder.
+        license: What the publisher says of the rights.
+        replace_card: Whether a ``README.md`` that a person has edited is replaced.
+        workers: Number of files sent at once.
     """
 
-    location: str
-    sink: Sink
-    scratch: Path | None
-
-    @contextlib.contextmanager
-    def file(self, file: DataFile) -> Iterator[Path]:
-        """Opens a context in which a file of the data set lies on this machine.
-
-        Raises:
-            DatasetError: If the file is known to be damaged.
-            RemoteError: If the file cannot be fetched.
-            StorageError: If this machine's folder cannot be written.
-        """
-        if self.scratch is None:
-            yield Path(self.location, file.path)
-            return
-        with scratch_folder(self.scratch) as folder:
-            part = folder / "file"
-            try:
-                fetch_file(self.sink.store, file, part, lambda _: None)
-            except DatasetError as error:
-                raise self.damaged(file.path) from error
-            yield part
-
-    def damaged(self, path: str) -> DatasetError:
-        """Returns the error for a file that differs from the index."""
-        return DatasetError(
-            f"{self.sink.store.place(path)} is damaged: it differs from index.json, and was not "
-            f"published; run `texgen verify {self.location}` to see how to repair it, then "
-            "publish again"
-        )
-
-
-@contextlib.contextmanager
-def open_publish_source(location: str, s3_endpoint: str | None) -> Iterator[PublishSource]:
-    """Opens OUT at a path or URL.
-
-    Raises:
-        ConfigError: If the kind of place is not known.
-    """
-    scratch = MachineScratch(f"publish {location}", "publish")
-    try:
-        sink = Sink(location, s3_endpoint=s3_endpoint)
-        is_local = sink.store.local_path() is not None
-        yield PublishSource(location, sink, None if is_local else scratch.folder())
-    finally:
-        scratch.clear()
+    license: License = field(default_factory=License)
+    replace_card: bool = False
+    workers: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,66 +45,107 @@ class PublishSummary:
     """Result of publishing.
 
     Attributes:
-        files: Number of files of the data set in the bucket, without the index.
+        files: Number of files of the data set at its place, without the index and the card.
         bytes: Bytes of these files.
         sent: Bytes sent in this run.
         samples: Number of textures in these files.
+        card: ``written``, ``unchanged``, or ``kept`` if the place has a card that was edited.
+        is_imagenet: Whether the images are ImageNet's, by the names of their classes.
     """
 
     files: int
     bytes: int
     sent: int
     samples: int
+    card: str
+    is_imagenet: bool
 
 
 def publish(
-    source: PublishSource, sink: Sink, workers: int, on_progress: OnTransferProgress
+    source: PublishSource, sink: Sink, request: PublishRequest, on_progress: OnTransferProgress
 ) -> PublishSummary:
-    """Sends the files that the bucket lacks; the index is written last.
+    """Sends the files that the bucket lacks, and the card; the index is written last.
 
     Every file is checked against the SHA-256 in the index as it is sent. Files in the bucket are
-    never overwritten, except for the index of a partial data set when more of it is published.
+    never overwritten, except for the card, if nobody has edited it, and the index of a partial
+    data set when more of it is published.
 
     Raises:
         ConfigError: If OUT is not finished, or the destination holds something else.
         DatasetError: If a file of OUT differs from the index.
         StorageError: If OUT cannot be read, or the bucket cannot be written.
     """
-    data, index = _read_finished(source)
+    data, index = read_finished(source)
     target = PublishTarget(sink, data, index)
     in_place = target.in_place()
+    card = source.card(request.license, sink.url)
+    update = update_of(card, request, sink)
     missing = [file for file in index.files if file.path not in in_place]
     total = sum(file.bytes for file in index.files)
     counter = ByteCounter(total, total - sum(file.bytes for file in missing), on_progress)
     done_before = counter.done
-    if missing or not target.has_this_index:
+    if missing or update.files or not target.has_this_index:
         with sink.lock(), _without_unfinished_uploads(sink):
-            _send_all(source, target, missing, workers, counter)
-            target.send(data, INDEX, hashlib.sha256(data).hexdigest(), replace=target.has_index)
+            _send_all(source, target, sink, missing, request.workers, counter)
+            for path, content in {**update.files, INDEX: data}.items():
+                # What was not there when the place was looked at is somebody else's.
+                digest, there = hashlib.sha256(content).hexdigest(), path in target.sizes
+                with target.conflicts(path):
+                    sink.send(content, path, digest, replace=there)
             for path in OWN_FILES:
                 # Downloads do not need them; without the permission to delete they stay.
                 with contextlib.suppress(StorageError):
                     sink.remove(path)
-    return PublishSummary(len(index.files), total, counter.done - done_before, index.samples)
+    sent = counter.done - done_before
+    return PublishSummary(
+        len(index.files), total, sent, index.samples, card_state(update), card.is_imagenet
+    )
 
 
-def _read_finished(source: PublishSource) -> tuple[bytes, Index]:
-    """Returns the index of OUT after checking that its files exist and have the right size."""
-    sizes = source.sink.list("")
-    if INDEX not in sizes:
-        hint = "run `texgen build` to finish it, or `texgen status` to see its progress"
-        if DOWNLOAD_FINGERPRINT in sizes:
-            hint = f"it is {FINISH_DOWNLOAD}"
-        raise ConfigError(
-            f"{source.location} is not a finished data set: it has no {INDEX}; {hint}"
-        )
-    data: bytes = source.sink.open(INDEX).read()
-    index = parse_index(data)
-    check_index(index)
-    for file in index.files:
-        if sizes.get(file.path) != file.bytes:
-            raise source.damaged(file.path)
-    return data, index
+def publish_to_folder(
+    source: PublishSource, folder: Path, request: PublishRequest, on_progress: OnTransferProgress
+) -> PublishSummary:
+    """Copies the data set to a folder as `texgen.transfer.download.download` does, with its card.
+
+    Raises:
+        ConfigError: If OUT is not finished, or the folder holds something else.
+        DatasetError: If a file of OUT differs from the index.
+        RemoteError: If OUT cannot be read.
+        StorageError: If the folder cannot be written.
+    """
+    read_finished(source)
+    card = source.card(request.license, str(folder))
+    state = ""
+
+    def write_card(sink: Sink) -> None:
+        nonlocal state
+        update = update_of(card, request, sink)
+        for path, content in update.files.items():
+            sink.write(path, content)
+        state = card_state(update)
+
+    wanted = DownloadRequest(folder, workers=request.workers)
+    done = download(source.sink.store, wanted, on_progress, before_index=write_card)
+    return PublishSummary(
+        done.files, done.bytes, done.fetched, done.samples, state, card.is_imagenet
+    )
+
+
+def update_of(card: Card, request: PublishRequest, files: PublishedFiles) -> CardUpdate:
+    """Compares a card with what a place has; see `card_update`."""
+    present = files.list("")
+    text = files.open(CARD).read() if CARD in present else None
+    there = {path for path in card.images if path in present}
+    if text == card.text and len(there) == len(card.images):
+        # The text is written after the textures.
+        return CardUpdate()
+    sums = {path: files.sha256_of(path) for path in there}
+    return card_update(card.files, text, sums, replace=request.replace_card)
+
+
+def card_state(update: CardUpdate) -> str:
+    """Returns `PublishSummary.card`."""
+    return "kept" if update.kept else "written" if update.files else "unchanged"
 
 
 @contextlib.contextmanager
@@ -171,6 +168,7 @@ def _without_unfinished_uploads(sink: Sink) -> Iterator[None]:
 def _send_all(
     source: PublishSource,
     target: PublishTarget,
+    sink: Sink,
     missing: Sequence[DataFile],
     workers: int,
     counter: ByteCounter,
@@ -178,7 +176,8 @@ def _send_all(
     def send(file: DataFile) -> None:
         with source.file(file) as local, storage_errors("read", local):
             try:
-                target.send(local, file.path, file.sha256)
+                with target.conflicts(file.path):
+                    sink.send(local, file.path, file.sha256)
             except WrongBytesError as error:
                 raise source.damaged(file.path) from error
         counter.add(file.bytes)

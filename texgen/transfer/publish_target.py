@@ -1,41 +1,72 @@
-"""Checks whether a data set may be published to a prefix of a bucket, and writes it there."""
+"""Checks whether a data set may be published to a prefix of a bucket or a repository."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError, DatasetError, ShardConflictError
-from texgen.core.layout import INDEX, is_build_file
+from texgen.core.layout import INDEX, is_build_file, is_card_file
 from texgen.dataset.index import DataFile, Index, parse_index
-from texgen.storage import Sink
 from texgen.storage.sink import OWN_FILES
 
 
+class PublishedFiles(Protocol):
+    """The files at a place, such as a `Sink`."""
+
+    url: str
+    parallel: int
+
+    def list(self, prefix: str) -> dict[str, int]:
+        """Paths and bytes of all files below a folder."""
+        ...
+
+    def open(self, path: str) -> Any:  # noqa: ANN401 - pyarrow ships no types
+        """Opens a file for reading."""
+        ...
+
+    def sha256_of(self, path: str) -> str | None:
+        """SHA-256 of a file, hex; None if there is none."""
+        ...
+
+
 class PublishTarget:
-    """A prefix of a bucket, which is listed before anything is written.
+    """A place that is listed before anything is written to it.
 
     Args:
-        sink: The prefix.
+        files: What is there.
         data: Bytes of the index to publish.
         index: The same index, parsed.
+        noun: The kind of place that an error asks for: a prefix, or a repository.
+        accepted: Files that belong to the place itself, and are left alone.
 
     Attributes:
+        sizes: Bytes of the files there, by path.
         has_index: Whether a data set is published there.
         has_this_index: Whether its index is the same.
 
     Raises:
-        ConfigError: If the prefix holds something else; with a hint.
-        StorageError: If the prefix cannot be read.
+        ConfigError: If the place holds something else; with a hint.
+        StorageError: If it cannot be read.
     """
 
-    def __init__(self, sink: Sink, data: bytes, index: Index) -> None:
-        self._sink = sink
+    def __init__(
+        self,
+        files: PublishedFiles,
+        data: bytes,
+        index: Index,
+        noun: str = "prefix",
+        accepted: Sequence[str] = OWN_FILES,
+    ) -> None:
+        self._files = files
         self._index = index
-        self._sizes = sink.list("")
-        self.has_index = INDEX in self._sizes
-        published = sink.open(INDEX).read() if self.has_index else None
+        self._another = f"name another {noun}"
+        self._accepted = accepted
+        self.sizes = files.list("")
+        self.has_index = INDEX in self.sizes
+        published = files.open(INDEX).read() if self.has_index else None
         self.has_this_index = published == data
         if published is None:
             self._refuse_other_files()
@@ -43,14 +74,15 @@ class PublishTarget:
             self._refuse_other_index(published)
 
     def _refuse_other_files(self) -> None:
-        known = {file.path for file in self._index.files} | set(OWN_FILES)
-        others = sorted(path for path in self._sizes if path not in known)
+        known = {file.path for file in self._index.files} | set(self._accepted)
+        paths = (path for path in self.sizes if path not in known)
+        others = sorted(path for path in paths if not is_card_file(path))
         if others and is_build_file(others[0]):
-            raise ConfigError(f"{self._sink.url} is the OUT of a build; name another prefix")
+            raise ConfigError(f"{self._files.url} is the OUT of a build; {self._another}")
         if others:
             raise ConfigError(
-                f"{self._sink.url} holds {others[0]}, which does not belong to this data set; "
-                "name another prefix, or delete the files there"
+                f"{self._files.url} holds {others[0]}, which does not belong to this data set; "
+                f"{self._another}, or delete the files there"
             )
 
     def _refuse_other_index(self, data: bytes) -> None:
@@ -58,18 +90,18 @@ class PublishTarget:
         try:
             published = parse_index(data, hint="")
         except DatasetError as error:
-            raise ConfigError(f"{self._sink.url}: {error}; name another prefix") from error
+            raise ConfigError(f"{self._files.url}: {error}; {self._another}") from error
         if published.fingerprint != self._index.fingerprint:
             raise ConfigError(
-                f"{self._sink.url} holds another data set ({published.fingerprint[:12]}…); "
-                "name another prefix"
+                f"{self._files.url} holds another data set ({published.fingerprint[:12]}…); "
+                f"{self._another}"
             )
         own = {file.path: file.sha256 for file in self._index.files}
         for file in published.files:
             if file.path not in own:
                 raise ConfigError(
-                    f"{self._sink.url} holds more of this data set than you publish "
-                    f"({file.path}); publish all of it, or name another prefix"
+                    f"{self._files.url} holds more of this data set than you publish "
+                    f"({file.path}); publish all of it, or {self._another}"
                 )
             if file.sha256 != own[file.path]:
                 raise self._conflict(file.path)
@@ -80,9 +112,9 @@ class PublishTarget:
         Raises:
             ConfigError: If one of them has other bytes.
         """
-        present = [file for file in self._index.files if file.path in self._sizes]
+        present = [file for file in self._index.files if file.path in self.sizes]
         for file in present:
-            if self._sizes[file.path] != file.bytes:
+            if self.sizes[file.path] != file.bytes:
                 raise self._conflict(file.path)
         if self.has_this_index:
             # The index is written after all files.
@@ -91,7 +123,7 @@ class PublishTarget:
 
     def _with_right_sha256(self, files: Sequence[DataFile]) -> set[str]:
         paths = [file.path for file in files]
-        sums = ordered_map(self._sink.sha256_of, paths, self._sink.parallel)
+        sums = ordered_map(self._files.sha256_of, paths, self._files.parallel)
         in_place = set()
         for file, sha256 in zip(files, sums, strict=True):
             if sha256 == file.sha256:
@@ -100,19 +132,20 @@ class PublishTarget:
                 raise self._conflict(file.path)
         return in_place
 
-    def send(self, body: bytes | Path, path: str, sha256: str, *, replace: bool = False) -> None:
-        """Puts a file in place; see `Sink.send`.
+    @contextlib.contextmanager
+    def conflicts(self, path: str) -> Iterator[None]:
+        """Explains that another file of that name was written to the place meanwhile.
 
         Raises:
-            ConfigError: If another file of that name was written there meanwhile.
+            ConfigError: If a `ShardConflictError` is raised inside.
         """
         try:
-            self._sink.send(body, path, sha256, replace=replace)
+            yield
         except ShardConflictError as error:
             raise self._conflict(path) from error
 
     def _conflict(self, path: str) -> ConfigError:
         return ConfigError(
-            f"{self._sink.url}/{path} exists with other bytes than in this data set, and others "
-            "may be reading it; name another prefix, or delete the files there"
+            f"{self._files.url}/{path} exists with other bytes than in this data set, and others "
+            f"may be reading it; {self._another}, or delete the files there"
         )

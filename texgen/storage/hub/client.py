@@ -55,7 +55,7 @@ class HubClient:
         for pause_s in PAUSES_S:
             try:
                 return self.call_once(verb, place, request)
-            except StoreError as error:
+            except StoreError as error:  # noqa: PERF203 - a request takes longer
                 if not error.retryable:
                     raise
                 pause(pause_s, error)

@@ -66,7 +66,9 @@ def refusal(
     text = f"{reason}; {hint}" if hint else reason
     after_s = _retry_after_s(headers)
     retryable = status in RETRYABLE_STATUS
-    text += f" (its words: {words})" if words and words.lower() not in text.lower() else ""
+    # For codes of its own the Hub has fixed words, which add nothing.
+    known = headers.get("X-Error-Code") or status in (401, 429)
+    text += f" (its words: {words})" if words and not known else ""
     return kind(place, text, verb, retryable=retryable, after_s=after_s if retryable else 0)
 
 
