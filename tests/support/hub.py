@@ -68,7 +68,9 @@ class Hub:
         met: Number of requests by fault.
         sent: Number of uploads by SHA-256.
         served: Bytes that were read, by SHA-256.
-        before: Called with method and path before a request is answered.
+        before, halfway: Called with method and path before a request is worked on, and after the
+            first half of its answer was sent.
+        retry_after: Seconds that a busy answer asks for.
         leaked: Paths of requests to the content network that carried a token.
     """
 
@@ -82,9 +84,11 @@ class Hub:
         self.sent: Counter[str] = Counter()
         self.served: Counter[str] = Counter()
         self.before: Callable[[str, str], None] = lambda *_: None
+        self.halfway: Callable[[str, str], None] = lambda *_: None
         self.leaked: list[str] = []
         self.guard = threading.RLock()
         self.url = self.content_url = ""
+        self.retry_after = "0"
 
     def store(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
@@ -136,7 +140,7 @@ class HubHandler(BaseHTTPRequestHandler):
             if fault == "reset":
                 self._reset()
             elif fault in STATUSES:
-                more = {"Retry-After": "0"} if fault == "busy" else {}
+                more = {"Retry-After": self.hub.retry_after} if fault == "busy" else {}
                 self.reply(b'{"error":"a bad day"}', STATUSES[fault], **more)
             else:
                 self._answer(path, body, fault)
@@ -177,7 +181,9 @@ class HubHandler(BaseHTTPRequestHandler):
             self._reset()
             return
         self.count(data)
-        self.wfile.write(data)
+        self.wfile.write(data[: len(data) // 2])
+        self.hub.halfway(self.command, unquote(self.path))
+        self.wfile.write(data[len(data) // 2 :])
 
     def count(self, data: bytes) -> None:
         """Counts what is read of the content network."""

@@ -9,6 +9,7 @@ from typing import Any
 from texgen.core.text import escape_unprintable
 from texgen.storage.errors import ConditionFailedError, MissingFileError, StoreError
 from texgen.storage.network.causes import RETRYABLE_STATUS, cause_of
+from texgen.storage.network.proxies import host_url, proxy_for
 
 _LOG_IN = "run `hf auth login`, or set HF_TOKEN"
 _WRITE = "use a token with write access to it (hf.co/settings/tokens)"
@@ -34,8 +35,9 @@ def hub_error(
         words = _words(error, token)
         return refusal(verb, place, answer.status_code, answer.headers, token, words)
     if _is_of_network(error):
-        cause = cause_of(error, "no answer")
-        asked = f"{place} at {_host(endpoint)}"
+        cause, proxy = cause_of(error, "no answer"), proxy_for(endpoint)
+        asked = f"{place} at {host_url(endpoint)}"
+        asked += f", through the proxy {host_url(proxy)}" if proxy else ""
         reason = str(cause) if cause.hint else f"{cause}; check the network and HF_ENDPOINT"
         return StoreError(asked, reason, verb, retryable=cause.retryable)
     if isinstance(error, ValueError) and "README.md" in str(error):
@@ -147,7 +149,3 @@ def _one_line(words: str, token: str | None) -> str:
     text = escape_unprintable(" ".join(words.split())).strip(" -").rstrip(".")
     text = text.replace(token, "…") if token else text
     return text if len(text) <= _MOST_WORDS else f"{text[:_MOST_WORDS]}…"
-
-
-def _host(endpoint: str) -> str:
-    return endpoint.rpartition("@")[2] if "@" in endpoint else endpoint

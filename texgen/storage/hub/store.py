@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import urllib3
 
+from texgen.core.layout import INDEX
 from texgen.storage.errors import MissingFileError, StoreError
 from texgen.storage.http import HttpStore
 from texgen.storage.hub.address import HubAddress
@@ -89,4 +90,7 @@ class _FilesAtCommit(HttpStore):
 
     def _refused(self, response: urllib3.BaseHTTPResponse, place: str) -> StoreError:
         token = self._client.token
-        return refusal("", place, response.status, response.headers, token)
+        error = refusal("", place, response.status, response.headers, token)
+        if isinstance(error, MissingFileError) and place.endswith(f"/{INDEX}"):
+            return MissingFileError(place, f"{error.reason}; no texgen data set is published here")
+        return error

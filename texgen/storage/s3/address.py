@@ -46,6 +46,11 @@ def parse(url: str) -> Address:
     """
     if not url.startswith(SCHEME):
         scheme = url.partition("://")[0]
+        if scheme == "hf":
+            raise ConfigError(
+                f"a data set on the Hub is read from a folder: `texgen download {url} --out DIR` "
+                "gets it"
+            )
         raise ConfigError(f"{scheme}:// is not known here; name a folder, or s3://bucket/prefix")
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
     is_valid = _BUCKET.fullmatch(bucket)

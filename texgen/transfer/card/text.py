@@ -46,7 +46,7 @@ def card_text(
         _introduction(index, examples),
         _content(index),
         _loading(index, url),
-        _training(url),
+        _training(),
         _making(index),
         _terms(license, imagenet=imagenet),
     )
@@ -111,6 +111,8 @@ def _loading(index: Index, url: str) -> Iterator[str]:
     yield "\n## Load it\n"
     yield "All of it, or a part, checked and resumed:\n"
     yield from _code("bash", ["pip install 'texgen-shards[hub]'", _download(url)])
+    if url.startswith(HUB_SCHEME):
+        yield "\nA private or gated set needs a token first: `hf auth login`."
     yield "\nTextures by key, or as a stream:\n"
     yield from _code(
         "python",
@@ -155,7 +157,7 @@ def _download(url: str) -> str:
     return f"texgen download {shlex.quote(url)} --out textures/"
 
 
-def _training(url: str) -> Iterator[str]:
+def _training() -> Iterator[str]:
     yield "\n## Train with it\n"
     yield (
         "The keys are those of the images, so that the trainer finds the texture of each image. "
@@ -163,7 +165,12 @@ def _training(url: str) -> Iterator[str]:
     )
     command = "texgen train --src imagenet/ --textures textures/ --negatives texture --alpha 2"
     yield from _code(
-        "bash", ["pip install 'texgen-shards[train]'", f"{command} --out runs/texture"]
+        "bash",
+        [
+            "pip install 'texgen-shards[train]'",
+            command,
+            "    --negatives texture --alpha 2 --out runs/texture",
+        ],
     )
 
 
