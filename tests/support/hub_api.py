@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -16,15 +17,21 @@ from tests.support.hub import LARGE, OWNER, USERS, Hub, HubHandler, HubServer, R
 
 
 @contextlib.contextmanager
-def running_hub() -> Iterator[Hub]:
-    """Runs an empty Hub."""
+def running_hub(tls: ssl.SSLContext | None = None) -> Iterator[Hub]:
+    """Runs an empty Hub, by https with a context."""
     hub = Hub()
     servers = []
     for kind in (_HubHandler, _ContentHandler):
         server = HubServer(("127.0.0.1", 0), type("Handler", (kind,), {"hub": hub}))
+        if tls:
+            server.socket = tls.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         servers.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    hub.url, hub.content_url = (f"http://127.0.0.1:{s.server_port}" for s in servers)
+    hub.url, hub.content_url = (
+        f"{'https' if tls else 'http'}://127.0.0.1:{s.server_port}" for s in servers
+    )
     try:
         yield hub
     finally:

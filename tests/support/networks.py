@@ -160,7 +160,8 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             self.server.headers.append(passed)
             # An S3 server takes the first label of a name for a bucket.
             passed["Host"] = f"127.0.0.1:{port}"
-            upstream.request(self.command, target, headers=passed)
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            upstream.request(self.command, target, body or None, passed)
             answer = upstream.getresponse()
             data = answer.read()
         self.send_response_only(answer.status)
@@ -170,7 +171,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_HEAD = do_PUT = do_GET
+    do_HEAD = do_PUT = do_POST = do_GET
 
     def do_CONNECT(self) -> None:
         host, _, port = self.path.rpartition(":")

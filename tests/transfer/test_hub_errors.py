@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import tree
+from tests.support.file_server import serving
 from tests.support.proxy import once
 from tests.transfer.test_hub import NAME, URL, download, publish
 from texgen.cli.main import run
@@ -247,6 +248,23 @@ def test_an_endpoint_with_a_password_does_not_show_it(hub, finished, tmp_path, m
     for ended in both(finished, tmp_path):
         assert ended
         assert "sesame" not in line_of(capsys)
+
+
+def test_a_server_that_is_no_hub_is_named(hub, finished, tmp_path, monkeypatch, capsys):
+    from huggingface_hub import constants
+
+    def page(handler, data):
+        handler.answer(b"<html>a page</html>")
+        return True
+
+    (tmp_path / "www" / "api" / "datasets" / "lab").mkdir(parents=True)
+    (tmp_path / "www" / "api" / "datasets" / NAME).write_text("x")
+    with serving(tmp_path / "www", page) as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.url)
+        for ended in both(finished, tmp_path):
+            assert ended == 1
+            error = line_of(capsys)
+            assert "check HF_ENDPOINT" in error or "the Hub answers 501" in error
 
 
 def test_nothing_of_the_hub_is_imported_for_other_places(finished, tmp_path):

@@ -27,7 +27,7 @@ _COMMANDS = {
     "verify": "Check every shard, sample and manifest row of a data set.",
     "inspect": "Show a data set's card and counts, or one texture's origin.",
     "report": "Write an HTML page about a data set.",
-    "publish": "Upload a finished data set to S3.",
+    "publish": "Upload a finished data set to a bucket, the Hugging Face Hub or a folder.",
     "download": "Download a finished data set; resumes, and checks every file.",
     "export": "Write a data set as class folders of image files.",
     "synth": "Make one texture from example patches.",

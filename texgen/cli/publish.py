@@ -35,8 +35,15 @@ def _card_options() -> Option:
             help="License of the textures for the data set card: an identifier as the Hub lists "
             f"them ({_LICENSES}), or other. Required for hf://.  [default: none is stated]",
         ),
-        click.option("--license-name", type=Name(), help="Name of a license other."),
-        click.option("--license-link", type=Name(), metavar="URL", help="Text of a license other."),
+        click.option(
+            "--license-name", type=Name(), help="Name of the license, if --license is other."
+        ),
+        click.option(
+            "--license-link",
+            type=Name(),
+            metavar="URL",
+            help="URL of its text, if --license is other.",
+        ),
         click.option(
             "--replace-card",
             is_flag=True,

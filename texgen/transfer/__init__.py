@@ -42,7 +42,8 @@ def open_remote(url: str, s3_endpoint: str | None = None) -> StreamStore:
     """Opens the place that a URL or a path names; it may also name the index there.
 
     Args:
-        url: ``https://``, ``http://``, ``s3://bucket/prefix``, or a folder.
+        url: ``https://``, ``http://``, ``s3://bucket/prefix``, ``hf://datasets/USER/NAME``, or a
+            folder.
         s3_endpoint: URL of an S3-compatible store; None for the one that the environment names.
 
     Raises:

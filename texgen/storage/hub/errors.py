@@ -40,9 +40,11 @@ def hub_error(
         asked += f", through the proxy {host_url(proxy)}" if proxy else ""
         reason = str(cause) if cause.hint else f"{cause}; check the network and HF_ENDPOINT"
         return StoreError(asked, reason, verb, retryable=cause.retryable)
-    if isinstance(error, ValueError) and "README.md" in str(error):
-        words = _one_line(str(error).partition("\n")[2], token)
-        return StoreError(f"{place}/README.md", f"the Hub refuses its metadata: {words}", verb)
+    if isinstance(error, ValueError | KeyError | TypeError):
+        # The package reads answers without checking them.
+        words = _one_line(str(error), token)
+        reason = f"the answer is not that of a Hub ({type(error).__name__}: {words})"
+        return StoreError(f"{place} at {host_url(endpoint)}", f"{reason}; check HF_ENDPOINT", verb)
     return None
 
 

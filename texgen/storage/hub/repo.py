@@ -14,7 +14,7 @@ from texgen.core.errors import ConfigError
 from texgen.storage.errors import MissingFileError
 from texgen.storage.hub.address import HubAddress
 from texgen.storage.hub.client import hub_client
-from texgen.storage.hub.store import HubStore, model_error
+from texgen.storage.hub.store import FilesAtCommit, model_error
 from texgen.storage.store import Content
 
 GATES = ("auto", "manual")
@@ -119,7 +119,7 @@ class HubRepo:
         Raises:
             StoreError: If it cannot be read.
         """
-        store = HubStore(HubAddress(self._address.repo, self._commit))
+        store = FilesAtCommit(self._client, self._address, self._commit)
 
         def fetch() -> bytes:
             with store.stream(path) as stream:
@@ -152,13 +152,18 @@ class HubRepo:
         """
         from huggingface_hub import DatasetCard
 
-        try:
-            self._call("write", lambda: DatasetCard(text.decode()).validate(repo_type="dataset"))
-        except ValueError as error:
+        def fault() -> str | None:
+            try:
+                DatasetCard(text.decode()).validate(repo_type="dataset")
+            except ValueError as error:
+                return str(error)
+            return None
+
+        if words := self._call("write", fault):
             raise ConfigError(
-                f"{self.url}: the Hub refuses the card's metadata: {_messages(str(error))}; "
+                f"{self.url}: the Hub refuses the card's metadata: {_messages(words)}; "
                 "check --license"
-            ) from error
+            )
 
     def upload(self, files: Mapping[str, Content], workers: int) -> tuple[Any, ...]:
         """Uploads the content of files, which are not part of the repository before a `commit`.

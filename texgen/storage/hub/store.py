@@ -49,7 +49,7 @@ class HubStore(StreamStore):
     def _at_commit(self) -> HttpStore:
         with self._guard:
             if self._files is None:
-                self._files = _FilesAtCommit(self._client, self._address, self._commit())
+                self._files = FilesAtCommit(self._client, self._address, self._commit())
             return self._files
 
     def _commit(self) -> str:
@@ -75,8 +75,14 @@ def model_error(client: HubClient, address: HubAddress) -> StoreError | None:
     return None
 
 
-class _FilesAtCommit(HttpStore):
-    """Files of one commit by HTTP, with the user's token."""
+class FilesAtCommit(HttpStore):
+    """Files of one commit by HTTP, with the user's token.
+
+    Args:
+        client: The user's client.
+        address: The data set.
+        commit: Hash of the commit, or another revision.
+    """
 
     def __init__(self, client: HubClient, address: HubAddress, commit: str) -> None:
         url = f"{client.endpoint}/datasets/{address.repo}/resolve/{commit}"
