@@ -150,14 +150,19 @@ class HubRepo:
             ConfigError: If it does not; quotes its words.
             StoreError: If it cannot be asked.
         """
-        from huggingface_hub import DatasetCard
+        from huggingface_hub.utils import get_session, hf_raise_for_status
 
-        def fault() -> str | None:
-            try:
-                DatasetCard(text.decode()).validate(repo_type="dataset")
-            except ValueError as error:
-                return str(error)
-            return None
+        def fault() -> str:
+            # `DatasetCard.validate` of older packages asks huggingface.co, whatever the endpoint.
+            answer = get_session().post(
+                f"{self._client.endpoint}/api/validate-yaml",
+                json={"repoType": "dataset", "content": text.decode()},
+                headers=self._client.headers,
+            )
+            if answer.status_code != 400:
+                hf_raise_for_status(answer)
+                return ""
+            return str(answer.text)
 
         if words := self._call("write", fault):
             raise ConfigError(
