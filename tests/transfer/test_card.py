@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from PIL import Image
 
 from tests.conftest import tree
 from tests.support.store import Store
-from texgen.cli.main import run
+from texgen.cli.main import run, texgen
 from texgen.core.layout import is_card_file
 from texgen.dataset.random_access import TextureStore
 from texgen.dataset.reader import Dataset
@@ -149,6 +151,18 @@ def test_the_code_on_a_card_runs(finished, tmp_path, monkeypatch):
             assert names["pixels"].shape == (16, 16, 3)
         if "textures" in names:
             assert len(names["textures"]) == len(TextureStore(finished))
+
+
+def test_the_commands_on_a_card_are_accepted(finished):
+    text = card_of(finished).text.decode()
+    shell = "".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL)).replace("\\\n", " ")
+    lines = [shlex.split(line)[1:] for line in shell.splitlines() if line.startswith("texgen ")]
+    assert [line[0] for line in lines] == ["download", "train"]
+    for name, *arguments in lines:
+        command = texgen.get_command(click.Context(texgen), name)
+        # Parses all of them, and runs nothing.
+        assert command.make_context(name, arguments).params
+        assert len(set(arguments)) == len(arguments)
 
 
 # Where it goes.

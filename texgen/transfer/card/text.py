@@ -21,6 +21,9 @@ _PROJECT = "texgen"
 _PAPER = "[Ge et al., NeurIPS 2021](https://arxiv.org/abs/2110.14189)"
 _MARKS = re.compile(r"([\\`*_{}\[\]()#+!|~$<>&])")
 _COLUMNS = 3
+_CAPTION = 24
+"""Most characters below a picture."""
+
 _PARAMETERS = {
     "size": "side of a texture, px",
     "patch_size": "side of the patches, px",
@@ -79,7 +82,13 @@ def _introduction(index: Index, examples: Sequence[Example]) -> Iterator[str]:
             yield _row([":---:"] * len(cells))
         else:
             yield _row(pictures)
-        yield _row(f"`{e.key}`" if e else "" for e in cells)
+        yield _row(f"`{_shortened(e.key)}`" if e else "" for e in cells)
+
+
+def _shortened(key: str) -> str:
+    """Returns a key's last step, of a length that fits below a picture."""
+    name = key.rpartition("/")[2]
+    return name if len(name) <= _CAPTION else f"{name[: _CAPTION - 1]}…"
 
 
 def _content(index: Index) -> Iterator[str]:
@@ -163,7 +172,7 @@ def _training() -> Iterator[str]:
         "The keys are those of the images, so that the trainer finds the texture of each image. "
         "`imagenet/` is the folder with the images:\n"
     )
-    command = "texgen train --src imagenet/ --textures textures/ --negatives texture --alpha 2"
+    command = "texgen train --src imagenet/ --textures textures/ \\"
     yield from _code(
         "bash",
         [
@@ -177,7 +186,7 @@ def _training() -> Iterator[str]:
 def _making(index: Index) -> Iterator[str]:
     config = index.config
     yield "\n## How it was made\n"
-    yield _row(["", ""])
+    yield _row(["setting", "value"])
     yield _row(["---", "---"])
     yield _row(["engine", plain(f"{config['engine']}, version {config['engine_version']}")])
     if parameters := config.get("engine_parameters"):
