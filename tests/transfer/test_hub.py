@@ -20,7 +20,7 @@ NAME, URL = "lab/textures", "hf://datasets/lab/textures"
 SHARD = "train/train-000001.tar"
 
 
-def publish(out: Path, *more: str, url: str = URL) -> int:
+def publish(out: Path | str, *more: str, url: str = URL) -> int:
     return run(["publish", str(out), url, "--license", "other", "--quiet", *more])
 
 
@@ -88,6 +88,16 @@ def test_a_part_grows_into_the_whole_and_not_the_other_way_round(hub, finished, 
     capsys.readouterr()
     assert publish(part) == 2
     assert "holds more of this data set" in capsys.readouterr().err
+
+
+def test_a_build_in_a_bucket_is_published_too(hub, s3, finished):
+    for path, data in tree(finished).items():
+        s3.put_at_once(f"made/{path}", data)
+    assert publish(f"s3://{s3.bucket}/made") == 0
+    assert data_of(hub) == tree(finished)
+    assert run(["publish", str(finished), URL, "--license", "other", "--quiet"]) == 0
+    # The card is the same, wherever OUT lies.
+    assert len(hub.repos[NAME].commits) == 3
 
 
 def test_splits_and_shards_are_selected(hub, finished, tmp_path):

@@ -201,7 +201,7 @@ def _s3(_: Report) -> Facts:
 
 def _hub(_: Report) -> Facts:
     if importlib.util.find_spec("huggingface_hub") is None:
-        yield "token", "huggingface_hub is not installed"
+        yield "token", "huggingface_hub is not installed: `pip install 'texgen-shards[hub]'`"
         return
     from huggingface_hub import constants, get_token
 
