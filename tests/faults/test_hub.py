@@ -65,13 +65,17 @@ def struck(
 ) -> tuple[int, str]:
     """Strikes a command at its nth request, before its work or in the middle of its answer."""
     process = subprocess.Popen(command(*line), env=environment, stderr=subprocess.PIPE, text=True)
-    left = [nth]
+    left, late = [nth], []
 
     def strike(method: str, path: str) -> None:
         left[0] -= 1
         if left[0] == 0:
             process.send_signal(stop)
-            process.wait(60)
+            try:
+                # The answer is held back until the process is gone.
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                late.append(path)
 
     if halfway:
         hub.halfway = strike
@@ -79,6 +83,7 @@ def struck(
         hub.before = strike
     _, said = process.communicate(timeout=120)
     hub.before = hub.halfway = lambda *_: None
+    assert not late, "the process waited for an answer"
     return process.returncode, said
 
 

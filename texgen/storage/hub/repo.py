@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from texgen.core.concurrency import ordered_map
 from texgen.core.errors import ConfigError
 from texgen.storage.errors import MissingFileError
 from texgen.storage.hub.address import HubAddress
@@ -185,8 +186,24 @@ class HubRepo:
             CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
             for path, content in files.items()
         ]
-        api, repo = self._client.api, self._address.repo
         # The package retries; a file that is there already is not sent again.
+        sending = ordered_map(
+            lambda additions: self._send(additions, workers),
+            [added],
+            1,
+            # A signal must not wait for the package's threads, as it does if this thread waits.
+            on_wait=lambda: None,
+            patience_s=0,
+        )
+        list(sending)
+        for addition in added:
+            # Small files are sent with the commit, when a temporary file may be gone.
+            if isinstance(addition.path_or_fileobj, str):
+                addition.path_or_fileobj = Path(addition.path_or_fileobj).read_bytes()
+        return tuple(added)
+
+    def _send(self, added: Iterable[Any], workers: int) -> None:
+        api, repo = self._client.api, self._address.repo
         self._client.call_once(
             "write",
             self.url,
@@ -194,11 +211,6 @@ class HubRepo:
                 repo, additions=added, repo_type="dataset", num_threads=workers
             ),
         )
-        for addition in added:
-            # Small files are sent with the commit, when a temporary file may be gone.
-            if isinstance(addition.path_or_fileobj, str):
-                addition.path_or_fileobj = Path(addition.path_or_fileobj).read_bytes()
-        return tuple(added)
 
     def commit(self, added: Iterable[Any], message: str) -> None:
         """Makes uploaded files part of the repository, all at once.
