@@ -8,7 +8,10 @@ use crate::schedule::Step;
 pub fn resolve(canvas: &mut Canvas<'_>, step: &Step, number: u32) {
     let mut search = Search::new(canvas, step);
     search.coherent(canvas);
-    search.random(canvas, number);
+    // A random candidate wins only with less.
+    if search.best_cost > 0 {
+        search.random(canvas, number);
+    }
     let (best, atlas) = (search.best, canvas.atlas);
     let cell = Cell {
         colour: atlas.at(best),

@@ -1,6 +1,7 @@
 //! Exact nearest resolved pixels, found through rings of offsets.
 
 use crate::math::Random;
+use crate::parameters::MAX_NEIGHBOURS;
 
 /// Radius of the rings, px. Where they hold too few pixels, all are looked at.
 const RADIUS: i32 = 40;
@@ -8,7 +9,7 @@ const RADIUS: i32 = 40;
 /// Orders of equally distant offsets, so that no direction is preferred.
 const ORDERS: usize = 8;
 
-/// Offsets that are looked at before the count is.
+/// Offsets that are looked at before the count is; at most 32.
 const RUN: usize = 16;
 
 /// A place in the texture, px.
@@ -21,28 +22,74 @@ pub struct Place {
 }
 
 impl Place {
-    fn moved(self, dx: i32, dy: i32) -> Self {
-        // Only called with offsets to places that were inserted.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let go = |from: u16, by: i32| (i32::from(from) + by) as u16;
-        Self {
-            x: go(self.x, dx),
-            y: go(self.y, dy),
-        }
+    /// The move to another place; sides fit i16.
+    fn move_to(self, other: Self) -> Move {
+        let by = |to: u16, from: u16| to.cast_signed() - from.cast_signed();
+        (by(other.x, self.x), by(other.y, self.y))
     }
 
     /// Squared distance, px^2.
-    pub fn distance2(self, other: Self) -> u32 {
+    fn distance2(self, other: Self) -> u32 {
         let (dx, dy) = (self.x.abs_diff(other.x), self.y.abs_diff(other.y));
         u32::from(dx) * u32::from(dx) + u32::from(dy) * u32::from(dy)
     }
 }
 
-/// Offsets by distance, equally distant ones in random order.
+/// Columns and rows from a pixel to another, px.
+pub type Move = (i16, i16);
+
+/// The moves that a search found, the shortest first; room for what the last run adds.
+pub struct Found {
+    moves: [Move; MAX_NEIGHBOURS + RUN],
+    len: usize,
+}
+
+impl Found {
+    /// None.
+    pub fn new() -> Self {
+        Self {
+            moves: [(0, 0); MAX_NEIGHBOURS + RUN],
+            len: 0,
+        }
+    }
+
+    /// The moves, at most [`MAX_NEIGHBOURS`].
+    pub fn moves(&self) -> &[Move] {
+        &self.moves[..self.len]
+    }
+
+    fn push(&mut self, found: Move) {
+        self.moves[self.len] = found;
+        self.len += 1;
+    }
+
+    /// Adds those moves whose bits are set, up to `count` in all; whether there are as many.
+    #[inline(always)]
+    fn fill(&mut self, mut bits: u32, moves: &[Move], count: usize) -> bool {
+        while bits != 0 {
+            self.push(moves[bits.trailing_zeros() as usize]);
+            bits &= bits - 1;
+        }
+        let full = self.len >= count;
+        self.len = self.len.min(count);
+        full
+    }
+}
+
+/// Which steps of a square lead to resolved pixels, as bits: whether one does is not foreseeable,
+/// so that branches would cost more.
+#[inline(always)]
+fn resolved(square: &[u8], steps: &[u32]) -> u32 {
+    steps.iter().enumerate().fold(0, |bits, (index, step)| {
+        bits | u32::from(square[*step as usize]) << index
+    })
+}
+
+/// Moves by distance, equally long ones in random order.
 struct Rings {
-    offsets: Vec<(i32, i32)>,
-    /// The same in the padded occupancy map.
-    steps: Vec<isize>,
+    moves: Vec<Move>,
+    /// The same in the padded occupancy map, from the upper left corner of the rings' square.
+    steps: Vec<u32>,
 }
 
 /// The pixels that are resolved so far.
@@ -69,12 +116,7 @@ impl Nearest {
                     .map(|&(dx, dy)| (dx * dx + dy * dy, random.next(), (dx, dy)))
                     .collect();
                 keyed.sort_unstable();
-                let offsets: Vec<_> = keyed.into_iter().map(|(_, _, offset)| offset).collect();
-                let steps = offsets
-                    .iter()
-                    .map(|&(dx, dy)| dy as isize * stride.cast_signed() + dx as isize)
-                    .collect();
-                Rings { offsets, steps }
+                Rings::new(keyed.into_iter().map(|(_, _, offset)| offset), stride)
             })
             .collect();
         Self {
@@ -86,14 +128,15 @@ impl Nearest {
         }
     }
 
-    fn index(&self, place: Place) -> usize {
-        let pad = RADIUS as usize;
-        (usize::from(place.y) + pad) * self.stride + usize::from(place.x) + pad
+    /// Index of the upper left corner of the rings' square around a place.
+    fn corner(&self, place: Place) -> usize {
+        usize::from(place.y) * self.stride + usize::from(place.x)
     }
 
     /// Adds a resolved pixel.
     pub fn insert(&mut self, place: Place) {
-        let index = self.index(place);
+        let pad = RADIUS as usize;
+        let index = self.corner(place) + pad * self.stride + pad;
         self.occupied[index] = 1;
         self.places.push(place);
     }
@@ -103,51 +146,34 @@ impl Nearest {
         self.places.len()
     }
 
-    /// The `count` resolved pixels nearest to `place`, or all where there are
-    /// fewer, the nearest first, into `found`. `order` picks among the orders of
-    /// equally distant ones.
-    pub fn find(&mut self, place: Place, count: usize, order: u64, found: &mut Vec<Place>) {
-        found.clear();
+    /// The moves from `place` to the `count` resolved pixels nearest to it, or to all where there
+    /// are fewer, the nearest first, into `found`. `order` picks among the orders of equally
+    /// distant ones.
+    pub fn find(&mut self, place: Place, count: usize, order: u64, found: &mut Found) {
+        found.len = 0;
         let dense = self.places.len() >= count;
         if !(dense && self.find_in_rings(place, count, order, found)) {
+            found.len = 0;
             self.find_in_all(place, count, found);
         }
     }
 
-    fn find_in_rings(
-        &self,
-        place: Place,
-        count: usize,
-        order: u64,
-        found: &mut Vec<Place>,
-    ) -> bool {
+    fn find_in_rings(&self, place: Place, count: usize, order: u64, found: &mut Found) -> bool {
         // The remainder is below ORDERS.
         #[allow(clippy::cast_possible_truncation)]
         let rings = &self.rings[(order % ORDERS as u64) as usize];
-        let center = self.index(place);
-        let mut hits = [0_u16; crate::parameters::MAX_NEIGHBOURS + RUN];
-        let mut len = 0;
-        for (run, steps) in rings.steps.chunks(RUN).enumerate() {
-            for (offset, &step) in steps.iter().enumerate() {
-                // Written always, kept where the place is resolved: no branch.
-                // The rings have 5,025 offsets.
-                #[allow(clippy::cast_possible_truncation)]
-                let hit = (run * RUN + offset) as u16;
-                hits[len] = hit;
-                len += usize::from(self.occupied[center.wrapping_add_signed(step)]);
-            }
-            if len >= count {
-                found.extend(hits[..count].iter().map(|&hit| {
-                    let (dx, dy) = rings.offsets[usize::from(hit)];
-                    place.moved(dx, dy)
-                }));
+        let square = &self.occupied[self.corner(place)..];
+        let (runs, rest) = rings.steps.as_chunks::<RUN>();
+        let (moves, last) = rings.moves.split_at(RUN * runs.len());
+        for (steps, moves) in runs.iter().zip(moves.chunks_exact(RUN)) {
+            if found.fill(resolved(square, steps), moves, count) {
                 return true;
             }
         }
-        false
+        found.fill(resolved(square, rest), last, count)
     }
 
-    fn find_in_all(&mut self, place: Place, count: usize, found: &mut Vec<Place>) {
+    fn find_in_all(&mut self, place: Place, count: usize, found: &mut Found) {
         let keys = &mut self.by_distance;
         keys.clear();
         keys.extend(
@@ -160,11 +186,29 @@ impl Nearest {
             keys.truncate(count);
         }
         keys.sort_unstable();
-        found.extend(keys.iter().map(|key| {
+        for key in keys {
             #[allow(clippy::cast_possible_truncation)] // An index into `places`.
             let index = (*key & 0xffff_ffff) as usize;
-            self.places[index]
-        }));
+            found.push(place.move_to(self.places[index]));
+        }
+    }
+}
+
+impl Rings {
+    fn new(offsets: impl Iterator<Item = (i32, i32)>, stride: usize) -> Self {
+        let mut rings = Self {
+            moves: Vec::new(),
+            steps: Vec::new(),
+        };
+        for (dx, dy) in offsets {
+            // Both are -RADIUS to RADIUS, so that sums with it are not negative.
+            #[allow(clippy::cast_possible_truncation)]
+            rings.moves.push((dx as i16, dy as i16));
+            let (column, row) = ((dx + RADIUS).cast_unsigned(), (dy + RADIUS).cast_unsigned());
+            let stride = u32::try_from(stride).unwrap_or(u32::MAX);
+            rings.steps.push(row * stride + column);
+        }
+        rings
     }
 }
 
@@ -194,7 +238,7 @@ mod tests {
                 }
             }
             let place = draw(&mut random);
-            let mut found = Vec::new();
+            let mut found = Found::new();
             nearest.find(place, count, random.next(), &mut found);
             let mut all: Vec<u32> = places
                 .iter()
@@ -202,11 +246,22 @@ mod tests {
                 .collect();
             all.sort_unstable();
             all.truncate(count);
-            let distances: Vec<u32> = found.iter().map(|p| place.distance2(*p)).collect();
+            let found: Vec<(i32, i32)> = found
+                .moves()
+                .iter()
+                .map(|&(dx, dy)| (i32::from(dx), i32::from(dy)))
+                .collect();
+            let distances: Vec<u32> = found
+                .iter()
+                .map(|(dx, dy)| (dx * dx + dy * dy).cast_unsigned())
+                .collect();
             prop_assert_eq!(distances, all);
-            let distinct: std::collections::HashSet<_> = found.iter().map(|p| (p.x, p.y)).collect();
+            let distinct: std::collections::HashSet<_> = found.iter().collect();
             prop_assert_eq!(distinct.len(), found.len());
-            prop_assert!(distinct.iter().all(|p| places.contains(p)));
+            prop_assert!(found.iter().all(|&(dx, dy)| places.contains(&(
+                (i32::from(place.x) + dx) as u16,
+                (i32::from(place.y) + dy) as u16,
+            ))));
         }
     }
 }

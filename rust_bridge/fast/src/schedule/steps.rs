@@ -1,4 +1,4 @@
-use super::nearest::{Nearest, Place};
+use super::nearest::{Found, Move, Nearest, Place};
 use super::{stages, Stage, STAGES};
 use crate::layout::Layout;
 use crate::math::{exp_neg, Random};
@@ -18,7 +18,7 @@ pub struct Step {
     /// from `count` on.
     pub weights: [u8; MAX_NEIGHBOURS],
     /// dx and dy of each neighbour.
-    moves: [(i16, i16); MAX_NEIGHBOURS],
+    moves: [Move; MAX_NEIGHBOURS],
 }
 
 impl Default for Step {
@@ -61,8 +61,7 @@ pub struct Steps {
     position: usize,
     neighbours: usize,
     stride: i32,
-    found: Vec<Place>,
-    distances: Vec<u32>,
+    found: Found,
 }
 
 impl Steps {
@@ -93,8 +92,7 @@ impl Steps {
             position: 0,
             neighbours,
             stride: layout.stride.cast_signed(),
-            found: Vec::with_capacity(neighbours),
-            distances: Vec::with_capacity(neighbours),
+            found: Found::new(),
         }
     }
 
@@ -137,25 +135,27 @@ impl Steps {
 
     fn describe(&mut self, place: Place, step: &mut Step) {
         step.place = self.address(place);
+        let moves = self.found.moves();
         // At most MAX_NEIGHBOURS.
-        step.count = u8::try_from(self.found.len()).unwrap_or(u8::MAX);
+        step.count = u8::try_from(moves.len()).unwrap_or(u8::MAX);
         step.offsets = [0; MAX_NEIGHBOURS];
         step.weights = [0; MAX_NEIGHBOURS];
-        for (index, found) in self.found.iter().enumerate() {
-            step.offsets[index] = self.address(*found) - step.place;
-            let away = |to: u16, from: u16| to.cast_signed() - from.cast_signed();
-            step.moves[index] = (away(found.x, place.x), away(found.y, place.y));
+        step.moves[..moves.len()].copy_from_slice(moves);
+        let mut distances = [0; MAX_NEIGHBOURS];
+        let described = step.offsets.iter_mut().zip(&mut distances);
+        for ((offset, distance), &(dx, dy)) in described.zip(moves) {
+            let (dx, dy) = (i32::from(dx), i32::from(dy));
+            *offset = dy * self.stride + dx;
+            *distance = (dx * dx + dy * dy).cast_unsigned();
         }
-        self.distances.clear();
-        self.distances
-            .extend(self.found.iter().map(|p| p.distance2(place)));
-        weigh(&self.distances, &mut step.weights);
+        weigh(&distances[..moves.len()], &mut step.weights);
     }
 }
 
 /// Weights of neighbours at these squared distances, the nearest first.
 fn weigh(distances: &[u32], weights: &mut [u8]) {
-    let sum: f64 = distances.iter().map(|d| f64::from(*d)).sum();
+    // At most 50 squares of at most 2 * 1,023^2.
+    let sum = f64::from(distances.iter().sum::<u32>());
     // 0 where the pixel is its only neighbour; its weight is 255 all the same.
     #[allow(clippy::cast_precision_loss)] // At most 50.
     let rate = if sum > 0.0 {

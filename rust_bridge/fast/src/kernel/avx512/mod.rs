@@ -48,16 +48,19 @@ pub unsafe fn resolve(canvas: &mut Canvas<'_>, run: Run<'_>) {
     let mut candidates = Candidates::new();
     let mut drawn = Aligned([0_i32; ROOM]);
     for (number, entry, far) in run.steps() {
-        match &scene.draws {
-            Some(draws) => draw::draw(draws, number, &mut drawn),
-            None => draw_one_by_one(canvas.draws, number, &mut drawn),
-        }
         pattern.point(&scene, entry, far);
         // SAFETY: the caller's promise about entries, cells and atlas.
         unsafe {
             pattern.gather(&scene, entry);
-            let best = coherent::best(&scene, entry, &pattern, &mut candidates);
-            let best = random::best(&scene, entry, &pattern, &drawn, &mut candidates, best);
+            let mut best = coherent::best(&scene, entry, &pattern, &mut candidates);
+            // A random candidate wins only with less.
+            if best.cost > 0 {
+                match &scene.draws {
+                    Some(draws) => draw::draw(draws, number, &mut drawn),
+                    None => draw_one_by_one(canvas.draws, number, &mut drawn),
+                }
+                best = random::best(&scene, entry, &pattern, &drawn, &mut candidates, best);
+            }
             *scene.cells.offset(entry.place as isize) = Cell {
                 colour: (*scene.atlas.offset(best.address as isize)).cast_unsigned(),
                 shift: best.address - entry.place,
