@@ -44,9 +44,14 @@ def test_a_name_that_is_none_is_explained(url, finished, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("host", ["https://huggingface.co", "https://www.hf.co", "http://hf.co"])
-def test_the_url_of_a_page_is_no_data_set(host, tmp_path, capsys):
-    assert run(["download", f"{host}/datasets/lab/textures", "--out", str(tmp_path / "out")]) == 2
-    assert "a page for browsers; write hf://datasets/lab/textures" in capsys.readouterr().err
+@pytest.mark.parametrize("page", ["", "/", "/tree/main", "/blob/main/index.json", "?row=1"])
+def test_the_url_of_a_page_is_no_data_set(host, page, finished, tmp_path, capsys):
+    url = f"{host}/datasets/lab/textures{page}"
+    for line in (["publish", str(finished), url],
+                 ["download", url, "--out", str(tmp_path / "out")]):  # fmt: skip
+        assert run(line) == 2
+        hint = "a page for browsers; write hf://datasets/lab/textures\n"
+        assert hint in capsys.readouterr().err
 
 
 def line_of(capsys: pytest.CaptureFixture[str]) -> str:
@@ -62,13 +67,12 @@ def both(finished: Path, folder: Path) -> Iterator[int]:
     yield download(folder / "out")
 
 
-def test_a_model_is_no_data_set(hub, finished, tmp_path, capsys):
+def test_a_model_is_no_data_set_but_may_share_its_name(hub, finished, tmp_path, capsys):
     hub.models.add(NAME)
     assert download(tmp_path / "out") == 1
     assert "that is a model, not a data set" in line_of(capsys)
-    assert publish(finished) == 1
-    assert "that is a model, not a data set" in line_of(capsys)
-    assert not hub.repos
+    assert publish(finished) == 0
+    assert download(tmp_path / "out") == 0
 
 
 def test_a_revision_that_is_missing_is_named(hub, finished, tmp_path, capsys):

@@ -19,7 +19,7 @@ from texgen.core.errors import ConfigError
 from texgen.core.text import format_bytes, pluralize
 from texgen.storage import Sink
 from texgen.storage.hub.address import SCHEME as HUB_SCHEME
-from texgen.storage.hub.address import parse_hub_url
+from texgen.storage.hub.address import check_web_url, parse_hub_url
 from texgen.storage.s3.address import SCHEME, endpoint_from_environment, parse
 from texgen.transfer import folder_of
 
@@ -188,6 +188,7 @@ def _check_places(out: str, url: str) -> None:
     if folder is not None:
         check_folder("URL", folder, "publish", folder_of(out))
     elif not url.startswith((SCHEME, HUB_SCHEME)):
+        check_web_url(url)
         scheme = url.partition("://")[0]
         raise ConfigError(
             f"{scheme}://: publish writes only to s3://bucket/prefix, hf://datasets/USER/NAME or a "

@@ -16,7 +16,11 @@ _REPO = re.compile(rf"{_NAME}/{_NAME}")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]*")
 _MAX_NAME = 96
 _OTHER_KINDS = {"models": "models", "spaces": "spaces", "buckets": "buckets", "kernels": "kernels"}
-_WEB = re.compile(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/([^/?#]+/[^/?#]+)/?")
+# A file of a data set has a page of its own, and its content lies below `resolve`.
+_WEB = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/([^/?#]+/[^/?#]+)"
+    r"/?(?:(?:tree|blob|viewer|settings|discussions)(?:/.*)?)?(?:[?#].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)

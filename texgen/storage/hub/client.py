@@ -91,11 +91,10 @@ def hub_client() -> HubClient:
     Raises:
         ConfigError: If the package is missing, or the environment's settings cannot be used.
     """
-    if importlib.util.find_spec("huggingface_hub") is None:
-        raise ConfigError(_NOT_INSTALLED)
+    _check_package()
     import huggingface_hub
     from huggingface_hub import constants
-    from huggingface_hub.utils import disable_progress_bars, get_token, logging
+    from huggingface_hub.utils import disable_progress_bars, logging
 
     endpoint = constants.ENDPOINT
     if host_url(endpoint) is None or not endpoint.lower().startswith(("http://", "https://")):
@@ -112,10 +111,55 @@ def hub_client() -> HubClient:
     # texgen has a bar of its own, and reports an error once.
     disable_progress_bars()
     logging.set_verbosity_error()
-    token = get_token()
+    return HubClient(huggingface_hub.HfApi(library_name="texgen"), endpoint, _token())
+
+
+def _check_package() -> None:
+    """Imports the package, which reads its settings from the environment.
+
+    Raises:
+        ConfigError: If it is missing, too old, broken, or cannot read a setting.
+    """
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise ConfigError(_NOT_INSTALLED)
+    try:
+        from huggingface_hub import constants, set_client_factory
+        from huggingface_hub.utils import _http
+    except ImportError as error:
+        raise ConfigError(
+            f"the package huggingface_hub is too old or broken ({error.msg}): run "
+            "`pip install --upgrade 'texgen-shards[hub]'`"
+        ) from error
+    except ValueError as error:
+        # The package converts variables to numbers as it is imported.
+        raise ConfigError(
+            f"the package huggingface_hub does not start ({error}); check the variables of the "
+            "environment that begin with HF_"
+        ) from error
+    del constants, set_client_factory, _http
+
+
+def _token() -> str | None:
+    """The user's token; None if there is none.
+
+    Raises:
+        ConfigError: If it cannot be read, or is not a valid token.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_token
+
+    try:
+        token: str | None = get_token()
+    except (OSError, UnicodeDecodeError) as error:
+        # The error of decoding would show bytes of the file.
+        reason = getattr(error, "strerror", None) or "it is not a text file"
+        raise ConfigError(
+            f"the Hub's token cannot be read from {constants.HF_TOKEN_PATH}: {reason}; run "
+            "`hf auth login`, or set HF_TOKEN"
+        ) from error
     if token is not None and not (token.isascii() and token.isprintable()):
         raise ConfigError("the Hub's token has characters that no token has; check HF_TOKEN")
-    return HubClient(huggingface_hub.HfApi(library_name="texgen"), endpoint, token)
+    return token
 
 
 def _trust(context: ssl.SSLContext | None) -> None:

@@ -15,7 +15,7 @@ from texgen.core.errors import ConfigError
 from texgen.storage.errors import MissingFileError
 from texgen.storage.hub.address import HubAddress
 from texgen.storage.hub.client import hub_client
-from texgen.storage.hub.store import FilesAtCommit, model_error
+from texgen.storage.hub.store import FilesAtCommit
 from texgen.storage.store import Content
 
 GATES = ("auto", "manual")
@@ -70,8 +70,6 @@ class HubRepo:
         try:
             info = self._info()
         except MissingFileError:
-            if model := model_error(self._client, self._address):
-                raise model from None
             self._call(
                 "create",
                 lambda: api.create_repo(
