@@ -161,6 +161,8 @@ MISUSE = {
     "textures has 3 parts: expected one for each of 2 views": (
         lambda: simclr_loss(A, B, [A, A, A])
     ),
+    "textures[0] ndarray: expected a floating-point tensor": (lambda: simclr_loss(A, B, A.numpy())),
+    "textures[0] int: expected a floating-point tensor": lambda: simclr_loss(A, B, 5),
     "textures[0] (4, 1, 6) float64 and textures[1] (4, 2, 6) float64 differ": (
         lambda: simclr_loss(A, B, [A, rows(4, 2, 6)])
     ),

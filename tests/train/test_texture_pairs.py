@@ -6,6 +6,7 @@ import pickle
 import shutil
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,8 +111,13 @@ def test_a_root_that_is_not_the_splits_folder_is_named_with_both_keys(folder, te
 
 
 def test_misuse_has_one_line(folder, textures):
-    with pytest.raises(ArgumentError, match=r"and Subset has none: pass a torchvision ImageFolder"):
+    with pytest.raises(
+        ArgumentError, match=r"Subset lacks root, .*: pass a torchvision ImageFolder"
+    ):
         texgen.TexturePairs(Subset(folder, [0]), textures)
+    images = SimpleNamespace(samples=folder.samples, loader=folder.loader, root=folder.root)
+    with pytest.raises(ArgumentError, match="SimpleNamespace lacks transform, target_transform:"):
+        texgen.TexturePairs(images, textures)
     with pytest.raises(ArgumentError, match=r"missing='drop': expected 'error' or 'skip'"):
         texgen.TexturePairs(folder, textures, missing="drop")
     with pytest.raises(ArgumentError, match="not both"):
@@ -134,7 +140,25 @@ def test_keys_are_those_of_a_build(path, root, key):
     assert texgen.image_key(path, root) == key
 
 
-@pytest.mark.parametrize(("path", "root"), [("/a/b.png", None), ("val/b.png", "train")])
+def test_a_relative_root_may_lead_upwards(tmp_path, monkeypatch):
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    assert texgen.image_key(tmp_path / "train/a/b.png", "../train") == "a/b"
+    assert texgen.image_key("../train/a/b.png", tmp_path / "train") == "a/b"
+    assert texgen.image_key("/a/b.png", "/") == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("/a/b.png", None),
+        ("../b.png", None),
+        ("val/b.png", "train"),
+        ("../b.png", "."),
+        ("../../b.png", ".."),
+    ],
+)
 def test_a_path_outside_its_root_has_no_key(path, root):
     with pytest.raises(ArgumentError, match="folder of the split"):
         texgen.image_key(path, root)

@@ -47,14 +47,15 @@ def image_key(path: str | os.PathLike[str], root: str | os.PathLike[str] | None 
     """
     # `Path` would take several times as long for each of a million images.
     name, folder = os.path.normpath(path), os.path.normpath(root or "")
-    if name.startswith("/") != folder.startswith("/") and root is not None:
-        name, folder = str(Path(name).absolute()), str(Path(folder).absolute())
-    below = "" if folder == "." else folder + "/"
-    if root is not None and not name.startswith(below):
-        raise ArgumentError(f"{name} is not below the root {below}; pass the folder of the split")
+    if root is not None and name.startswith("/") != folder.startswith("/"):
+        name, folder = os.path.abspath(name), os.path.abspath(folder)  # noqa: PTH100
     if root is None and name.startswith("/"):
         raise ArgumentError(f"{name} is absolute; pass the folder of the split as root")
-    return keys.image_key(os.fsencode(name.removeprefix(below)))
+    below = "" if folder == "." else folder.rstrip("/") + "/"
+    key = name.removeprefix(below)
+    if not name.startswith(below) or key.partition("/")[0] == "..":
+        raise ArgumentError(f"{name} is not below the root {folder}; pass the folder of the split")
+    return keys.image_key(os.fsencode(key))
 
 
 class TexturePairs:
@@ -91,10 +92,11 @@ class TexturePairs:
         pair_transform: Callable[[Any, Any], tuple[Any, Any]] | None = None,
         missing: str = "error",
     ) -> None:
-        if not hasattr(images, "samples") or not hasattr(images, "loader"):
+        if lacking := [name for name in ImageFiles.__annotations__ if not hasattr(images, name)]:
             raise ArgumentError(
-                f"TexturePairs needs the paths of images, and {type(images).__name__} has none: "
-                "pass a torchvision ImageFolder, and take a Subset of the pairs"
+                f"TexturePairs needs the paths of images, and {type(images).__name__} lacks "
+                f"{', '.join(lacking)}: pass a torchvision ImageFolder, and take a Subset of the "
+                "pairs"
             )
         if missing not in ("error", "skip"):
             raise ArgumentError(f"missing={missing!r}: expected 'error' or 'skip'")

@@ -119,7 +119,7 @@ def simclr_loss(
     given: dict[str, Tensor | None] = {"first": first, "second": second}
     ns = None
     if textures is not None:
-        pair = (textures, textures) if isinstance(textures, Tensor) else tuple(textures)
+        pair = textures if isinstance(textures, tuple | list) else (textures, textures)
         if len(pair) != 2:
             raise ArgumentError(f"textures has {len(pair)} parts: expected one for each of 2 views")
         given |= {"textures[0]": pair[0], "textures[1]": pair[1]}
