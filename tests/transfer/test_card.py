@@ -132,12 +132,14 @@ def test_names_and_notes_are_text_and_no_markup(out):
     )
 
 
-def test_the_code_on_a_card_runs(finished, tmp_path, monkeypatch):
+@pytest.mark.parametrize("shards", ["0-999", "1-2"])
+def test_the_code_on_a_card_runs(shards, finished, tmp_path, monkeypatch):
     """The Python of the card of a folder, in a folder where it was downloaded."""
-    shutil.copytree(finished, tmp_path / "textures", ignore=lambda *_: ["_build"])
+    textures = tmp_path / "textures"
+    run(["download", str(finished), "--out", str(textures), "--shards", shards, "--quiet"])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    text = card_of(finished, str(finished)).text.decode()
+    text = card_of(textures, str(textures)).text.decode()
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert len(blocks) == 3
     for block in blocks:
@@ -150,7 +152,30 @@ def test_the_code_on_a_card_runs(finished, tmp_path, monkeypatch):
         if "store" in names:
             assert names["pixels"].shape == (16, 16, 3)
         if "textures" in names:
-            assert len(names["textures"]) == len(TextureStore(finished))
+            assert len(names["textures"]) == len(TextureStore(textures))
+
+
+def test_the_code_on_a_card_is_for_a_split_with_textures(out):
+    def without(*names):
+        def change(index):
+            for name in names:
+                index["splits"][name] |= {"shards": [], "textures": 0}
+
+        return change
+
+    edited_index(out, without("train"))
+    text = card_of(out).text.decode()
+    assert 'split="val"' in text
+    assert 'split="train"' not in text
+    edited_index(out, without("train", "val"))
+    text = card_of(out).text.decode()
+    assert "It has no textures" in text
+    assert "```python" not in text
+
+
+def test_a_link_to_a_license_cannot_leave_its_place(finished):
+    text = card_of(finished, license=License("other", "x", "https://x/><b>)")).text.decode()
+    assert "publisher: [x](<https://x/%3E%3Cb%3E)>)." in text
 
 
 def test_the_commands_on_a_card_are_accepted(finished):
@@ -252,3 +277,23 @@ def test_a_folder_of_something_else_is_refused(finished, tmp_path, capsys):
     assert "is not empty and not a download of this data set" in capsys.readouterr().err
     assert publish(finished, finished / "inside") == 2
     assert "lies inside the data set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "said"),
+    [
+        ("_card", "elsewhere", "_card is a link, and publish does not follow links"),
+        ("README.md", "nowhere", "README.md is a folder or a link to nothing"),
+    ],
+)
+def test_a_folder_that_cannot_take_the_card_gets_nothing(
+    name, target, said, finished, tmp_path, capsys
+):
+    elsewhere, share = tmp_path / "elsewhere", tmp_path / "share"
+    elsewhere.mkdir()
+    share.mkdir()
+    (share / name).symlink_to(tmp_path / target)
+    assert publish(finished, share) == 2
+    assert said in capsys.readouterr().err
+    assert [entry.name for entry in share.iterdir()] == [name]
+    assert not any(elsewhere.iterdir())

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from texgen.core.errors import StorageError
-from texgen.core.layout import CARD, INDEX
+from texgen.core.errors import ConfigError, StorageError
+from texgen.core.layout import CARD, CARD_IMAGES, INDEX
 from texgen.dataset.index import DataFile
 from texgen.storage import Sink, storage_errors
 from texgen.storage.errors import WrongBytesError
@@ -114,6 +114,7 @@ def publish_to_folder(
         StorageError: If the folder cannot be written.
     """
     read_finished(source)
+    _check_card_places(folder)
     card = source.card(request.license, str(folder))
     state = ""
 
@@ -129,6 +130,17 @@ def publish_to_folder(
     return PublishSummary(
         done.files, done.bytes, done.fetched, done.samples, state, card.is_imagenet
     )
+
+
+def _check_card_places(folder: Path) -> None:
+    """Refuses a folder where the card cannot be written, before anything is copied to it."""
+    images, text = folder / CARD_IMAGES, folder / CARD
+    if images.is_symlink():
+        raise ConfigError(
+            f"{images} is a link, and publish does not follow links; name another folder"
+        )
+    if text.is_dir() or (text.is_symlink() and not text.exists()):
+        raise ConfigError(f"{text} is a folder or a link to nothing; move it away")
 
 
 def update_of(card: Card, request: PublishRequest, files: PublishedFiles) -> CardUpdate:

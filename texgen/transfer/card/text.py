@@ -115,13 +115,16 @@ def _content(index: Index) -> Iterator[str]:
 
 
 def _loading(index: Index, url: str) -> Iterator[str]:
-    split = "train" if "train" in index.splits else min(index.splits, default="train")
+    split = _shown_split(index)
     image = index.config["format"]
     yield "\n## Load it\n"
     yield "All of it, or a part, checked and resumed:\n"
     yield from _code("bash", ["pip install 'texgen-shards[hub]'", _download(url)])
     if url.startswith(HUB_SCHEME):
         yield "\nA private or gated set needs a token first: `hf auth login`."
+    if split is None:
+        yield "\nIt has no textures: none could be made of its images."
+        return
     yield "\nTextures by key, or as a stream:\n"
     yield from _code(
         "python",
@@ -139,18 +142,27 @@ def _loading(index: Index, url: str) -> Iterator[str]:
         f"\nEach row has `__key__`, `{image}` (a PIL image), `json` and, with labels, `cls`. With "
         "`webdataset`, from the downloaded folder:\n"
     )
-    shards = [shard.path for shard in index.splits[split].shards] if index.splits else []
-    last = shards[-1].rpartition("-")[2].removesuffix(".tar") if shards else "000000"
     yield from _code(
         "python",
         [
+            "from glob import glob",
+            "",
             "import webdataset as wds",
             "",
-            f'shards = "textures/{split}/{split}-{{000000..{last}}}.tar"',
+            # A part has gaps in the numbers of its shards.
+            f'shards = sorted(glob("textures/{split}/*.tar"))',
             'samples = wds.WebDataset(shards, shardshuffle=False).decode("pil")',
             f'samples = samples.to_tuple("{image}", "json")',
         ],
     )
+
+
+def _shown_split(index: Index) -> str | None:
+    """Returns the split of the examples of code: one with textures, ``train`` if it is one."""
+    names = sorted(
+        name for name, split in index.splits.items() if any(s.samples for s in split.shards)
+    )
+    return "train" if "train" in names else next(iter(names), None)
 
 
 def _datasets(url: str, split: str) -> list[str]:
@@ -229,7 +241,10 @@ def _license(license: License) -> str:
     if license.id is None:
         return "none"
     name = plain(license.name or license.id)
-    return f"[{name}](<{license.link}>)" if license.link else name
+    if license.link is None:
+        return name
+    link = license.link.replace("<", "%3C").replace(">", "%3E")
+    return f"[{name}](<{link}>)"
 
 
 def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value
