@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Texgen
-from tests.transfer.test_hub import URL, become, download
+from tests.transfer.test_hub import NAME, URL, become, download, publish
 from tests.transfer.test_hub_errors import line_of
 
 PACKAGES = {
@@ -56,3 +56,22 @@ def test_a_token_file_that_cannot_be_read_is_named(kind, hub, tmp_path, monkeypa
     error = line_of(capsys)
     assert f"the Hub's token cannot be read from {token}: " in error
     assert "run `hf auth login`, or set HF_TOKEN" in error
+
+
+def test_a_hub_that_xet_cannot_use_is_named_with_the_way_around_it(
+    hub, finished, tmp_path, monkeypatch, capsys
+):
+    from huggingface_hub import constants
+
+    # Where hf_xet keeps its logs.
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    # The small Hub knows Git LFS alone.
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    assert publish(finished) == 1
+    error = line_of(capsys)
+    assert f"cannot write {URL}: Xet, which takes the Hub's large files, failed (" in error
+    assert "404 Not Found" in error
+    assert "or set HF_HUB_DISABLE_XET=1 to send files by Git LFS" in error
+    assert not hub.tree(NAME)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    assert publish(finished) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from texgen.storage.network.proxies import host_url, proxy_for
 
 _LOG_IN = "run `hf auth login`, or set HF_TOKEN"
 _WRITE = "use a token with write access to it (hf.co/settings/tokens)"
+_WITHOUT_XET = "check the network, or set HF_HUB_DISABLE_XET=1 to send files by Git LFS"
 _MOST_WORDS = 300
 _PRIVATE = f"check its name; if it is private or gated: {_LOG_IN}"
 _RATELIMIT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})")
@@ -34,6 +36,10 @@ def hub_error(
     if answer is not None:
         words = _words(error, token)
         return refusal(verb, place, answer.status_code, answer.headers, token, words)
+    if _is_of_xet(error):
+        # The package hf_xet raises Python's own types, whose words alone tell what happened.
+        reason = f"Xet, which takes the Hub's large files, failed ({_one_line(str(error), token)})"
+        return StoreError(place, f"{reason}; {_WITHOUT_XET}", verb)
     if _is_of_network(error):
         cause, proxy = cause_of(error, "no answer"), proxy_for(endpoint)
         asked = f"{place} at {host_url(endpoint)}"
@@ -125,6 +131,12 @@ def _answer_of(error: BaseException | None) -> Any:  # noqa: ANN401 - of httpx o
             return answer
         error = error.__cause__
     return None
+
+
+def _is_of_xet(error: BaseException) -> bool:
+    """Whether an error comes from hf_xet: compiled, it has no frames, and its callers are named."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any("xet" in frame.f_code.co_name for frame in frames)
 
 
 def _is_of_network(error: BaseException | None) -> bool:
