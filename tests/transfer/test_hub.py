@@ -100,6 +100,15 @@ def test_a_build_in_a_bucket_is_published_too(hub, s3, finished):
     assert len(hub.repos[NAME].commits) == 3
 
 
+def test_a_hub_that_keeps_shards_in_git_gets_them_from_a_bucket(hub, s3, finished, monkeypatch):
+    # A repository's .gitattributes decide that; these files are sent with the commit.
+    monkeypatch.setattr("tests.support.hub_api.LARGE", ())
+    for path, data in tree(finished).items():
+        s3.put_at_once(f"made/{path}", data)
+    assert publish(f"s3://{s3.bucket}/made") == 0
+    assert data_of(hub) == tree(finished)
+
+
 def test_splits_and_shards_are_selected(hub, finished, tmp_path):
     publish(finished)
     assert download(tmp_path / "got", "--split", "train", "--shards", "1-1") == 0

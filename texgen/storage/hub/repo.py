@@ -19,7 +19,7 @@ from texgen.storage.hub.store import FilesAtCommit
 from texgen.storage.store import Content
 
 GATES = ("auto", "manual")
-"""Who lets people in who ask for a gated data set: nobody has to, or its owner."""
+"""Kinds of access requests: granted to everybody who agrees to the terms, or by the owner."""
 
 _ANONYMOUS = (
     "publishing needs a token: run `hf auth login`, or set HF_TOKEN to one with write access"
@@ -197,7 +197,10 @@ class HubRepo:
         for addition in added:
             # Small files are sent with the commit, when a temporary file may be gone.
             if isinstance(addition.path_or_fileobj, str):
-                addition.path_or_fileobj = Path(addition.path_or_fileobj).read_bytes()
+                content = Path(addition.path_or_fileobj).read_bytes()
+                addition.path_or_fileobj = content
+                # The package would read the file later to know it.
+                addition.upload_info.sha256 = hashlib.sha256(content).digest()
         return tuple(added)
 
     def _send(self, added: Iterable[Any], workers: int) -> None:
