@@ -159,7 +159,7 @@ def _lines(summary: Any, place: str, notes: list[str], download: str) -> Iterato
 def _notes(summary: Any) -> list[str]:  # noqa: ANN401 - see `_publish`
     if summary.card != "kept":
         return []
-    return ["README.md there was edited and is kept; --replace-card writes the card anew"]
+    return ["README.md there was edited and is kept; --replace-card replaces it"]
 
 
 def _gate_note(repo: Any) -> str:  # noqa: ANN401 - see `_publish`

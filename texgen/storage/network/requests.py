@@ -107,7 +107,7 @@ class Web:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """The server of a URL; the error of a port that is none comes from the request."""
+    """The server of a URL; a port that is not valid is left to the request, which names it."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)

@@ -64,7 +64,7 @@ def plain(text: str) -> str:
 def _introduction(index: Index, examples: Sequence[Example]) -> Iterator[str]:
     yield from (f"\n# {plain(index.name)}\n",)
     yield (
-        "Textures made of photographs: each keeps the look of an image and loses its meaning. They "
+        "Textures made of images: each keeps the look of an image and loses its meaning. They "
         f"are *non-semantic negatives* for contrastive learning ({_PAPER}). A texture is "
         "synthesised from two patches of its image, one of the centre and one from a random place."
     )
@@ -217,7 +217,7 @@ def _making(index: Index) -> Iterator[str]:
         "\nThe column `source` of the manifest names the image of each texture, relative to the "
         "folder or archives that it was read from. The fingerprint covers configuration and "
         "images: the same images and options give the same bytes, and `texgen verify textures/ "
-        "--deep --src IMAGES` makes textures anew to check that."
+        "--deep --src IMAGES` rebuilds some textures to check that."
     )
     if index.notes:
         yield "\nWhat was left out or guessed when the images were listed:\n"
