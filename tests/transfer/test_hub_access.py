@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -52,6 +53,25 @@ def test_a_gated_set_is_for_those_who_were_let_in(
     become(STRANGER, monkeypatch)
     assert download(tmp_path / "got") == 0
     assert tree(tmp_path / "got") == tree(finished)
+
+
+@pytest.mark.parametrize(
+    ("options", "advised"),
+    [((), True), (("--private",), False), (("--gated", "auto"), False)],
+)
+def test_a_gate_is_advised_for_imagenets_textures_that_everybody_may_read(
+    options, advised, hub, out, capsys
+):
+    index = json.loads((out / "index.json").read_text())
+    index["splits"]["train"]["classes"] = ["n01440764", "n01443537"]
+    (out / "index.json").write_text(json.dumps(index))
+    assert publish(out, *options) == 0
+    note = f"or turn access requests on at {hub.url}/datasets/{NAME}/settings"
+    assert (note in capsys.readouterr().out) is advised
+    # It is not advised again once the owner has followed it on the page.
+    hub.repos[NAME].gated = "manual"
+    assert publish(out) == 0
+    assert note not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

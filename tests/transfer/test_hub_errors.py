@@ -237,6 +237,11 @@ def test_a_data_set_on_the_hub_has_to_be_downloaded_first(command, tmp_path, cap
     assert f"`texgen download {URL} --out DIR`" in line_of(capsys)
 
 
+def test_a_build_on_the_hub_names_publish(small_source, capsys):
+    assert run(["build", "--src", str(small_source), "--out", URL]) == 2
+    assert f"and `texgen publish OUT {URL}` sends one" in line_of(capsys)
+
+
 def test_a_disk_that_is_full_is_one_line(hub, finished, tmp_path, monkeypatch, capsys):
     publish(finished)
     monkeypatch.setattr("texgen.storage.sink.free_bytes", lambda folder: 10)

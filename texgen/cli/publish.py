@@ -136,7 +136,7 @@ def _publish(
             summary = publish_to_hub(
                 origin, repo, request, on_progress, private=private, gate=gated
             )
-            ask = summary.is_imagenet and not repo.gated
+            ask = summary.is_imagenet and repo.is_open
             return summary, repo.url, [*_notes(summary), *([_gate_note(repo)] if ask else [])]
         if folder is not None:
             summary = publish_to_folder(origin, Path(folder), request, on_progress)

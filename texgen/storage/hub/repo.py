@@ -36,7 +36,7 @@ class HubRepo:
         url: URL of the data set, ``hf://…``.
         page: URL of its page for browsers.
         parallel: Files that are worth reading at once.
-        gated: Whether people have to ask for access.
+        is_open: Whether everybody may read it, and nobody has to ask for access.
 
     Raises:
         ConfigError: If there is no token, or a revision is named.
@@ -55,7 +55,7 @@ class HubRepo:
             raise ConfigError(_ANONYMOUS)
         self.url = address.url
         self.page = f"{self._client.endpoint}/datasets/{address.repo}"
-        self.gated = False
+        self.is_open = True
         self._commit = ""
         self._files: dict[str, Any] = {}
 
@@ -82,13 +82,12 @@ class HubRepo:
                 f"{self.url} is public; make it private on {self.page}/settings, or leave out "
                 "--private"
             )
-        self.gated = bool(info.gated)
+        self.is_open = not (info.private or info.gated or gate)
         if gate and info.gated != gate:
             self._call(
                 "write",
                 lambda: api.update_repo_settings(repo, gated=gate, repo_type="dataset"),
             )
-            self.gated = True
 
     def refresh(self) -> None:
         """Reads the last commit and the names of its files.

@@ -48,8 +48,8 @@ def parse(url: str) -> Address:
         scheme = url.partition("://")[0]
         if scheme == "hf":
             raise ConfigError(
-                f"a data set on the Hub is read from a folder: `texgen download {url} --out DIR` "
-                "gets it"
+                f"{url}: only texgen publish and download take hf://: `texgen download {url} --out "
+                f"DIR` gets a data set of textures, and `texgen publish OUT {url}` sends one"
             )
         raise ConfigError(f"{scheme}:// is not known here; name a folder, or s3://bucket/prefix")
     bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
