@@ -110,6 +110,16 @@ def test_a_root_that_is_not_the_splits_folder_is_named_with_both_keys(folder, te
         texgen.TexturePairs(above, textures)
 
 
+def test_two_files_with_one_key_are_refused_and_a_file_twice_is_not(folder, textures):
+    images = ImageFolder(folder.root)
+    images.samples.append(images.samples[0])
+    assert len(texgen.TexturePairs(images, textures)) == 21
+    other = str(Path(images.samples[0][0]).with_suffix(".webp"))
+    images.samples.append((other, 0))
+    with pytest.raises(DatasetError, match=r"\.webp have one key, .*; rename or remove one"):
+        texgen.TexturePairs(images, textures, missing="skip")
+
+
 def test_misuse_has_one_line(folder, textures):
     with pytest.raises(
         ArgumentError, match=r"Subset lacks root, .*: pass a torchvision ImageFolder"

@@ -80,7 +80,8 @@ class TexturePairs:
 
     Raises:
         ArgumentError: If ``images`` lists no paths, or ``missing`` or both transforms contradict.
-        DatasetError: If an image has no texture and ``missing`` is ``error``, or if none has one.
+        DatasetError: If an image has no texture and ``missing`` is ``error``, if none has one, or
+            if two files have one key.
     """
 
     def __init__(
@@ -149,6 +150,7 @@ class TexturePairs:
 
     def _textured_positions(self, missing: str) -> NDArray[np.int64]:
         own = [image_key(path, self._root) for path, _ in self.images.samples]
+        self._check_distinct(own)
         textured = self.store.textured(own)
         count = int((~textured).sum())
         if own and not textured.any():
@@ -165,3 +167,18 @@ class TexturePairs:
                 f"texture, the first is {first!r}; build it, or pass missing='skip'"
             )
         return np.flatnonzero(textured)
+
+    def _check_distinct(self, own: Sequence[str]) -> None:
+        """Refuses two files with one key, such as ``a.jpg`` and ``a.png``; a build does too.
+
+        One file may be listed several times, to be drawn more often.
+        """
+        if len(set(own)) == len(own):
+            return
+        first: dict[str, str] = {}
+        for key, (path, _) in zip(own, self.images.samples, strict=True):
+            if first.setdefault(key, path) != path:
+                raise DatasetError(
+                    f"{first[key]} and {path} have one key, {key!r}, and only one of them can have "
+                    "its texture; rename or remove one"
+                )
