@@ -58,6 +58,7 @@ def test_exit_codes_are_those_of_the_contract():
         "LockedError",
         "EngineStartError",
         "MissingCodecError",
+        "MissingExtraError",
     }
     assert {name for name, code in codes.items() if code == 2} == two
     assert codes.pop("InterruptedBuildError") == 143
