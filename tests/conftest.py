@@ -12,7 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -265,3 +265,17 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> bytes:
     monkeypatch.setattr(upload, "MULTIPART_BYTES", 1 << 20)
     monkeypatch.setattr(upload, "_PART_BYTES", 5 << 20)
     return bytes(range(256)) * (6 << 12)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium without a window."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    sync = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[dev]'")
+    with sync.sync_playwright() as playwright:
+        # Root, as in most containers, has no sandbox; the pages are our own.
+        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield running
+        running.close()

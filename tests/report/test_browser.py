@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from texgen.cli.main import run
 
 pytestmark = [pytest.mark.whole, pytest.mark.integration]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 HOSTILE = "<img src=x onerror=alert(1)> \"'&"
 BROKEN = "not an image"
 
@@ -53,18 +50,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = root / "report.html"
     assert run([str(a) for a in ("report", out, "--html", page, "--src", source)]) == 0
     return page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    sync = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[dev]'")
-    with sync.sync_playwright() as playwright:
-        # Root, as in most containers, has no sandbox; the page is our own.
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 class Visit:

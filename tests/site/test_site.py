@@ -7,7 +7,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -23,7 +22,6 @@ from texgen.cli.main import texgen
 pytestmark = [pytest.mark.whole, pytest.mark.integration]
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PHONE = {"width": 390, "height": 844}
 TOO_WIDE = """() => {
   const width = document.documentElement.clientWidth;
@@ -75,18 +73,6 @@ def address(site: Path) -> Iterator[str]:
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Prints nothing."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    sync = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install '.[dev]'")
-    with sync.sync_playwright() as playwright:
-        # Root, as in most containers, has no sandbox; the pages are our own.
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 def pages(site: Path) -> list[str]:

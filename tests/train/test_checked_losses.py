@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +14,7 @@ from lightly.loss import NTXentLoss
 from torch import nn
 
 import texgen
+from tests.support.ranks import both_answers
 from texgen.core.errors import ArgumentError, TexgenError
 from texgen.losses import byol_loss, embed_textures, moco_loss, simclr_loss
 from texgen.train import losses
@@ -216,18 +216,7 @@ def one_rank(rank: int, place: str, answers: Any) -> None:
 
 @pytest.mark.integration
 def test_two_ranks_that_gather_have_the_loss_and_gradient_of_one_with_all_images(tmp_path):
-    context = mp.get_context("spawn")
-    answers = context.Queue()
-    ranks = [
-        context.Process(target=one_rank, args=(rank, str(tmp_path / "meet"), answers), daemon=True)
-        for rank in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    found = sorted((answers.get(timeout=120) for _ in ranks), key=lambda one: one[0])
-    for process in ranks:
-        process.join(30)
-        assert process.exitcode == 0
+    found = both_answers(one_rank, tmp_path)
     a, b, ns = (rows(4, 6, seed=seed) for seed in range(3))
     a.requires_grad_()
     loss = simclr_loss(a, b, ns)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
 
+from tests.support.ranks import both_answers
 from texgen.core.errors import ConfigError
 from texgen.train import methods
 from texgen.train.config import TrainConfig
@@ -309,20 +309,7 @@ def both_ranks(rank: int, name: str, place: str, queue: Any) -> None:
 @pytest.mark.parametrize("name", ["moco", "simclr"])
 def test_two_processes_equal_one(name, tmp_path):
     """Without batch statistics, which differ by process; BYOL's predictor cannot do without."""
-    context = mp.get_context("spawn")
-    answers = context.Queue()
-    ranks = [
-        context.Process(
-            target=both_ranks, args=(rank, name, str(tmp_path / "meet"), answers), daemon=True
-        )
-        for rank in range(2)
-    ]
-    for process in ranks:
-        process.start()
-    found = sorted((answers.get(timeout=120) for _ in ranks), key=lambda one: one[0])
-    for process in ranks:
-        process.join(30)
-        assert process.exitcode == 0
+    found = both_answers(both_ranks, tmp_path, name)
     torch.manual_seed(3)
     alone = METHODS[name](Small(unnormed))
     first, second, ns = batch(views=alone.ns_views)
