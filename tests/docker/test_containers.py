@@ -141,7 +141,9 @@ def test_an_image_that_needs_more_memory_than_the_container_has_costs_its_own_sh
     done = image.run(options, *line(way))
     assert done.returncode == 1, done.stderr
     assert "1 shard could not be made" in done.stderr
-    assert ("signal 9" if way else "low on memory") in done.stderr
+    # Ray kills the process before the kernel does, or after.
+    expected = ("signal 9",) if way else ("low on memory", "if memory is used up")
+    assert any(text in done.stderr for text in expected), done.stderr
     assert made(data) == SHARDS
 
 
@@ -160,7 +162,7 @@ def test_a_volume_that_is_full_says_so_and_goes_on_once_it_has_room(
         done = image.run(full, *line())
         assert done.returncode == 2, done.stderr
         assert "free" in done.stderr
-        assert "make room, or name an OUT on another disk" in done.stderr
+        assert "make room, or choose an OUT on another disk" in done.stderr
     finally:
         docker("volume", "rm", name)
     done = image.run(f"{NOBODY} --volume {data}:/data", *line())

@@ -131,14 +131,16 @@ class _Program:
         }
 
     def tree(self, prefix: str, bucket: str = "bucket") -> dict[str, bytes]:
-        """The files below a prefix, without ``_build``."""
+        """Files of the data set below a prefix, without ``_build`` and the card."""
         client = self.client()
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
         keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-        wanted = [key for key in keys if not key.startswith(f"{prefix}/_build/")]
+        paths = [key.removeprefix(f"{prefix}/") for key in keys]
+        skipped = ("_build/", "_card/", "README.md")
         return {
-            key.removeprefix(f"{prefix}/"): client.get_object(Bucket=bucket, Key=key)["Body"].read()
-            for key in wanted
+            path: client.get_object(Bucket=bucket, Key=f"{prefix}/{path}")["Body"].read()
+            for path in paths
+            if not path.startswith(skipped)
         }
 
 

@@ -115,6 +115,8 @@ def test_a_step_in_bfloat16_is_another_step_with_nearly_the_same_loss(image_fold
     assert fast != plain
 
 
+# torch's compiler takes more than a minute when its cache is cold.
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_step_has_the_loss_of_the_plain_one(image_folder, tmp_path):
     # In another process, because torch's compiler starts threads and raises the recursion limit.

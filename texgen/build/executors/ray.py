@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import OutOfMemoryError, RayError, RayTaskError
+from ray.exceptions import OutOfMemoryError, RayError, RayTaskError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from texgen.build.executors import (
@@ -167,8 +167,7 @@ class RayExecutor:
                 return self._without_node(attempt, error.cause)
             return [Failed(attempt, error.cause)]
         except RayError as error:
-            reason = str(error).strip().splitlines()[0]
-            failed = Failed(attempt, TexgenError(f"{type(error).__name__}: {reason}"))
+            failed = Failed(attempt, TexgenError(_reason(error)))
             return [*self._short_of_memory(error), failed]
 
     def _short_of_memory(self, error: RayError) -> list[Event]:
@@ -256,6 +255,16 @@ class RayExecutor:
             self.cancel(attempt)
         self._session.close()
         self._stdout.__exit__(None, None, None)
+
+
+def _reason(error: RayError) -> str:
+    if isinstance(error, WorkerCrashedError):
+        # Ray names log files on the node, which say no more than this.
+        return (
+            "its process was killed, as the system does if memory is used up: give the node more "
+            "memory (a container's --memory), or the build fewer --workers"
+        )
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
 
 
 def _open_board() -> Any:  # noqa: ANN401 - an actor handle
