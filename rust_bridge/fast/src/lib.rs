@@ -40,11 +40,13 @@
 mod atlas;
 mod draws;
 mod error;
+mod identity;
 mod image;
 mod kernel;
 mod layout;
 mod math;
 mod metric;
+pub mod offload;
 mod parameters;
 mod plan;
 mod pyramid;

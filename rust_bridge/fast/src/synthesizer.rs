@@ -3,17 +3,14 @@ use std::time::{Duration, Instant};
 
 use crate::atlas::Atlas;
 use crate::draws::Draws;
+use crate::identity::{Identity, SCHEDULES};
 use crate::kernel::{Canvas, Cells, Kernel};
 use crate::layout::Layout;
-use crate::math::Random;
 use crate::plan::{OnceSteps, Plan};
 use crate::pyramid::Pyramid;
 use crate::schedule::{stages, Schedule, Steps};
 use crate::symmetry::Symmetry;
 use crate::{Error, Parameters, RgbImage, RgbView, MAX_SIZE};
-
-/// Schedules that textures rotate among, each in eight symmetries.
-const SCHEDULES: usize = 2;
 
 /// Largest |dx| and |dy| that an entry must be able to hold for schedules to be
 /// kept; with larger textures steps are made anew for each.
@@ -61,26 +58,6 @@ struct ScheduleKey {
     size: u32,
     stride: u32,
     seed: u64,
-}
-
-/// What a texture's seed stands for.
-struct Identity {
-    schedule_seed: u64,
-    symmetry: Symmetry,
-    draw_seed: u32,
-}
-
-impl Identity {
-    fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let bits = random.next();
-        Self {
-            schedule_seed: (bits >> 3) % SCHEDULES as u64,
-            symmetry: Symmetry::new(bits),
-            // The high half fits.
-            draw_seed: u32::try_from(random.next() >> 32).unwrap_or(0),
-        }
-    }
 }
 
 impl Synthesizer {
@@ -217,7 +194,7 @@ impl Synthesizer {
             seed,
         };
         if NEAR * layout.stride + NEAR >= 1 << 15 {
-            let steps = Steps::new(layout, neighbours, seed);
+            let steps = Steps::new(layout.size, layout.stride, neighbours, seed);
             return Plan::Once(Box::new(OnceSteps::new(steps)));
         }
         let known = self.schedules.iter().position(|(other, _)| *other == key);
@@ -228,7 +205,7 @@ impl Synthesizer {
                 self.schedules.remove(0);
             }
             let start = Instant::now();
-            let steps = Steps::new(layout, neighbours, seed);
+            let steps = Steps::new(layout.size, layout.stride, neighbours, seed);
             let schedule = Arc::new(Schedule::collect(steps));
             self.timings.schedule = start.elapsed();
             (key, schedule)

@@ -1,6 +1,5 @@
 use super::nearest::{Found, Move, Nearest, Place};
 use super::{stages, Stage, STAGES};
-use crate::layout::Layout;
 use crate::math::{exp_neg, Random};
 use crate::parameters::MAX_NEIGHBOURS;
 
@@ -65,10 +64,9 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The steps for a texture of `layout`, with at most `neighbours` neighbours
-    /// each; every seed gives another order.
-    pub fn new(layout: &Layout, neighbours: usize, seed: u64) -> Self {
-        let size = layout.size;
+    /// The steps for a texture of `size` px, with at most `neighbours` neighbours
+    /// each; every seed gives another order. Addresses of cells have `stride`.
+    pub fn new(size: u32, stride: u32, neighbours: usize, seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut order: Vec<Place> = (0..size)
             .flat_map(|y| (0..size).map(move |x| (x, y)))
@@ -91,7 +89,7 @@ impl Steps {
             stage: 0,
             position: 0,
             neighbours,
-            stride: layout.stride.cast_signed(),
+            stride: stride.cast_signed(),
             found: Found::new(),
         }
     }

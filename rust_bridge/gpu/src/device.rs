@@ -1,0 +1,319 @@
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use texgen_fast::offload::Prepared;
+use texgen_fast::{Parameters, RgbImage};
+use wgpu::{Backends, DeviceType};
+
+use crate::batch::{Batch, Schedule};
+use crate::Error;
+
+/// Bindings of the kernel: six buffers and the parameters of a pass.
+pub const BINDINGS: u32 = 7;
+
+/// The kernel's source, in WGSL.
+pub(crate) const KERNEL: &str = include_str!("resolve.wgsl");
+
+/// Longest wait for a submission. The slowest device seen, a CPU that plays a GPU, takes seconds.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Schedules on the device: textures of one size rotate among two.
+const MAX_SCHEDULES: usize = 2;
+
+/// A device that a [`Gpu`] can be opened on.
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    inner: wgpu::Adapter,
+}
+
+/// A GPU with the kernel, and the schedules that it has seen.
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    pipeline: wgpu::ComputePipeline,
+    parameters: Parameters,
+    name: String,
+    /// The first thing that went wrong on the device, and whether it was its memory.
+    fault: Arc<Mutex<Option<Error>>>,
+    /// The one used last at the end.
+    schedules: Mutex<Vec<(ScheduleKey, Arc<Schedule>)>>,
+}
+
+/// Size and seed of a schedule.
+type ScheduleKey = (u32, u64);
+
+impl Adapter {
+    /// The adapters of this machine, real GPUs first, then those that a CPU plays.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let mut description = wgpu::InstanceDescriptor::new_without_display_handle();
+        description.backends = Backends::VULKAN | Backends::METAL;
+        let instance = wgpu::Instance::new(description);
+        let found = pollster::block_on(instance.enumerate_adapters(Backends::all()));
+        let mut adapters: Vec<_> = found.into_iter().map(|inner| Self { inner }).collect();
+        adapters.sort_by_key(|adapter| match adapter.inner.get_info().device_type {
+            DeviceType::DiscreteGpu => 0,
+            DeviceType::VirtualGpu => 1,
+            DeviceType::IntegratedGpu => 2,
+            DeviceType::Other => 3,
+            DeviceType::Cpu => 4,
+        });
+        adapters
+    }
+
+    /// Name of the device, its driver and the interface that reaches it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let info = self.inner.get_info();
+        let backend = info.backend;
+        match format!("{} {}", info.driver, info.driver_info).trim() {
+            "" => format!("{} ({backend})", info.name),
+            driver => format!("{} ({backend}, {driver})", info.name),
+        }
+    }
+
+    /// Whether a CPU plays it.
+    #[must_use]
+    pub fn is_software(&self) -> bool {
+        self.inner.get_info().device_type == DeviceType::Cpu
+    }
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gpu").field("name", &self.name).finish()
+    }
+}
+
+impl Gpu {
+    /// Opens a device and compiles the kernel, which may take seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDevice`] where the driver refuses.
+    pub fn open(adapter: &Adapter, parameters: Parameters) -> Result<Self, Error> {
+        Self::open_with(adapter, parameters, KERNEL)
+    }
+
+    /// As [`Gpu::open`], with another kernel.
+    pub(crate) fn open_with(
+        adapter: &Adapter,
+        parameters: Parameters,
+        kernel: &str,
+    ) -> Result<Self, Error> {
+        let limits = adapter.inner.limits();
+        let request = adapter.inner.request_device(&wgpu::DeviceDescriptor {
+            label: Some("texgen"),
+            required_limits: limits,
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        });
+        let (device, queue) =
+            pollster::block_on(request).map_err(|error| Error::NoDevice(error.to_string()))?;
+        let fault = watch(&device);
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some("resolve"),
+            source: wgpu::ShaderSource::Wgsl(kernel.into()),
+        });
+        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: None,
+            bind_group_layouts: &[Some(&bindings(&device))],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("resolve"),
+            layout: Some(&layout),
+            module: &module,
+            entry_point: Some("resolve"),
+            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            cache: None,
+        });
+        let gpu = Self {
+            device,
+            queue,
+            pipeline,
+            parameters,
+            name: adapter.name(),
+            fault,
+            schedules: Mutex::default(),
+        };
+        gpu.check()?;
+        Ok(gpu)
+    }
+
+    /// What textures are made with.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
+        self.parameters
+    }
+
+    /// Name of the device, see [`Adapter::name`].
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes textures, all of one size, in the order of `wanted`. Several threads may call it: while
+    /// the device works for one, another one uploads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooLarge`] where one of them does not fit the device, or what the device says;
+    /// after [`Error::Lost`] and [`Error::Timeout`] it is of no use any more.
+    pub fn synthesize(&self, wanted: &[&Prepared]) -> Result<Vec<RgbImage>, Error> {
+        let mut made: Vec<Option<RgbImage>> = vec![None; wanted.len()];
+        let mut seeds: Vec<u64> = wanted.iter().map(|one| one.schedule_seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        for seed in seeds {
+            let of_seed: Vec<usize> = (0..wanted.len())
+                .filter(|index| wanted[*index].schedule_seed == seed)
+                .collect();
+            let mut left = &of_seed[..];
+            while let Some(&first) = left.first() {
+                let schedule = self.schedule(wanted[first].size, seed)?;
+                let (batch, rest) = left.split_at(self.fitting(left, wanted)?);
+                let textures: Vec<&Prepared> = batch.iter().map(|index| wanted[*index]).collect();
+                for (index, texture) in batch.iter().zip(self.run(&schedule, &textures)?) {
+                    made[*index] = Some(texture);
+                }
+                left = rest;
+            }
+        }
+        Ok(made.into_iter().flatten().collect())
+    }
+
+    /// Forgets the device as if it had been taken away; for tests of what comes after.
+    pub fn lose(&self) {
+        self.device.destroy();
+    }
+
+    /// How many of the first textures of `left` fit one batch; at least one.
+    fn fitting(&self, left: &[usize], wanted: &[&Prepared]) -> Result<usize, Error> {
+        let textures = left.iter().map(|index| wanted[*index]);
+        Batch::fitting(textures, &self.device.limits())
+    }
+
+    fn schedule(&self, size: u32, seed: u64) -> Result<Arc<Schedule>, Error> {
+        let mut schedules = lock(&self.schedules);
+        let known = schedules.iter().position(|(key, _)| *key == (size, seed));
+        let kept = if let Some(index) = known {
+            schedules.remove(index)
+        } else {
+            if schedules.len() == MAX_SCHEDULES {
+                // First, so that it is not in the device's memory any more.
+                schedules.remove(0);
+            }
+            let schedule = Schedule::new(&self.device, self.parameters, size, seed)?;
+            self.check()?;
+            ((size, seed), Arc::new(schedule))
+        };
+        let schedule = Arc::clone(&kept.1);
+        schedules.push(kept);
+        Ok(schedule)
+    }
+
+    fn run(&self, schedule: &Schedule, textures: &[&Prepared]) -> Result<Vec<RgbImage>, Error> {
+        let batch = Batch::new(&self.device, textures)?;
+        self.check()?;
+        let last = batch.submit(
+            &self.device,
+            &self.queue,
+            &self.pipeline,
+            schedule,
+            self.parameters,
+        );
+        self.wait(last)?;
+        let sources = batch
+            .sources()
+            .map_err(|text| self.fault_or(Error::Lost(text)))?;
+        let textures = textures.iter().zip(sources.chunks_exact(batch.pixels()));
+        textures
+            .map(|(texture, sources)| {
+                texture
+                    .texture(|index| crate::batch::unpack(sources[index]))
+                    .ok_or_else(|| Error::SelfTest("a pixel has no source".to_owned()))
+            })
+            .collect()
+    }
+
+    fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), Error> {
+        let waited = self.device.poll(wgpu::PollType::Wait {
+            submission_index: Some(submission),
+            timeout: Some(TIMEOUT),
+        });
+        self.check()?;
+        match waited {
+            Ok(_) => Ok(()),
+            Err(wgpu::PollError::Timeout) => Err(Error::Timeout),
+            Err(error) => Err(Error::Lost(error.to_string())),
+        }
+    }
+
+    /// What went wrong on the device, if anything.
+    fn check(&self) -> Result<(), Error> {
+        let mut fault = lock(&self.fault);
+        match fault.take() {
+            // A lost device stays lost.
+            Some(error @ Error::Lost(_)) => Err(fault.insert(error).clone()),
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn fault_or(&self, other: Error) -> Error {
+        self.check().err().unwrap_or(other)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What it holds is whole whenever a thread may end.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes what goes wrong on a device; wgpu would panic.
+fn watch(device: &wgpu::Device) -> Arc<Mutex<Option<Error>>> {
+    let fault = Arc::new(Mutex::new(None));
+    let note = {
+        let fault = Arc::clone(&fault);
+        move |error: Error| {
+            lock(&fault).get_or_insert(error);
+        }
+    };
+    let lost = note.clone();
+    device.set_device_lost_callback(move |reason, text| {
+        lost(Error::Lost(format!("{reason:?}: {text}")));
+    });
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        note(match error {
+            wgpu::Error::OutOfMemory { source } => Error::OutOfMemory(source.to_string()),
+            other => Error::Lost(other.to_string()),
+        });
+    }));
+    fault
+}
+
+/// The layout of the kernel's bindings, in the order of `resolve.wgsl`.
+fn bindings(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    let storage = |read_only| wgpu::BufferBindingType::Storage { read_only };
+    let entries: Vec<_> = (0..BINDINGS)
+        .map(|binding| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: match binding {
+                    0..=4 => storage(true),
+                    5 => storage(false),
+                    _ => wgpu::BufferBindingType::Uniform,
+                },
+                has_dynamic_offset: binding == BINDINGS - 1,
+                min_binding_size: None,
+            },
+            count: None,
+        })
+        .collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: None,
+        entries: &entries,
+    })
+}

@@ -1,0 +1,19 @@
+//! The engine `fast` on a GPU, byte for byte.
+//!
+//! [`texgen_fast`] says what a texture is; this crate computes the same on a
+//! device that wgpu reaches (Vulkan or Metal), hundreds of textures at a time.
+//! Steps of the schedule that do not depend on each other form waves; one
+//! workgroup goes through the waves of one texture. All arithmetic is on
+//! integers, so that the bytes are those of the CPU on every device whose
+//! compiler is right, which [`Gpu::self_test`] checks.
+
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
+
+mod batch;
+mod device;
+mod error;
+mod self_test;
+mod waves;
+
+pub use device::{Adapter, Gpu};
+pub use error::Error;
