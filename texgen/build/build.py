@@ -74,7 +74,7 @@ def build(request: BuildRequest, monitor: BuildMonitor) -> BuildSummary:
             log = stack.enter_context(build_log(sink.log_path()))
             heartbeat = stack.enter_context(HeartbeatWriter(sink, request.options.part))
             plan, remaining = _prepare(request, source, sink, monitor)
-        for note in plan_notes(plan):
+        for note in (*request.notes, *plan_notes(plan)):
             log(f"NOTE {note}")
             monitor.message(note)
         run = BuildRun(request, plan, remaining, sink, monitor, log, stop, heartbeat)

@@ -31,6 +31,7 @@ class BuildRequest:
         name: Name of the data set in its card.
         config: Settings that the bytes of the data set depend on.
         options: Settings of the run, which change no byte.
+        notes: What is to be said before the build begins, such as which device makes the textures.
     """
 
     source: SourceSpec
@@ -38,11 +39,12 @@ class BuildRequest:
     name: str
     config: DatasetConfig
     options: RunOptions
+    notes: tuple[str, ...] = ()
 
     @property
     def engine(self) -> EngineSpec:
         """The engine that makes the textures."""
-        return EngineSpec(self.config.engine.name, self.options.engine_bin)
+        return EngineSpec(self.config.engine.name, self.options.engine_bin, self.options.device)
 
 
 def load_or_create_plan(

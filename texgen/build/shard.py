@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from texgen.build.plan import BuildRequest
 from texgen.build.retry_failed import EarlierShard, KeptTexture
 from texgen.core.concurrency import ordered_map
+from texgen.core.config import CPU
+from texgen.core.cpus import available_cpus
 from texgen.core.decode import decode
 from texgen.core.errors import ImageError, ImageMemoryError, SampleError
 from texgen.core.identity import code_identity
@@ -137,20 +139,29 @@ class _Samples:
     def __init__(self, task: ShardTask, source: Source, earlier: EarlierShard | None) -> None:
         self._shard = task.shard
         self._config = task.request.config
+        self._engine = task.request.engine
         self._source = source
         self._earlier = earlier
         self.spent: dict[str, float] = defaultdict(float)
 
     def with_jobs(self) -> Iterator[tuple[_Sample, Job | None]]:
         """Every sample, with the engine's job where it needs one."""
-        # Images are read ahead while engines work: remote storage takes as long as they do.
-        images = ordered_map(self._read, self._images(), self._source.parallel)
+        # Images are read ahead while engines work: remote storage takes as long as they do. A GPU
+        # works faster than one thread decodes, and its processors have little else to do.
+        threads = self._source.parallel
+        read = self._read
+        if self._engine.device != CPU:
+            threads = max(threads, available_cpus())
+            read = self._read_and_decode
+        images = ordered_map(read, self._images(), threads)
         while True:
             with self._timed_decoding():
                 image_and_data = next(images, None)
-            if image_and_data is None:
-                return
-            yield from self._image_samples(*image_and_data)
+                if image_and_data is None:
+                    return
+                image, data = image_and_data
+                pixels = self._decode(image[0], data) if isinstance(data, bytes) else data
+            yield from self._image_samples(image, pixels)
 
     def _images(self) -> Iterator[_Image]:
         left, first = self._shard.rows, self._shard.first_texture
@@ -165,29 +176,31 @@ class _Samples:
         draft = Row(texture_key(entry.key, index), entry, index, seed)
         return (self._earlier and self._earlier.take(draft)) or draft
 
-    def _read(self, image: _Image) -> tuple[_Image, bytes | ImageError]:
+    def _read(self, image: _Image) -> tuple[_Image, bytes | Pixels | ImageError | None]:
         """Adds an image's bytes, or why it has none; none are read where all textures are kept."""
         entry, samples = image
+        if all(isinstance(sample, KeptTexture) for sample in samples):
+            return image, None
         try:
-            is_kept = all(isinstance(sample, KeptTexture) for sample in samples)
-            return image, b"" if is_kept else self._source.read(entry)
+            return image, self._source.read(entry)
         except ImageError as error:
+            _log.warning("%s: %s", entry.source, error)
             return image, error
 
+    def _read_and_decode(self, image: _Image) -> tuple[_Image, Pixels | ImageError | None]:
+        """Adds an image's pixels instead of its bytes."""
+        _, data = self._read(image)
+        return image, self._decode(image[0], data) if isinstance(data, bytes) else data
+
     def _image_samples(
-        self, image: _Image, data: bytes | ImageError
+        self, image: _Image, pixels: Pixels | ImageError | None
     ) -> Iterator[tuple[_Sample, Job | None]]:
-        entry, samples = image
-        pixels: Pixels | ImageError | None = None
-        for sample in samples:
+        for sample in image[1]:
             if isinstance(sample, KeptTexture):
                 yield sample, None
-                continue
-            if pixels is None:
-                pixels = self._decode(entry, data)
-            if isinstance(pixels, ImageError):
+            elif isinstance(pixels, ImageError):
                 yield replace(sample, error=pixels.reason), None
-            else:
+            elif pixels is not None:
                 yield self._with_job(sample, pixels)
 
     def _with_job(self, draft: Row, image: Pixels) -> tuple[Row, Job]:
@@ -198,12 +211,9 @@ class _Samples:
         )
         return replace(draft, geometry=boxes), job
 
-    def _decode(self, entry: ImageEntry, data: bytes | ImageError) -> Pixels | ImageError:
+    def _decode(self, entry: ImageEntry, data: bytes) -> Pixels | ImageError:
         try:
-            if isinstance(data, ImageError):
-                raise data
-            with self._timed_decoding():
-                return decode(data, self._config.max_pixels)
+            return decode(data, self._config.max_pixels)
         except ImageError as error:
             _log.warning("%s: %s", entry.source, error)
             return error

@@ -7,7 +7,7 @@ import math
 
 from texgen.build.executors import Executor
 from texgen.build.executors.processes import ProcessExecutor
-from texgen.core.config import RunOptions
+from texgen.core.config import CPU, RunOptions
 from texgen.core.cpus import available_cpus
 
 
@@ -17,6 +17,9 @@ def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
     Returns:
         The executor, and the number of engine processes for each shard.
     """
+    if options.device != CPU:
+        # One process feeds a GPU better than many, which would take turns.
+        return ProcessExecutor(options.gpus), 1
     if not options.ray:
         processes = options.workers or available_cpus()
         engines = engines_per_shard(rows, 1, processes)

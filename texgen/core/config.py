@@ -35,6 +35,10 @@ UPSTREAM_ENGINE = "embark-cli"
 STUB = "stub"
 """Engine that takes no time, for tests and benchmarks of everything else; it is not listed."""
 
+CPU = "cpu"
+DEVICES = (CPU, "gpu", "auto")
+"""What may make the textures of the engine `DEFAULT_ENGINE`; they are the same with each."""
+
 TEXTURE_SIZE = 224
 PATCH_SIZE = 96
 SMALL_PATCH_SIZE = 48
@@ -181,6 +185,8 @@ class RunOptions:
         ray: Whether to run on Ray; otherwise the build runs in plain processes.
         ray_address: Address of a running cluster; None starts a local Ray.
         engine_bin: The upstream program, for ``embark-cli``.
+        device: What makes the textures, one of `DEVICES`.
+        gpus: Number of GPUs that work at once if ``device`` is not ``cpu``.
         sample_timeout_s: Time limit for one texture, s.
         sample_retries: Further attempts after an engine process failed on a sample.
         shard_attempts: Times that a shard is started before it counts as failed.
@@ -208,6 +214,13 @@ class RunOptions:
         f"Path of the program that --engine {UPSTREAM_ENGINE} runs.  "
         "[default: texture-synthesis on PATH]",
     )
+    device: str = option(
+        CPU,
+        "What makes the textures: cpu, gpu (needs Vulkan or Metal), or auto: a GPU if one passes "
+        "its self-test. The textures are the same.",
+        choices=DEVICES,
+    )
+    gpus: int = option(1, "Number of GPUs of this machine to use.", min=1, max=64)
     sample_timeout_s: float = option(
         _TIMEOUT_S,
         f"Time limit for one texture, seconds.  [default: {_TIMEOUT_S:g} at {TEXTURE_SIZE} px, in "

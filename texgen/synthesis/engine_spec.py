@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from texgen.core.config import CPU
 from texgen.core.errors import EngineStartError
 from texgen.core.identity import DISTRIBUTION
 from texgen.core.temporary import temporary_root
@@ -21,6 +22,9 @@ WORKER_VARIABLE = "TEXGEN_WORKER"
 """Environment variable that names a different worker program, for tests and debugging."""
 
 UPSTREAM = "texture-synthesis"
+
+GPU_VARIABLE = "TEXGEN_GPU"
+"""Environment variable with the number of the GPU, from 0, that this process uses."""
 
 
 class Scratch:
@@ -60,10 +64,12 @@ class EngineSpec:
     Attributes:
         name: Name of the engine, an argument of ``--engine``.
         engine_bin: Path of upstream's program, for ``embark-cli``; None searches PATH.
+        device: What makes the textures, ``cpu``, ``gpu`` or ``auto``; they are the same with each.
     """
 
     name: str
     engine_bin: str | None = None
+    device: str = CPU
 
     @property
     def deterministic(self) -> bool:
@@ -77,6 +83,8 @@ class EngineSpec:
             EngineStartError: If a program is missing.
         """
         command = [str(worker_path()), "--engine", self.name, "--parent", str(os.getpid())]
+        if self.device != CPU:
+            command += ["--device", self.device, "--gpu", os.environ.get(GPU_VARIABLE) or "0"]
         if self.name == "embark-cli":
             upstream = upstream_path(self.engine_bin)
             command += ["--engine-bin", upstream, "--scratch", scratch.path()]

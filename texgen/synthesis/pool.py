@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from texgen.core.config import EngineIdentity
+from texgen.core.config import CPU, EngineIdentity
 from texgen.core.errors import (
     EngineStartError,
     RetryableEngineError,
@@ -22,11 +22,14 @@ from texgen.core.limits import limit_error
 from texgen.synthesis.engine_spec import EngineSpec, Scratch
 from texgen.synthesis.process import EngineProcess, start_engine
 from texgen.synthesis.protocol import Job, Texture
+from texgen.synthesis.shared_engine import SharedEngine
 from texgen.synthesis.threads import DaemonThreads
 
 _START_ATTEMPTS = 3
 _WINDOW_PER_ENGINE = 16
 _MIN_WINDOW = 64
+_WINDOW_ON_GPU = 1536
+"""Samples in flight on a GPU: more than its worker accepts, so that it always has some waiting."""
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -36,12 +39,13 @@ class EnginePool:
     """Engine processes, each driven by a thread of its own; a context manager.
 
     Processes start when they are first needed. A process that crashes, hangs or sends an invalid
-    answer is killed and replaced, and its sample is retried.
+    answer is killed and replaced, and its sample is retried. An engine on a GPU is one process
+    that works on many samples at once.
 
     Args:
         spec: The engine.
-        size: Number of processes.
-        timeout_s: Time limit for one texture in seconds.
+        size: Number of processes; it does not matter on a GPU.
+        timeout_s: Time limit for one texture in seconds; on a GPU for the next texture.
         retries: Number of retries of a sample whose process failed.
         scratch: Folder for the engines' temporary files; None is the system's folder.
         identity: Identity that the engine must report; None accepts any.
@@ -63,6 +67,12 @@ class EnginePool:
         self._retries = retries
         self._window = max(_MIN_WINDOW, _WINDOW_PER_ENGINE * size)
         self._threads = DaemonThreads(size, "texgen-engine", self._make)
+        self._shared: SharedEngine | None = None
+        if spec.device != CPU:
+            self._window = _WINDOW_ON_GPU
+            self._shared = SharedEngine(
+                self._start, self._kill, timeout_s=timeout_s, retries=retries, on_retry=_log_retry
+            )
         self._own = threading.local()
         self._guard = threading.Lock()
         self._processes: set[EngineProcess] = set()
@@ -111,7 +121,9 @@ class EnginePool:
                 future.cancel()
 
     def busy_with(self) -> list[str]:
-        """Names of the jobs that engines work on now."""
+        """Names of the jobs that engines work on now; a few of them on a GPU."""
+        if self._shared:
+            return self._shared.busy_with()
         with self._guard:
             return sorted(self._busy)
 
@@ -127,6 +139,8 @@ class EnginePool:
             for process in self._processes:
                 process.terminate()
         self._threads.close()
+        if self._shared:
+            self._shared.close()
         for process in self._processes:
             process.kill()
         self._scratch.cleanup()
@@ -148,7 +162,7 @@ class EnginePool:
 
     def _submit(self, job: Job) -> Future[Texture]:
         try:
-            return self._threads.submit(job)
+            return (self._shared or self._threads).submit(job)
         except RuntimeError as error:
             raise limit_error(error) or error from error
 
@@ -162,7 +176,7 @@ class EnginePool:
                     self._discard(process)
                     if self._closed:
                         raise
-                    _log.warning("%s: try %d failed: %s", job.name, attempt + 1, error)
+                    _log_retry(job.name, attempt + 1, error)
                     if attempt == self._retries:
                         raise
             raise AssertionError  # the last attempt returns or raises
@@ -211,9 +225,16 @@ class EnginePool:
 
     def _discard(self, process: EngineProcess) -> None:
         self._own.process = None
+        self._kill(process)
+
+    def _kill(self, process: EngineProcess) -> None:
         with self._guard:
             self._processes.discard(process)
         process.kill()
+
+
+def _log_retry(name: str, attempt: int, error: SampleError) -> None:
+    _log.warning("%s: try %d failed: %s", name, attempt, error)
 
 
 def _outcome(

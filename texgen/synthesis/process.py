@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterator
 
 from texgen.core.config import EngineIdentity
@@ -46,11 +47,12 @@ class EngineProcess:
     def __init__(self, spec: EngineSpec, scratch: Scratch) -> None:
         self._process = _start(spec.command(scratch))
         self._inbox = bytearray()
+        self._outbox: deque[memoryview] = deque()
         self._stderr = bytearray()
         self._jobs = 0
         try:
             deadline = time.monotonic() + START_TIMEOUT_S
-            self.hello = protocol.decode_hello(self._exchange(b"", deadline))
+            self.hello = protocol.decode_hello(self._next_frame(deadline))
             _check_version(self.hello)
         except BaseException:
             self.kill()
@@ -76,13 +78,47 @@ class EngineProcess:
             WorkerGarbageError: If the answer is not valid; the worker must be killed.
             SampleError: If the engine reports an error; the worker can be used further.
         """
-        self._jobs += 1
-        deadline = time.monotonic() + timeout_s
+        job_id = self.send(job)
         try:
-            frame = self._exchange(protocol.encode_job(self._jobs, job), deadline)
+            frame = self._next_frame(time.monotonic() + timeout_s)
         finally:
-            self._log_stderr(job.name)
-        return protocol.decode_answer(frame, self._jobs, job)
+            self.log_stderr(job.name)
+        return protocol.decode_answer(frame, job_id, job)
+
+    def send(self, job: Job) -> int:
+        """Queues a job for `receive` to send, and returns its number.
+
+        Raises:
+            EngineSampleError: If the patches are too large for a frame.
+        """
+        frame = protocol.encode_job(self._jobs + 1, job)
+        self._jobs += 1
+        self._outbox.append(memoryview(frame))
+        return self._jobs
+
+    def receive(self, deadline: float, wake: int) -> bytes | None:
+        """Sends what is queued, and returns the next frame, without its length.
+
+        Args:
+            deadline: Time of `time.monotonic` by which a frame must arrive.
+            wake: Descriptor that interrupts the wait when it can be read; then it returns None.
+
+        Raises:
+            WorkerTimeoutError: If none arrives; the worker must be killed.
+            WorkerCrashedError: If the worker ended.
+            WorkerGarbageError: If the worker sends something else; it must be killed.
+        """
+        while (frame := self._take_frame()) is None:
+            if wake in self._transfer(deadline, [wake]):
+                return None
+        return frame
+
+    def log_stderr(self, name: str) -> None:
+        """Logs what the worker wrote to its standard error, under the name of its job."""
+        if self._stderr:
+            text = self._stderr.decode("utf-8", "replace").strip()
+            _log.warning("%s: the engine process says: %s", name, text.replace("\n", " | "))
+            self._stderr.clear()
 
     def terminate(self) -> None:
         """Kills the process; any thread may call it, and the owner then sees that it ended."""
@@ -96,20 +132,29 @@ class EngineProcess:
             if pipe is not None:
                 pipe.close()
 
-    def _exchange(self, outbox: bytes, deadline: float) -> bytes:
-        """Sends ``outbox`` and returns the next frame, without its length."""
-        pending = memoryview(outbox)
-        stdin, stdout, stderr = _descriptors(self._process)
+    def _next_frame(self, deadline: float) -> bytes:
+        """Sends what is queued, and returns the next frame, which must be the only one."""
         while (frame := self._take_frame()) is None:
-            ready = self._ready([stdout, stderr], [stdin] if pending else [], deadline)
-            # It is read first, so that the message of a crash is there when the end shows.
-            if stderr in ready:
-                self._stderr += self._read(stderr)[: _MAX_STDERR - len(self._stderr)]
-            if stdout in ready:
-                self._inbox += self._read(stdout)
-            if stdin in ready:
-                pending = pending[self._write(stdin, pending) :]
+            self._transfer(deadline, [])
+        if self._inbox:
+            raise WorkerGarbageError("engine_garbage", "bytes after the answer")
         return frame
+
+    def _transfer(self, deadline: float, others: list[int]) -> set[int]:
+        """Waits once, and reads and writes what it can; returns the descriptors that were ready."""
+        stdin, stdout, stderr = _descriptors(self._process)
+        writable = [stdin] if self._outbox else []
+        ready = self._ready([stdout, stderr, *others], writable, deadline)
+        # It is read first, so that the message of a crash is there when the end shows.
+        if stderr in ready:
+            self._stderr += self._read(stderr)[: _MAX_STDERR - len(self._stderr)]
+        if stdout in ready:
+            self._inbox += self._read(stdout)
+        if stdin in ready:
+            frame = self._outbox.popleft()
+            if left := frame[self._write(stdin, frame) :]:
+                self._outbox.appendleft(left)
+        return ready
 
     def _take_frame(self) -> bytes | None:
         head = protocol.LENGTH.size
@@ -122,8 +167,6 @@ class EngineProcess:
             return None
         frame = bytes(self._inbox[head : head + length])
         del self._inbox[: head + length]
-        if self._inbox:
-            raise WorkerGarbageError("engine_garbage", "bytes after the answer")
         return frame
 
     def _ready(self, readable: list[int], writable: list[int], deadline: float) -> set[int]:
@@ -157,12 +200,6 @@ class EngineProcess:
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
         last = self._stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         return WorkerCrashedError("engine_crashed", f"{end}; {last}" if last else end)
-
-    def _log_stderr(self, name: str) -> None:
-        if self._stderr:
-            text = self._stderr.decode("utf-8", "replace").strip()
-            _log.warning("%s: the engine process says: %s", name, text.replace("\n", " | "))
-            self._stderr.clear()
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:

@@ -20,7 +20,7 @@ from texgen.core.errors import (
 )
 from texgen.core.types import Pixels
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the frames; a worker with another version is refused."""
 
 MAX_FRAME = 1 << 30
@@ -36,6 +36,7 @@ _JOB = struct.Struct("<BQQIBBBB")
 _SIDES = struct.Struct("<II")
 _TEXTURE = struct.Struct("<BQIIQQQQI")
 _ERROR = struct.Struct("<BQB")
+_ANSWERED = struct.Struct("<BQ")
 _FORMATS = {None: 0, "png": 1, "webp": 2, "jpg": 3}
 
 _FAULTS: dict[int, tuple[type[SampleError], str]] = {
@@ -108,6 +109,8 @@ class Hello:
         encoders: Encoder and its version, by image format.
         kernel: Name of the implementation that runs on this processor; None if the engine has one
             only. Textures do not depend on it.
+        device: Name of the GPU that makes the textures; None if the processor makes them.
+        capacity: Number of jobs that the worker accepts before it answers the first.
     """
 
     protocol: int
@@ -117,6 +120,8 @@ class Hello:
     parameters: dict[str, float]
     encoders: dict[str, str]
     kernel: str | None = None
+    device: str | None = None
+    capacity: int = 1
 
 
 def encode_job(job_id: int, job: Job) -> bytes:
@@ -154,6 +159,18 @@ def decode_hello(frame: bytes) -> Hello:
         return Hello(**json.loads(frame[1:]))
     except (ValueError, TypeError) as error:
         raise WorkerGarbageError("engine_garbage", f"hello: {error}") from error
+
+
+def answered_id(frame: bytes) -> int:
+    """Returns the number of the job that a frame answers.
+
+    Raises:
+        WorkerGarbageError: If the frame is too short to name one.
+    """
+    if len(frame) < _ANSWERED.size:
+        raise WorkerGarbageError("engine_garbage", f"an answer of {len(frame)} bytes")
+    _, job_id = _ANSWERED.unpack_from(frame)
+    return int(job_id)
 
 
 def decode_answer(frame: bytes, job_id: int, job: Job) -> Texture:

@@ -153,6 +153,12 @@ impl Gpu {
         &self.name
     }
 
+    /// Whether a CPU plays it.
+    #[must_use]
+    pub fn is_software(&self) -> bool {
+        self.device.adapter_info().device_type == DeviceType::Cpu
+    }
+
     /// Makes textures, all of one size, in the order of `wanted`. Several threads may call it: while
     /// the device works for one, another one uploads.
     ///
@@ -282,15 +288,22 @@ fn watch(device: &wgpu::Device) -> Arc<Mutex<Option<Error>>> {
     };
     let lost = note.clone();
     device.set_device_lost_callback(move |reason, text| {
-        lost(Error::Lost(format!("{reason:?}: {text}")));
+        lost(Error::Lost(one_line(&format!("{reason:?}: {text}"))));
     });
     device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
         note(match error {
-            wgpu::Error::OutOfMemory { source } => Error::OutOfMemory(source.to_string()),
-            other => Error::Lost(other.to_string()),
+            wgpu::Error::OutOfMemory { source } => {
+                Error::OutOfMemory(one_line(&source.to_string()))
+            }
+            other => Error::Lost(one_line(&other.to_string())),
         });
     }));
     fault
+}
+
+/// wgpu's texts have several lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The layout of the kernel's bindings, in the order of `resolve.wgsl`.

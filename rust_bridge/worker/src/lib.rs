@@ -8,6 +8,7 @@
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 pub mod encode;
+pub mod gpu;
 pub mod job;
 pub mod serve;
 pub mod wire;

@@ -9,18 +9,33 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use texgen_engine::{Embark, Engine, Fast, Stub};
+use texgen_gpu::Gpu;
+use texgen_worker::gpu;
 use texgen_worker::serve::serve;
 
 const USAGE: &str = "usage: texgen-worker --engine fast|embark|embark-cli|stub \
+                     [--device cpu|gpu|auto] [--gpu INDEX] \
                      [--engine-bin PATH] [--scratch DIR] [--parent PID]";
 
 /// Names the inner loop of the engine `fast`, which is otherwise the fastest
 /// that the processor runs; textures are the same with any.
 const KERNEL_VARIABLE: &str = "TEXGEN_KERNEL";
 
+/// What makes the textures of the engine `fast`, which are the same with any.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Device {
+    #[default]
+    Cpu,
+    Gpu,
+    /// A GPU where one passes its self-test.
+    Auto,
+}
+
 #[derive(Default)]
 struct Arguments {
     engine: String,
+    device: Device,
+    gpu: usize,
     engine_bin: Option<PathBuf>,
     scratch: Option<PathBuf>,
     parent: Option<i32>,
@@ -42,8 +57,17 @@ fn run() -> Result<(), String> {
     if let Some(parent) = arguments.parent {
         lifetime::follow_parent(parent)?;
     }
-    let mut engine = open(arguments)?;
-    match serve(engine.as_mut(), &mut io::stdin().lock(), io::stdout()) {
+    let mut input = io::stdin().lock();
+    let served = match open_gpu(&arguments)? {
+        Some(gpu) => {
+            let engines = (0..gpu::engines())
+                .map(|_| fast())
+                .collect::<Result<_, _>>()?;
+            gpu::serve(&gpu, engines, &mut input, io::stdout())
+        }
+        None => serve(open(arguments)?.as_mut(), &mut input, io::stdout()),
+    };
+    match served {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| error.to_string()),
     }
@@ -56,6 +80,15 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let value = arguments.next().ok_or(USAGE)?;
         match name.as_str() {
             "--engine" => parsed.engine = value,
+            "--device" => {
+                parsed.device = match value.as_str() {
+                    "cpu" => Device::Cpu,
+                    "gpu" => Device::Gpu,
+                    "auto" => Device::Auto,
+                    _ => return Err(USAGE.to_owned()),
+                }
+            }
+            "--gpu" => parsed.gpu = value.parse().map_err(|_| USAGE)?,
             "--engine-bin" => parsed.engine_bin = Some(value.into()),
             "--scratch" => parsed.scratch = Some(value.into()),
             "--parent" => parsed.parent = Some(value.parse().map_err(|_| USAGE)?),
@@ -63,6 +96,21 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
         }
     }
     Ok(parsed)
+}
+
+/// The GPU, where the arguments ask for one and it works.
+fn open_gpu(arguments: &Arguments) -> Result<Option<Gpu>, String> {
+    if arguments.device == Device::Cpu || arguments.engine != "fast" {
+        return Ok(None);
+    }
+    match gpu::open(arguments.gpu) {
+        Ok(gpu) => Ok(Some(gpu)),
+        Err(text) if arguments.device == Device::Auto => {
+            eprintln!("the CPU makes the textures: {text}");
+            Ok(None)
+        }
+        Err(text) => Err(text),
+    }
 }
 
 fn open(arguments: Arguments) -> Result<Box<dyn Engine>, String> {

@@ -4,9 +4,9 @@ use std::io::{self, BufWriter, Read, Write};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use texgen_engine::{Engine, Timings};
+use texgen_engine::{Description, Engine, RgbImage, Timings};
 
-use crate::encode::{self, ENCODERS};
+use crate::encode::{self, Format, ENCODERS};
 use crate::job::{self, Job};
 use crate::wire::{self, kind, Code, Fault};
 
@@ -17,11 +17,13 @@ struct Hello<'a> {
     engine: &'a str,
     engine_version: &'a str,
     kernel: Option<&'a str>,
+    device: Option<&'a str>,
+    capacity: usize,
     parameters: serde_json::Map<String, serde_json::Value>,
     encoders: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Says hello, then answers jobs until the input ends.
+/// Says hello, then answers jobs, one after the other, until the input ends.
 ///
 /// # Errors
 ///
@@ -29,32 +31,38 @@ struct Hello<'a> {
 /// to the parent), else what the pipes say.
 pub fn serve(engine: &mut dyn Engine, input: &mut impl Read, output: impl Write) -> io::Result<()> {
     let mut output = BufWriter::with_capacity(1 << 16, output);
-    wire::write_frame(&mut output, kind::HELLO, &[&hello(engine)?])?;
+    let hello = hello(&engine.description(), engine.kernel(), None, 1)?;
+    wire::write_frame(&mut output, kind::HELLO, &[&hello])?;
     let mut frame = Vec::new();
     loop {
         match wire::read_frame(input, &mut frame) {
             Ok(true) => answer(engine, &frame, &mut output)?,
             Ok(false) => return Ok(()),
-            // The parent died while it wrote: nobody is left to tell.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => {
-                let text = error.to_string();
-                let code = Code::BadFrame;
-                write_fault(&mut output, 0, &Fault { code, text })?;
-                return Err(error);
-            }
+            Err(error) => return end_of_frames(error, &mut output),
         }
     }
 }
 
-fn hello(engine: &dyn Engine) -> io::Result<Vec<u8>> {
-    let about = engine.description();
+/// The frame in which a worker says what it is; `capacity` is the number of jobs that it takes
+/// before it answers the first, `device` its GPU.
+///
+/// # Errors
+///
+/// None; as serde.
+pub fn hello(
+    about: &Description,
+    kernel: Option<&str>,
+    device: Option<&str>,
+    capacity: usize,
+) -> io::Result<Vec<u8>> {
     let hello = Hello {
         protocol: wire::PROTOCOL,
         worker: env!("CARGO_PKG_VERSION"),
         engine: about.name,
         engine_version: &about.version,
-        kernel: engine.kernel(),
+        kernel,
+        device,
+        capacity,
         parameters: about
             .parameters
             .iter()
@@ -68,41 +76,72 @@ fn hello(engine: &dyn Engine) -> io::Result<Vec<u8>> {
     Ok(serde_json::to_vec(&hello)?)
 }
 
+/// What to do when no frame could be read: garbage is answered.
+pub(crate) fn end_of_frames(error: io::Error, output: &mut impl Write) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        // The parent died while it wrote: nobody is left to tell.
+        return Ok(());
+    }
+    let text = error.to_string();
+    let code = Code::BadFrame;
+    write_fault(output, 0, &Fault { code, text })?;
+    Err(error)
+}
+
 fn answer(engine: &mut dyn Engine, frame: &[u8], output: &mut impl Write) -> io::Result<()> {
     match job::parse_job(frame) {
         Err((id, fault)) => write_fault(output, id, &fault),
         Ok(job) => match make(engine, &job) {
-            Ok(made) => write_texture(output, &job, &made),
+            Ok(made) => write_texture(output, &made),
             Err(fault) => write_fault(output, job.id, &fault),
         },
     }
 }
 
-struct Made {
-    texture: texgen_engine::RgbImage,
-    encoded: Vec<u8>,
-    timings: Timings,
+/// A texture, and where its time went.
+pub(crate) struct Made {
+    pub id: u64,
+    pub wants_raw: bool,
+    pub texture: RgbImage,
+    pub encoded: Vec<u8>,
+    pub timings: Timings,
     /// What the engine took beyond `timings`.
-    synthesis: Duration,
-    encoding: Duration,
+    pub synthesis: Duration,
+    pub encoding: Duration,
+}
+
+impl Made {
+    /// Encodes the texture as the job wants it.
+    pub(crate) fn encode(&mut self, format: Option<Format>) -> Result<(), Fault> {
+        let start = Instant::now();
+        if let Some(format) = format {
+            self.encoded = encode::encode(&self.texture, format)?;
+        }
+        self.encoding = start.elapsed();
+        Ok(())
+    }
 }
 
 fn make(engine: &mut dyn Engine, job: &Job<'_>) -> Result<Made, Fault> {
+    let mut made = synthesize(engine, job)?;
+    made.encode(job.format)?;
+    Ok(made)
+}
+
+/// A texture of a job, not encoded yet.
+pub(crate) fn synthesize(engine: &mut dyn Engine, job: &Job<'_>) -> Result<Made, Fault> {
     let start = Instant::now();
     let texture = engine.synthesize(&job.examples, job.size, job.seed)?;
     let total = start.elapsed();
     let timings = engine.timings();
-    let start = Instant::now();
-    let encoded = match job.format {
-        Some(format) => encode::encode(&texture, format)?,
-        None => Vec::new(),
-    };
     Ok(Made {
+        id: job.id,
+        wants_raw: job.wants_raw,
         texture,
-        encoded,
+        encoded: Vec::new(),
         timings,
         synthesis: total.saturating_sub(timings.schedule + timings.load),
-        encoding: start.elapsed(),
+        encoding: Duration::ZERO,
     })
 }
 
@@ -112,8 +151,8 @@ fn nanoseconds(duration: Duration) -> [u8; 8] {
         .to_le_bytes()
 }
 
-fn write_texture(output: &mut impl Write, job: &Job<'_>, made: &Made) -> io::Result<()> {
-    let raw: &[u8] = if job.wants_raw {
+pub(crate) fn write_texture(output: &mut impl Write, made: &Made) -> io::Result<()> {
+    let raw: &[u8] = if made.wants_raw {
         &made.texture.pixels
     } else {
         &[]
@@ -122,7 +161,7 @@ fn write_texture(output: &mut impl Write, job: &Job<'_>, made: &Made) -> io::Res
         output,
         kind::TEXTURE,
         &[
-            &job.id.to_le_bytes(),
+            &made.id.to_le_bytes(),
             &made.texture.width.to_le_bytes(),
             &made.texture.height.to_le_bytes(),
             &nanoseconds(made.timings.schedule),
@@ -136,7 +175,7 @@ fn write_texture(output: &mut impl Write, job: &Job<'_>, made: &Made) -> io::Res
     )
 }
 
-fn write_fault(output: &mut impl Write, id: u64, fault: &Fault) -> io::Result<()> {
+pub(crate) fn write_fault(output: &mut impl Write, id: u64, fault: &Fault) -> io::Result<()> {
     wire::write_frame(
         output,
         kind::ERROR,
@@ -151,7 +190,7 @@ fn write_fault(output: &mut impl Write, id: u64, fault: &Fault) -> io::Result<()
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use texgen_engine::{Description, EngineError, RgbImage, RgbView, Stub};
+    use texgen_engine::{EngineError, RgbView, Stub};
 
     use super::*;
 

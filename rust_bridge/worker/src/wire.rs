@@ -11,7 +11,7 @@ use texgen_engine::EngineError;
 use crate::encode::EncodeError;
 
 /// Version of the frames: the parent refuses a worker that speaks another.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Longest frame that the worker takes, in bytes.
 pub const MAX_FRAME: u32 = 256 << 20;

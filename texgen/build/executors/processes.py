@@ -27,6 +27,7 @@ from texgen.core.errors import TexgenError
 from texgen.core.identity import code_differs, code_identity
 from texgen.core.launch import python_command
 from texgen.core.limits import limit_error
+from texgen.synthesis.engine_spec import GPU_VARIABLE
 
 _STOP_S = 5.0
 _TASK = "from texgen.build.executors.processes import serve; serve(*sys.argv[2:])"
@@ -49,13 +50,17 @@ class ProcessExecutor(Executor):
 
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
-        slot = self._idle.pop() if self._idle else _Slot(self._code)
+        slot = self._idle.pop() if self._idle else _Slot(self._code, self._free_number())
         self._busy[attempt_of(task)] = slot
         # The attempt begins at once, so one that never reports is stuck and not queued.
         self._begun.append(Progressed(attempt_of(task)))
         # If the process died while it was idle, `wait` finds the end of its pipe.
         with contextlib.suppress(OSError):
             slot.pipe.send(task)
+
+    def _free_number(self) -> int:
+        taken = {slot.number for slot in self._busy.values()}
+        return next(number for number in range(self._slots) if number not in taken)
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `Executor.wait`."""
@@ -106,11 +111,16 @@ class _Slot:
 
     A `multiprocessing.Process` would not do: it begins with imports from the current folder.
 
+    Args:
+        code: Code identity that the process must have.
+        number: Number of the slot, from 0, which is that of its GPU too.
+
     Raises:
         OSError: If the system starts no further process.
     """
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, number: int) -> None:
+        self.number = number
         self.pipe, theirs = Pipe()
         # Nothing is written to this pipe: it ends with the last process that holds the other end.
         self._lives, held = os.pipe()
@@ -121,7 +131,10 @@ class _Slot:
             try:
                 # Its standard input ends when this process does.
                 self._process = subprocess.Popen(  # noqa: S603
-                    line, stdin=subprocess.PIPE, pass_fds=[theirs.fileno(), held]
+                    line,
+                    stdin=subprocess.PIPE,
+                    pass_fds=[theirs.fileno(), held],
+                    env={**os.environ, GPU_VARIABLE: str(number)},
                 )
             except BaseException:
                 os.close(self._lives)

@@ -20,6 +20,7 @@ from texgen.cli.options.common import (
     source_choices,
 )
 from texgen.cli.options.config_file import config_file_option
+from texgen.cli.options.device import choose_device
 from texgen.cli.options.from_config import (
     Option,
     config_option,
@@ -88,6 +89,8 @@ _DATASET = [
 
 _RUN = [
     config_option(RunOptions, "workers"),
+    config_option(RunOptions, "device"),
+    config_option(RunOptions, "gpus"),
     click.option(
         "--no-ray", is_flag=True, help="Run in plain processes of this machine, without Ray."
     ),
@@ -127,7 +130,7 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
     if options["small_patch_size"] > options["patch_size"]:
         raise ConfigError("--small-patch-size is larger than --patch-size; swap them")
     splits = tuple(dict.fromkeys(options["splits"]))
-    run = _run_options(options)
+    run, notes = choose_device(_run_options(options), engine)
     # Detected once, and not in each process that reads.
     src_format = options["src_format"] or find_format(source, run.s3_endpoint)
     spec = SourceSpec(
@@ -147,7 +150,7 @@ def build_request(options: dict[str, Any]) -> BuildRequest:
         "source_options": spec.non_default_options,
     }
     config = DatasetConfig(**values)
-    return BuildRequest(spec, out, options["name"], config, run)
+    return BuildRequest(spec, out, options["name"], config, run, notes)
 
 
 _EXCLUSIVE = [

@@ -1,0 +1,42 @@
+"""The option ``--device``: which device makes the textures of a build on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from texgen.core.config import CPU, DEFAULT_ENGINE, RunOptions
+from texgen.core.errors import ConfigError, EngineStartError
+from texgen.synthesis import EngineSpec
+from texgen.synthesis.process import running_engine
+
+
+def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, tuple[str, ...]]:
+    """Starts the engine once if it may run on a GPU, and finds out whether it does.
+
+    Returns:
+        The options with the device that makes the textures, ``cpu`` or ``gpu``, and with plain
+        processes if that is a GPU; and a line that names the device.
+
+    Raises:
+        ConfigError: If ``--device gpu`` finds no GPU that passes its self-test, or if options do
+            not go together.
+    """
+    if options.device == CPU:
+        return options, ()
+    if engine.name != DEFAULT_ENGINE:
+        raise ConfigError(
+            f"--device {options.device} goes with --engine {DEFAULT_ENGINE}, not with {engine.name}"
+        )
+    if options.ray_address is not None:
+        raise ConfigError(
+            f"--device {options.device} works on one machine, without --ray-address: leave one out"
+        )
+    try:
+        with running_engine(replace(engine, device=options.device)) as process:
+            name = process.hello.device
+    except EngineStartError as error:
+        reason = str(error).rpartition("texgen-worker: ")[2]
+        raise ConfigError(f"--device {options.device}: {reason}; use --device cpu") from error
+    if name is None:
+        return replace(options, device=CPU), ("the processor makes the textures: no usable GPU",)
+    return replace(options, device="gpu", ray=False), (f"textures are made on {name}",)
