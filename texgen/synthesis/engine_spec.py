@@ -64,7 +64,7 @@ class EngineSpec:
     Attributes:
         name: Name of the engine, an argument of ``--engine``.
         engine_bin: Path of upstream's program, for ``embark-cli``; None searches PATH.
-        device: What makes the textures, ``cpu``, ``gpu`` or ``auto``; they are the same with each.
+        device: What makes the textures, ``cpu`` or ``gpu``; they are the same with both.
     """
 
     name: str

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from texgen.core.config import EngineIdentity
+from texgen.core.config import CPU, EngineIdentity
 from texgen.core.errors import (
     EngineStartError,
     RetryableEngineError,
@@ -25,6 +25,9 @@ from texgen.synthesis.engine_spec import EngineSpec, Scratch
 from texgen.synthesis.protocol import Hello, Job, Texture
 
 START_TIMEOUT_S = 60.0
+START_ON_GPU_TIMEOUT_S = 600.0
+"""A driver compiles the kernel at the first start, and a software GPU makes a self-test slowly."""
+
 _READ = 1 << 18
 _MAX_STDERR = 16 << 10
 """Most bytes of a worker's standard error that are kept for one sample."""
@@ -41,7 +44,8 @@ class EngineProcess:
     Raises:
         EngineStartError: If the program is missing or speaks another protocol.
         WorkerCrashedError: If it ended at once.
-        WorkerTimeoutError: If it sent nothing within `START_TIMEOUT_S`.
+        WorkerTimeoutError: If it sent nothing within `START_TIMEOUT_S`, or on a GPU within
+            `START_ON_GPU_TIMEOUT_S`.
     """
 
     def __init__(self, spec: EngineSpec, scratch: Scratch) -> None:
@@ -51,7 +55,8 @@ class EngineProcess:
         self._stderr = bytearray()
         self._jobs = 0
         try:
-            deadline = time.monotonic() + START_TIMEOUT_S
+            timeout_s = START_TIMEOUT_S if spec.device == CPU else START_ON_GPU_TIMEOUT_S
+            deadline = time.monotonic() + timeout_s
             self.hello = protocol.decode_hello(self._next_frame(deadline))
             _check_version(self.hello)
         except BaseException:

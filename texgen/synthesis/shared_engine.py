@@ -35,11 +35,13 @@ class _Request:
     """A job on its way to its texture.
 
     Attributes:
+        suspect: Whether it is one of the jobs on which a process failed; it is then tried alone.
         tries: Failed tries in which the engine worked on this job alone.
     """
 
     job: Job
     future: Future[Texture] = field(default_factory=Future)
+    suspect: bool = False
     tries: int = 0
 
 
@@ -121,9 +123,11 @@ class SharedEngine:
             os.write(self._waker, b"\0")
 
     def _serve(self) -> None:
-        while not self._closed:
-            self._serve_with_one_process()
-        self._fail_all(WorkerCrashedError("engine_crashed", "the pool was closed"))
+        try:
+            while not self._closed:
+                self._serve_with_one_process()
+        finally:
+            self._fail_all(WorkerCrashedError("engine_crashed", "the pool was closed"))
 
     def _serve_with_one_process(self) -> None:
         """Works until the process fails or the pool is closed."""
@@ -172,14 +176,10 @@ class SharedEngine:
     def _take(self, capacity: int) -> _Request | None:
         """Returns the next job to send; a suspect only once nothing else runs."""
         with self._guard:
-            while self._suspects:
-                if self._running:
-                    return None
-                request = self._suspects.popleft()
-                if request.tries or request.future.set_running_or_notify_cancel():
-                    return request
-            alone = any(request.tries for request in self._running.values())
-            while self._waiting and len(self._running) < capacity and not alone:
+            if self._suspects:
+                return None if self._running else self._suspects.popleft()
+            is_alone = any(request.suspect for request in self._running.values())
+            while self._waiting and len(self._running) < capacity and not is_alone:
                 request = self._waiting.popleft()
                 if request.future.set_running_or_notify_cancel():
                     return request
@@ -215,6 +215,8 @@ class SharedEngine:
             if request.tries > self._retries or self._closed:
                 request.future.set_exception(error)
                 return
+        for request in failed:
+            request.suspect = True
         with self._guard:
             self._suspects.extendleft(reversed(failed))
 

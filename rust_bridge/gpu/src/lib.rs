@@ -13,7 +13,7 @@ mod batch;
 mod device;
 mod error;
 mod self_test;
-mod waves;
+pub mod waves;
 
 pub use device::{Adapter, Gpu};
 pub use error::Error;

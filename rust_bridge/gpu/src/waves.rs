@@ -7,6 +7,9 @@ pub const STEP_WORDS: usize = 2 + MAX_NEIGHBOURS;
 
 const MAX_NEIGHBOURS: usize = 50;
 
+/// Steps of a wave that a workgroup works on at once, as in `resolve.wgsl`.
+pub const TEAMS: u32 = 8;
+
 /// Most steps of a wave; those of a wider one become several waves. It bounds the work of a dispatch,
 /// which consists of whole waves.
 pub const MAX_WIDTH: usize = 1024;
@@ -71,6 +74,7 @@ impl Latest {
 
 impl Waves {
     /// The waves of a texture of `size` px; see [`each_step`].
+    #[must_use]
     pub fn new(size: u32, neighbours: u32, schedule_seed: u64) -> Self {
         let mut waves = Self {
             steps: Vec::new(),
@@ -93,7 +97,8 @@ impl Waves {
     }
 
     /// Number of steps.
-    pub fn len(&self) -> usize {
+    #[must_use]
+    pub fn count(&self) -> usize {
         self.steps.len() / STEP_WORDS
     }
 
@@ -101,32 +106,93 @@ impl Waves {
         // Stable, so that waves do not depend on how they are sorted.
         stage.sort_by_key(|(wave, _)| *wave);
         let mut last = 1;
-        let mut first = self.len();
+        let mut first = self.count();
         for (wave, words) in stage.drain(..) {
-            if wave != last || self.len() == first + MAX_WIDTH {
-                first = self.len();
-                self.starts.push(count(first));
+            if wave != last || self.count() == first + MAX_WIDTH {
+                first = self.count();
+                self.starts.push(narrow(first));
                 last = wave;
             }
             self.steps.extend(words);
         }
-        self.starts.push(count(self.len()));
-        self.stage_ends[index] = count(self.starts.len() - 1);
+        self.starts.push(narrow(self.count()));
+        self.stage_ends[index] = narrow(self.starts.len() - 1);
     }
 }
 
 /// At most 2^21 steps.
-fn count(len: usize) -> u32 {
+fn narrow(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
 fn pack(step: &StepView<'_>) -> [u32; STEP_WORDS] {
     let mut words = [0; STEP_WORDS];
-    words[0] = step.x | step.y << 10 | count(step.neighbours.len()) << 20;
+    words[0] = step.x | step.y << 10 | narrow(step.neighbours.len()) << 20;
     words[1] = step.number;
     for (word, neighbour) in words[2..].iter_mut().zip(step.neighbours) {
         let part = |distance: i32| (distance + MIDDLE).cast_unsigned();
         *word = part(neighbour.dx) | part(neighbour.dy) << 11 | u32::from(neighbour.weight) << 22;
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn steps_see_what_they_would_see_one_after_the_other(
+            size in 1_u32..90, neighbours in 1_u32..=50, seed in 0_u64..2
+        ) {
+            // Who wrote each pixel that a step reads, in the order of the steps.
+            let mut writers = vec![None; (size * size) as usize];
+            let mut expected = Vec::new();
+            each_step(size, neighbours, seed, |step| {
+                let cells = cells_of(size, pack(step));
+                let seen: Vec<Option<u32>> = cells.1.iter().map(|cell| writers[*cell]).collect();
+                expected.push(seen);
+                writers[cells.0] = Some(step.number);
+            });
+            let waves = Waves::new(size, neighbours, seed);
+            let mut writers = vec![None; (size * size) as usize];
+            let mut numbers = HashSet::new();
+            for wave in waves.starts.windows(2) {
+                prop_assert!((1..=MAX_WIDTH).contains(&((wave[1] - wave[0]) as usize)));
+                let steps = waves.steps.chunks_exact(STEP_WORDS);
+                let steps: Vec<_> = steps.skip(wave[0] as usize).take((wave[1] - wave[0]) as usize).collect();
+                let mut written = Vec::new();
+                for words in steps {
+                    let (own, cells) = cells_of(size, words.try_into().unwrap());
+                    let seen: Vec<Option<u32>> = cells.iter().map(|cell| writers[*cell]).collect();
+                    prop_assert_eq!(&seen, &expected[words[1] as usize]);
+                    prop_assert!(numbers.insert(words[1]));
+                    written.push((own, words[1]));
+                }
+                for (own, number) in written {
+                    writers[own] = Some(number);
+                }
+            }
+            prop_assert_eq!(numbers.len(), expected.len());
+        }
+    }
+
+    /// The pixel of a step, and those of its neighbours.
+    fn cells_of(size: u32, words: [u32; STEP_WORDS]) -> (usize, Vec<usize>) {
+        let (x, y) = (words[0] & 0x3ff, (words[0] >> 10) & 0x3ff);
+        let neighbours = words[2..].iter().take((words[0] >> 20) as usize);
+        let cells = neighbours.map(|word| {
+            let part = |bits: u32| (bits & 0x7ff).cast_signed() - MIDDLE;
+            let x = x.wrapping_add_signed(part(*word));
+            let y = y.wrapping_add_signed(part(word >> 11));
+            assert!(x < size && y < size);
+            (y * size + x) as usize
+        });
+        ((y * size + x) as usize, cells.collect())
+    }
 }

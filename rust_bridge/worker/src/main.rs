@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use texgen_engine::{Embark, Engine, Fast, Stub};
-use texgen_gpu::Gpu;
 use texgen_worker::gpu;
 use texgen_worker::serve::serve;
 
 const USAGE: &str = "usage: texgen-worker --engine fast|embark|embark-cli|stub \
-                     [--device cpu|gpu|auto] [--gpu INDEX] \
+                     [--device cpu|gpu] [--gpu INDEX] \
                      [--engine-bin PATH] [--scratch DIR] [--parent PID]";
 
 /// Names the inner loop of the engine `fast`, which is otherwise the fastest
@@ -27,8 +26,6 @@ enum Device {
     #[default]
     Cpu,
     Gpu,
-    /// A GPU where one passes its self-test.
-    Auto,
 }
 
 #[derive(Default)]
@@ -58,14 +55,18 @@ fn run() -> Result<(), String> {
         lifetime::follow_parent(parent)?;
     }
     let mut input = io::stdin().lock();
-    let served = match open_gpu(&arguments)? {
-        Some(gpu) => {
-            let engines = (0..gpu::engines())
-                .map(|_| fast())
-                .collect::<Result<_, _>>()?;
-            gpu::serve(&gpu, engines, &mut input, io::stdout())
-        }
-        None => serve(open(arguments)?.as_mut(), &mut input, io::stdout()),
+    let on_gpu = arguments.device == Device::Gpu && arguments.engine == "fast";
+    let served = if on_gpu {
+        let engines = (0..gpu::engines()).map(|_| fast());
+        let engines = engines.collect::<Result<_, _>>()?;
+        gpu::serve(
+            &gpu::open(arguments.gpu)?,
+            engines,
+            &mut input,
+            io::stdout(),
+        )
+    } else {
+        serve(open(arguments)?.as_mut(), &mut input, io::stdout())
     };
     match served {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -84,7 +85,6 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
                 parsed.device = match value.as_str() {
                     "cpu" => Device::Cpu,
                     "gpu" => Device::Gpu,
-                    "auto" => Device::Auto,
                     _ => return Err(USAGE.to_owned()),
                 }
             }
@@ -96,21 +96,6 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
         }
     }
     Ok(parsed)
-}
-
-/// The GPU, where the arguments ask for one and it works.
-fn open_gpu(arguments: &Arguments) -> Result<Option<Gpu>, String> {
-    if arguments.device == Device::Cpu || arguments.engine != "fast" {
-        return Ok(None);
-    }
-    match gpu::open(arguments.gpu) {
-        Ok(gpu) => Ok(Some(gpu)),
-        Err(text) if arguments.device == Device::Auto => {
-            eprintln!("the CPU makes the textures: {text}");
-            Ok(None)
-        }
-        Err(text) => Err(text),
-    }
 }
 
 fn open(arguments: Arguments) -> Result<Box<dyn Engine>, String> {

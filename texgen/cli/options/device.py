@@ -32,11 +32,11 @@ def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, 
             f"--device {options.device} works on one machine, without --ray-address: leave one out"
         )
     try:
-        with running_engine(replace(engine, device=options.device)) as process:
+        with running_engine(replace(engine, device="gpu")) as process:
             name = process.hello.device
     except EngineStartError as error:
         reason = str(error).rpartition("texgen-worker: ")[2]
-        raise ConfigError(f"--device {options.device}: {reason}; use --device cpu") from error
-    if name is None:
-        return replace(options, device=CPU), ("the processor makes the textures: no usable GPU",)
+        if options.device == "gpu":
+            raise ConfigError(f"--device gpu: {reason}; use --device cpu") from error
+        return replace(options, device=CPU), (f"the processor makes the textures: {reason}",)
     return replace(options, device="gpu", ray=False), (f"textures are made on {name}",)

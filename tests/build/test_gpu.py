@@ -1,0 +1,132 @@
+"""Builds on a GPU: Mesa's software one, which every machine can have, gives the CPU's bytes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import Texgen, command, make_source, tree
+from texgen.core.errors import EngineStartError
+from texgen.synthesis import EngineSpec
+from texgen.synthesis.process import running_engine
+
+pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
+
+OPTIONS = ("--size", 32, "--patch-size", 24, "--small-patch-size", 16,
+           "--samples-per-shard", 6, "--no-ray")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def gpu() -> str:
+    """Name of the GPU; software ones are allowed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+        try:
+            with running_engine(EngineSpec("fast", device="gpu")) as process:
+                assert process.hello.device is not None
+                assert process.hello.capacity > 1
+                return process.hello.device
+        except EngineStartError as error:
+            if "no GPU" not in str(error):
+                raise
+            pytest.skip("no Vulkan device; mesa-vulkan-drivers has a software one")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("images")
+    make_source(root / "train", {"ant": 12, "bee": 12})
+    (root / "train" / "bee" / "broken.JPEG").write_bytes(b"no image")
+    return root
+
+
+@pytest.fixture(scope="module")
+def expected(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Files of a build on the CPU."""
+    out = tmp_path_factory.mktemp("cpu") / "out"
+    line = command("build", "--src", images, "--out", out, *OPTIONS, "--max-failures", 1, "--quiet")
+    subprocess.run(line, check=True, timeout=200)
+    return tree(out)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {**os.environ, "TEXGEN_SOFTWARE_GPU": "1", **variables}
+
+
+def build(texgen: Texgen, images: Path, out: Path, *options: object, **variables: str) -> str:
+    done = texgen(
+        "build", "--src", images, "--out", out, *OPTIONS, "--max-failures", 1, *options,
+        env=environment(**variables),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stderr + next(out.glob("_build/logs/*")).read_text()
+
+
+@pytest.mark.parametrize("device", ["gpu", "auto"])
+def test_a_gpu_makes_the_bytes_of_a_processor(texgen, gpu, images, expected, tmp_path, device):
+    said = build(texgen, images, tmp_path / "out", "--device", device)
+    assert tree(tmp_path / "out") == expected
+    assert f"textures are made on {gpu}" in said
+
+
+def test_a_gpu_that_is_lost_in_the_middle_changes_no_byte(texgen, gpu, images, expected, tmp_path):
+    said = build(texgen, images, tmp_path / "out", "--device", "gpu", TEXGEN_LOSE_GPU_AFTER="1")
+    assert tree(tmp_path / "out") == expected
+    assert said.count("the GPU was lost") == 1
+    assert "the CPU makes the textures from here on" in said
+
+
+def test_an_engine_killed_in_the_middle_changes_no_byte(gpu, images, expected, tmp_path):
+    out = tmp_path / "out"
+    line = command(
+        "build", "--src", images, "--out", out, *OPTIONS, "--max-failures", 1, "--device", "gpu"
+    )
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, env=environment())
+    while process.poll() is None and not list(out.glob("_build/records/*")):
+        time.sleep(0.02)
+    (engine,) = [
+        child
+        for child in psutil.Process(process.pid).children(recursive=True)
+        if child.name() == "texgen-worker"
+    ]
+    engine.send_signal(signal.SIGKILL)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert tree(out) == expected
+
+
+def test_a_software_gpu_is_not_used_unless_it_is_asked_for(texgen, gpu, images, expected, tmp_path):
+    if "llvmpipe" not in gpu:
+        pytest.skip("this machine has another GPU")
+    out = tmp_path / "out"
+    line = ("build", "--src", images, "--out", out, *OPTIONS, "--max-failures", 1)
+    without = {**os.environ, "TEXGEN_SOFTWARE_GPU": ""}
+    refused = texgen(*line, "--device", "gpu", env=without)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("texgen: --device gpu: no GPU, only llvmpipe")
+    assert refused.stderr.endswith("use --device cpu\n")
+    assert len(refused.stderr.splitlines()) == 1
+    done = texgen(*line, "--device", "auto", env=without)
+    assert done.returncode == 0, done.stderr
+    assert "the processor makes the textures: no GPU, only llvmpipe" in done.stderr
+    assert tree(out) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--engine", "embark"), "--device gpu goes with --engine fast, not with embark"),
+        (("--ray-address", "auto"), "without --ray-address"),
+    ],
+)
+def test_what_a_gpu_does_not_go_with_is_refused(texgen, images, tmp_path, options, message):
+    line = ("build", "--src", images, "--out", tmp_path / "out", "--device", "gpu", *options)
+    refused = texgen(*line)
+    assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr
+    assert not (tmp_path / "out").exists()
