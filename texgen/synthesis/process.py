@@ -170,7 +170,8 @@ class EngineProcess:
             raise WorkerGarbageError("engine_garbage", f"a frame of {length} bytes")
         if len(self._inbox) < head + length:
             return None
-        frame = bytes(self._inbox[head : head + length])
+        with memoryview(self._inbox) as inbox:
+            frame = bytes(inbox[head : head + length])
         del self._inbox[: head + length]
         return frame
 

@@ -200,12 +200,14 @@ def _fault(frame: bytes, job_id: int) -> SampleError:
 
 def _texture(frame: bytes, job_id: int, job: Job) -> Texture:
     _, answered, width, height, *times, raw = _TEXTURE.unpack_from(frame)
-    body = frame[_TEXTURE.size :]
     expected = job.size * job.size * 3 if job.wants_raw else 0
     fits = (answered, width, height, raw) == (job_id, job.size, job.size, expected)
-    if not fits or len(body) < raw or (job.image_format is not None) != (len(body) > raw):
+    end = _TEXTURE.size + raw
+    if not fits or len(frame) < end or (job.image_format is not None) != (len(frame) > end):
         raise WorkerGarbageError("engine_garbage", f"a texture that does not fit job {job_id}")
     pixels: Any = None
     if job.wants_raw:
-        pixels = np.frombuffer(body[:raw], np.uint8).reshape(height, width, 3).copy()
-    return Texture(body[raw:], pixels, *(time / 1e9 for time in times))
+        view = np.frombuffer(frame, np.uint8, raw, _TEXTURE.size)
+        # A copy, since an array of the frame's own bytes could not be written to.
+        pixels = view.reshape(height, width, 3).copy()
+    return Texture(frame[end:], pixels, *(time / 1e9 for time in times))

@@ -4,7 +4,9 @@
 mod lifetime;
 mod upstream;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,6 +29,9 @@ enum Device {
     Cpu,
     Gpu,
 }
+
+/// Bytes that a pipe holds on Linux.
+const PIPE: usize = 1 << 16;
 
 #[derive(Default)]
 struct Arguments {
@@ -54,24 +59,28 @@ fn run() -> Result<(), String> {
     if let Some(parent) = arguments.parent {
         lifetime::follow_parent(parent)?;
     }
-    let mut input = io::stdin().lock();
+    let (input, output) = pipes().map_err(|error| error.to_string())?;
+    let mut input = BufReader::with_capacity(PIPE, input);
     let on_gpu = arguments.device == Device::Gpu && arguments.engine == "fast";
     let served = if on_gpu {
         let engines = (0..gpu::engines()).map(|_| fast());
         let engines = engines.collect::<Result<_, _>>()?;
-        gpu::serve(
-            &gpu::open(arguments.gpu)?,
-            engines,
-            &mut input,
-            io::stdout(),
-        )
+        gpu::serve(&gpu::open(arguments.gpu)?, engines, &mut input, output)
     } else {
-        serve(open(arguments)?.as_mut(), &mut input, io::stdout())
+        serve(open(arguments)?.as_mut(), &mut input, output)
     };
     match served {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| error.to_string()),
     }
+}
+
+/// Standard input and output without the standard library's buffers: those of
+/// output look for ends of lines in a frame, and send it in pieces there.
+fn pipes() -> io::Result<(File, File)> {
+    let input = io::stdin().as_fd().try_clone_to_owned()?;
+    let output = io::stdout().as_fd().try_clone_to_owned()?;
+    Ok((input.into(), output.into()))
 }
 
 fn parse(arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {

@@ -10,6 +10,10 @@ use crate::encode::{self, Format, ENCODERS};
 use crate::job::{self, Job};
 use crate::wire::{self, kind, Code, Fault};
 
+/// Room for most answers, so that each is written at once: the pixels of a
+/// texture of 224 px take 150 kB.
+pub(crate) const FRAME: usize = 1 << 18;
+
 #[derive(Serialize)]
 struct Hello<'a> {
     protocol: u32,
@@ -30,7 +34,7 @@ struct Hello<'a> {
 /// `InvalidData` when the input is not made of frames (an error frame says so
 /// to the parent), else what the pipes say.
 pub fn serve(engine: &mut dyn Engine, input: &mut impl Read, output: impl Write) -> io::Result<()> {
-    let mut output = BufWriter::with_capacity(1 << 16, output);
+    let mut output = BufWriter::with_capacity(FRAME, output);
     let hello = hello(&engine.description(), engine.kernel(), None, 1)?;
     wire::write_frame(&mut output, kind::HELLO, &[&hello])?;
     let mut frame = Vec::new();

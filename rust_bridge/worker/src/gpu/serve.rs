@@ -11,7 +11,7 @@ use texgen_gpu::{Error, Gpu};
 use super::queue::Queue;
 use crate::encode::Format;
 use crate::job::{parse_job, Job};
-use crate::serve::{end_of_frames, hello, synthesize, write_fault, write_texture, Made};
+use crate::serve::{end_of_frames, hello, synthesize, write_fault, write_texture, Made, FRAME};
 use crate::wire::{self, kind, Code, Fault};
 
 /// Textures of a batch, and of a batch on a GPU that a CPU plays.
@@ -35,7 +35,7 @@ pub fn serve(
     output: impl Write + Send,
 ) -> io::Result<()> {
     let batch = BATCH[usize::from(gpu.is_software())];
-    let mut output = BufWriter::with_capacity(1 << 16, output);
+    let mut output = BufWriter::with_capacity(FRAME, output);
     let about = Fast::description(&engines[0]);
     let hello = hello(&about, None, Some(gpu.name()), BATCHES * batch)?;
     wire::write_frame(&mut output, kind::HELLO, &[&hello])?;
