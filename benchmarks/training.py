@@ -34,7 +34,7 @@ import texgen
 from texgen.train.augment import MEAN, STD, Augmentation
 from texgen.train.images import open_images
 from texgen.train.methods import SimCLR
-from texgen.train.negatives import TextureNegatives
+from texgen.train.negatives import Queries, TextureNegatives
 from texgen.train.networks import mlp, resnet
 
 Work = Callable[[], object]
@@ -125,8 +125,8 @@ def loading(pairs: int, src: Path, textures: Path, size: int) -> None:
         for position in range(count):
             rng = random.Random(position)
             view = augmentation.draw(rng)
-            image = view(images.image(position))
-            negatives(position, view, image, rng)
+            image = images.image(position)
+            negatives(Queries(position, 0, image, [view], [view(image)], rng))
 
     with tempfile.TemporaryDirectory() as folder:
         for position in range(count):

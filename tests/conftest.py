@@ -23,7 +23,7 @@ from PIL import Image
 from tests.support.builds import request
 from tests.support.proxy import Proxy
 from texgen.build import SilentMonitor, build
-from texgen.synthesis.api import close_pools
+from texgen.synthesis.shared_pools import close_pools
 
 if TYPE_CHECKING:
     from tests.support.store import Store

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from texgen.dataset.streaming import webdataset
     from texgen.train.paired_views import PairedViews
     from texgen.train.patch_negative import PatchNegative
+    from texgen.train.texture_negative import TextureNegative
 
     __version__: str
 
@@ -33,6 +34,7 @@ _LATER = {
     "PairedViews": "texgen.train.paired_views",
     "PatchNegative": "texgen.train.patch_negative",
     "TexgenError": "texgen.core.errors",
+    "TextureNegative": "texgen.train.texture_negative",
     "TexturePairs": "texgen.dataset.pairs",
     "TextureStore": "texgen.dataset.random_access",
     "image_key": "texgen.dataset.pairs",
@@ -59,6 +61,7 @@ __all__ = [
     "PatchNegative",
     "Patches",
     "TexgenError",
+    "TextureNegative",
     "TexturePairs",
     "TextureStore",
     "__version__",

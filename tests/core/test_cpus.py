@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from texgen.core.cpus import available_cpus
+from texgen.core.cpus import available_cpus, ranks_here
 
 Process = Callable[..., Path]
 
@@ -149,3 +149,13 @@ def test_a_process_in_a_group_that_the_kernel_limits_has_its_processors(group):
 
 def test_this_machine_offers_at_least_one():
     assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "ranks"), [(None, 1), ("4", 4), ("0", 1), ("-2", 1), ("many", 1), ("", 1)]
+)
+def test_ranks_are_those_that_torchrun_says(variable, ranks, monkeypatch):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", variable)
+    assert ranks_here() == ranks

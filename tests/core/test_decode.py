@@ -179,7 +179,7 @@ def test_a_float_tiff_whose_zero_is_white_is_a_failed_row():
         image.tag_v2[262] = 0
         assert image.mode == "F"
         with pytest.raises(ImageError, match="image_scale"):
-            module._to_rgb(image)
+            module.to_rgb(image)
 
 
 def test_a_codec_that_pillow_lacks_is_no_fault_of_the_image(monkeypatch):

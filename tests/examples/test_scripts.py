@@ -62,6 +62,11 @@ def test_a_training_loop_prints_the_loss_of_each_step(name, source, shards):
     assert [re.fullmatch(r"step (\d): loss \d+\.\d{3}", line)[1] for line in lines] == ["1", "2"]
 
 
+def test_fresh_textures_need_no_build(source, no_orphans):
+    lines = script("fresh_textures.py", source / "train", *SMALL[:4], "--epochs", 2)
+    assert [re.fullmatch(r"epoch (\d): loss \d+\.\d{3}", line)[1] for line in lines] == ["0", "1"]
+
+
 def test_an_image_folder_and_its_textures_are_batched(source, shards):
     lines = script("image_folder.py", source / "train", shards)
     shape = "(4, 3, 224, 224)"

@@ -190,7 +190,7 @@ def test_a_script_ends_without_waiting_for_a_texture(
     call = "threading.Thread(target=make, daemon=True).start()" if thread else "make()"
     script = f"""
 import signal, sys, threading, time, numpy, texgen
-from texgen.synthesis import api
+from texgen.synthesis import shared_pools
 
 # Where the tests run behind a shell's "&", interrupts are ignored from the start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -199,7 +199,7 @@ def make():
     texgen.synthesize([numpy.zeros((32, 32, 3), numpy.uint8)], 32)
 
 def follow():
-    while not any(pool.pids() for pool in list(api._pools.values())):
+    while not any(pool.pids() for pool in list(shared_pools._pools.values())):
         time.sleep(0.01)
     print("at work", flush=True)
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.conftest import synthetic_image
 from texgen.core.config import ENGINES
-from texgen.synthesis import api, synthesize
+from texgen.synthesis import api, shared_pools, synthesize
 
 PATCH = np.asarray(synthetic_image(0, (20, 20)))
 
@@ -14,7 +14,7 @@ PATCH = np.asarray(synthetic_image(0, (20, 20)))
 def no_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wrong arguments start no engine."""
     if "error" in request.fixturenames:
-        monkeypatch.setattr(api, "EnginePool", None)
+        monkeypatch.setattr(api, "shared_pool", None)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,6 @@ def test_numpys_integers_are_numbers_as_good_as_any():
 def test_a_large_texture_has_more_time_and_sizes_share_engines():
     for size in (16, 32, 224, 225, 300, 1025):
         synthesize([PATCH], size, engine="stub")
-    times = [timeout for _, spec, timeout in api._pools if spec.name == "stub"]
+    times = [timeout for _, spec, timeout, *_ in shared_pools._pools if spec.name == "stub"]
     assert sorted(times) == [pytest.approx(120 * (top / 224) ** 2) for top in (224, 1024, 4096)]
-    api.close_pools()
+    shared_pools.close_pools()

@@ -40,12 +40,23 @@ def losses(out: Path) -> list[float]:
     return [row["loss"] for row in read_metrics(out)]
 
 
+FRESH = ["--negatives", "texture", "--fresh"]
+
+
 @pytest.mark.parametrize("method", ["moco", "simclr", "byol"])
-@pytest.mark.parametrize("negatives", ["texture", "patch"])
+@pytest.mark.parametrize(
+    "negatives",
+    [
+        ["--negatives", "texture", "--textures", "…"],
+        ["--negatives", "patch"],
+        [*FRESH, "--num-negatives", "2", "--fresh-every", "2"],
+    ],
+    ids=["texture", "patch", "fresh"],
+)
 def test_a_run_that_is_killed_and_resumed_equals_an_undisturbed_one(
     method, negatives, image_folder, textures, tmp_path
 ):
-    options = ["--method", method, "--negatives", negatives, "--textures", str(textures)]
+    options = ["--method", method, *(str(textures) if o == "…" else o for o in negatives)]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(arguments(image_folder, whole, *options)) == 0
     # Ends in the middle of an epoch, like a run that is killed after the checkpoint of that step.
@@ -156,6 +167,52 @@ def test_each_query_meets_the_negatives_of_its_own_view(method, image_folder, tm
         assert row["positive"] < 0.999
 
 
+def test_a_run_of_before_an_option_existed_is_resumed_with_its_default(
+    image_folder, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    assert run(arguments(image_folder, out, "--max-steps", "1")) == 0
+    state = load_checkpoint(checkpoints(out)[-1])
+    config = json.loads(state["config"])
+    added = {name: config.pop(name) for name in ("fresh", "fresh_every", "patch_size")}
+    assert added == {"fresh": False, "fresh_every": 1, "patch_size": None}
+    torch.save(state | {"config": json.dumps(config)}, checkpoints(out)[-1])
+    assert run(arguments(image_folder, out, "--max-steps", "2")) == 0
+    capsys.readouterr()
+    assert run(arguments(image_folder, out, *FRESH)) == 2
+    said = capsys.readouterr().err
+    assert "--negatives was none and is texture, --fresh was False and is True; name" in said
+
+
+def test_fresh_textures_are_the_same_in_any_number_of_processes_which_leave_no_engine(
+    image_folder, tmp_path, no_orphans
+):
+    options = ["--method", "simclr", *FRESH, "--epochs", "1"]
+    for workers in ("0", "2"):
+        line = arguments(image_folder, tmp_path / workers, *options, "--workers", workers)
+        assert run(line) == 0
+    assert losses(tmp_path / "0") == losses(tmp_path / "2")
+
+
+def test_an_epoch_of_fresh_textures_has_the_losses_of_one_with_built_textures(
+    image_folder, tmp_path, no_orphans
+):
+    out = tmp_path / "textures"
+    sizes = ["--size", "48", "--patch-size", "20", "--small-patch-size", "10", "--seed", "4"]
+    line = ["build", "--src", str(image_folder), "--out", str(out), *sizes, "--no-ray", "--quiet"]
+    assert run(line) == 0
+    kinds = {
+        "built": ["--textures", str(out)],
+        "fresh": ["--fresh", "--texture-size", "48", "--patch-size", "20"],
+    }
+    for name, kind in kinds.items():
+        more = ["--negatives", "texture", "--seed", "4", "--epochs", "2", *kind]
+        assert run(arguments(image_folder, tmp_path / name, *more)) == 0
+    built, fresh = losses(tmp_path / "built"), losses(tmp_path / "fresh")
+    assert fresh[:5] == built[:5]
+    assert fresh[5:] != built[5:]
+
+
 def test_another_option_than_the_checkpoints_is_named(image_folder, tmp_path, capsys):
     out = tmp_path / "run"
     assert run(arguments(image_folder, out, "--max-steps", "1")) == 0
@@ -217,7 +274,7 @@ class Evil:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--negatives", "texture"], "add --textures OUT"),
+        (["--negatives", "texture"], "add --textures OUT, a finished texgen build, or --fresh"),
         (["--batch-size", "6"], "--queue-size 16 is not a multiple"),
         (["--batch-size", "5", "--accumulate", "2"], "is not a multiple of 1 rank x 2"),
         (
@@ -296,9 +353,14 @@ def test_a_stopped_run_says_after_which_step(number, code, image_folder, tmp_pat
 
 @pytest.mark.integration
 @pytest.mark.faults
-def test_a_run_killed_at_any_moment_is_resumed_from_its_last_checkpoint(image_folder, tmp_path):
+@pytest.mark.parametrize(
+    "negatives", [["--negatives", "patch"], [*FRESH, "--workers", "2"]], ids=["patch", "fresh"]
+)
+def test_a_run_killed_at_any_moment_is_resumed_from_its_last_checkpoint(
+    negatives, image_folder, tmp_path, no_orphans
+):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    options = ["--method", "simclr", "--negatives", "patch", "--epochs", "4"]
+    options = ["--method", "simclr", *negatives, "--epochs", "4"]
     assert run(arguments(image_folder, whole, *options)) == 0
     for steps in (6, 13):
         process = started(image_folder, cut, *options)
@@ -353,6 +415,16 @@ def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(
         (["--crop-scale", "1", "0.2"], "--crop-scale 1 0.2: the smaller number comes first"),
         (["--method", "simclr", "--bn-splits", "2"], "--bn-splits 2 works only with MoCo"),
         (["--textures", "t"], "--textures: name --negatives texture to use them, or none or patch"),
+        (["--fresh"], "--fresh makes textures, and --negatives is none: name --negatives texture"),
+        (["--fresh", "--negatives", "patch"], "and --negatives is patch: name"),
+        ([*FRESH, "--textures", "t"], "--textures is for textures that were built, and --fresh"),
+        ([*FRESH, "--textures-split", "t"], "--textures-split is for textures that were built"),
+        ([*FRESH, "--stream"], "--stream is for textures that were built, and --fresh makes its"),
+        ([*FRESH, "--missing-texture", "skip"], "--missing-texture is for textures that were"),
+        (["--fresh-every", "2"], "--fresh-every is an option of --fresh: add that, or leave it"),
+        (["--patch-size", "9"], "--patch-size is an option of --fresh"),
+        (["--texture-size", "64"], "--texture-size is an option of --fresh"),
+        ([*FRESH, "--size", "2000"], "a texture has 16 to 1024 px; set --texture-size"),
         (["--batch-size", "4", "--accumulate", "4"], "leaves parts of 1 of a batch of 4"),
         (["--negatives", "patch", "--non-overlapping", "--patch-range", "5", "7"], "divides 32 px"),
         (

@@ -19,7 +19,12 @@ from texgen.train.augment import Augmentation, ViewParameters
 from texgen.train.config import TrainConfig
 from texgen.train.data import TrainingData
 from texgen.train.images import Stl10, open_images
-from texgen.train.negatives import PatchNegatives, TextureNegatives, check_textures
+from texgen.train.negatives import (
+    FreshNegatives,
+    PatchNegatives,
+    TextureNegatives,
+    check_textures,
+)
 from texgen.train.pairs import ContrastiveDataset, EpochSampler
 
 PLAIN = Augmentation(32, (0.99, 1.0), jitter=None, grey=0.0, blur=0.0)
@@ -49,9 +54,9 @@ def test_a_texture_belongs_to_its_image_and_gets_the_view_of_the_query(image_fol
     listed = open_images(str(image_folder), "train")
     made = TextureNegatives(2, listed, store)
 
-    def watched(position, view, image, rng):
-        seen.append(view)
-        return made(position, view, image, rng)
+    def watched(queries):
+        seen.extend(queries.views)
+        return made(queries)
 
     for position in range(len(listed.keys)):
         seen.clear()
@@ -69,6 +74,61 @@ def test_a_texture_belongs_to_its_image_and_gets_the_view_of_the_query(image_fol
                 all(torch.equal(a, b) for a, b in zip(negatives, order, strict=True))
                 for order in itertools.permutations(expected)
             )
+
+
+def test_fresh_textures_get_the_view_of_the_query_and_are_shared_by_all_views(
+    image_folder, no_orphans
+):
+    listed = open_images(str(image_folder), "train")
+    negative = texgen.TextureNegative(48, 20, seed=3)
+    seen: list[ViewParameters] = []
+
+    def watched(queries):
+        seen[:] = queries.views
+        return FreshNegatives(2, listed, negative, every=3)(queries)
+
+    data = pairs(image_folder, watched, seed=3)
+    key, image = listed.keys[4].as_py(), listed.image(4)
+    for epoch, first in [(0, 0), (2, 0), (3, 2), (11, 6)]:
+        found = data[epoch, 4]["nonsemantic"]
+        assert found.shape == (2, 2, 3, 32, 32)
+        textures = [negative(image, key, number) for number in (first, first + 1)]
+        assert textures[0].tobytes() != textures[1].tobytes()
+        for view, own in zip(seen, found, strict=True):
+            expected = [view(texture) for texture in textures]
+            assert torch.equal(own, torch.stack(expected))
+
+
+def test_a_run_makes_fresh_textures_of_the_size_and_patches_that_its_options_name(
+    image_folder, no_orphans
+):
+    def negative(**options):
+        config = TrainConfig(
+            src=str(image_folder), out="", negatives="texture", fresh=True, seed=9, size=32,
+            batch_size=4, queue_size=4, workers=0, **options,
+        )  # fmt: skip
+        made = TrainingData(config, 1)._dataset.negatives
+        assert isinstance(made, FreshNegatives)
+        return made.negative, made.every
+
+    for options, expected in [
+        ({}, (32, 14, 1)),
+        ({"texture_size": 64}, (64, 27, 1)),
+        ({"texture_size": 64, "patch_size": 16, "fresh_every": 5}, (64, 16, 5)),
+    ]:
+        made, every = negative(**options)
+        assert (made.size, made.patch_size, every) == expected
+        assert made.seed == 9
+
+
+def test_an_engine_that_does_not_start_ends_a_run_before_its_first_batch(image_folder, monkeypatch):
+    monkeypatch.setenv("TEXGEN_WORKER", "/dev/null/no-worker")
+    config = TrainConfig(
+        src=str(image_folder), out="", negatives="texture", fresh=True, size=32, batch_size=4,
+        queue_size=4,
+    )  # fmt: skip
+    with pytest.raises(ConfigError, match="cannot start /dev/null/no-worker"):
+        TrainingData(config, 1)
 
 
 def test_patches_are_cut_from_the_augmented_query(image_folder):

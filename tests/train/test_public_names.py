@@ -19,8 +19,9 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_the_package_and_the_pairs_are_imported_without_torch():
-    done = python("import sys, texgen; texgen.TexturePairs; assert 'torch' not in sys.modules")
+@pytest.mark.parametrize("used", ["texgen.TexturePairs", "texgen.TextureNegative(64)"])
+def test_what_needs_no_torch_is_imported_without_it(used):
+    done = python(f"import sys, texgen; {used}; assert 'torch' not in sys.modules")
     assert done.returncode == 0, done.stderr
 
 

@@ -32,6 +32,7 @@ _SPECIAL: dict[str, Option] = {
     # None if it is not given, see `command`.
     "negatives": config_option(TrainConfig, "negatives", default=None, show_default="none"),
     "num_negatives": config_option(TrainConfig, "num_negatives", metavar="M"),
+    "fresh_every": config_option(TrainConfig, "fresh_every", metavar="N"),
     "workers": workers_option(),
     "rank_timeout": config_option(TrainConfig, "rank_timeout", metavar="S"),
 }

@@ -1,4 +1,4 @@
-"""Number of processors that this process may use."""
+"""Number of processors that this process may use, and with how many ranks it shares them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ def available_cpus(process: Path = _PROCESS) -> int:
         count = os.cpu_count() or 1
     quotas = [quota for group in _groups(process) if (quota := _quota(group)) is not None]
     return max(1, min([count, *quotas]))
+
+
+def ranks_here() -> int:
+    """Number of training ranks on this machine, from torchrun's LOCAL_WORLD_SIZE, at least 1."""
+    try:
+        return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    except ValueError:
+        return 1
 
 
 def _groups(process: Path) -> Iterator[Path]:

@@ -88,7 +88,7 @@ def _decode(data: bytes, max_pixels: int) -> Pixels:
         with Image.open(io.BytesIO(data), formats=formats) as image:
             _check_size(image, max_pixels)
             try:
-                return _to_rgb(image)
+                return to_rgb(image)
             except MemoryError as error:
                 # The machine is at fault, so the image must not become a failed row.
                 raise ImageMemoryError(image.width, image.height) from error
@@ -133,7 +133,12 @@ def _check_codec(data: bytes) -> None:
             )
 
 
-def _to_rgb(image: Image.Image) -> Pixels:
+def to_rgb(image: Image.Image) -> Pixels:
+    """Returns the pixels of an opened image by the rule of `decode`, (H, W, 3) uint8.
+
+    Raises:
+        ImageError: If grey of more than 8 bits is not on the scale that the rule needs.
+    """
     if _is_grey16(image):
         return np.repeat(_high_byte(image)[:, :, None], 3, axis=2)
     if image.mode in {"I", "F"}:

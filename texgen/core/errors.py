@@ -169,6 +169,9 @@ class SampleError(TexgenError):
         return f"{self.code}: {FAILURES[self.code]}"
 
     def __str__(self) -> str:
+        if self.code not in FAILURES:
+            # torch passes errors of its loader processes on as a text in place of the arguments.
+            return self.code
         return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
 

@@ -45,6 +45,10 @@ def run_label(config: dict[str, Any], *, alpha: bool = True) -> str:
     negatives = config["negatives"]
     if negatives == "none":
         return f"{config['method']}, no NS"
+    # Results of before the option existed lack it.
+    if config.get("fresh"):
+        every = config["fresh_every"]
+        negatives = "fresh texture" if every == 1 else f"fresh texture every {every} epochs"
     return f"{config['method']}, {negatives}" + (f", alpha = {config['alpha']:g}" if alpha else "")
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import os
-import threading
 from collections.abc import Sequence
 
 from texgen.core.config import (
@@ -17,7 +14,6 @@ from texgen.core.config import (
     max_size,
     sample_timeout_s,
 )
-from texgen.core.cpus import available_cpus
 from texgen.core.errors import EngineSampleError
 from texgen.core.types import Pixels
 from texgen.synthesis.engine_spec import EngineSpec
@@ -28,16 +24,13 @@ from texgen.synthesis.patches import (
     checked_integer,
     mirror_to_minimum,
 )
-from texgen.synthesis.pool import EnginePool
 from texgen.synthesis.protocol import Job
+from texgen.synthesis.shared_pools import shared_pool
 
 _SIZES = (TEXTURE_SIZE, 1024, MAX_SIZE)
 """Sizes in px that have a pool, since a pool has one time-out; a texture takes the next larger.
 
 A pool for every size would run too many engines."""
-
-_guard = threading.Lock()
-_pools: dict[tuple[int, EngineSpec, float], EnginePool] = {}
 
 
 def synthesize(
@@ -73,27 +66,15 @@ def synthesize(
         raise ValueError(f"expected 1 to {MAX_PATCHES} patches, got {len(patches)}")
     seed = checked_integer("seed", seed, 0, MAX_SEED)
     _check_engine(engine, engine_bin)
-    size = _checked_size(size, engine)
+    size = checked_size(size, engine)
     for patch in patches:
         check_rgb(patch)
     examples = tuple(mirror_to_minimum(patch) for patch in patches)
-    pool = _pool(EngineSpec(engine, engine_bin), _timeout_s(size))
+    pool = shared_pool(EngineSpec(engine, engine_bin), _timeout_s(size))
     texture = pool.synthesize(Job("texture", examples, size, seed, wants_raw=True))
     if texture.pixels is None:
         raise EngineSampleError("engine_garbage", "no pixels")
     return texture.pixels
-
-
-def close_pools() -> None:
-    """Ends the engines that `synthesize` keeps warm; the next call starts new engines."""
-    with _guard:
-        while _pools:
-            (pid, *_), pool = _pools.popitem()
-            if pid == os.getpid():
-                pool.close()
-
-
-atexit.register(close_pools)
 
 
 def _check_engine(engine: str, engine_bin: str | None) -> None:
@@ -103,7 +84,13 @@ def _check_engine(engine: str, engine_bin: str | None) -> None:
         raise ValueError(f"engine_bin goes with the engine {UPSTREAM_ENGINE}, not with {engine}")
 
 
-def _checked_size(size: int, engine: str) -> int:
+def checked_size(size: int, engine: str) -> int:
+    """Returns the side of a texture in px as an int.
+
+    Raises:
+        TypeError: If it is not an integer.
+        ValueError: If the engine makes no textures of that size.
+    """
     size = checked_integer("size", size, 1, MAX_SIZE)
     most = max_size(engine)
     if size > most:
@@ -115,12 +102,3 @@ def _checked_size(size: int, engine: str) -> int:
 
 def _timeout_s(size: int) -> float:
     return sample_timeout_s(next(top for top in _SIZES if size <= top))
-
-
-def _pool(spec: EngineSpec, timeout_s: float) -> EnginePool:
-    # Threads do not survive a fork, so a forked process (a DataLoader's) gets its own pool.
-    identity = (os.getpid(), spec, timeout_s)
-    with _guard:
-        if identity not in _pools:
-            _pools[identity] = EnginePool(spec, available_cpus(), timeout_s=timeout_s)
-        return _pools[identity]

@@ -151,7 +151,7 @@ def make_job(
 ) -> tuple[Job, Geometry]:
     """Job for one texture of an image, and the positions of its patches.
 
-    Only here does an image become a job.
+    Only here, and in `texgen.TextureNegative`, does an image become a job.
 
     Args:
         name: Name of the texture, for the log.
@@ -163,8 +163,12 @@ def make_job(
         quality: JPEG quality, 1 to 100; None for the other formats.
     """
     patches = draw_patches(image, seed, rule)
-    examples = (mirror_to_minimum(patches.center), mirror_to_minimum(patches.random))
-    return Job(name, examples, size, seed, image_format, quality), patches.boxes
+    return Job(name, examples(patches), size, seed, image_format, quality), patches.boxes
+
+
+def examples(patches: Patches) -> tuple[Pixels, Pixels]:
+    """Returns both patches as an engine takes them, in the order in which it gets them."""
+    return mirror_to_minimum(patches.center), mirror_to_minimum(patches.random)
 
 
 def check_rgb(image: Pixels) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from texgen.core.config import (
+    DEFAULT_ENGINE,
+    MIN_SIZE,
+    PATCH_SIZE,
+    TEXTURE_SIZE,
+    max_size,
+)
 from texgen.core.errors import ConfigError
 from texgen.core.options import option
 from texgen.source import KEYS, LAYOUTS, SOURCE_OPTIONS
+from texgen.train.config_checks import check_options, flag_name
 
 METHODS = ("moco", "simclr", "byol")
 NEGATIVES = ("none", "texture", "patch")
@@ -63,6 +70,24 @@ class TrainConfig:
 
     method: str = option("moco", "Method of contrastive learning.", choices=METHODS)
     negatives: str = option("none", "Kind of the non-semantic negatives (NS).", choices=NEGATIVES)
+    fresh: bool = option(
+        False, "Make textures while training runs, new ones in each epoch, without --textures."
+    )
+    fresh_every: int = option(
+        1, "Number of epochs after which an image gets new --fresh textures.", min=1
+    )
+    texture_size: int | None = option(
+        None,
+        "Side of a --fresh texture, px.  [default: --size]",
+        min=MIN_SIZE,
+        max=max_size(DEFAULT_ENGINE),
+    )
+    patch_size: int | None = option(
+        None,
+        "Side of the two patches of which a --fresh texture is made, px.  [default: "
+        f"{PATCH_SIZE} for textures of {TEXTURE_SIZE} px, in proportion for others]",
+        min=1,
+    )
     num_negatives: int = option(1, "Number of NS per image.", min=1)
     alpha: float = option(None, "Weight (alpha) of the NS, 0 or more.  [default: 2; byol: 0.05]")
     patch_range: tuple[int, int] = option(
@@ -147,9 +172,7 @@ class TrainConfig:
         for name, value in defaults.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        _check_numbers(self)
-        _check_negatives(self)
-        _check_batch(self)
+        check_options(self)
 
     @property
     def how_read(self) -> dict[str, Any]:
@@ -175,86 +198,13 @@ class TrainConfig:
         return TrainConfig(**values)
 
 
+_DEFAULTS = {one.name: one.default for one in fields(TrainConfig)}
+
 FREE = frozenset(
     {"src", "src_format", "out", "textures", "workers", "log_every", "checkpoint_every", "keep"}
     | {"device", "compile", "max_steps", "rank_timeout", *SOURCE_OPTIONS}
 )
 """Options that may differ from a checkpoint's: they decide where and how fast a run trains."""
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _check_numbers(config: TrainConfig) -> None:
-    for name, value in config.to_dict().items():
-        for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, float) and not math.isfinite(number):
-                raise ConfigError(f"{_flag(name)} {number}: expected a finite number")
-    if config.alpha < 0:
-        raise ConfigError(f"--alpha {config.alpha:g} would attract the NS: use 0 or more")
-    least, most = config.crop_scale
-    if least > most:
-        raise ConfigError(f"--crop-scale {least:g} {most:g}: the smaller number comes first")
-
-
-def _check_negatives(config: TrainConfig) -> None:
-    if config.negatives == "texture" and config.textures is None:
-        raise ConfigError("--negatives texture: add --textures OUT, a finished texgen build")
-    if config.stream and (config.negatives != "texture" or config.num_negatives != 1):
-        raise ConfigError("--stream needs --negatives texture and --num-negatives 1")
-    if config.negatives == "patch" or (
-        config.negatives == "texture" and config.missing_texture == "patch"
-    ):
-        check_patches(config.patch_range, config.size, non_overlapping=config.non_overlapping)
-
-
-def check_patches(
-    patch_range: tuple[int, int], size: int, *, non_overlapping: bool = False
-) -> None:
-    """Checks that patches fit into an image with a side of ``size`` px.
-
-    Raises:
-        ConfigError: If they do not fit, or with ``non_overlapping`` if no side in the range divides
-            ``size``.
-    """
-    least, most = patch_range
-    given = f"--patch-range {least} {most}"
-    if least > most:
-        raise ConfigError(f"{given}: the smaller number comes first")
-    if most > size:
-        # Such a patch would be the image itself, which is no negative.
-        raise ConfigError(
-            f"{given}: patches have --size {size} px at most; the paper's 16 to 72 of 224 px "
-            f"correspond to --patch-range {max(1, round(size / 14))} "
-            f"{max(1, round(size * 72 / 224))}"
-        )
-    if non_overlapping and not any(size % side == 0 for side in range(least, most + 1)):
-        raise ConfigError(
-            f"{given} with --non-overlapping: no side in this range divides {size} px"
-        )
-
-
-def _check_batch(config: TrainConfig) -> None:
-    part = config.batch_size // config.accumulate
-    if config.method != "moco" and config.bn_splits != 1:
-        raise ConfigError(f"--bn-splits {config.bn_splits} works only with MoCo: leave it out")
-    if part < 2:
-        raise ConfigError(
-            f"--accumulate {config.accumulate} leaves parts of {part} of a batch of "
-            f"{config.batch_size}, and batch statistics need 2: lower it, or raise --batch-size"
-        )
-    if config.method == "moco" and config.queue_size % part:
-        batch = "a batch part" if config.accumulate > 1 else "a batch"
-        raise queue_size_error(config.queue_size, part, batch)
-
-
-def queue_size_error(queue_size: int, keys: int, batch: str) -> ConfigError:
-    """Returns the error for a queue whose size is not a multiple of the keys of ``batch``."""
-    fitting = max(1, queue_size // keys) * keys
-    return ConfigError(
-        f"--queue-size {queue_size} is not a multiple of the {keys} keys of {batch}; use {fitting}"
-    )
 
 
 def check_same(saved: dict[str, Any], config: TrainConfig, where: str) -> None:
@@ -264,9 +214,11 @@ def check_same(saved: dict[str, Any], config: TrainConfig, where: str) -> None:
         ConfigError: Names every option that differs.
     """
     now = config.to_dict()
-    differ = [name for name in now if name not in FREE and saved.get(name) != now[name]]
+    # A checkpoint of before an option existed is of a run with its default.
+    then = {name: saved.get(name, _DEFAULTS[name]) for name in now}
+    differ = [name for name in now if name not in FREE and then[name] != now[name]]
     if differ:
         changes = ", ".join(
-            f"{_flag(name)} was {saved.get(name)} and is {now[name]}" for name in differ
+            f"{flag_name(name)} was {then[name]} and is {now[name]}" for name in differ
         )
         raise ConfigError(f"{where} is a checkpoint of another run: {changes}; name another --out")

@@ -22,6 +22,7 @@ from texgen.train.distributed import rank_and_world_size
 from texgen.train.images import ImageSet, open_images
 from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
 from texgen.train.negatives import (
+    FreshNegatives,
     Negatives,
     PatchNegatives,
     TextureNegatives,
@@ -29,6 +30,7 @@ from texgen.train.negatives import (
     open_textures,
 )
 from texgen.train.pairs import ContrastiveDataset, EpochSampler, Sample, StreamedContrastiveDataset
+from texgen.train.texture_negative import TextureNegative
 
 
 class TrainingData:
@@ -41,7 +43,7 @@ class TrainingData:
 
     Raises:
         ConfigError: If images or textures are missing, do not belong together, or do not fill a
-            batch; or if the machine has no room for the loader processes.
+            batch; or if the machine has no room for the loader processes, or starts no engine.
     """
 
     def __init__(self, config: TrainConfig, ns_views: int) -> None:
@@ -93,10 +95,25 @@ def _make_negatives(
     patches = PatchNegatives(config.num_negatives, config.patch_range, config.non_overlapping)
     if config.negatives == "patch":
         return patches, everything, 0
+    if config.fresh:
+        return _make_fresh_negatives(config, images), everything, 0
     store = open_textures(str(config.textures), config.textures_split or config.split)
     fallback = patches if config.missing_texture == "patch" else None
     negatives = TextureNegatives(config.num_negatives, images, store, fallback)
     return negatives, *check_textures(images, store, config.missing_texture)
+
+
+def _make_fresh_negatives(config: TrainConfig, images: ImageSet) -> FreshNegatives:
+    """Returns NS that are made in the loader's processes.
+
+    Raises:
+        EngineStartError: If no engine starts here.
+    """
+    size = config.texture_size or config.size
+    negative = TextureNegative(size, config.patch_size, seed=config.seed)
+    # Raises its error now, instead of at the first batch.
+    negative.check_engine()
+    return FreshNegatives(config.num_negatives, images, negative, config.fresh_every)
 
 
 def _images_per_rank(config: TrainConfig) -> int:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from texgen.core import signals
+from texgen.core.cpus import ranks_here
 from texgen.core.errors import ConfigError, TexgenError
 from texgen.core.temporary import find_short_folder
 from texgen.core.text import format_bytes, pluralize
@@ -76,7 +77,7 @@ class LoaderSpec:
             return _AHEAD
         # Three pages more: a batch has up to three tensors, each a file of whole pages.
         batch = self.batch * self.pixels * _FLOAT + 3 * _PAGE
-        ranks = _ranks_here()
+        ranks = ranks_here()
         for ahead in range(_AHEAD, 0, -1):
             if ranks * batch * (self.workers * ahead + self.held) <= free:
                 return ahead
@@ -177,14 +178,6 @@ def socket_folder() -> str:
             "one, or use --workers 0"
         )
     return str(folder)
-
-
-def _ranks_here() -> int:
-    """Ranks on this machine, from torchrun's LOCAL_WORLD_SIZE."""
-    try:
-        return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    except ValueError:
-        return 1
 
 
 _END_AFTER_S = 120

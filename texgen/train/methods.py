@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from texgen.train.config import queue_size_error
+from texgen.train.config_checks import queue_size_error
 from texgen.train.distributed import (
     Shuffle,
     all_gather,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from texgen.core.errors import ConfigError, DatasetError
@@ -17,38 +18,58 @@ from texgen.dataset.random_access import TextureStore
 from texgen.train.augment import ViewParameters
 from texgen.train.images import ImageSet
 from texgen.train.patch_negative import PatchNegative
+from texgen.train.texture_negative import TextureNegative
 
-Negatives = Callable[[int, ViewParameters, Tensor, random.Random], Tensor]
-"""Makes the NS of a query, (M, 3, S, S) float32, normalised.
 
-Its arguments are the position of the image in its `ImageSet`, the parameters of the query, the
-query itself, (3, S, S) float32, normalised, and the random numbers of this sample.
-"""
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """The views of an image that get NS.
+
+    Attributes:
+        position: Position of the image in its `ImageSet`.
+        epoch: Number of the epoch, from 0.
+        image: The image, RGB.
+        views: Parameters of the V views.
+        pixels: The V views themselves, (3, S, S) float32 each, normalised.
+        rng: Random numbers of this sample.
+    """
+
+    position: int
+    epoch: int
+    image: Image.Image
+    views: Sequence[ViewParameters]
+    pixels: Sequence[Tensor]
+    rng: random.Random
+
+
+Negatives = Callable[[Queries], Tensor]
+"""Makes the NS of the views of an image, (V, M, 3, S, S) float32, normalised."""
 
 
 @dataclass(frozen=True, slots=True)
 class PatchNegatives:
-    """M NS made of patches of the query, where M is ``number``; see `PatchNegative`."""
+    """M NS made of patches of each query, where M is ``number``; see `PatchNegative`."""
 
     number: int
     size_range: tuple[int, int]
     non_overlapping: bool = False
 
-    def __call__(
-        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
-    ) -> Tensor:
+    def __call__(self, queries: Queries) -> Tensor:
         """See `Negatives`."""
+        return torch.stack([self._of_query(query, queries.rng) for query in queries.pixels])
+
+    def _of_query(self, query: Tensor, rng: random.Random) -> Tensor:
         # Made for each query, because a generator cannot be pickled for the loader's processes.
         generator = torch.Generator().manual_seed(rng.getrandbits(63))
         make = PatchNegative(
             self.size_range, non_overlapping=self.non_overlapping, generator=generator
         )
-        return torch.stack([make(image) for _ in range(self.number)])
+        return torch.stack([make(query) for _ in range(self.number)])
 
 
 @dataclass(frozen=True, slots=True)
 class TextureNegatives:
-    """NS that are textures of the image, with the crop and the colours of the query.
+    """NS that are stored textures of the image, with the crop and the colours of the query.
 
     Attributes:
         number: M, number of NS per query; an image with fewer textures gets some of them twice.
@@ -62,18 +83,52 @@ class TextureNegatives:
     store: TextureStore
     fallback: Negatives | None = None
 
-    def __call__(
-        self, position: int, view: ViewParameters, image: Tensor, rng: random.Random
-    ) -> Tensor:
+    def __call__(self, queries: Queries) -> Tensor:
         """See `Negatives`."""
-        textures = self.store.positions(self.images.keys[position].as_py())
+        textures = self.store.positions(self.images.keys[queries.position].as_py())
         if not textures and self.fallback is not None:
-            return self.fallback(position, view, image, rng)
+            return self.fallback(queries)
+        return torch.stack([self._of_view(view, textures, queries.rng) for view in queries.views])
+
+    def _of_view(self, view: ViewParameters, textures: Sequence[int], rng: random.Random) -> Tensor:
         if len(textures) >= self.number:
             chosen = rng.sample(textures, self.number)
         else:
             chosen = rng.choices(textures, k=self.number)
         return torch.stack([view(self.store.image(texture)) for texture in chosen])
+
+
+@dataclass(frozen=True, slots=True)
+class FreshNegatives:
+    """NS that are textures made of the image now, with the crop and the colours of the query.
+
+    All views of an image share its M textures, as they do if a build stored M of them. The
+    textures of an image stay the same for ``every`` epochs. Nothing is kept in between: they are
+    synthesised again in each epoch.
+
+    Attributes:
+        number: M, number of NS per query, each a texture of its own.
+        images: Images to train on.
+        negative: Makes the textures.
+        every: Number of epochs between two changes of an image's textures.
+    """
+
+    number: int
+    images: ImageSet
+    negative: TextureNegative
+    every: int = 1
+
+    def __call__(self, queries: Queries) -> Tensor:
+        """See `Negatives`."""
+        key = self.images.keys[queries.position].as_py()
+        first = queries.epoch // self.every * self.number
+        textures = [
+            self.negative(queries.image, key, number)
+            for number in range(first, first + self.number)
+        ]
+        return torch.stack(
+            [torch.stack([view(texture) for texture in textures]) for view in queries.views]
+        )
 
 
 def open_textures(location: str, split: str) -> TextureStore:

@@ -30,7 +30,7 @@ from texgen.train.augment import Augmentation
 from texgen.train.distributed import rank_and_world_size
 from texgen.train.images import ImageSet
 from texgen.train.loader_errors import as_sample_error
-from texgen.train.negatives import Negatives
+from texgen.train.negatives import Negatives, Queries
 
 EpochPosition = tuple[int, int]
 """Epoch, and position of an image in its `ImageSet`."""
@@ -70,23 +70,23 @@ class ContrastiveDataset(Dataset[Sample]):
         """Returns the sample of an image in an epoch, or the error that prevents it."""
         epoch, position = epoch_position
         try:
-            return self.sample(position, sample_rng(self.seed, epoch, position), self.negatives)
+            rng = sample_rng(self.seed, epoch, position)
+            return self.sample(position, epoch, rng, self.negatives)
         except (TexgenError, MemoryError, OSError) as error:
             return as_sample_error(error)
 
     def sample(
-        self, position: int, rng: random.Random, negatives: Negatives | None
+        self, position: int, epoch: int, rng: random.Random, negatives: Negatives | None
     ) -> dict[str, Tensor]:
-        """Returns the sample of an image with the random numbers of ``rng``."""
+        """Returns the sample of an image in an epoch with the random numbers of ``rng``."""
         image = self.images.image(position)
         views = [self.augmentation.draw(rng) for _ in range(2)]
-        queries = [view(image) for view in views]
-        sample = {"first": queries[0], "second": queries[1]}
+        pixels = [view(image) for view in views]
+        sample = {"first": pixels[0], "second": pixels[1]}
         if negatives is not None:
-            with_ns = list(zip(views, queries, strict=True))[: self.ns_views]
-            sample["nonsemantic"] = torch.stack(
-                [negatives(position, view, query, rng) for view, query in with_ns]
-            )
+            count = self.ns_views
+            queries = Queries(position, epoch, image, views[:count], pixels[:count], rng)
+            sample["nonsemantic"] = negatives(queries)
         return sample
 
 
@@ -137,12 +137,13 @@ class StreamedContrastiveDataset(IterableDataset[Sample]):
             data = next((streamed[suffix] for suffix in FORMATS if suffix in streamed), b"")
             texture = _always(open_texture(data, key, self._location))
             epochs[key] += 1
-            yield self._dataset.sample(position, sample_rng(self._seed, epochs[key], key), texture)
+            rng = sample_rng(self._seed, epochs[key], key)
+            yield self._dataset.sample(position, epochs[key], rng, texture)
 
 
 def _always(texture: Image.Image) -> Negatives:
     """Returns `Negatives` that are this texture for any query."""
-    return lambda position, view, image, rng: view(texture)[None]
+    return lambda queries: torch.stack([view(texture)[None] for view in queries.views])
 
 
 class EpochSampler(Sampler[EpochPosition]):

@@ -54,6 +54,21 @@ def test_over_the_queue_each_alpha_is_a_line_and_only_moco_counts():
     }
 
 
+def test_fresh_textures_are_series_of_their_own_and_no_other_setting():
+    fresh = {"negatives": "texture", "fresh": True}
+    runs = [result(1.0, negatives="texture", textures="t"), result(2.0, **fresh)]
+    runs += [result(3.0, **fresh, fresh_every=5), result(4.0)]
+    del runs[3]["config"]["fresh"]  # as in a result of before the option existed
+    found = summarize_sweep(runs, "alpha", ["linear"])
+    assert {name: points[0]["mean"] for name, points in found["metrics"]["linear"].items()} == {
+        "moco, texture": 1.0,
+        "moco, fresh texture": 2.0,
+        "moco, fresh texture every 5 epochs": 3.0,
+        "moco, patch": 4.0,
+    }
+    assert found["differ"] == []
+
+
 def test_other_options_that_differ_are_listed():
     found = summarize_sweep([result(1.0, epochs=2), result(2.0, epochs=3)], "alpha", ["linear"])
     assert found["differ"] == ["epochs"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,14 +18,14 @@ from texgen.core.errors import ConfigError
 from texgen.dataset.random_access import TextureStore
 from texgen.evaluate.config import SimilarityConfig
 from texgen.evaluate.run import TrainedRun
-from texgen.train.augment import ViewParameters
-from texgen.train.config import check_patches
+from texgen.train.config_checks import check_patches
 from texgen.train.data import augmentation_of
 from texgen.train.images import ImageSet
 from texgen.train.loader import LoaderSpec, make_loader, raise_sample_errors
 from texgen.train.negatives import (
     Negatives,
     PatchNegatives,
+    Queries,
     TextureNegatives,
     check_textures,
 )
@@ -184,10 +183,8 @@ def _relative(means: FloatArray) -> Any:  # noqa: ANN401 - a number or an array
     return (nonsemantic - negative) / (positive - negative)
 
 
-def _of_all_kinds(
-    makers: list[Negatives], position: int, view: ViewParameters, image: Tensor, rng: random.Random
-) -> Tensor:
-    return torch.cat([make(position, view, image, rng) for make in makers])
+def _of_all_kinds(makers: list[Negatives], queries: Queries) -> Tensor:
+    return torch.cat([make(queries) for make in makers], 1)
 
 
 def _batches(

@@ -18,7 +18,7 @@ INCIDENTAL = frozenset(
 _MAY_DIFFER = (
     INCIDENTAL
     | {"alpha", "queue_size", "negatives", "method"}
-    | {"textures_split", "missing_texture"}
+    | {"textures_split", "missing_texture", "fresh", "fresh_every"}
 )
 """Options that may differ between the runs of a sweep."""
 

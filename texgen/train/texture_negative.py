@@ -1,0 +1,236 @@
+"""Negatives that are textures of the image, synthesised while training runs; needs no torch."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Iterator
+from multiprocessing.context import get_spawning_popen
+from multiprocessing.sharedctypes import RawValue
+from operator import index
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from texgen.core.config import (
+    DEFAULT_ENGINE,
+    ENGINES,
+    PATCH_SIZE,
+    STUB,
+    TEXTURE_SIZE,
+    sample_timeout_s,
+)
+from texgen.core.decode import to_rgb
+from texgen.core.errors import EngineSampleError, SampleError
+from texgen.core.seeds import texture_seed
+from texgen.core.types import Geometry, Pixels
+from texgen.synthesis.api import checked_size
+from texgen.synthesis.engine_spec import EngineSpec
+from texgen.synthesis.patches import (
+    Patches,
+    PatchRule,
+    check_rgb,
+    checked_integer,
+    cut_patches,
+    examples,
+    patch_geometry,
+)
+from texgen.synthesis.pool import EnginePool
+from texgen.synthesis.process import identify
+from texgen.synthesis.protocol import Job, Texture
+from texgen.synthesis.shared_pools import shared_pool
+
+AnImage = TypeVar("AnImage", Image.Image, Pixels)
+
+
+class TextureNegative:
+    """Makes textures of images while training runs, so that none need to be built and stored.
+
+    A texture is synthesised from the centre patch and a random patch of its image, by the rules of
+    `texgen build`. It depends on the image, its key, the epoch and these arguments alone: not on
+    processes, their number, or earlier calls. Epoch e gives texture number e of the image. With the
+    same seed, size, patch sizes and engine, epoch 0 gives the pixels that ``texgen build`` stores
+    under the image's key, epoch 1 those of ``KEY+001`` (``--textures-per-image 2``), and so on.
+
+    Textures come from an engine process, which the process that calls starts at its first call
+    and which ends with it, however it ends. This works in the main process and in each worker of a
+    ``DataLoader``, forked or spawned. An engine is warm after its first textures; keep workers
+    with ``persistent_workers=True``.
+
+    Args:
+        size: Side of the textures in px, 1 to 1024; up to 4096 with ``embark``.
+        patch_size: Side of the example patches in px; None takes 96 for 224 px, and that
+            proportion for other sizes.
+        small_patch_size: Side of the example patches in px in an image that is smaller than
+            ``patch_size``; None takes half of ``patch_size``.
+        seed: Seed of all textures, as ``--seed`` of a build.
+        engine: Name of the engine, ``fast`` or ``embark``.
+        engines: Number of engine processes of each process that calls `batch`; None takes its share
+            of the processors. Calls for one texture need one engine.
+
+    Raises:
+        ValueError: If an argument is out of range.
+        TypeError: If an argument has the wrong type.
+    """
+
+    def __init__(
+        self,
+        size: int = TEXTURE_SIZE,
+        patch_size: int | None = None,
+        *,
+        small_patch_size: int | None = None,
+        seed: int = 0,
+        engine: str = DEFAULT_ENGINE,
+        engines: int | None = None,
+    ) -> None:
+        deterministic = [name for name in ENGINES if EngineSpec(name).deterministic]
+        if engine not in (*deterministic, STUB):
+            raise ValueError(f"engine must be one of {', '.join(deterministic)}, not {engine!r}")
+        self.size = checked_size(size, engine)
+        if patch_size is None:
+            patch_size = max(1, round(self.size * PATCH_SIZE / TEXTURE_SIZE))
+        self.patch_size = checked_integer("patch_size", patch_size, 1)
+        if small_patch_size is None:
+            small_patch_size = max(1, self.patch_size // 2)
+        self.small_patch_size = checked_integer("small_patch_size", small_patch_size, 1)
+        self.seed = index(seed)
+        self.engine = engine
+        self.engines = None if engines is None else checked_integer("engines", engines, 1)
+        self._epoch = _SharedNumber()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Sets the epoch of calls that name none, also in the running workers of a ``DataLoader``.
+
+        The call belongs before ``for batch in loader``. The data set must hold this object as an
+        attribute of its own: an attribute of its class is another object in spawned workers.
+        """
+        self._epoch.set(checked_integer("epoch", epoch, 0))
+
+    def check_engine(self) -> None:
+        """Starts an engine and ends it again, so that a loop fails before its first batch.
+
+        Raises:
+            EngineStartError: If the engine cannot be started.
+        """
+        identify(EngineSpec(self.engine))
+
+    def __call__(self, image: AnImage, key: str | int, epoch: int | None = None) -> AnImage:
+        """Returns a texture of an image.
+
+        Args:
+            image: PIL image, or (H, W, 3) uint8 RGB.
+            key: Key of the image, see `texgen.image_key`, or its index in the data set.
+            epoch: Number of the epoch, from 0; None takes that of `set_epoch`, which is 0 at first.
+
+        Returns:
+            A PIL image, or (size, size, 3) uint8, as ``image`` is; every pixel is copied from it.
+
+        Raises:
+            ValueError: If ``image`` is an array of another form, or ``epoch`` is negative.
+            TypeError: If an argument has the wrong type.
+            SampleError: If the image's values have no scale, or the engine fails.
+            EngineStartError: If the engine cannot be started.
+            LimitError: If the system starts no thread for the engine.
+        """
+        job = self._job(image, key, epoch)
+        try:
+            texture = self._pool().synthesize(job)
+        except SampleError as error:
+            raise _naming(job.name, error) from error
+        return _like(image, texture)
+
+    def batch(
+        self, images: Iterable[AnImage], keys: Iterable[str | int], epoch: int | None = None
+    ) -> list[AnImage]:
+        """Returns a texture of each image; several engines work side by side.
+
+        The arguments, textures and errors are those of a call for one image. An array of
+        shape (N, H, W, 3) is N images.
+        """
+        made = self._pool().map(self._jobs(images, keys, epoch))
+        textures = []
+        for (image, job), texture in made:
+            if isinstance(texture, SampleError):
+                raise _naming(job.name, texture)
+            textures.append(_like(image, texture))
+        return textures
+
+    def _jobs(
+        self, images: Iterable[AnImage], keys: Iterable[str | int], epoch: int | None
+    ) -> Iterator[tuple[tuple[AnImage, Job], Job]]:
+        for image, key in zip(images, keys, strict=True):
+            job = self._job(image, key, epoch)
+            yield (image, job), job
+
+    def _job(self, image: AnImage, key: str | int, epoch: int | None) -> Job:
+        name = key if isinstance(key, str) else str(index(key))
+        number = self._epoch.get() if epoch is None else checked_integer("epoch", epoch, 0)
+        seed = texture_seed(self.seed, name, number)
+        try:
+            patches = _patches(image, seed, PatchRule(self.patch_size, self.small_patch_size))
+        except SampleError as error:
+            raise _naming(name, error) from error
+        return Job(name, examples(patches), self.size, seed, wants_raw=True)
+
+    def _pool(self) -> EnginePool:
+        return shared_pool(
+            EngineSpec(self.engine),
+            sample_timeout_s(self.size),
+            size=self.size,
+            engines=self.engines,
+        )
+
+
+class _SharedNumber:
+    """A number that a process sets for the processes which have received it at their start.
+
+    A copy made in any other way, such as by `copy.deepcopy`, begins with the number of that moment
+    and is independent.
+    """
+
+    def __init__(self, number: int = 0, shared: Any = None) -> None:  # noqa: ANN401 - a ctype
+        self._shared = RawValue(ctypes.c_int64, number) if shared is None else shared
+
+    def get(self) -> int:
+        return int(self._shared.value)
+
+    def set(self, number: int) -> None:
+        self._shared.value = number
+
+    def __reduce__(self) -> tuple[type[_SharedNumber], tuple[Any, ...]]:
+        if get_spawning_popen() is None:
+            return _SharedNumber, (self.get(),)
+        return _SharedNumber, (0, self._shared)
+
+
+def _patches(image: Image.Image | Pixels, seed: int, rule: PatchRule) -> Patches:
+    if not isinstance(image, Image.Image):
+        check_rgb(image)
+        height, width = image.shape[:2]
+        return cut_patches(image, patch_geometry(width, height, seed, rule))
+    if 0 in image.size:
+        raise ValueError(f"expected an image with pixels, got {image.width} x {image.height} px")
+    if image.mode != "RGB":
+        image = Image.fromarray(to_rgb(image))
+    boxes = patch_geometry(image.width, image.height, seed, rule)
+    return Patches(_crop(image, boxes, boxes.center), _crop(image, boxes, boxes.random), boxes)
+
+
+def _crop(image: Image.Image, boxes: Geometry, corner: tuple[int, int]) -> Pixels:
+    # The patch alone becomes an array, which is quicker than the whole image.
+    x, y = corner
+    return np.asarray(image.crop((x, y, x + boxes.side, y + boxes.side)))
+
+
+def _like(image: AnImage, texture: Texture | None) -> AnImage:
+    """Returns a texture's pixels in the form of its image."""
+    if texture is None or texture.pixels is None:
+        raise EngineSampleError("engine_garbage", "no pixels")
+    if isinstance(image, Image.Image):
+        return Image.fromarray(texture.pixels)
+    return texture.pixels
+
+
+def _naming(key: str, error: SampleError) -> SampleError:
+    """Returns an error with the key of its image."""
+    return type(error)(error.code, f"{key}: {error.detail}" if error.detail else key)
