@@ -38,7 +38,7 @@ from torch.utils.data import DataLoader
 import texgen
 from texgen.core.seeds import texture_seed
 from texgen.synthesis.engine_spec import EngineSpec
-from texgen.synthesis.process import running_engine
+from texgen.synthesis.process import EngineProcess, running_engine
 from texgen.synthesis.protocol import STEPS, Job, Texture
 from texgen.synthesis.shared_pools import close_pools
 
@@ -95,35 +95,14 @@ def read(folder: Path, count: int) -> list[Image.Image]:
 def single(pictures: Sequence[Image.Image], size: int, rounds: int) -> None:
     """Compares the ways of making a texture."""
     negative = texgen.TextureNegative(size)
-    stub = texgen.TextureNegative(size, engine="stub")
-    pixels = [np.asarray(picture) for picture in pictures]
-    seeds = [texture_seed(0, str(i), 0) for i in range(len(pictures))]
-    pairs = [
-        texgen.sample_patches(
-            image,
-            seed,
-            patch_size=negative.patch_size,
-            small_patch_size=negative.small_patch_size,
-        )
-        for image, seed in zip(pixels, seeds, strict=True)
-    ]
-    cut = [(pair.center, pair.random) for pair in pairs]
     answers: list[Texture] = []
+    started = time.perf_counter()
+    for i in range(4):  # Both schedules are made then.
+        negative(pictures[i], i)
+    first = (time.perf_counter() - started) * 1e3
     with running_engine(EngineSpec("fast")) as engine:
-        ways: dict[str, Make] = {
-            "TextureNegative": lambda i: negative(pictures[i], i),
-            "texgen.synthesize": lambda i: texgen.synthesize(cut[i], size, seeds[i]),
-            "engine process": lambda i: answers.append(
-                engine.ask(Job("", cut[i], size, seeds[i], wants_raw=True), 120)
-            ),
-            "without synthesis": lambda i: stub(pictures[i], i),
-            "patches": lambda i: negative._job(pictures[i], i, 0),
-        }
+        ways = ways_of_making(negative, pictures, engine, answers)
         found = {name: Measured() for name in ways}
-        started = time.perf_counter()
-        for i in range(4):  # Both schedules are made then.
-            negative(pictures[i], i)
-        first = (time.perf_counter() - started) * 1e3
         for make in ways.values():
             for i in range(4):
                 make(i)
@@ -138,6 +117,33 @@ def single(pictures: Sequence[Image.Image], size: int, rounds: int) -> None:
     parts = {step: statistics.median(getattr(a, step) * 1e3 for a in answers) for step in STEPS}
     print("  the worker says: " + ", ".join(f"{k[:-2]} {v:.2f}" for k, v in parts.items()))
     print(f"  the first four textures of a process, with its start: {first:.0f} ms")
+
+
+def ways_of_making(
+    negative: texgen.TextureNegative,
+    pictures: Sequence[Image.Image],
+    engine: EngineProcess,
+    answers: list[Texture],
+) -> dict[str, Make]:
+    """The ways to make the texture of an image by its number; see the module."""
+    size = negative.size
+    stub = texgen.TextureNegative(size, engine="stub")
+    sides = {"patch_size": negative.patch_size, "small_patch_size": negative.small_patch_size}
+    seeds = [texture_seed(0, str(i), 0) for i in range(len(pictures))]
+    pairs = [
+        texgen.sample_patches(np.asarray(picture), seed, **sides)
+        for picture, seed in zip(pictures, seeds, strict=True)
+    ]
+    cut = [(pair.center, pair.random) for pair in pairs]
+    return {
+        "TextureNegative": lambda i: negative(pictures[i], i),
+        "texgen.synthesize": lambda i: texgen.synthesize(cut[i], size, seeds[i]),
+        "engine process": lambda i: answers.append(
+            engine.ask(Job("", cut[i], size, seeds[i], wants_raw=True), 120)
+        ),
+        "without synthesis": lambda i: stub(pictures[i], i),
+        "patches": lambda i: negative._job(pictures[i], i, 0),
+    }
 
 
 def one_round(make: Make, count: int, measured: Measured) -> None:

@@ -31,7 +31,9 @@ SHOWN = ("linear", "knn", "ood", "texture-accuracy", "positive", "rel-patch", "r
 OF_A_RUN = ("setting", "negatives", "alpha", "seed")
 REPORTED = frozenset("34567")
 """Seeds by which no setting was chosen (docs/decisions.md, 28)."""
-_APART = INCIDENTAL | {"src", "negatives", "alpha", "max_steps"}
+_APART = INCIDENTAL | {"src", "negatives", "fresh", "alpha", "max_steps"}
+_OF_PACS_SH = {"texture_size": 96, "patch_size": 41}
+"""Options with which pacs.sh makes fresh textures like those that it builds."""
 
 Row = dict[str, str]
 Arm = tuple[str, str, str, bool]
@@ -48,7 +50,7 @@ def main(table: Path, works: list[str]) -> None:
 
 def setting(config: dict[str, Any]) -> str:
     """Options in which a run differs from the recipe, as ``method moco, queue_size 1024``."""
-    usual = _usual()
+    usual = _usual() | (_OF_PACS_SH if config.get("fresh") else {})
     differing = sorted(k for k in config.keys() - _APART if config[k] != usual.get(k))
     return ", ".join(f"{k} {config[k]}" for k in differing)
 
@@ -72,9 +74,10 @@ def rows_of(results: Iterable[dict[str, Any]], textures: str = "") -> list[Row]:
     rows: dict[str, Row] = {}
     for result in (one for one in results if "config" in one):
         config = result["config"]
-        alpha = "" if config["negatives"] == "none" else f"{config['alpha']:g}"
+        negatives = "fresh" if config.get("fresh") else config["negatives"]
+        alpha = "" if negatives == "none" else f"{config['alpha']:g}"
         differing = ", ".join(filter(None, (setting(config), textures)))
-        about = (differing, config["negatives"], alpha, str(config["seed"]))
+        about = (differing, negatives, alpha, str(config["seed"]))
         row = rows.setdefault(result["run"], dict(zip(OF_A_RUN, about, strict=True)))
         for name in SHOWN:
             if METRICS[name].kind == result["kind"]:

@@ -7,7 +7,8 @@
 # textures, trains SimCLR without NS, with patches and with textures, and evaluates each run;
 # WORK/report.html shows all results. A run takes 5 to 15 minutes of one processor. The same command
 # resumes where it was stopped. These variables change what it does:
-#   RUNS     "NEGATIVES ALPHA" pairs separated by commas
+#   RUNS     "NEGATIVES ALPHA" pairs separated by commas; NEGATIVES are none, patch, texture, or
+#            fresh for textures that are made while training runs
 #   SEEDS    seeds of the runs
 #   STEPS    training steps of each run
 #   K        neighbours of the k-nearest-neighbour classifier
@@ -53,10 +54,14 @@ evaluate() {
 for seed in $SEEDS; do
     while read -r negatives alpha; do
         name=$negatives-$alpha-$seed
-        with=("${options[@]}")
-        if [ "$negatives" = texture ]; then with+=(--textures textures); fi
+        case $negatives in
+            texture) with=(--negatives texture --textures textures) ;;
+            # As large, and of patches as large, as those that are built above.
+            fresh) with=(--negatives texture --fresh --texture-size 96 --patch-size 41) ;;
+            *) with=(--negatives "$negatives") ;;
+        esac
         texgen train --config "$here/pacs.toml" --src photographs/photo --out "runs/$name" \
-            --negatives "$negatives" --alpha "$alpha" --seed "$seed" --max-steps "$STEPS" "${with[@]}"
+            --alpha "$alpha" --seed "$seed" --max-steps "$STEPS" "${with[@]}" "${options[@]}"
         evaluate "$name"
     done < <(tr ',' '\n' <<<"$RUNS")
 done

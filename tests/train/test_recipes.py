@@ -79,7 +79,7 @@ def test_the_pacs_pipeline_runs_from_images_to_a_page_and_resumes(tmp_path):
         make_source(tmp_path / "pacs" / place, {"dog": 33 if seed == 0 else 2, "cat": 32}, (50, 48))
     for name in ("cartoon", "sketch"):
         shutil.copytree(tmp_path / "pacs/ood/art_painting", tmp_path / "pacs/ood" / name)
-    settings = {"RUNS": "texture 2", "SEEDS": "0", "STEPS": "1", "K": "5"}
+    settings = {"RUNS": "texture 2,fresh 2", "SEEDS": "0", "STEPS": "1", "K": "5"}
     settings["OPTIONS"] = "--no-colour-jitter --num-negatives 2"
     settings["BUILD"] = "--textures-per-image 2"
     command = ["bash", str(FOLDER / "pacs.sh"), str(tmp_path / "pacs"), str(tmp_path / "work")]
@@ -94,4 +94,21 @@ def test_the_pacs_pipeline_runs_from_images_to_a_page_and_resumes(tmp_path):
     assert (config["colour_jitter"], config["num_negatives"]) == (False, 2)
     results = {path.name for path in (tmp_path / "work" / "results").glob("*.json")}
     kinds = ("linear", "knn", "ood", "similarity", "texture-accuracy")
-    assert results == {"sweep.json", *(f"texture-2-0-{kind}.json" for kind in kinds)}
+    runs = ("texture-2-0", "fresh-2-0")
+    assert results == {"sweep.json", *(f"{one}-{kind}.json" for one in runs for kind in kinds)}
+    config = json.loads((tmp_path / "work/runs/fresh-2-0/config.json").read_text())
+    assert (config["fresh"], config["texture_size"], config["patch_size"]) == (True, 96, 41)
+
+
+def test_the_comparison_of_fresh_and_built_textures_runs_pacs_sh_for_both_sizes(tmp_path):
+    """With a stand-in for pacs.sh, which the slow test above runs."""
+    shutil.copy(FOLDER / "pacs_fresh.sh", tmp_path)
+    (tmp_path / "pacs.sh").write_text('echo "$1|$2|$RUNS|$SEEDS|$OPTIONS"\n')
+    line = ["bash", str(tmp_path / "pacs_fresh.sh"), "pacs", "work"]
+    env = {**os.environ, "SEEDS": "0", "OPTIONS": "--amp"}
+    done = subprocess.run(line, env=env, capture_output=True, text=True, check=True)
+    runs = "none 1,texture 2,fresh 2"
+    assert done.stdout.splitlines() == [
+        f"pacs|work/64|{runs}|0|--amp",
+        f"pacs|work/96|{runs}|0|--size 96 --patch-range 7 31 --amp",
+    ]

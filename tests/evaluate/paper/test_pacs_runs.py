@@ -51,6 +51,21 @@ def test_runs_are_added_and_averaged_by_what_was_set(runs, tmp_path, capsys):
     assert len(runs.read_rows(table)) == 3
 
 
+def test_fresh_textures_are_negatives_of_their_own_in_the_setting_of_built_ones(runs, tmp_path):
+    made = {"negatives": "texture", "alpha": 2.0, "fresh": True, "patch_size": 41}
+    works = [
+        work_of(runs, tmp_path / "a", 0, 50.0, negatives="texture", textures="t", alpha=2.0),
+        work_of(runs, tmp_path / "b", 0, 52.0, **made, texture_size=96),
+        work_of(runs, tmp_path / "c", 1, 54.0, **made, texture_size=64),
+    ]
+    rows = [row for work in works for row in runs.rows_of_work(work)]
+    assert [(row["setting"], row["negatives"], row["alpha"]) for row in rows] == [
+        ("", "texture", "2"),
+        ("", "fresh", "2"),
+        ("texture_size 64", "fresh", "2"),
+    ]
+
+
 def test_gains_are_seed_by_seed_and_those_of_the_report_by_themselves(runs, tmp_path):
     table = tmp_path / "t.csv"
     without = {0: 50.0, 1: 60.0, 2: 55.0, 3: 70.0, 4: 80.0}
