@@ -64,6 +64,14 @@ def nodes(head: Nodes) -> Iterator[Nodes]:
 
 
 @pytest.fixture
+def new_nodes() -> Iterator[Nodes]:
+    """A cluster of its own, for a test in which no task may be sent to a node lost before."""
+    started = Nodes()
+    yield started
+    started.close()
+
+
+@pytest.fixture
 def slow(bad_worker: BadWorker) -> Callable[[float], dict[str, str]]:
     """Environment of nodes whose engines take the given seconds for a texture."""
 
@@ -138,7 +146,8 @@ def test_the_driver_is_killed_and_comes_again(
     table.add(name, AFTER, f"signal 9, {AGAIN}")
 
 
-def test_a_straggler_is_eighty_times_slower(nodes, slow, forty, tmp_path, same, table, after):
+def test_a_straggler_is_eighty_times_slower(new_nodes, slow, forty, tmp_path, same, table, after):
+    nodes = new_nodes
     # Its first shard takes longer than all others together: with 20 times, that was a race. So was
     # which node Ray starts first, and the other one could make everything alone.
     straggler = nodes.add(slow(8.0))
