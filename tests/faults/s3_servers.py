@@ -19,6 +19,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from texgen.core.layout import is_build_file, is_card_file
+
 _SECRET = "0123456789abcdef" * 4
 _START_S = 60
 
@@ -136,11 +138,10 @@ class _Program:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
         keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
         paths = [key.removeprefix(f"{prefix}/") for key in keys]
-        skipped = ("_build/", "_card/", "README.md")
         return {
             path: client.get_object(Bucket=bucket, Key=f"{prefix}/{path}")["Body"].read()
             for path in paths
-            if not path.startswith(skipped)
+            if not (is_build_file(path) or is_card_file(path))
         }
 
 

@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
+from texgen.core.layout import is_build_file, is_card_file
+
 KEY, SECRET, TOKEN = "SENTINELKEYID0000001", "sentinel/secret+0000000001", "sentinel-token-0001"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": KEY,
@@ -91,5 +93,5 @@ class Store:
     def tree(self, prefix: str) -> dict[str, bytes]:
         """Files of the data set below a prefix, without ``_build`` and the card."""
         paths = [key.removeprefix(f"{prefix}/") for key in self.keys(f"{prefix}/")]
-        skipped = ("_build/", "_card/", "README.md")
-        return {p: self.get(f"{prefix}/{p}") for p in paths if not p.startswith(skipped)}
+        wanted = [p for p in paths if not (is_build_file(p) or is_card_file(p))]
+        return {path: self.get(f"{prefix}/{path}") for path in wanted}

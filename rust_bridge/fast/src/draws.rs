@@ -24,7 +24,7 @@ impl Draws {
         Self {
             seed,
             layout: layout.clone(),
-            narrow: sides.len() <= 2 && sides.iter().all(|(w, h)| *w.max(h) <= NARROW),
+            narrow: is_narrow(sides),
         }
     }
 
@@ -72,6 +72,11 @@ impl Draws {
             step: self.layout.step,
         })
     }
+}
+
+/// Whether one hash draws a candidate from examples of these sides; else three do.
+pub fn is_narrow(sides: &[(u32, u32)]) -> bool {
+    sides.len() <= 2 && sides.iter().all(|(w, h)| *w.max(h) <= NARROW)
 }
 
 /// See [`Draws::vector`].

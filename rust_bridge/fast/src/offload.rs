@@ -5,22 +5,21 @@
 //! `kernel/scalar.rs`, on the levels of a [`Prepared`], with the candidates of
 //! [`Prepared::draw_seed`]; then its textures have the bytes of this crate's.
 
+use crate::draws::is_narrow;
 use crate::identity::Identity;
 use crate::layout::Layout;
-use crate::parameters::MAX_NEIGHBOURS;
+use crate::parameters;
 use crate::pyramid::{Pyramid, LEVELS};
 use crate::schedule::{stages, Step, Steps};
 use crate::symmetry::Symmetry;
 use crate::{Error, RgbImage, RgbView, Source, MAX_SIZE};
 
-/// Stages of a texture; the pixels of each are resolved in the order of its steps.
-pub use crate::schedule::STAGES;
+/// Most neighbours of a step.
+pub const MAX_NEIGHBOURS: usize = parameters::MAX_NEIGHBOURS;
 
-/// The level of the pyramid that the colours of a stage come from.
-#[must_use]
-pub fn level_of(stage: usize) -> usize {
-    stage.min(LEVELS - 1)
-}
+/// Stages of a texture, whose pixels are resolved in the order of its steps, and the level of the
+/// pyramid that the colours of one come from.
+pub use crate::schedule::{level_of, STAGES};
 
 /// A resolved pixel that a step looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +43,7 @@ pub struct StepView<'a> {
     pub x: u32,
     /// Row of the pixel.
     pub y: u32,
-    /// At most 50, the nearest first.
+    /// At most [`MAX_NEIGHBOURS`], the nearest first.
     pub neighbours: &'a [Neighbour],
 }
 
@@ -100,6 +99,8 @@ pub struct Prepared {
     pub schedule_seed: u64,
     /// Seed of its random candidates.
     pub draw_seed: u32,
+    /// Whether one hash draws a candidate, as in `draws.rs`; else three do.
+    pub narrow: bool,
     /// The examples of each level, 0 the coarsest, turned as the texture is; the
     /// sides are the same on all levels.
     pub levels: [Vec<RgbImage>; LEVELS],
@@ -127,7 +128,7 @@ impl Preparer {
             .map(|example| identity.symmetry.turn(*example))
             .collect();
         let views: Vec<_> = turned.iter().map(RgbImage::view).collect();
-        Layout::new(size, &views)?;
+        let layout = Layout::new(size, &views)?;
         let levels = std::array::from_fn(|level| {
             let images = views.iter();
             images
@@ -138,6 +139,7 @@ impl Preparer {
             size,
             schedule_seed: identity.schedule_seed,
             draw_seed: identity.draw_seed,
+            narrow: is_narrow(&layout.sides),
             levels,
             symmetry: identity.symmetry,
         })

@@ -21,10 +21,6 @@ const MAX_SIDE: u32 = 4096;
 /// Most examples of a texture: sources have 8 bits for them, of which one value is none.
 const MAX_EXAMPLES: usize = 255;
 
-/// Sides up to this are drawn from one hash where there are at most two examples, as in
-/// `fast/src/draws.rs`.
-const NARROW: u32 = 1024;
-
 /// Words from the parameters of a pass to the next: what all devices take as an offset.
 const PASS_WORDS: usize = 64;
 
@@ -202,7 +198,7 @@ impl Batch {
                 examples: number(sides.len()),
                 atlas: number(atlas.len()),
                 level_len: number(atlas_len(texture) / texture.levels.len()),
-                narrow: u32::from(is_narrow(sides)),
+                narrow: u32::from(texture.narrow),
             });
             let mut base = 0;
             for RgbImage { width, height, .. } in sides {
@@ -331,10 +327,6 @@ fn check(texture: &Prepared) -> Result<(), Error> {
         ))),
         None => Ok(()),
     }
-}
-
-fn is_narrow(examples: &[RgbImage]) -> bool {
-    examples.len() <= 2 && examples.iter().all(|e| e.width.max(e.height) <= NARROW)
 }
 
 /// Pixels of all levels.

@@ -1,11 +1,9 @@
 //! Steps sorted into waves: those of a wave read nothing that another one writes.
 
-use texgen_fast::offload::{each_step, StepView, STAGES};
+use texgen_fast::offload::{each_step, StepView, MAX_NEIGHBOURS, STAGES};
 
 /// Words of a step: place and count, number, neighbours.
 pub const STEP_WORDS: usize = 2 + MAX_NEIGHBOURS;
-
-const MAX_NEIGHBOURS: usize = 50;
 
 /// Steps of a wave that a workgroup works on at once, as in `resolve.wgsl`.
 pub const TEAMS: u32 = 8;

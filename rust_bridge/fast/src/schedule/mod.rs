@@ -61,6 +61,12 @@ pub struct Stage {
     pub level: usize,
 }
 
+/// The level of the pyramid that the colours of a stage come from.
+#[must_use]
+pub fn level_of(stage: usize) -> usize {
+    stage.min(LEVELS - 1)
+}
+
 /// The stages for a texture of `pixels` pixels.
 pub fn stages(pixels: usize) -> [Stage; STAGES] {
     let mut resolved = 0;
@@ -68,7 +74,7 @@ pub fn stages(pixels: usize) -> [Stage; STAGES] {
         let stage = Stage {
             len: (pixels >> (STAGES - 1 - index)).max(1),
             resolved,
-            level: index.min(LEVELS - 1),
+            level: level_of(index),
         };
         resolved = stage.len;
         stage
