@@ -28,12 +28,14 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir dist . \
 FROM ${DEBIAN_BASE}
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates python3 \
+    && apt-get install --yes --no-install-recommends ca-certificates libvulkan1 python3 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home texgen
 COPY --from=build /opt/texgen /opt/texgen
-# Ray sends usage statistics only if somebody turns them on.
-ENV PATH=/opt/texgen/bin:$PATH RAY_USAGE_STATS_ENABLED=0
+# Ray sends usage statistics only if somebody turns them on. NVIDIA's toolkit passes its Vulkan into
+# the container for `--device gpu` if graphics are among the capabilities.
+ENV PATH=/opt/texgen/bin:$PATH RAY_USAGE_STATS_ENABLED=0 \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,graphics
 # The user is a number, so that Kubernetes sees that it is not root.
 USER 1000:1000
 # Not a home folder: on Debian only its owner may enter it, and `--user` may name any user.

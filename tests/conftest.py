@@ -23,6 +23,9 @@ from PIL import Image
 from tests.support.builds import request
 from tests.support.proxy import Proxy
 from texgen.build import SilentMonitor, build
+from texgen.core.errors import EngineStartError
+from texgen.synthesis import EngineSpec
+from texgen.synthesis.process import running_engine
 from texgen.synthesis.shared_pools import close_pools
 
 if TYPE_CHECKING:
@@ -80,6 +83,22 @@ def imagenet_mini() -> Path:
     if not MINI.is_dir():
         pytest.skip("the ImageNet images are not here")
     return MINI
+
+
+@pytest.fixture(scope="session")
+def gpu() -> str:
+    """Name of the GPU of this machine; one that a processor plays will do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+        try:
+            with running_engine(EngineSpec("fast", device="gpu")) as process:
+                assert process.hello.device is not None
+                assert process.hello.capacity > 1
+                return process.hello.device
+        except EngineStartError as error:
+            if "no GPU" not in str(error):
+                raise
+            pytest.skip("no Vulkan device; mesa-vulkan-drivers has a software one")
 
 
 def synthetic_image(seed: int, size: tuple[int, int] = (120, 110)) -> Image.Image:

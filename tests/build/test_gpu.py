@@ -12,30 +12,11 @@ import psutil
 import pytest
 
 from tests.conftest import Texgen, command, make_source, tree
-from texgen.core.errors import EngineStartError
-from texgen.synthesis import EngineSpec
-from texgen.synthesis.process import running_engine
 
 pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
 OPTIONS = ("--size", 32, "--patch-size", 24, "--small-patch-size", 16,
            "--samples-per-shard", 6, "--no-ray")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def gpu() -> str:
-    """Name of the GPU; software ones are allowed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEXGEN_SOFTWARE_GPU", "1")
-        try:
-            with running_engine(EngineSpec("fast", device="gpu")) as process:
-                assert process.hello.device is not None
-                assert process.hello.capacity > 1
-                return process.hello.device
-        except EngineStartError as error:
-            if "no GPU" not in str(error):
-                raise
-            pytest.skip("no Vulkan device; mesa-vulkan-drivers has a software one")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +103,7 @@ def test_a_software_gpu_is_not_used_unless_it_is_asked_for(texgen, gpu, images, 
     ("options", "message"),
     [
         (("--engine", "embark"), "--device gpu goes with --engine fast, not with embark"),
-        (("--ray-address", "auto"), "without --ray-address"),
+        (("--ray-address", "auto", "--gpus", "2"), "leave out --gpus or --ray-address"),
     ],
 )
 def test_what_a_gpu_does_not_go_with_is_refused(texgen, images, tmp_path, options, message):

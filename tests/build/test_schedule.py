@@ -159,6 +159,10 @@ def test_lines_of_other_processes_go_to_the_log():
     assert seen.warnings == []
 
 
+def test_lines_that_arrive_after_the_last_shard_go_to_the_log():
+    assert run(FakeExecutor(1, makes), 1, PLAIN).lines == ["the last line"]
+
+
 def test_a_warning_is_shown():
     event = Logged("node b has a full disk", warning=True)
     seen = run(FakeExecutor(1, lambda t: [(0.0, event), *makes(t)]), 1, PLAIN)

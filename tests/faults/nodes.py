@@ -37,13 +37,16 @@ class Nodes:
         self.address: str = self._cluster.address
         self.there: list[object] = []
 
-    def add(self, environment: dict[str, str] | None = None, cpus: int = 1) -> object:
-        """Adds a node whose tasks have ``environment`` set."""
+    def add(
+        self, environment: dict[str, str] | None = None, cpus: int = 1, gpus: int = 0
+    ) -> object:
+        """Adds a node whose tasks have ``environment`` set, and which says that it has GPUs."""
         before, handler = dict(os.environ), signal.getsignal(signal.SIGTERM)
         # Its processes are started here.
         os.environ.update(environment or {})
         try:
-            self.there.append(self._cluster.add_node(num_cpus=cpus, object_store_memory=STORE))
+            node = self._cluster.add_node(num_cpus=cpus, num_gpus=gpus, object_store_memory=STORE)
+            self.there.append(node)
             return self.there[-1]
         finally:
             signal.signal(signal.SIGTERM, handler)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from texgen.build.executors import Event, Failed, ShardAttempt, ShardFinished
+from texgen.build.executors import Event, Failed, Logged, ShardAttempt, ShardFinished
 from texgen.core.types import ShardRecord
 
 Plan = list[tuple[float, Event | None]]
@@ -58,6 +58,9 @@ class FakeExecutor:
                     del self._running[attempt]
         self._begin()
         return events
+
+    def last_lines(self) -> list[Logged]:
+        return [Logged("the last line")] if not self._running else []
 
     def cancel(self, attempt: ShardAttempt) -> None:
         self.cancelled.append(attempt)

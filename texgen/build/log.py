@@ -45,12 +45,16 @@ def build_log(path: Path) -> Iterator[WriteLine]:
 @contextlib.contextmanager
 def forwarded_records(write: WriteLine) -> Iterator[None]:
     """Passes what this process logs under ``texgen`` to ``write``, a line for each record."""
-    handler = _Forwarder(write)
-    logging.getLogger("texgen").addHandler(handler)
+    handler, logger = _Forwarder(write), logging.getLogger("texgen")
+    logger.addHandler(handler)
+    # Without a level of its own it has the root's, which drops what is no warning.
+    level = logger.level
+    logger.setLevel(level or logging.INFO)
     try:
         yield
     finally:
-        logging.getLogger("texgen").removeHandler(handler)
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 class _Forwarder(logging.Handler):

@@ -131,6 +131,8 @@ class Scheduler:
         while on_progress(self._in_flight()):
             all_submitted = self._submit_waiting(waiting)
             if not self._running:
+                for line in self._executor.last_lines():
+                    self._handle(line)
                 break
             if all_submitted:
                 self._duplicate_late_shards()

@@ -54,6 +54,16 @@ class ShardTask:
     engines: int
     retry: bool = False
 
+    @property
+    def device(self) -> str:
+        """What makes the textures, ``cpu`` or ``gpu``."""
+        return self.request.options.device
+
+    def on(self, device: str) -> ShardTask:
+        """Returns the task with another device."""
+        options = replace(self.request.options, device=device)
+        return replace(self, request=replace(self.request, options=options))
+
 
 def generate_shard(
     task: ShardTask,

@@ -17,7 +17,7 @@ def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
     Returns:
         The executor, and the number of engine processes for each shard.
     """
-    if options.device != CPU:
+    if options.device != CPU and options.ray_address is None:
         # One process feeds a GPU better than many, which would take turns.
         return ProcessExecutor(options.gpus), 1
     if not options.ray:
@@ -29,8 +29,8 @@ def open_executor(options: RunOptions, rows: list[int]) -> tuple[Executor, int]:
 
     local = options.ray_address is None
     workers = options.workers or (available_cpus() if local else None)
-    executor = RayExecutor(options.ray_address, workers)
-    engines = engines_per_shard(rows, executor.capacity.nodes, executor.workers)
+    executor = RayExecutor(options.ray_address, workers, options.device)
+    engines = engines_per_shard(rows, executor.nodes.capacity.nodes, executor.workers)
     executor.use_engines(engines)
     return executor, engines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -201,6 +202,8 @@ class EnginePool:
     def _start(self) -> EngineProcess:
         process = start_engine(self._spec, self._scratch, _START_ATTEMPTS)
         self._check_identity(process)
+        if process.hello.device is not None:
+            _log.info("%s makes textures on %s", socket.gethostname(), process.hello.device)
         with self._guard:
             self._processes.add(process)
             if not self._closed:

@@ -94,6 +94,10 @@ class Executor(Protocol):
         """Returns the events since the last call; waits at most ``timeout_s`` seconds for one."""
         ...
 
+    def last_lines(self) -> list[Logged]:
+        """Lines for the log that `wait` has not returned when the last attempt has ended."""
+        return []
+
     def cancel(self, attempt: ShardAttempt) -> None:
         """Ends an attempt at once; no event of it follows."""
         ...

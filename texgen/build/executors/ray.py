@@ -1,6 +1,6 @@
 """Executor that builds each shard as a Ray task.
 
-Only this module, `session`, `metrics` and `ray_worker` import Ray.
+Only this module, `ray_nodes`, `session`, `metrics` and `ray_worker` import Ray.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import math
 import pickle
 import re
 import time
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -30,35 +28,19 @@ from texgen.build.executors import (
 )
 from texgen.build.executors.metrics import BuildMetrics
 from texgen.build.executors.output_capture import LogStream
+from texgen.build.executors.ray_nodes import GPU, ClusterNodes
 from texgen.build.executors.ray_worker import NodeError, home
 from texgen.build.executors.session import RaySession
 from texgen.build.shard import ShardTask
-from texgen.core.errors import CodeDiffersError, TexgenError
+from texgen.core.config import CPU
+from texgen.core.errors import CodeDiffersError, EngineStartError, TexgenError
 from texgen.core.identity import code_differs, code_identity
 from texgen.core.types import ShardRecord
 
 _BOARD_EVERY_S = 1.0
+_LAST_LINES_S = 5.0
 _COUNT_EVERY_S = 1.0
 """Seconds between two counts of a cluster's nodes; each count asks the head node for all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """Processors of a cluster.
-
-    Attributes:
-        nodes: Number of nodes with processors.
-        cpus: Number of processors that Ray schedules, over all nodes.
-        smallest: Number of processors of the smallest node that has any.
-    """
-
-    nodes: int
-    cpus: float
-    smallest: float
-
-
-_NO_WORKER_YET = Capacity(1, 1.0, 1.0)
-"""Capacity that is assumed for a cluster without workers: queued tasks make its autoscaler act."""
 
 
 class RayExecutor:
@@ -67,16 +49,18 @@ class RayExecutor:
     Args:
         address: Address of a running cluster, ``auto`` or ``ray://…``; None starts a local Ray.
         workers: Number of engine processes on each node; None uses every processor of Ray.
+        device: What makes the textures, one of `texgen.core.config.DEVICES`. On a node with a
+            usable GPU it is that GPU alone, unless it is ``cpu``.
 
     Attributes:
-        capacity: Processors of the cluster.
+        nodes: The nodes of the cluster.
         workers: Number of engine processes on its smallest node.
 
     Raises:
         ConfigError: If the cluster cannot be reached.
     """
 
-    def __init__(self, address: str | None, workers: int | None) -> None:
+    def __init__(self, address: str | None, workers: int | None, device: str = CPU) -> None:
         self._local = address is None
         # Ray reports lost nodes on standard output, which is for results only.
         self._stdout = contextlib.redirect_stdout(LogStream())
@@ -86,14 +70,14 @@ class RayExecutor:
         except BaseException:
             self._stdout.__exit__(None, None, None)
             raise
-        self.capacity = _capacity() or _NO_WORKER_YET
+        self.nodes = ClusterNodes(device)
         self._counted = time.monotonic()
-        self.workers = max(1, int(min(workers or math.inf, self.capacity.smallest)))
+        self.workers = max(1, int(min(workers or math.inf, self.nodes.capacity.smallest)))
         self._cpus_per_task = 1.0
-        self._running: dict[Any, ShardAttempt] = {}
-        self._tasks: dict[ShardAttempt, ShardTask] = {}
+        self._running: dict[Any, ShardTask] = {}
         self._begun: list[Event] = []
-        self._avoided: set[str] = set()
+        if device != CPU:
+            self._begun.append(Logged(self.nodes.description(), warning=True))
         self._memory_reported = False
         ray.cloudpickle.register_pickle_by_value(ray_entry)  # type: ignore[no-untyped-call]
         self._function: Any = ray.remote(ray_entry.texgen_shard)
@@ -109,7 +93,7 @@ class RayExecutor:
     def use_engines(self, engines: int) -> None:
         """Sets the number of engine processes of each task, which decides its processors."""
         # With fewer workers than processors, each engine claims more than one processor.
-        self._cpus_per_task = engines * self.capacity.smallest / self.workers
+        self._cpus_per_task = engines * self.nodes.capacity.smallest / self.workers
 
     def queue_capacity(self) -> int:
         """See `Executor.queue_capacity`; on a cluster tasks queue, so that its autoscaler acts."""
@@ -123,24 +107,30 @@ class RayExecutor:
     def _slots(self) -> int:
         if not self._local and time.monotonic() - self._counted > _COUNT_EVERY_S:
             self._counted = time.monotonic()
-            self.capacity = _capacity(self._avoided) or _NO_WORKER_YET
-        return max(1, int(self.capacity.cpus // self._cpus_per_task))
+            self.nodes.count()
+        capacity = self.nodes.capacity
+        return max(1, int(capacity.cpus // self._cpus_per_task) + capacity.gpus)
 
     def submit(self, task: ShardTask) -> None:
         """See `Executor.submit`."""
+        task = task.on(self._next_device())
         function = self._function.options(
-            num_cpus=self._cpus_per_task,
             max_retries=0,
             # One name for all: Ray keeps a counter for each name, and never deletes it.
             name="texgen shard",
-            label_selector=_all_but(self._avoided),
+            **self.nodes.requirements(task.device, self._cpus_per_task),
         )
         reference = function.remote(self._home, self._code, pickle.dumps(task), self._board)
-        self._running[reference] = attempt_of(task)
-        self._tasks[attempt_of(task)] = task
+        self._running[reference] = task
         if self._local:
             # A local Ray queues nothing, so an attempt that never reports is stuck.
             self._begun.append(Progressed(attempt_of(task)))
+
+    def _next_device(self) -> str:
+        capacity = self.nodes.capacity
+        on_gpus = sum(task.device == GPU for task in self._running.values())
+        # A second shard waits for each GPU, which goes on with it at once.
+        return GPU if on_gpus < 2 * capacity.gpus or not capacity.cpus else CPU
 
     def wait(self, timeout_s: float) -> list[Event]:
         """See `Executor.wait`."""
@@ -155,8 +145,8 @@ class RayExecutor:
         return events
 
     def _outcome(self, reference: Any) -> list[Event]:  # noqa: ANN401 - Ray's references have no type
-        attempt = self._running.pop(reference)
-        task = self._tasks.pop(attempt)
+        task = self._running.pop(reference)
+        attempt = attempt_of(task)
         try:
             answer = ray.get(reference)
             if isinstance(answer, dict):
@@ -164,7 +154,7 @@ class RayExecutor:
             return [ShardFinished(attempt, answer)]
         except RayTaskError as error:
             if isinstance(error.cause, NodeError):
-                return self._without_node(attempt, error.cause)
+                return self._without_node(task, error.cause)
             return [Failed(attempt, error.cause)]
         except RayError as error:
             failed = Failed(attempt, TexgenError(_reason(error)))
@@ -183,16 +173,30 @@ class RayExecutor:
         )
         return [Logged(line, warning=True)]
 
-    def _without_node(self, attempt: ShardAttempt, failed: NodeError) -> list[Event]:
+    def _without_node(self, task: ShardTask, failed: NodeError) -> list[Event]:
         """Stops using a node that cannot build any shard, if there is another node.
 
-        It would fail shards faster than other nodes build them, and so get most of them.
+        It would fail shards faster than other nodes build them, and so get most of them. A node
+        whose GPU alone is at fault goes on with its processors, if these are allowed.
         """
+        no_gpu = task.device == GPU and isinstance(failed.error, EngineStartError)
+        if no_gpu and self.nodes.device != GPU:
+            return self._without_gpu(task, failed)
         warning = self._avoid(failed)
         if warning is None:
-            return [Failed(attempt, failed.error)]
+            error: TexgenError = failed.error
+            if no_gpu:
+                error = EngineStartError(f"--device gpu: {error}; use --device auto or cpu")
+            return [Failed(attempt_of(task), error)]
         error = TexgenError(f"node {failed.host}: {failed.error}")
-        return [*warning, Failed(attempt, error)]
+        return [*warning, Failed(attempt_of(task), error)]
+
+    def _without_gpu(self, task: ShardTask, failed: NodeError) -> list[Event]:
+        first = self.nodes.leave_gpu(failed.node)
+        # The shard was not begun, so this does not count as a further attempt.
+        self.submit(task)
+        line = f"node {failed.host}: {failed.error}; its processors make textures instead"
+        return [Logged(line, warning=True)] if first else []
 
     def _refused(self, task: ShardTask, answer: dict[str, str]) -> list[Event]:
         """Gives a shard that a node with another texgen refused to another node."""
@@ -207,12 +211,11 @@ class RayExecutor:
 
     def _avoid(self, failed: NodeError) -> list[Event] | None:
         """Stops using a node and reports that once; None if there is no other node."""
-        first = failed.node not in self._avoided
-        self._avoided.add(failed.node)
-        others = None if self._local else _capacity(self._avoided)
+        if self._local:
+            return None
+        first, others = self.nodes.avoid(failed.node)
         if not others:
             return None
-        self.capacity = others
         line = f"node {failed.host}: {failed.error}; it gets no more shards"
         return [Logged(line, warning=True)] if first else []
 
@@ -228,13 +231,22 @@ class RayExecutor:
             if not ready:
                 return []
             answer, self._board_answer = self._board_answer, None
-            events: list[Event] = [pickle.loads(event) for event in ray.get(answer)]  # noqa: S301 - bytes of texgen's own tasks
+            events = _events(ray.get(answer))
         except RayError:
             self._board = _open_board()
             self._board_answer = None
             return []
-        known = set(self._running.values())
+        known = set(map(attempt_of, self._running.values()))
         return [e for e in events if getattr(e, "attempt", None) in known | {None}]
+
+    def last_lines(self) -> list[Logged]:
+        """See `Executor.last_lines`; those on a lost board are lost."""
+        answers = [self._board_answer] if self._board_answer is not None else []
+        try:
+            answers = ray.get([*answers, self._board.drain.remote()], timeout=_LAST_LINES_S)
+        except RayError:
+            return []
+        return [e for answer in answers for e in _events(answer) if isinstance(e, Logged)]
 
     def record_metrics(self, record: ShardRecord) -> None:
         """See `Executor.record_metrics`; Ray's metrics on a cluster, none on a local Ray."""
@@ -243,16 +255,16 @@ class RayExecutor:
 
     def cancel(self, attempt: ShardAttempt) -> None:
         """See `Executor.cancel`."""
-        for reference, running in list(self._running.items()):
-            if running == attempt:
-                del self._running[reference], self._tasks[attempt]
+        for reference, task in list(self._running.items()):
+            if attempt_of(task) == attempt:
+                del self._running[reference]
                 with contextlib.suppress(RayError):
                     ray.cancel(reference, force=True)
 
     def close(self) -> None:
         """See `Executor.close`."""
-        for attempt in list(self._running.values()):
-            self.cancel(attempt)
+        for task in list(self._running.values()):
+            self.cancel(attempt_of(task))
         self._session.close()
         self._stdout.__exit__(None, None, None)
 
@@ -267,23 +279,12 @@ def _reason(error: RayError) -> str:
     return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
 
 
+def _events(answer: list[bytes]) -> list[Event]:
+    return [pickle.loads(event) for event in answer]  # noqa: S301 - bytes of texgen's own tasks
+
+
 def _open_board() -> Any:  # noqa: ANN401 - an actor handle
     actor: Any = ray.remote(ray_entry.Board)
     # On the driver's node: other nodes come and go, and a lost board shows no progress.
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     return actor.options(num_cpus=0, scheduling_strategy=here).remote()
-
-
-def _all_but(nodes: Collection[str]) -> dict[str, str] | None:
-    return {"ray.io/node-id": f"!in({','.join(sorted(nodes))})"} if nodes else None
-
-
-def _capacity(without: Collection[str] = ()) -> Capacity | None:
-    """Processors of the cluster without some nodes; None if there are none."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    cpus = [
-        node["Resources"].get("CPU", 0.0)
-        for node in nodes
-        if node["Alive"] and node["NodeID"] not in without and node["Resources"].get("CPU", 0.0) > 0
-    ]
-    return Capacity(len(cpus), sum(cpus), min(cpus)) if cpus else None

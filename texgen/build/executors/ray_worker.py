@@ -11,10 +11,15 @@ from typing import Any
 
 import ray
 
-from texgen.build.executors.task import run_task
+from texgen.build.executors import Event, Logged
+from texgen.build.executors.task import OnEvent, run_task
 from texgen.core.errors import EngineStartError, ScratchError, TexgenError
 from texgen.core.launch import module_path, package_file
 from texgen.core.types import ShardRecord
+from texgen.synthesis.engine_spec import GPU_VARIABLE
+
+_POSTED_S = 5.0
+"""Most seconds to wait until the board has the last event."""
 
 
 class NodeError(TexgenError):
@@ -56,8 +61,31 @@ def run_shard(task: bytes, board: Any) -> ShardRecord:  # noqa: ANN401 - an acto
         NodeError: If every shard would fail on this node.
         TexgenError: If this shard fails.
     """
+    posted: list[Any] = []
+
+    def report(event: Event) -> None:
+        posted[:] = [board.post.remote(pickle.dumps(event))]
+
+    _pass_on_gpu(report)
     try:
-        return run_task(pickle.loads(task), lambda event: board.post.remote(pickle.dumps(event)))  # noqa: S301 - bytes of the driver
+        return run_task(pickle.loads(task), report)  # noqa: S301 - bytes of the driver
     except (EngineStartError, ScratchError) as error:
         node = ray.get_runtime_context().get_node_id()
         raise NodeError(error, node, socket.gethostname()) from None
+    finally:
+        # The driver reads the board a last time when all shards are made.
+        if posted:
+            ray.wait(posted, timeout=_POSTED_S)
+
+
+def _pass_on_gpu(report: OnEvent) -> None:
+    """Passes the number of the GPU that Ray has reserved for this task on to the engine."""
+    reserved = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    if not reserved:
+        return
+    number = reserved[0]
+    if not number.isdecimal():
+        line = f"node {socket.gethostname()} names its GPUs by text ({number}): number 0 is used"
+        report(Logged(line, warning=True))
+        number = "0"
+    os.environ[GPU_VARIABLE] = number

@@ -6,6 +6,7 @@ Plain processes and Ray use it alike.
 from __future__ import annotations
 
 import itertools
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from texgen.core.types import ShardRecord
 from texgen.source import open_source
 from texgen.storage import Sink, open_store, scratch_root, storage_errors
 from texgen.synthesis import EnginePool, EngineSpec
+from texgen.synthesis.engine_spec import GPU_VARIABLE
 
 OnEvent = Callable[[Event], None]
 
@@ -28,7 +30,7 @@ REPORT_EVERY_S = 0.5
 _MAX_LINES = 2000
 """Most log lines of one attempt: a shard whose rows all fail has fewer, an endless loop more."""
 
-_warm: dict[tuple[EngineSpec, int, float, int], EnginePool] = {}
+_warm: dict[tuple[EngineSpec, str | None, int, float, int], EnginePool] = {}
 """Engines of this process; they outlive a shard, since a process builds many."""
 
 
@@ -96,7 +98,9 @@ def _run(task: ShardTask, report: OnEvent) -> ShardRecord:
 def warm_pool(task: ShardTask, scratch: Path) -> EnginePool:
     """Returns this process's engines for ``task``; starts others only if they must differ."""
     engine, options = task.request.engine, task.request.options
-    wanted = (engine, task.engines, options.sample_timeout_s, options.sample_retries)
+    # Ray may give a process another GPU for each shard.
+    gpu = os.environ.get(GPU_VARIABLE)
+    wanted = (engine, gpu, task.engines, options.sample_timeout_s, options.sample_retries)
     if wanted not in _warm:
         close_warm_pool()
         _warm[wanted] = EnginePool(

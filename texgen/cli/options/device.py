@@ -11,7 +11,9 @@ from texgen.synthesis.process import running_engine
 
 
 def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, tuple[str, ...]]:
-    """Starts the engine once if it may run on a GPU, and finds out whether it does.
+    """Starts the engine once if it may run on a GPU of this machine, and finds out whether it does.
+
+    With ``--ray-address`` the nodes of the cluster find out.
 
     Returns:
         The options with the device that makes the textures, ``cpu`` or ``gpu``, and with plain
@@ -28,9 +30,12 @@ def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, 
             f"--device {options.device} goes with --engine {DEFAULT_ENGINE}, not with {engine.name}"
         )
     if options.ray_address is not None:
-        raise ConfigError(
-            f"--device {options.device} works on one machine, without --ray-address: leave one out"
-        )
+        if options.gpus != 1:
+            raise ConfigError(
+                f"--gpus {options.gpus} counts GPUs of this machine, and a cluster's nodes say how "
+                "many they have: leave out --gpus or --ray-address"
+            )
+        return options, ()
     try:
         with running_engine(replace(engine, device="gpu")) as process:
             name = process.hello.device
