@@ -99,15 +99,32 @@ def test_a_software_gpu_is_not_used_unless_it_is_asked_for(texgen, gpu, images, 
     assert tree(out) == expected
 
 
+def test_fewer_gpus_than_asked_for_are_refused_or_used(texgen, gpu, images, expected, tmp_path):
+    if "llvmpipe" not in gpu:
+        pytest.skip("this machine has another GPU")
+    out = tmp_path / "out"
+    line = ("build", "--src", images, "--out", out, *OPTIONS, "--gpus", 2)
+    refused = texgen(*line, "--device", "gpu", env=environment())
+    assert (refused.returncode, out.exists()) == (2, False)
+    assert refused.stderr.startswith("texgen: --gpus 2: ")
+    assert refused.stderr.endswith("; use --gpus 1\n")
+    said = build(texgen, images, out, "--device", "auto", "--gpus", 2, "--workers", 3)
+    assert "of 2 GPUs 1 can be used: " in said
+    assert "--workers counts engines on processors" in said
+    assert tree(out) == expected
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--engine", "embark"), "--device gpu goes with --engine fast, not with embark"),
         (("--ray-address", "auto", "--gpus", "2"), "leave out --gpus or --ray-address"),
+        (("--device", "cpu", "--gpus", "2"), "--gpus 2 goes with --device gpu or auto"),
     ],
 )
 def test_what_a_gpu_does_not_go_with_is_refused(texgen, images, tmp_path, options, message):
-    line = ("build", "--src", images, "--out", tmp_path / "out", "--device", "gpu", *options)
+    given = options if "--device" in options else ("--device", "gpu", *options)
+    line = ("build", "--src", images, "--out", tmp_path / "out", *given)
     refused = texgen(*line)
     assert (refused.returncode, message in refused.stderr) == (2, True), refused.stderr
     assert not (tmp_path / "out").exists()

@@ -65,11 +65,13 @@ class EngineSpec:
         name: Name of the engine, an argument of ``--engine``.
         engine_bin: Path of upstream's program, for ``embark-cli``; None searches PATH.
         device: What makes the textures, ``cpu`` or ``gpu``; they are the same with both.
+        gpu: Number of the GPU, from 0; None takes that of `GPU_VARIABLE`, or 0.
     """
 
     name: str
     engine_bin: str | None = None
     device: str = CPU
+    gpu: int | None = None
 
     @property
     def deterministic(self) -> bool:
@@ -84,7 +86,8 @@ class EngineSpec:
         """
         command = [str(worker_path()), "--engine", self.name, "--parent", str(os.getpid())]
         if self.device != CPU:
-            command += ["--device", self.device, "--gpu", os.environ.get(GPU_VARIABLE) or "0"]
+            gpu = os.environ.get(GPU_VARIABLE) or "0" if self.gpu is None else str(self.gpu)
+            command += ["--device", self.device, "--gpu", gpu]
         if self.name == "embark-cli":
             upstream = upstream_path(self.engine_bin)
             command += ["--engine-bin", upstream, "--scratch", scratch.path()]

@@ -1,4 +1,4 @@
-"""The option ``--device``: which device makes the textures of a build on this machine."""
+"""The options ``--device`` and ``--gpus``: what makes the textures of a build on this machine."""
 
 from __future__ import annotations
 
@@ -11,37 +11,59 @@ from texgen.synthesis.process import running_engine
 
 
 def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, tuple[str, ...]]:
-    """Starts the engine once if it may run on a GPU of this machine, and finds out whether it does.
+    """Starts the engine on each GPU that is asked for, and finds out whether it can be used.
 
     With ``--ray-address`` the nodes of the cluster find out.
 
     Returns:
-        The options with the device that makes the textures, ``cpu`` or ``gpu``, and with plain
-        processes if that is a GPU; and a line that names the device.
+        The options with the device that makes the textures, ``cpu`` or ``gpu``, the number of GPUs
+        that can be used, and with plain processes if there are any; and lines that say so.
 
     Raises:
-        ConfigError: If ``--device gpu`` finds no GPU that passes its self-test, or if options do
-            not go together.
+        ConfigError: If ``--device gpu`` finds fewer GPUs that pass their self-tests than are asked
+            for, or if options do not go together.
     """
-    if options.device == CPU:
+    _check(options, engine)
+    if options.device == CPU or options.ray_address is not None:
         return options, ()
+    names, reason = _usable_gpus(engine, options.gpus)
+    if reason and options.device == "gpu":
+        wanted = f"--gpus {options.gpus}" if names else "--device gpu"
+        instead = f"--gpus {len(names)}" if names else "--device cpu"
+        raise ConfigError(f"{wanted}: {reason}; use {instead}")
+    if not names:
+        return replace(options, device=CPU), (f"the processor makes the textures: {reason}",)
+    lines = [f"textures are made on {', '.join(names)}"]
+    if reason:
+        lines.append(f"of {options.gpus} GPUs {len(names)} can be used: {reason}")
+    if options.workers is not None:
+        lines.append("--workers counts engines on processors, and none works there")
+    return replace(options, device="gpu", gpus=len(names), ray=False), tuple(lines)
+
+
+def _check(options: RunOptions, engine: EngineSpec) -> None:
+    if options.device == CPU:
+        if options.gpus != 1:
+            raise ConfigError(f"--gpus {options.gpus} goes with --device gpu or auto: add one")
+        return
     if engine.name != DEFAULT_ENGINE:
         raise ConfigError(
             f"--device {options.device} goes with --engine {DEFAULT_ENGINE}, not with {engine.name}"
         )
-    if options.ray_address is not None:
-        if options.gpus != 1:
-            raise ConfigError(
-                f"--gpus {options.gpus} counts GPUs of this machine, and a cluster's nodes say how "
-                "many they have: leave out --gpus or --ray-address"
-            )
-        return options, ()
+    if options.ray_address is not None and options.gpus != 1:
+        raise ConfigError(
+            f"--gpus {options.gpus} counts GPUs of this machine, and a cluster's nodes say how "
+            "many they have: leave out --gpus or --ray-address"
+        )
+
+
+def _usable_gpus(engine: EngineSpec, most: int) -> tuple[list[str], str]:
+    """Names of the first GPUs that pass their self-tests; and why, if they are fewer than ``most``."""
+    names: list[str] = []
     try:
-        with running_engine(replace(engine, device="gpu")) as process:
-            name = process.hello.device
+        for number in range(most):
+            with running_engine(replace(engine, device="gpu", gpu=number)) as process:
+                names.append(str(process.hello.device))
     except EngineStartError as error:
-        reason = str(error).rpartition("texgen-worker: ")[2]
-        if options.device == "gpu":
-            raise ConfigError(f"--device gpu: {reason}; use --device cpu") from error
-        return replace(options, device=CPU), (f"the processor makes the textures: {reason}",)
-    return replace(options, device="gpu", ray=False), (f"textures are made on {name}",)
+        return names, str(error).rpartition("texgen-worker: ")[2]
+    return names, ""
