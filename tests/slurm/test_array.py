@@ -22,16 +22,19 @@ def test_the_tasks_of_an_array_make_the_data_set(jobs: Jobs, plain: Tree, width:
 
 def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plain: Tree) -> None:
     slurm = jobs.slurm
-    array = jobs.submit(ARRAY, "--array=1-3", seconds=0.3)
-    jobs.until(lambda: slurm.jobs(array) == ["RUNNING"] * 3)
+    # Each task has two shards, so that none has ended when the first of all shards is finished.
+    array = jobs.submit(ARRAY, "--array=1-2", seconds=0.5)
+    jobs.until(lambda: slurm.jobs(array) == ["RUNNING"] * 2)
     # Slurm gives one of the tasks the array's own number.
-    (task,) = (n for n in "123" if slurm.job(f"{array}_{n}", "JobId") == array)
+    (task,) = (n for n in "12" if slurm.job(f"{array}_{n}", "JobId") == array)
     jobs.until_the_middle()
+    # Once its build has said something, its shell listens to signals.
+    log = jobs.cwd / f"texgen-{array}_{task}.log"
+    jobs.until(lambda: log.exists() and log.stat().st_size > 0)
     slurm.run("scancel", "--batch", "--signal=USR1", f"{array}_{task}")
-    log = jobs.end(array)
-    assert "the same command resumes" in log
-    restarts = {n: slurm.job(f"{array}_{n}", "Restarts") for n in "123"}
-    assert restarts == {n: str(int(n == task)) for n in "123"}
+    assert "the same command resumes" in jobs.end(array)
+    restarts = {n: slurm.job(f"{array}_{n}", "Restarts") for n in "12"}
+    assert restarts == {n: str(int(n == task)) for n in "12"}
     assert tree(jobs.out) == plain
 
 

@@ -58,7 +58,7 @@ def _check(options: RunOptions, engine: EngineSpec) -> None:
 
 
 def _usable_gpus(engine: EngineSpec, most: int) -> tuple[list[str], str]:
-    """Names of the first GPUs that pass their self-tests; and why, if they are fewer than ``most``."""
+    """Names of the first GPUs that pass their self-tests, and what is wrong with the next one."""
     names: list[str] = []
     try:
         for number in range(most):
