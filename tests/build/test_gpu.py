@@ -8,10 +8,12 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from tests.conftest import Texgen, command, make_source, tree
+from texgen.synthesis import EnginePool, EngineSpec, Job
 
 pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
@@ -80,6 +82,22 @@ def test_an_engine_killed_in_the_middle_changes_no_byte(gpu, images, expected, t
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     assert tree(out) == expected
+
+
+def test_what_is_too_large_for_a_gpu_is_made_by_the_processor_and_said_once(
+    gpu, monkeypatch, caplog
+):
+    monkeypatch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+    wide = np.random.default_rng(0).integers(0, 256, (8, 4100, 3), dtype=np.uint8)
+    jobs = [Job(str(seed), (wide,), 24, seed, wants_raw=True) for seed in range(3)]
+    made = {}
+    for device in ("gpu", "cpu"):
+        with EnginePool(EngineSpec("fast", device=device), 1) as pool:
+            made[device] = [texture.pixels for _, texture in pool.map((job, job) for job in jobs)]
+    assert np.array_equal(made["gpu"], made["cpu"])
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert "too large for the GPU: an example with a side of 4100 px; the CPU makes" in said[0]
 
 
 def test_a_software_gpu_is_not_used_unless_it_is_asked_for(texgen, gpu, images, expected, tmp_path):

@@ -322,9 +322,12 @@ fn check(texture: &Prepared) -> Result<(), Error> {
         return Err(Error::TooLarge(format!("{} examples", examples.len())));
     }
     match examples.iter().find(|e| e.width.max(e.height) > MAX_SIDE) {
-        Some(RgbImage { width, height, .. }) => Err(Error::TooLarge(format!(
-            "an example of {width} x {height} px"
-        ))),
+        Some(RgbImage { width, height, .. }) => {
+            let side = width.max(height);
+            Err(Error::TooLarge(format!(
+                "an example with a side of {side} px"
+            )))
+        }
         None => Ok(()),
     }
 }

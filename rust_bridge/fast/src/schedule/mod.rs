@@ -26,6 +26,9 @@ pub const COLUMNS: usize = 8;
 /// See [`COLUMNS`].
 pub const LEFT: i32 = 4;
 
+/// Squared distance of the window's farthest pixel, px^2.
+const WINDOW2: i32 = LEFT * LEFT + 1;
+
 /// A [`Step`] in the form that vector kernels read: four cache lines.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
@@ -168,12 +171,17 @@ impl Entry {
             count: step.count,
             ..Self::EMPTY
         };
-        let fits = step
-            .offsets()
-            .iter()
-            .all(|offset| i16::try_from(*offset).is_ok());
-        for (packed, offset) in entry.offsets.iter_mut().zip(step.offsets()) {
-            *packed = i16::try_from(*offset).unwrap_or(0);
+        // Without branches, so that it is done by vectors.
+        #[allow(clippy::cast_possible_truncation)]
+        let outside = step.offsets.iter().fold(false, |outside, offset| {
+            outside | (i32::from(*offset as i16) != *offset)
+        });
+        if !outside {
+            for (packed, offset) in entry.offsets.iter_mut().zip(&step.offsets) {
+                #[allow(clippy::cast_possible_truncation)]
+                let fitting = *offset as i16;
+                *packed = fitting;
+            }
         }
         entry.weights[..MAX_NEIGHBOURS].copy_from_slice(&step.weights);
         let sum = |count: usize| -> u16 {
@@ -181,7 +189,9 @@ impl Entry {
             step.weights[..count].iter().map(|w| u16::from(*w)).sum()
         };
         entry.sums = [sum(16), sum(32), sum(MAX_NEIGHBOURS)];
-        for (dx, dy, weight) in step.around() {
+        // The nearest come first, and the window ends at 4 px by 1 px.
+        let near = |(dx, dy, _): &(i32, i32, u8)| dx * dx + dy * dy <= WINDOW2;
+        for (dx, dy, weight) in step.around().take_while(near) {
             let (row, column) = (usize::try_from(dy + 1), usize::try_from(dx + LEFT));
             let (Ok(row @ ..ROWS), Ok(column @ ..COLUMNS)) = (row, column) else {
                 continue;
@@ -190,7 +200,7 @@ impl Entry {
             entry.row_sum += u16::from(weight / 2);
             entry.in_rows += 1;
         }
-        (entry, fits)
+        (entry, !outside)
     }
 
     fn wide_offsets(&self) -> [i32; SLOTS] {

@@ -61,6 +61,7 @@ pub struct Steps {
     neighbours: usize,
     stride: i32,
     found: Found,
+    weights: Weights,
 }
 
 impl Steps {
@@ -91,6 +92,7 @@ impl Steps {
             neighbours,
             stride: stride.cast_signed(),
             found: Found::new(),
+            weights: Weights::new(),
         }
     }
 
@@ -146,29 +148,71 @@ impl Steps {
             *offset = dy * self.stride + dx;
             *distance = (dx * dx + dy * dy).cast_unsigned();
         }
-        weigh(&distances[..moves.len()], &mut step.weights);
+        self.weights
+            .weigh(&distances[..moves.len()], &mut step.weights);
     }
 }
 
-/// Weights of neighbours at these squared distances, the nearest first.
-fn weigh(distances: &[u32], weights: &mut [u8]) {
-    // At most 50 squares of at most 2 * 1,023^2.
-    let sum = f64::from(distances.iter().sum::<u32>());
-    // 0 where the pixel is its only neighbour; its weight is 255 all the same.
-    #[allow(clippy::cast_precision_loss)] // At most 50.
-    let rate = if sum > 0.0 {
-        distances.len() as f64 / sum
+/// Weights of neighbours by their squared distances, px^2.
+///
+/// They depend on a distance, on the number of neighbours and on the sum of their distances. Dense
+/// surroundings have the same sums again and again, so that weights of [`MAX_NEIGHBOURS`] are kept.
+struct Weights {
+    /// A row for each sum; 1 more than the weight, and 0 where it is not known yet.
+    kept: Vec<[u16; Self::DISTANCES]>,
+}
+
+impl Weights {
+    /// Where an eighth of the pixels is resolved, hardly any distance is larger.
+    const DISTANCES: usize = 128;
+    const SUMS: usize = 4096;
+
+    fn new() -> Self {
+        Self {
+            kept: vec![[0; Self::DISTANCES]; Self::SUMS],
+        }
+    }
+
+    /// The nearest is the first of the distances.
+    fn weigh(&mut self, distances: &[u32], weights: &mut [u8]) {
+        // At most 50 squares of at most 2 * 1,023^2.
+        let sum = distances.iter().sum::<u32>();
+        let rate = rate(distances.len(), sum);
+        let farthest = distances.last().map_or(0, |distance| *distance as usize);
+        let dense = distances.len() == MAX_NEIGHBOURS && farthest < Self::DISTANCES;
+        let row = self.kept.get_mut(sum as usize).filter(|_| dense);
+        let Some(row) = row else {
+            for (weight, &distance) in weights.iter_mut().zip(distances) {
+                *weight = weight_at(distance, rate);
+            }
+            return;
+        };
+        for (weight, &distance) in weights.iter_mut().zip(distances) {
+            let kept = &mut row[distance as usize % Self::DISTANCES];
+            if *kept == 0 {
+                *kept = u16::from(weight_at(distance, rate)) + 1;
+            }
+            #[allow(clippy::cast_possible_truncation)] // 0 to 255.
+            let known = (*kept - 1) as u8;
+            *weight = known;
+        }
+    }
+}
+
+/// What a squared distance is multiplied with; 0 where the pixel is its only neighbour, whose weight
+/// is 255 all the same.
+#[allow(clippy::cast_precision_loss)] // At most 50.
+fn rate(count: usize, sum: u32) -> f64 {
+    if sum > 0 {
+        count as f64 / f64::from(sum)
     } else {
         0.0
-    };
-    let mut last = (u32::MAX, 0);
-    for (weight, &distance) in weights.iter_mut().zip(distances) {
-        if distance != last.0 {
-            let exact = 255.0 * exp_neg(f64::from(distance) * rate);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 255.
-            let rounded = (exact + 0.5) as u8;
-            last = (distance, rounded);
-        }
-        *weight = last.1;
     }
+}
+
+fn weight_at(distance: u32, rate: f64) -> u8 {
+    let exact = 255.0 * exp_neg(f64::from(distance) * rate);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // 0 to 255.
+    let rounded = (exact + 0.5) as u8;
+    rounded
 }

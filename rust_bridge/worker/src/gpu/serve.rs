@@ -103,6 +103,7 @@ struct State {
     batches_left: Option<usize>,
     /// What was said once and is not said again.
     out_of_memory: bool,
+    too_large: bool,
 }
 
 struct Pipeline<'a, W: Write> {
@@ -281,7 +282,13 @@ impl<W: Write + Send> Pipeline<'_, W> {
     fn note(&self, error: &Error) {
         let mut state = self.lock();
         match error {
-            Error::TooLarge(_) | Error::Input(_) => {}
+            // The CPU says the same of its input.
+            Error::Input(_) => {}
+            Error::TooLarge(_) if state.too_large => {}
+            Error::TooLarge(_) => {
+                state.too_large = true;
+                eprintln!("{error}; the CPU makes what is too large");
+            }
             Error::OutOfMemory(_) if state.out_of_memory => {}
             Error::OutOfMemory(_) => {
                 state.out_of_memory = true;
