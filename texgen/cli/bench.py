@@ -6,7 +6,7 @@ import contextlib
 import platform
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from texgen.build.bench_builds import BuildCost, compare_builds
+from texgen.build.bench_devices import DeviceRate, compare_devices
 from texgen.build.bench_engines import BenchJob, EngineCost, bench_jobs, compare_engines
 from texgen.cli.options.common import (
     SOURCE_CHOICES,
@@ -28,17 +29,21 @@ from texgen.cli.options.common import (
 from texgen.cli.options.from_config import config_option, option_group
 from texgen.cli.output import print_result
 from texgen.core.config import (
+    CPU,
     DEFAULT_ENGINE,
     ENGINES,
     SAMPLES_PER_SHARD,
     STUB,
     UPSTREAM_ENGINE,
     DatasetConfig,
+    RunOptions,
 )
 from texgen.core.cpus import available_cpus
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.source import SourceSpec, open_source
+from texgen.synthesis import EngineSpec
+from texgen.synthesis.devices import engine_on
 
 _IMAGENET_IMAGES = 1_281_167 + 50_000
 """Images of ILSVRC-2012, train and val."""
@@ -80,6 +85,12 @@ _MIN_PROJECTED = 200
     is_flag=True,
     help="Also measure whole builds of the first --limit images.",
 )
+@config_option(
+    RunOptions,
+    "device",
+    help="Device that makes the textures: cpu, gpu or auto. A GPU is compared with all processors "
+    "by textures a second, with --limit textures at once; 2000 keep it busy.",
+)
 @result_options
 def command(
     src: str,
@@ -90,6 +101,7 @@ def command(
     limit: int,
     repeat: int,
     whole_builds: bool,
+    device: str,
     s3_endpoint: str | None,
     as_json: bool,
     **choices: str | None,
@@ -98,6 +110,11 @@ def command(
 
     The command also shows how the time is divided between the steps of an engine.
     """
+    if device != CPU and (engines, whole_builds) != (DEFAULT_ENGINE, False):
+        raise ConfigError(
+            f"--device {device} goes with --engine {DEFAULT_ENGINE}, without --build; leave it out"
+        )
+    engine, said = engine_on(EngineSpec(DEFAULT_ENGINE), device)
     names = engines.split(",")
     for name in names:
         if name not in (*ENGINES, STUB):
@@ -115,6 +132,13 @@ def command(
         if sys.stderr is not None and sys.stderr.isatty():
             click.echo(f"\rround {done} of {repeat}" + "\n" * (done == repeat), nl=False, err=True)
 
+    if engine.device != CPU:
+        rates = compare_devices(engine, said.partition(" made on ")[2], jobs, repeat, on_round)
+        data = {"processor": _processor(), "devices": [asdict(rate) for rate in rates]}
+        print_result(data, _rate_lines(jobs, rates), as_json=as_json)
+        return
+    if said:
+        click.echo(said, err=True)
     costs = compare_engines(specs, jobs, repeat, on_round)
     options = ["--src", src, "--size", str(size), "--format", image_format, "--limit", str(limit)]
     options += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []
@@ -168,6 +192,14 @@ def _lines(
         lines.append("whole builds, start-up and schedules included, median (range)")
     lines += [_build_line(cost) for cost in builds]
     return lines
+
+
+def _rate_lines(jobs: Sequence[BenchJob], rates: Sequence[DeviceRate]) -> Iterator[str]:
+    size, image_format = jobs[0].job.size, jobs[0].job.image_format
+    yield f"textures/s ({size} px, {image_format}), {len(jobs)} at once, median (range of rounds)"
+    for rate in rates:
+        low, high = min(rate.rounds), max(rate.rounds)
+        yield f"{rate.name}: {rate.per_second:.1f} ({low:.1f} to {high:.1f})"
 
 
 def _build_line(cost: BuildCost) -> str:

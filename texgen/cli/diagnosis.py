@@ -12,6 +12,7 @@ import platform
 import resource
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -25,6 +26,7 @@ from texgen.core.temporary import temporary_root
 from texgen.core.text import format_bytes
 from texgen.source.tar.cache import cache_folder
 from texgen.storage.network.certificates import bundle, check_bundle
+from texgen.synthesis.devices import find_gpus
 from texgen.synthesis.engine_spec import EngineSpec, worker_path
 from texgen.synthesis.process import running_engine
 from texgen.train.loader_errors import ENLARGE, SHARED_MEMORY
@@ -40,11 +42,14 @@ LITTLE_SPACE = 1_000_000_000
 LITTLE_SHARED_MEMORY = 256_000_000
 """Bytes of shared memory below which data loaders of torch fail; Docker gives 64 MB."""
 
+GPU_TIMEOUT_S = 60.0
+"""Seconds in which a GPU must have passed its self-test; a driver compiles the kernel first."""
+
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _SETTINGS = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3",
              "AWS_ENDPOINT_URL", "HF_ENDPOINT", "HF_HOME", "HF_HUB_OFFLINE", "RAY_ADDRESS",
-             "TEXGEN_KERNEL", "TEXGEN_WORKER", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS",
-             "PYTHONPATH")  # fmt: skip
+             "TEXGEN_GPU", "TEXGEN_KERNEL", "TEXGEN_WORKER", "CUDA_VISIBLE_DEVICES",
+             "OMP_NUM_THREADS", "PYTHONPATH")  # fmt: skip
 """Variables that change what texgen does, and that hold no secrets."""
 
 
@@ -94,6 +99,10 @@ def _engine(_: Report) -> Facts:
         hello = process.hello
     yield "fast", f"version {hello.engine_version}, kernel {hello.kernel}, worker {hello.worker}"
     yield "encoders", ", ".join(hello.encoders.values())
+    started = time.monotonic()
+    names, reason = find_gpus(EngineSpec("fast"), timeout_s=GPU_TIMEOUT_S)
+    tested = f"passes its self-test (start: {time.monotonic() - started:.1f} s)"
+    yield "GPU", f"{names[0]}, {tested}" if names else f"none for --device gpu: {reason}"
 
 
 def _machine(report: Report) -> Facts:

@@ -10,10 +10,11 @@ from dataclasses import asdict
 import click
 
 from texgen.cli.options.common import out_argument, place_option, transfer_options
+from texgen.cli.options.from_config import config_option
 from texgen.cli.output import first_lines, print_result
 from texgen.cli.progress import verify_progress
 from texgen.core import signals
-from texgen.core.config import MAX_WORKERS
+from texgen.core.config import CPU, MAX_WORKERS, RunOptions
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.storage import Sink, open_store
@@ -54,6 +55,12 @@ _SEED_BITS = 32
     type=click.IntRange(1, MAX_WORKERS),
     help="Number of shards that are read at the same time.  [default: number of processors]",
 )
+@config_option(
+    RunOptions,
+    "device",
+    default=None,
+    help="With --src: what rebuilds the --sample textures, as for texgen build.  [default: cpu]",
+)
 @transfer_options
 def command(
     out: str,
@@ -63,6 +70,7 @@ def command(
     sample: int | None,
     sample_seed: int | None,
     workers: int | None,
+    device: str | None,
     s3_endpoint: str | None,
     quiet: bool,
     as_json: bool,
@@ -73,12 +81,12 @@ def command(
     """
     if src is not None and not deep:
         raise ConfigError("--src goes with --deep; add it")
-    if src is None and (labels, sample, sample_seed) != (None, None, None):
-        raise ConfigError("--labels, --sample and --sample-seed go with --src; add it")
+    if src is None and (labels, sample, sample_seed, device) != (None, None, None, None):
+        raise ConfigError("--labels, --sample, --sample-seed and --device go with --src; add it")
     # With a fixed seed some textures would never be rebuilt.
     seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
     sample = _SAMPLE if sample is None else sample
-    checks = DeepOptions(src, sample, seed, s3_endpoint, labels) if deep else None
+    checks = DeepOptions(src, sample, seed, s3_endpoint, labels, device or CPU) if deep else None
     with signals.kept():
         # No clean-up is needed: nothing is written, and engines end with this process.
         signals.catch(lambda number, _: signals.leave(number, "stopped"))

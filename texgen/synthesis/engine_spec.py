@@ -65,7 +65,8 @@ class EngineSpec:
         name: Name of the engine, an argument of ``--engine``.
         engine_bin: Path of upstream's program, for ``embark-cli``; None searches PATH.
         device: What makes the textures, ``cpu`` or ``gpu``; they are the same with both.
-        gpu: Number of the GPU, from 0; None takes that of `GPU_VARIABLE`, or 0.
+        gpu: Number of the GPU, from 0; None takes that of `GPU_VARIABLE`, else torchrun's local
+            rank, else 0.
     """
 
     name: str
@@ -78,6 +79,11 @@ class EngineSpec:
         """Whether the same job gives the same bytes; upstream's threads do not."""
         return self.name != "embark-cli"
 
+    def _gpu_number(self) -> str:
+        if self.gpu is not None:
+            return str(self.gpu)
+        return os.environ.get(GPU_VARIABLE) or os.environ.get("LOCAL_RANK") or "0"
+
     def command(self, scratch: Scratch) -> list[str]:
         """Command line of the worker.
 
@@ -86,8 +92,7 @@ class EngineSpec:
         """
         command = [str(worker_path()), "--engine", self.name, "--parent", str(os.getpid())]
         if self.device != CPU:
-            gpu = os.environ.get(GPU_VARIABLE) or "0" if self.gpu is None else str(self.gpu)
-            command += ["--device", self.device, "--gpu", gpu]
+            command += ["--device", self.device, "--gpu", self._gpu_number()]
         if self.name == "embark-cli":
             upstream = upstream_path(self.engine_bin)
             command += ["--engine-bin", upstream, "--scratch", scratch.path()]

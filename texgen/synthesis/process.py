@@ -44,19 +44,21 @@ class EngineProcess:
     Raises:
         EngineStartError: If the program is missing or speaks another protocol.
         WorkerCrashedError: If it ended at once.
-        WorkerTimeoutError: If it sent nothing within `START_TIMEOUT_S`, or on a GPU within
-            `START_ON_GPU_TIMEOUT_S`.
+        WorkerTimeoutError: If it sent nothing within ``start_timeout_s``, which is
+            `START_TIMEOUT_S` by default, and `START_ON_GPU_TIMEOUT_S` on a GPU.
     """
 
-    def __init__(self, spec: EngineSpec, scratch: Scratch) -> None:
+    def __init__(
+        self, spec: EngineSpec, scratch: Scratch, start_timeout_s: float | None = None
+    ) -> None:
         self._process = _start(spec.command(scratch))
         self._inbox = bytearray()
         self._outbox: deque[memoryview] = deque()
         self._stderr = bytearray()
         self._jobs = 0
         try:
-            timeout_s = START_TIMEOUT_S if spec.device == CPU else START_ON_GPU_TIMEOUT_S
-            deadline = time.monotonic() + timeout_s
+            usual_s = START_TIMEOUT_S if spec.device == CPU else START_ON_GPU_TIMEOUT_S
+            deadline = time.monotonic() + (start_timeout_s or usual_s)
             self.hello = protocol.decode_hello(self._next_frame(deadline))
             _check_version(self.hello)
         except BaseException:
@@ -234,7 +236,9 @@ def _check_version(hello: Hello) -> None:
         )
 
 
-def start_engine(spec: EngineSpec, scratch: Scratch, attempts: int = 1) -> EngineProcess:
+def start_engine(
+    spec: EngineSpec, scratch: Scratch, attempts: int = 1, timeout_s: float | None = None
+) -> EngineProcess:
     """Starts an engine process; all but the last of the attempts may fail.
 
     Raises:
@@ -242,7 +246,7 @@ def start_engine(spec: EngineSpec, scratch: Scratch, attempts: int = 1) -> Engin
     """
     for attempt in range(1, attempts + 1):
         try:
-            process = EngineProcess(spec, scratch)
+            process = EngineProcess(spec, scratch, timeout_s)
         except RetryableEngineError as error:
             failure = error
             if attempts > 1:
@@ -255,8 +259,10 @@ def start_engine(spec: EngineSpec, scratch: Scratch, attempts: int = 1) -> Engin
 
 
 @contextlib.contextmanager
-def running_engine(spec: EngineSpec) -> Iterator[EngineProcess]:
+def running_engine(spec: EngineSpec, timeout_s: float | None = None) -> Iterator[EngineProcess]:
     """Runs an engine process, with a scratch folder, while the context is open.
+
+    The start may take ``timeout_s`` seconds; None takes the limits of `EngineProcess`.
 
     Raises:
         EngineStartError: If the engine cannot be started.
@@ -264,7 +270,7 @@ def running_engine(spec: EngineSpec) -> Iterator[EngineProcess]:
     scratch = Scratch()
     with contextlib.ExitStack() as stack:
         stack.callback(scratch.cleanup)
-        process = start_engine(spec, scratch)
+        process = start_engine(spec, scratch, timeout_s=timeout_s)
         stack.callback(process.kill)
         yield process
 

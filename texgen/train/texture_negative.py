@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 from collections.abc import Iterable, Iterator
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.sharedctypes import RawValue
@@ -13,7 +14,9 @@ import numpy as np
 from PIL import Image
 
 from texgen.core.config import (
+    CPU,
     DEFAULT_ENGINE,
+    DEVICES,
     ENGINES,
     PATCH_SIZE,
     STUB,
@@ -25,6 +28,7 @@ from texgen.core.errors import EngineSampleError, SampleError
 from texgen.core.seeds import texture_seed
 from texgen.core.types import Geometry, Pixels
 from texgen.synthesis.api import checked_size
+from texgen.synthesis.devices import engine_on
 from texgen.synthesis.engine_spec import EngineSpec
 from texgen.synthesis.patches import (
     Patches,
@@ -40,6 +44,7 @@ from texgen.synthesis.process import identify
 from texgen.synthesis.protocol import Job, Texture
 from texgen.synthesis.shared_pools import shared_pool
 
+_log = logging.getLogger(__name__)
 AnImage = TypeVar("AnImage", Image.Image, Pixels)
 
 
@@ -66,10 +71,16 @@ class TextureNegative:
         seed: Seed of all textures, as ``--seed`` of a build.
         engine: Name of the engine, ``fast`` or ``embark``.
         engines: Number of engine processes of each process that calls `batch`; None takes its share
-            of the processors. Calls for one texture need one engine.
+            of the processors. Calls for one texture need one engine, and a GPU has one.
+        device: What makes the textures, which are the same with each: ``cpu``; ``gpu``, with the
+            engine ``fast``; or ``auto``, a GPU if the first call finds one that passes its
+            self-test, and the processor, with a warning in the log, if not. A GPU makes hundreds
+            of textures at once and one of them slowly, so that it is for `batch`, called in one
+            process and not in each worker of a ``DataLoader``. It is the one that the environment
+            variable ``TEXGEN_GPU`` numbers, from 0, else the one of torchrun's ``LOCAL_RANK``.
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or the engine has no GPU.
         TypeError: If an argument has the wrong type.
     """
 
@@ -82,6 +93,7 @@ class TextureNegative:
         seed: int = 0,
         engine: str = DEFAULT_ENGINE,
         engines: int | None = None,
+        device: str = CPU,
     ) -> None:
         deterministic = [name for name in ENGINES if EngineSpec(name).deterministic]
         if engine not in (*deterministic, STUB):
@@ -95,6 +107,14 @@ class TextureNegative:
         self.small_patch_size = checked_integer("small_patch_size", small_patch_size, 1)
         self.seed = index(seed)
         self.engine = engine
+        if device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {device!r}")
+        if device != CPU and engine != DEFAULT_ENGINE:
+            raise ValueError(
+                f"device {device!r} goes with engine {DEFAULT_ENGINE!r}, not {engine!r}"
+            )
+        self.device = device
+        self._spec: EngineSpec | None = None
         self.engines = None if engines is None else checked_integer("engines", engines, 1)
         self._epoch = _SharedNumber()
 
@@ -112,7 +132,7 @@ class TextureNegative:
         Raises:
             EngineStartError: If the engine cannot be started.
         """
-        identify(EngineSpec(self.engine))
+        identify(self._engine_spec())
 
     def __call__(self, image: AnImage, key: str | int, epoch: int | None = None) -> AnImage:
         """Returns a texture of an image.
@@ -142,7 +162,7 @@ class TextureNegative:
     def batch(
         self, images: Iterable[AnImage], keys: Iterable[str | int], epoch: int | None = None
     ) -> list[AnImage]:
-        """Returns a texture of each image; several engines work side by side.
+        """Returns a texture of each image; several engines, or a GPU, work on them side by side.
 
         The arguments, textures and errors are those of a call for one image. An array of
         shape (N, H, W, 3) is N images.
@@ -172,9 +192,17 @@ class TextureNegative:
             raise _naming(name, error) from error
         return Job(name, examples(patches), self.size, seed, wants_raw=True)
 
+    def _engine_spec(self) -> EngineSpec:
+        """The engine, on the device that the first call has found."""
+        if self._spec is None:
+            self._spec, said = engine_on(EngineSpec(self.engine), self.device)
+            if said and self._spec.device == CPU:
+                _log.warning("%s", said)
+        return self._spec
+
     def _pool(self) -> EnginePool:
         return shared_pool(
-            EngineSpec(self.engine),
+            self._engine_spec(),
             sample_timeout_s(self.size),
             size=self.size,
             engines=self.engines,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import PIL
 
+from texgen.core.config import CPU
 from texgen.core.decode import DECODE_RULE
 from texgen.core.errors import ConfigError, DatasetError
 from texgen.core.layout import shard_path
@@ -15,6 +16,8 @@ from texgen.dataset.plan import Plan
 from texgen.dataset.reader import Dataset
 from texgen.source import SourceSpec
 from texgen.storage import Sink
+from texgen.synthesis import EngineSpec
+from texgen.synthesis.devices import engine_on
 from texgen.verify.findings import CheckCounter, OnVerifyProgress, VerifyProgress, VerifyReport
 from texgen.verify.manifests import rows_by_shard
 from texgen.verify.pixel_checks import ShardInspection
@@ -39,6 +42,7 @@ class DeepOptions:
         sample_seed: Seed that chooses them.
         endpoint: Endpoint of SRC; see `texgen.source.SourceSpec`.
         labels: Path of the labels of flat splits, as in the build; None if there were none.
+        device: What rebuilds them, one of `texgen.core.config.DEVICES`.
     """
 
     source: str | None
@@ -46,6 +50,7 @@ class DeepOptions:
     sample_seed: int
     endpoint: str | None = None
     labels: str | None = None
+    device: str = CPU
 
 
 @dataclass
@@ -58,6 +63,7 @@ class DeepCheck:
     source_check: SourceCheck | None
     sink: Sink
     report: VerifyReport
+    engine: EngineSpec
     counter: CheckCounter = field(default_factory=CheckCounter)
 
     def __post_init__(self) -> None:
@@ -105,7 +111,8 @@ class DeepCheck:
             return
         report.sample_seed = self.options.sample_seed
         source, settings = source_check.source, self.settings
-        textures = rebuild(sample, Dataset(self.sink), source, settings, report, workers)
+        dataset = Dataset(self.sink)
+        textures = rebuild(sample, dataset, source, settings, report, workers, self.engine)
         progress(VerifyProgress(0, len(sample), len(report.faults), rebuilding=True))
         for number, (texture, fault) in enumerate(textures):
             if fault:
@@ -122,6 +129,7 @@ def open_deep(
 
     Raises:
         ConfigError: If SRC does not have the splits of the data set, or cannot be listed.
+        EngineStartError: If no GPU can rebuild textures and one must.
     """
     try:
         settings = read_settings(index.config)
@@ -130,7 +138,11 @@ def open_deep(
         report.notes.append("no texture is decoded, since the index lacks settings of the textures")
         return None
     source_check = _open_source(deep, index, plan, settings, report)
-    return DeepCheck(deep, index, settings, source_check, sink, report)
+    rebuilds = source_check is not None and deep.sample > 0
+    engine, said = engine_on(EngineSpec(index.config["engine"]), deep.device if rebuilds else CPU)
+    if said:
+        report.notes.append(said)
+    return DeepCheck(deep, index, settings, source_check, sink, report, engine)
 
 
 def _open_source(

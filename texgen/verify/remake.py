@@ -102,14 +102,14 @@ def rebuild(
     settings: TextureSettings,
     report: VerifyReport,
     workers: int,
+    engine: EngineSpec,
 ) -> Iterator[tuple[SampledTexture, str | None]]:
     """Rebuilds textures from SRC, compares their bytes, and yields each with its fault, or None.
 
     ``report`` counts them, and notes those that could not be rebuilt.
     """
-    spec = EngineSpec(dataset.index.config["engine"])
     timeout_s = sample_timeout_s(settings.size)
-    with EnginePool(spec, min(workers, len(sample)), timeout_s=timeout_s) as pool:
+    with EnginePool(engine, min(workers, len(sample)), timeout_s=timeout_s) as pool:
         jobs = ((texture, _job(texture, source, settings)) for texture in sample)
         for texture, result in pool.map(jobs):
             yield texture, _fault(texture, result, dataset, report)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from texgen.core.config import CPU, DEFAULT_ENGINE, RunOptions
-from texgen.core.errors import ConfigError, EngineStartError
+from texgen.core.errors import ConfigError
 from texgen.synthesis import EngineSpec
-from texgen.synthesis.process import running_engine
+from texgen.synthesis.devices import find_gpus
 
 
 def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, tuple[str, ...]]:
@@ -26,7 +26,7 @@ def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, 
     _check(options, engine)
     if options.device == CPU or options.ray_address is not None:
         return options, ()
-    names, reason = _usable_gpus(engine, options.gpus)
+    names, reason = find_gpus(engine, options.gpus)
     if reason and options.device == "gpu":
         wanted = f"--gpus {options.gpus}" if names else "--device gpu"
         instead = f"--gpus {len(names)}" if names else "--device cpu"
@@ -55,15 +55,3 @@ def _check(options: RunOptions, engine: EngineSpec) -> None:
             f"--gpus {options.gpus} counts GPUs of this machine, and a cluster's nodes say how "
             "many they have: leave out --gpus or --ray-address"
         )
-
-
-def _usable_gpus(engine: EngineSpec, most: int) -> tuple[list[str], str]:
-    """Names of the first GPUs that pass their self-tests, and what is wrong with the next one."""
-    names: list[str] = []
-    try:
-        for number in range(most):
-            with running_engine(replace(engine, device="gpu", gpu=number)) as process:
-                names.append(str(process.hello.device))
-    except EngineStartError as error:
-        return names, str(error).rpartition("texgen-worker: ")[2]
-    return names, ""

@@ -1,0 +1,154 @@
+"""The engine on a GPU of this machine, which Mesa's software one plays, and what asks for one."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import texgen as package
+from tests.conftest import Texgen, make_source, synthetic_image, texgen_processes
+from texgen.core.errors import EngineStartError
+from texgen.synthesis import EngineSpec
+from texgen.synthesis.devices import engine_on, find_gpus
+from texgen.synthesis.shared_pools import close_pools
+
+pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("no_orphans")]
+
+SMALL = ("--size", 32, "--patch-size", 24, "--small-patch-size", 16)
+
+
+@pytest.fixture
+def allowed(gpu: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of the software GPU, which processes of the test may use."""
+    monkeypatch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+    return gpu
+
+
+@pytest.fixture
+def none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without Vulkan."""
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.setenv(name, "/nonexistent.json")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("images")
+    make_source(root / "train", {"ant": 3, "bee": 3})
+    return root
+
+
+def test_a_gpu_that_is_there_is_used_and_named(allowed):
+    engine, said = engine_on(EngineSpec("fast"), "auto")
+    assert (engine.device, said) == ("gpu", f"textures are made on {allowed}")
+    assert engine_on(EngineSpec("fast"), "cpu") == (EngineSpec("fast"), "")
+
+
+def test_the_number_of_the_gpu_comes_from_the_environment(allowed, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "7")
+    names, reason = find_gpus(EngineSpec("fast"))
+    assert names == []
+    assert reason
+    monkeypatch.setenv("TEXGEN_GPU", "0")
+    assert find_gpus(EngineSpec("fast")) == ([allowed], "")
+
+
+def test_without_a_gpu_auto_takes_the_processor_and_says_why(none):
+    engine, said = engine_on(EngineSpec("fast"), "auto")
+    assert engine == EngineSpec("fast")
+    assert said.startswith("the processor makes the textures: no GPU")
+    with pytest.raises(EngineStartError, match=r"^device gpu: no GPU.*; use cpu or auto$"):
+        engine_on(EngineSpec("fast"), "gpu")
+
+
+def test_an_engine_of_processors_is_left_there():
+    assert "runs on processors alone" in engine_on(EngineSpec("embark"), "auto")[1]
+    with pytest.raises(EngineStartError, match="the engine embark runs on processors alone"):
+        engine_on(EngineSpec("embark"), "gpu")
+
+
+def textures(device: str) -> np.ndarray:
+    negative = package.TextureNegative(32, seed=3, device=device)
+    images = np.stack([np.asarray(synthetic_image(seed, (60, 50))) for seed in range(5)])
+    made = np.stack([*negative.batch(images, range(5), 2), negative(images[0], 9)])
+    close_pools()
+    return made
+
+
+def test_fresh_textures_of_a_gpu_are_those_of_the_processor(allowed):
+    assert np.array_equal(textures("gpu"), textures("cpu"))
+    assert texgen_processes() == set()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_make_fresh_textures_on_a_gpu(allowed, method):
+    expected = textures("cpu")
+    with multiprocessing.get_context(method).Pool(1) as pool:
+        assert np.array_equal(pool.apply(textures, ("auto",)), expected)
+
+
+def test_fresh_textures_without_a_gpu(none, caplog):
+    assert textures("auto").shape == (6, 32, 32, 3)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert said[0].startswith("the processor makes the textures: no GPU")
+    negative = package.TextureNegative(32, device="gpu")
+    with pytest.raises(EngineStartError, match=r"^device gpu: no GPU"):
+        negative.check_engine()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"device": "cuda"}, "device must be one of cpu, gpu, auto, not 'cuda'"),
+        ({"device": "gpu", "engine": "embark"}, "device 'gpu' goes with engine 'fast'"),
+    ],
+)
+def test_a_device_that_there_is_not_is_refused_by_name(given, says):
+    with pytest.raises(ValueError, match=says):
+        package.TextureNegative(32, **given)
+
+
+def test_verify_rebuilds_textures_on_a_gpu(texgen: Texgen, allowed, images, tmp_path):
+    out = tmp_path / "out"
+    assert texgen("build", "--src", images, "--out", out, *SMALL, "--no-ray").returncode == 0
+    line = ("verify", out, "--deep", "--src", images, "--json", "--device", "gpu")
+    done = texgen(*line)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (report["remade"], report["faults"]) == (6, [])
+    assert f"textures are made on {allowed}" in report["notes"]
+    refused = texgen(*line, env={**os.environ, "TEXGEN_SOFTWARE_GPU": ""})
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].startswith("texgen: device gpu: no GPU")
+
+
+def test_bench_compares_a_gpu_with_all_processors(texgen: Texgen, allowed, images):
+    line = ("bench", "--src", images, "--size", 32, "--limit", 3, "--repeat", 2, "--device", "gpu")
+    done = texgen(*line, "--json")
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout)["devices"]
+    assert first["name"] == allowed
+    assert second["name"].endswith(("processor", "processors"))
+    for device in (first, second):
+        assert device["textures"] == 3
+        assert len(device["rounds"]) == 2
+        assert min(device["rounds"]) > 0
+    assert f"\n{allowed}: " in texgen(*line).stdout
+    refused = texgen(*line, "--build")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("software", ["1", ""])
+def test_doctor_says_whether_a_gpu_can_be_used(texgen: Texgen, gpu, software):
+    done = texgen("doctor", "--json", env={**os.environ, "TEXGEN_SOFTWARE_GPU": software})
+    found = json.loads(done.stdout)["facts"]["engine"]["GPU"]
+    if software:
+        assert found.startswith(f"{gpu}, passes its self-test")
+    elif "llvmpipe" in gpu:
+        assert found.startswith("none for --device gpu: no GPU, only llvmpipe")
