@@ -194,6 +194,20 @@ def test_fresh_textures_are_the_same_in_any_number_of_processes_which_leave_no_e
     assert losses(tmp_path / "0") == losses(tmp_path / "2")
 
 
+@pytest.mark.whole
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_fresh_textures_of_a_gpu_train_as_those_of_processors(
+    image_folder, tmp_path, gpu, monkeypatch, no_orphans, workers
+):
+    options = ["--method", "simclr", *FRESH, "--epochs", "1", "--num-negatives", "2"]
+    options += ["--texture-size", "24", "--workers", workers]
+    assert run(arguments(image_folder, tmp_path / "cpu", *options)) == 0
+    monkeypatch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+    line = arguments(image_folder, tmp_path / "gpu", *options, "--texture-device", "gpu")
+    assert run(line) == 0
+    assert losses(tmp_path / "gpu") == losses(tmp_path / "cpu")
+
+
 def test_an_epoch_of_fresh_textures_has_the_losses_of_one_with_built_textures(
     image_folder, tmp_path, no_orphans
 ):
@@ -424,6 +438,7 @@ def test_a_config_file_gives_a_range_as_a_list_of_two_numbers(
         (["--fresh-every", "2"], "--fresh-every is an option of --fresh: add that, or leave it"),
         (["--patch-size", "9"], "--patch-size is an option of --fresh"),
         (["--texture-size", "64"], "--texture-size is an option of --fresh"),
+        (["--texture-device", "gpu"], "--texture-device is an option of --fresh"),
         ([*FRESH, "--size", "2000"], "a texture has 16 to 1024 px; set --texture-size"),
         (["--batch-size", "4", "--accumulate", "4"], "leaves parts of 1 of a batch of 4"),
         (["--negatives", "patch", "--non-overlapping", "--patch-range", "5", "7"], "divides 32 px"),

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from texgen.core.config import (
+    CPU,
     DEFAULT_ENGINE,
+    DEVICES,
     MIN_SIZE,
     PATCH_SIZE,
     TEXTURE_SIZE,
@@ -87,6 +89,12 @@ class TrainConfig:
         "Side of the two patches of which a --fresh texture is made, px.  [default: "
         f"{PATCH_SIZE} for textures of {TEXTURE_SIZE} px, in proportion for others]",
         min=1,
+    )
+    texture_device: str = option(
+        CPU,
+        "What makes --fresh textures: cpu, gpu (needs Vulkan or Metal), or auto: a GPU if one "
+        "passes its self-test. The textures are the same.",
+        choices=DEVICES,
     )
     num_negatives: int = option(1, "Number of NS per image.", min=1)
     alpha: float = option(None, "Weight (alpha) of the NS, 0 or more.  [default: 2; byol: 0.05]")
@@ -202,7 +210,7 @@ _DEFAULTS = {one.name: one.default for one in fields(TrainConfig)}
 
 FREE = frozenset(
     {"src", "src_format", "out", "textures", "workers", "log_every", "checkpoint_every", "keep"}
-    | {"device", "compile", "max_steps", "rank_timeout", *SOURCE_OPTIONS}
+    | {"device", "texture_device", "compile", "max_steps", "rank_timeout", *SOURCE_OPTIONS}
 )
 """Options that may differ from a checkpoint's: they decide where and how fast a run trains."""
 

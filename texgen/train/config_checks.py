@@ -58,7 +58,7 @@ def _check_negatives(config: TrainConfig) -> None:
 def _check_fresh(config: TrainConfig) -> None:
     defaults = {one.name: one.default for one in fields(config)}
     if not config.fresh:
-        for name in ("fresh_every", "texture_size", "patch_size"):
+        for name in ("fresh_every", "texture_size", "patch_size", "texture_device"):
             if getattr(config, name) != defaults[name]:
                 raise ConfigError(
                     f"{flag_name(name)} is an option of --fresh: add that, or leave it out"

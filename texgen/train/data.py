@@ -110,7 +110,9 @@ def _make_fresh_negatives(config: TrainConfig, images: ImageSet) -> FreshNegativ
         EngineStartError: If no engine starts here.
     """
     size = config.texture_size or config.size
-    negative = TextureNegative(size, config.patch_size, seed=config.seed)
+    negative = TextureNegative(
+        size, config.patch_size, seed=config.seed, device=config.texture_device
+    )
     # Raises its error now, instead of at the first batch.
     negative.check_engine()
     return FreshNegatives(config.num_negatives, images, negative, config.fresh_every)

@@ -32,6 +32,7 @@ class Queries:
         views: Parameters of the V views.
         pixels: The V views themselves, (3, S, S) float32 each, normalised.
         rng: Random numbers of this sample.
+        textures: Fresh textures of the image, if they were made before; see `FreshNegatives.batch`.
     """
 
     position: int
@@ -40,6 +41,7 @@ class Queries:
     views: Sequence[ViewParameters]
     pixels: Sequence[Tensor]
     rng: random.Random
+    textures: Sequence[Image.Image] | None = None
 
 
 Negatives = Callable[[Queries], Tensor]
@@ -120,15 +122,29 @@ class FreshNegatives:
 
     def __call__(self, queries: Queries) -> Tensor:
         """See `Negatives`."""
-        key = self.images.keys[queries.position].as_py()
-        first = queries.epoch // self.every * self.number
-        textures = [
-            self.negative(queries.image, key, number)
-            for number in range(first, first + self.number)
-        ]
+        textures = queries.textures
+        if textures is None:
+            key = self._key(queries.position)
+            numbers = self._numbers(queries.epoch)
+            textures = [self.negative(queries.image, key, number) for number in numbers]
         return torch.stack(
             [torch.stack([view(texture) for texture in textures]) for view in queries.views]
         )
+
+    def batch(
+        self, positions: Sequence[int], epoch: int, images: Sequence[Image.Image]
+    ) -> list[tuple[Image.Image, ...]]:
+        """Returns the M textures of each of N images, made side by side."""
+        keys = [self._key(position) for position in positions]
+        made = [self.negative.batch(images, keys, number) for number in self._numbers(epoch)]
+        return list(zip(*made, strict=True))
+
+    def _key(self, position: int) -> str:
+        return str(self.images.keys[position].as_py())
+
+    def _numbers(self, epoch: int) -> range:
+        first = epoch // self.every * self.number
+        return range(first, first + self.number)
 
 
 def open_textures(location: str, split: str) -> TextureStore:

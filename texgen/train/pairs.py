@@ -10,7 +10,7 @@ import itertools
 import random
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,7 @@ from texgen.train.augment import Augmentation
 from texgen.train.distributed import rank_and_world_size
 from texgen.train.images import ImageSet
 from texgen.train.loader_errors import as_sample_error
-from texgen.train.negatives import Negatives, Queries
+from texgen.train.negatives import FreshNegatives, Negatives, Queries
 
 EpochPosition = tuple[int, int]
 """Epoch, and position of an image in its `ImageSet`."""
@@ -75,17 +75,46 @@ class ContrastiveDataset(Dataset[Sample]):
         except (TexgenError, MemoryError, OSError) as error:
             return as_sample_error(error)
 
+    def __getitems__(self, epoch_positions: list[EpochPosition]) -> list[Sample]:
+        """Returns a batch's samples, for which torch calls this; a GPU makes their textures at once."""
+        negatives = self.negatives
+        if not (isinstance(negatives, FreshNegatives) and negatives.negative.on_gpu):
+            return [self[one] for one in epoch_positions]
+        try:
+            # All positions of a batch have one epoch.
+            epoch, positions = epoch_positions[0][0], [one for _, one in epoch_positions]
+            images = [self.images.image(position) for position in positions]
+            textures = negatives.batch(positions, epoch, images)
+            samples = zip(positions, images, textures, strict=True)
+            rngs = [sample_rng(self.seed, epoch, position) for position in positions]
+            return [
+                self._views(position, epoch, rng, negatives, image, made)
+                for rng, (position, image, made) in zip(rngs, samples, strict=True)
+            ]
+        except (TexgenError, MemoryError, OSError) as error:
+            return [as_sample_error(error)]
+
     def sample(
         self, position: int, epoch: int, rng: random.Random, negatives: Negatives | None
     ) -> dict[str, Tensor]:
         """Returns the sample of an image in an epoch with the random numbers of ``rng``."""
-        image = self.images.image(position)
+        return self._views(position, epoch, rng, negatives, self.images.image(position))
+
+    def _views(
+        self,
+        position: int,
+        epoch: int,
+        rng: random.Random,
+        negatives: Negatives | None,
+        image: Image.Image,
+        textures: Sequence[Image.Image] | None = None,
+    ) -> dict[str, Tensor]:
         views = [self.augmentation.draw(rng) for _ in range(2)]
         pixels = [view(image) for view in views]
         sample = {"first": pixels[0], "second": pixels[1]}
         if negatives is not None:
             count = self.ns_views
-            queries = Queries(position, epoch, image, views[:count], pixels[:count], rng)
+            queries = Queries(position, epoch, image, views[:count], pixels[:count], rng, textures)
             sample["nonsemantic"] = negatives(queries)
         return sample
 

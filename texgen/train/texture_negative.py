@@ -118,6 +118,15 @@ class TextureNegative:
         self.engines = None if engines is None else checked_integer("engines", engines, 1)
         self._epoch = _SharedNumber()
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether a GPU makes the textures, which then come faster by `batch`.
+
+        Raises:
+            EngineStartError: If the GPU that ``device`` asks for cannot be used.
+        """
+        return self._engine_spec().device != CPU
+
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch of calls that name none, also in the running workers of a ``DataLoader``.
 
