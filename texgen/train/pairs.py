@@ -76,7 +76,7 @@ class ContrastiveDataset(Dataset[Sample]):
             return as_sample_error(error)
 
     def __getitems__(self, epoch_positions: list[EpochPosition]) -> list[Sample]:
-        """Returns a batch's samples, for which torch calls this; a GPU makes their textures at once."""
+        """Returns the samples of a batch, whose textures a GPU makes at once; torch calls this."""
         negatives = self.negatives
         if not (isinstance(negatives, FreshNegatives) and negatives.negative.on_gpu):
             return [self[one] for one in epoch_positions]
