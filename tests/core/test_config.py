@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.factories import ENGINE, config
-from texgen.core.config import RunOptions, SourceDigest, canonical_json, differences, fingerprint
+from texgen.core.config import RunOptions
+from texgen.core.fingerprint import SourceDigest, canonical_json, differences, fingerprint
 
 SOURCES = {"train": "ab", "val": "cd"}
 JSON = st.recursive(

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from texgen.core.config import canonical_json
+from texgen.core.fingerprint import canonical_json
 from texgen.storage import Sink
 from texgen.verify import VerifyReport, verify
 

@@ -195,7 +195,7 @@ def test_fresh_textures_are_the_same_in_any_number_of_processes_which_leave_no_e
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.slow), "2"])
 def test_fresh_textures_of_a_gpu_train_as_those_of_processors(
     image_folder, tmp_path, gpu, monkeypatch, no_orphans, workers
 ):

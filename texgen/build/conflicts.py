@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from texgen.core.config import differences
 from texgen.core.errors import DatasetError
+from texgen.core.fingerprint import differences
 from texgen.core.layout import INDEX, PLAN, RECORDS
 from texgen.dataset.index import read_index
 from texgen.dataset.plan import Plan, load_plan

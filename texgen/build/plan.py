@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from texgen.build.conflicts import find_conflicts
 from texgen.build.overwrite import delete_dataset
-from texgen.core.config import DatasetConfig, RunOptions, SourceDigest
+from texgen.core.config import DatasetConfig, RunOptions
 from texgen.core.errors import ConfigError, SourceError
+from texgen.core.fingerprint import SourceDigest
 from texgen.core.types import ImageEntry
 from texgen.dataset.plan import PLAN_SCHEMA, Plan, SplitPlan, save_plan
 from texgen.source import EXPECTED_FORMS, OnError, Source, SourceSpec, raise_error

@@ -16,8 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from texgen.core.config import canonical_json, fingerprint
 from texgen.core.errors import StorageError
+from texgen.core.fingerprint import canonical_json, fingerprint
 from texgen.core.hashing import sha256_file
 from texgen.core.layout import PLAN, plan_entries_path
 from texgen.core.types import ImageEntry, Shard, ShardPlan

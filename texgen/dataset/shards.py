@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from texgen.core.config import canonical_json
+from texgen.core.fingerprint import canonical_json
 from texgen.core.types import ArrowFile, Row, TextureFile
 from texgen.dataset.manifest import ManifestRow, manifest_row
 

@@ -141,7 +141,9 @@ class TextureNegative:
         Raises:
             EngineStartError: If the engine cannot be started.
         """
-        identify(self._engine_spec())
+        # A GPU has been started when it was chosen.
+        if not self.on_gpu:
+            identify(self._engine_spec())
 
     def __call__(self, image: AnImage, key: str | int, epoch: int | None = None) -> AnImage:
         """Returns a texture of an image.

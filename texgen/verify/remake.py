@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
-from texgen.core.config import differences, sample_timeout_s
+from texgen.core.config import sample_timeout_s
 from texgen.core.decode import DECODE_RULE, decode
 from texgen.core.errors import (
     DatasetError,
@@ -19,6 +19,7 @@ from texgen.core.errors import (
     SourceChangedError,
     SourceReadError,
 )
+from texgen.core.fingerprint import differences
 from texgen.core.types import ImageEntry
 from texgen.dataset.manifest import ManifestRow
 from texgen.dataset.reader import Dataset

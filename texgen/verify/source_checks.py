@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeAlias
 
-from texgen.core.config import fingerprint
 from texgen.core.errors import ConfigError, SourceError
+from texgen.core.fingerprint import fingerprint
 from texgen.core.layout import INDEX, plan_entries_path
 from texgen.core.types import ImageEntry
 from texgen.dataset.index import Index, ShardFile, SplitIndex

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from texgen.core.config import SourceDigest
 from texgen.core.errors import StorageError
+from texgen.core.fingerprint import SourceDigest
 from texgen.core.keys import image_key_of
 from texgen.core.layout import plan_entries_path
 from texgen.core.types import ImageEntry

@@ -1,19 +1,13 @@
 //! Textures on the device: their examples go there, and their sources come back.
 
 use bytemuck::{Pod, Zeroable};
-use texgen_fast::offload::{level_of, Prepared};
+use texgen_fast::offload::Prepared;
 use texgen_fast::{Parameters, RgbImage, Source};
 use wgpu::BufferUsages as Usage;
 
-use crate::waves::Waves;
+use crate::buffers::{fill, largest, number, room, upload};
+use crate::schedule::{Pass, Schedule};
 use crate::Error;
-
-/// Most steps of a dispatch, since drivers end one that takes seconds.
-const STEPS: u32 = 8192;
-
-/// The same for a GPU that a CPU plays. Mesa's ends all loops of a dispatch, without a word, after
-/// 65,535 iterations; eight steps take at most some 350.
-const SOFTWARE_STEPS: u32 = 1024;
 
 /// Longest side of an example: sources have 12 bits for each of x and y.
 const MAX_SIDE: u32 = 4096;
@@ -45,27 +39,6 @@ struct Example {
     base: u32,
 }
 
-/// As in `resolve.wgsl`.
-#[derive(Debug, Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
-struct Pass {
-    first_wave: u32,
-    end_wave: u32,
-    level: u32,
-    size: u32,
-    random_candidates: u32,
-    sign: i32,
-}
-
-/// The waves of one size and seed, on the device.
-#[derive(Debug)]
-pub struct Schedule {
-    steps: wgpu::Buffer,
-    starts: wgpu::Buffer,
-    /// First wave, one past the last, and level of the examples, for each dispatch.
-    dispatches: Vec<(u32, u32, u32)>,
-}
-
 /// Textures that are made side by side.
 #[derive(Debug)]
 pub struct Batch {
@@ -87,68 +60,6 @@ pub fn unpack(source: u32) -> Source {
     }
 }
 
-impl Schedule {
-    /// Computes the waves and uploads them.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::TooLarge`] where they do not fit a buffer.
-    pub fn new(
-        device: &wgpu::Device,
-        parameters: Parameters,
-        size: u32,
-        seed: u64,
-    ) -> Result<Self, Error> {
-        let steps = u64::from(size) * u64::from(size) * 2 * 4 * crate::waves::STEP_WORDS as u64;
-        if steps > largest_buffer(&device.limits()) {
-            let text = format!("the schedule of {size} px takes {steps} bytes");
-            return Err(Error::TooLarge(text));
-        }
-        let waves = Waves::new(size, parameters.neighbours, seed);
-        let most = if device.adapter_info().device_type == wgpu::DeviceType::Cpu {
-            SOFTWARE_STEPS
-        } else {
-            STEPS
-        };
-        Ok(Self {
-            steps: upload(device, "steps", &waves.steps),
-            starts: upload(device, "waves", &waves.starts),
-            dispatches: dispatches(&waves, most),
-        })
-    }
-
-    /// The parameters of each dispatch.
-    fn passes(&self, size: u32, parameters: Parameters) -> Vec<Pass> {
-        let dispatches = self.dispatches.iter();
-        dispatches
-            .map(|&(first_wave, end_wave, level)| Pass {
-                first_wave,
-                end_wave,
-                level,
-                size,
-                random_candidates: parameters.random_candidates,
-                sign: if parameters.mirrored { -1 } else { 1 },
-            })
-            .collect()
-    }
-}
-
-/// Ranges of waves with at most `most` steps each, and their levels.
-fn dispatches(waves: &Waves, most: u32) -> Vec<(u32, u32, u32)> {
-    let mut ranges = Vec::new();
-    let mut first = 0;
-    for (stage, stage_end) in waves.stage_ends.into_iter().enumerate() {
-        while first < stage_end {
-            let steps = |end: u32| waves.starts[end as usize] - waves.starts[first as usize];
-            let fitting = (first + 1..=stage_end).take_while(|end| steps(*end) <= most);
-            let end = fitting.last().unwrap_or(first + 1);
-            ranges.push((first, end, number(level_of(stage))));
-            first = end;
-        }
-    }
-    ranges
-}
-
 impl Batch {
     /// How many of these textures, which have one size, fit one batch; at least one.
     ///
@@ -159,7 +70,7 @@ impl Batch {
         textures: impl Iterator<Item = &'a Prepared>,
         limits: &wgpu::Limits,
     ) -> Result<usize, Error> {
-        let most = largest_buffer(limits);
+        let most = largest(limits);
         let (mut atlas, mut cells, mut count) = (0_u64, 0_u64, 0);
         for texture in textures.take(limits.max_compute_workgroups_per_dimension as usize) {
             if let Err(error) = check(texture) {
@@ -336,44 +247,4 @@ fn check(texture: &Prepared) -> Result<(), Error> {
 fn atlas_len(texture: &Prepared) -> usize {
     let levels = texture.levels.iter().flatten();
     levels.map(|image| image.pixels.len() / 3).sum()
-}
-
-fn largest_buffer(limits: &wgpu::Limits) -> u64 {
-    limits
-        .max_storage_buffer_binding_size
-        .min(limits.max_buffer_size)
-}
-
-/// A number that the limits of buffers keep below 2^32.
-fn number(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-fn room(device: &wgpu::Device, label: &str, size: u64, usage: Usage) -> wgpu::Buffer {
-    device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size,
-        usage,
-        mapped_at_creation: false,
-    })
-}
-
-fn upload<T: Pod>(device: &wgpu::Device, label: &str, values: &[T]) -> wgpu::Buffer {
-    fill(device, label, values, Usage::STORAGE)
-}
-
-fn fill<T: Pod>(device: &wgpu::Device, label: &str, values: &[T], usage: Usage) -> wgpu::Buffer {
-    let bytes: &[u8] = bytemuck::cast_slice(values);
-    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size: bytes.len() as u64,
-        usage,
-        mapped_at_creation: true,
-    });
-    // A buffer that could not be made is told by the device's error handler.
-    if let Ok(mut range) = buffer.get_mapped_range_mut(..) {
-        range.copy_from_slice(bytes);
-    }
-    buffer.unmap();
-    buffer
 }

@@ -3,9 +3,11 @@ use std::time::Duration;
 
 use texgen_fast::offload::Prepared;
 use texgen_fast::{Parameters, RgbImage};
-use wgpu::{Backends, DeviceType};
+use wgpu::DeviceType;
 
-use crate::batch::{Batch, Schedule};
+use crate::adapter::Adapter;
+use crate::batch::Batch;
+use crate::schedule::Schedule;
 use crate::Error;
 
 /// Bindings of the kernel: six buffers and the parameters of a pass.
@@ -19,12 +21,6 @@ const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Schedules on the device: textures of one size rotate among two.
 const MAX_SCHEDULES: usize = 2;
-
-/// A device that a [`Gpu`] can be opened on.
-#[derive(Debug, Clone)]
-pub struct Adapter {
-    inner: wgpu::Adapter,
-}
 
 /// A GPU with the kernel, and the schedules that it has seen.
 pub struct Gpu {
@@ -41,43 +37,6 @@ pub struct Gpu {
 
 /// Size and seed of a schedule.
 type ScheduleKey = (u32, u64);
-
-impl Adapter {
-    /// The adapters of this machine, real GPUs first, then those that a CPU plays.
-    #[must_use]
-    pub fn all() -> Vec<Self> {
-        let mut description = wgpu::InstanceDescriptor::new_without_display_handle();
-        description.backends = Backends::VULKAN | Backends::METAL;
-        let instance = wgpu::Instance::new(description);
-        let found = pollster::block_on(instance.enumerate_adapters(Backends::all()));
-        let mut adapters: Vec<_> = found.into_iter().map(|inner| Self { inner }).collect();
-        adapters.sort_by_key(|adapter| match adapter.inner.get_info().device_type {
-            DeviceType::DiscreteGpu => 0,
-            DeviceType::VirtualGpu => 1,
-            DeviceType::IntegratedGpu => 2,
-            DeviceType::Other => 3,
-            DeviceType::Cpu => 4,
-        });
-        adapters
-    }
-
-    /// Name of the device, its driver and the interface that reaches it.
-    #[must_use]
-    pub fn name(&self) -> String {
-        let info = self.inner.get_info();
-        let backend = info.backend;
-        match format!("{} {}", info.driver, info.driver_info).trim() {
-            "" => format!("{} ({backend})", info.name),
-            driver => format!("{} ({backend}, {driver})", info.name),
-        }
-    }
-
-    /// Whether a CPU plays it.
-    #[must_use]
-    pub fn is_software(&self) -> bool {
-        self.inner.get_info().device_type == DeviceType::Cpu
-    }
-}
 
 impl std::fmt::Debug for Gpu {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

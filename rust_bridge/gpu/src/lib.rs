@@ -9,11 +9,15 @@
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
+mod adapter;
 mod batch;
+mod buffers;
 mod device;
 mod error;
+mod schedule;
 mod self_test;
 pub mod waves;
 
-pub use device::{Adapter, Gpu};
+pub use adapter::Adapter;
+pub use device::Gpu;
 pub use error::Error;

@@ -7,6 +7,7 @@
 
 mod queue;
 mod serve;
+mod state;
 
 use texgen_fast::Parameters;
 use texgen_gpu::{Adapter, Gpu};

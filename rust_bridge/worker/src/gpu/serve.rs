@@ -9,6 +9,7 @@ use texgen_fast::offload::{Prepared, Preparer};
 use texgen_gpu::{Error, Gpu};
 
 use super::queue::Queue;
+use super::state::State;
 use crate::encode::Format;
 use crate::job::{parse_job, Job};
 use crate::serve::{end_of_frames, hello, synthesize, write_fault, write_texture, Made, FRAME};
@@ -19,9 +20,6 @@ const BATCH: [usize; 2] = [256, 4];
 
 /// Batches on their way: one is computed while the next is uploaded, and two wait.
 const BATCHES: usize = 4;
-
-/// Loses the GPU after so many batches, for tests of what comes after.
-const LOSE_VARIABLE: &str = "TEXGEN_LOSE_GPU_AFTER";
 
 /// Says hello, then answers jobs in any order until the input ends. `engines` has at least one.
 ///
@@ -45,12 +43,7 @@ pub fn serve(
         output: Mutex::new(output),
         tasks: Queue::new(),
         ready: Queue::new(),
-        state: Mutex::new(State {
-            batches_left: std::env::var(LOSE_VARIABLE)
-                .ok()
-                .and_then(|text| text.parse().ok()),
-            ..State::default()
-        }),
+        state: Mutex::new(State::new()),
         changed: Condvar::new(),
     };
     thread::scope(|scope| {
@@ -89,21 +82,6 @@ enum Task {
     Prepare(Vec<u8>),
     /// A texture, and how to encode it.
     Encode(Box<Made>, Option<Format>),
-}
-
-#[derive(Default)]
-struct State {
-    /// Jobs without an answer.
-    unanswered: usize,
-    /// Threads that use the GPU.
-    using_gpu: usize,
-    /// Whether the GPU is of no use any more.
-    lost: bool,
-    /// See [`LOSE_VARIABLE`].
-    batches_left: Option<usize>,
-    /// What was said once and is not said again.
-    out_of_memory: bool,
-    too_large: bool,
 }
 
 struct Pipeline<'a, W: Write> {
@@ -260,7 +238,8 @@ impl<W: Write + Send> Pipeline<'_, W> {
                 self.make_on_gpu(rest, cpu);
             }
             Err(error) => {
-                self.note(&error);
+                self.lock().note(&error);
+                self.changed.notify_all();
                 batch.iter().for_each(|job| self.make_on_cpu(job, cpu));
             }
         }
@@ -278,39 +257,9 @@ impl<W: Write + Send> Pipeline<'_, W> {
         }
     }
 
-    /// Says once what the GPU does not do, and leaves it where it is lost.
-    fn note(&self, error: &Error) {
-        let mut state = self.lock();
-        match error {
-            // The CPU says the same of its input.
-            Error::Input(_) => {}
-            Error::TooLarge(_) if state.too_large => {}
-            Error::TooLarge(_) => {
-                state.too_large = true;
-                eprintln!("{error}; the CPU makes what is too large");
-            }
-            Error::OutOfMemory(_) if state.out_of_memory => {}
-            Error::OutOfMemory(_) => {
-                state.out_of_memory = true;
-                eprintln!("{error}; the CPU makes what does not fit");
-            }
-            _ if state.lost => {}
-            _ => {
-                state.lost = true;
-                eprintln!("{error}; the CPU makes the textures from here on");
-            }
-        }
-        drop(state);
-        self.changed.notify_all();
-    }
-
     fn lose_for_test(&self) {
-        let mut state = self.lock();
-        if let Some(left) = &mut state.batches_left {
-            if *left == 0 {
-                self.gpu.lose();
-            }
-            *left = left.saturating_sub(1);
+        if self.lock().is_last_batch() {
+            self.gpu.lose();
         }
     }
 

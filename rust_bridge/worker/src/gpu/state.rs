@@ -1,0 +1,64 @@
+use texgen_gpu::Error;
+
+/// Loses the GPU after so many batches, for tests of what comes after.
+const LOSE_VARIABLE: &str = "TEXGEN_LOSE_GPU_AFTER";
+
+/// What the threads of a worker on a GPU share.
+#[derive(Default)]
+pub struct State {
+    /// Jobs without an answer.
+    pub unanswered: usize,
+    /// Threads that use the GPU.
+    pub using_gpu: usize,
+    /// Whether the GPU is of no use any more.
+    pub lost: bool,
+    /// See [`LOSE_VARIABLE`].
+    batches_left: Option<usize>,
+    /// What was said once and is not said again.
+    out_of_memory: bool,
+    too_large: bool,
+}
+
+impl State {
+    /// Nothing has happened yet.
+    pub fn new() -> Self {
+        let batches = std::env::var(LOSE_VARIABLE).ok();
+        Self {
+            batches_left: batches.and_then(|text| text.parse().ok()),
+            ..Self::default()
+        }
+    }
+
+    /// Counts a batch; whether a test wants the GPU lost with it.
+    pub fn is_last_batch(&mut self) -> bool {
+        let Some(left) = &mut self.batches_left else {
+            return false;
+        };
+        let last = *left == 0;
+        *left = left.saturating_sub(1);
+        last
+    }
+
+    /// Says once what the GPU does not do, and notes where it is lost.
+    pub fn note(&mut self, error: &Error) {
+        match error {
+            // The CPU says the same of its input.
+            Error::Input(_) => {}
+            Error::TooLarge(_) if self.too_large => {}
+            Error::TooLarge(_) => {
+                self.too_large = true;
+                eprintln!("{error}; the CPU makes what is too large");
+            }
+            Error::OutOfMemory(_) if self.out_of_memory => {}
+            Error::OutOfMemory(_) => {
+                self.out_of_memory = true;
+                eprintln!("{error}; the CPU makes what does not fit");
+            }
+            _ if self.lost => {}
+            _ => {
+                self.lost = true;
+                eprintln!("{error}; the CPU makes the textures from here on");
+            }
+        }
+    }
+}
