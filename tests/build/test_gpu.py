@@ -124,7 +124,7 @@ def test_fewer_gpus_than_asked_for_are_refused_or_used(texgen, gpu, images, expe
     line = ("build", "--src", images, "--out", out, *OPTIONS, "--gpus", 2)
     refused = texgen(*line, "--device", "gpu", env=environment())
     assert (refused.returncode, out.exists()) == (2, False)
-    assert refused.stderr.startswith("texgen: --gpus 2: ")
+    assert refused.stderr.startswith("texgen: --gpus 2: there is one GPU, number 0")
     assert refused.stderr.endswith("; use --gpus 1\n")
     said = build(texgen, images, out, "--device", "auto", "--gpus", 2, "--workers", 3)
     assert "of 2 GPUs 1 can be used: " in said

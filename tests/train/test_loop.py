@@ -197,7 +197,7 @@ def test_fresh_textures_are_the_same_in_any_number_of_processes_which_leave_no_e
 @pytest.mark.whole
 @pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.slow), "2"])
 def test_fresh_textures_of_a_gpu_train_as_those_of_processors(
-    image_folder, tmp_path, gpu, monkeypatch, no_orphans, workers
+    image_folder, tmp_path, gpu, monkeypatch, capsys, no_orphans, workers
 ):
     options = ["--method", "simclr", *FRESH, "--epochs", "1", "--num-negatives", "2"]
     options += ["--texture-size", "24", "--workers", workers]
@@ -205,7 +205,21 @@ def test_fresh_textures_of_a_gpu_train_as_those_of_processors(
     monkeypatch.setenv("TEXGEN_SOFTWARE_GPU", "1")
     line = arguments(image_folder, tmp_path / "gpu", *options, "--texture-device", "gpu")
     assert run(line) == 0
+    assert f"textures are made on {gpu}\n" in capsys.readouterr().err
     assert losses(tmp_path / "gpu") == losses(tmp_path / "cpu")
+
+
+def test_without_a_gpu_a_run_says_that_processors_make_its_fresh_textures(
+    image_folder, tmp_path, monkeypatch, capsys, no_orphans
+):
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.setenv(name, "/nonexistent.json")
+    line = arguments(image_folder, tmp_path / "run", *FRESH, "--max-steps", "1")
+    assert run([*line, "--texture-device", "auto"]) == 0
+    assert "the processor makes the textures: no GPU" in capsys.readouterr().err
+    other = arguments(image_folder, tmp_path / "other", *FRESH, "--texture-device", "gpu")
+    assert run(other) == 2
+    assert "device gpu: no GPU" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_an_epoch_of_fresh_textures_has_the_losses_of_one_with_built_textures(

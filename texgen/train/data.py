@@ -39,6 +39,7 @@ class TrainingData:
     Attributes:
         steps_per_epoch: Number of complete batches in an epoch.
         without_texture: Number of images without a texture; 0 if the run uses no textures.
+        device_note: What makes fresh textures, in words; "" if there is nothing to say.
         keys_sha256: SHA-256 of the keys of the images that are trained on, hex.
 
     Raises:
@@ -50,6 +51,9 @@ class TrainingData:
         self._config = config
         images = open_images(config.src, config.split, config.how_read)
         negatives, positions, self.without_texture = _make_negatives(config, images)
+        self.device_note = ""
+        if isinstance(negatives, FreshNegatives):
+            self.device_note = negatives.negative.device_note()
         self.keys_sha256 = _sha256(images.keys.take(pa.array(positions)))
         batch = _images_per_rank(config)
         self._sampler = EpochSampler(positions, config.batch_size, config.seed)

@@ -144,6 +144,8 @@ class _TrainingRun:
         # A run that is complete already has its last row there.
         row: dict[str, float] = (read_metrics(self.folder) or [{}])[-1]
         stop = Stop(notify)
+        if first_rank and self.data.device_note and self.step < self.end:
+            notify(self.data.device_note)
         with contextlib.ExitStack() as stack:
             if first_rank:
                 metrics = stack.enter_context(Metrics(self.folder, self.step))

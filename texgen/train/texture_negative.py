@@ -115,6 +115,7 @@ class TextureNegative:
             )
         self.device = device
         self._spec: EngineSpec | None = None
+        self._device_note = ""
         self.engines = None if engines is None else checked_integer("engines", engines, 1)
         self._epoch = _SharedNumber()
 
@@ -126,6 +127,15 @@ class TextureNegative:
             EngineStartError: If the GPU that ``device`` asks for cannot be used.
         """
         return self._engine_spec().device != CPU
+
+    def device_note(self) -> str:
+        """Says what makes the textures, and why if a GPU was asked for; "" with ``device="cpu"``.
+
+        Raises:
+            EngineStartError: If the GPU that ``device`` asks for cannot be used.
+        """
+        self._engine_spec()
+        return self._device_note
 
     def set_epoch(self, epoch: int) -> None:
         """Sets the epoch of calls that name none, also in the running workers of a ``DataLoader``.
@@ -206,9 +216,9 @@ class TextureNegative:
     def _engine_spec(self) -> EngineSpec:
         """The engine, on the device that the first call has found."""
         if self._spec is None:
-            self._spec, said = engine_on(EngineSpec(self.engine), self.device)
-            if said and self._spec.device == CPU:
-                _log.warning("%s", said)
+            self._spec, self._device_note = engine_on(EngineSpec(self.engine), self.device)
+            if self._device_note and self._spec.device == CPU:
+                _log.warning("%s", self._device_note)
         return self._spec
 
     def _pool(self) -> EnginePool:

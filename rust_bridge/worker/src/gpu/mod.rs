@@ -32,7 +32,12 @@ pub fn open(index: usize) -> Result<Gpu, String> {
         .filter(|adapter| software || !adapter.is_software())
         .collect();
     let adapter = usable.get(index).ok_or_else(|| match all.first() {
-        Some(_) if !usable.is_empty() => format!("there are {} GPUs only", usable.len()),
+        Some(_) if usable.len() == 1 => {
+            format!("there is one GPU, number 0, and no number {index}")
+        }
+        Some(_) if usable.len() > 1 => {
+            format!("there are {} GPUs, and no number {index}", usable.len())
+        }
         Some(other) => format!("no GPU, only {}", other.name()),
         None => "no GPU that Vulkan or Metal reaches".to_owned(),
     })?;
