@@ -391,6 +391,10 @@ class Disk:
     def mend(self) -> None:
         """Mounts the disk again, with the content that a power cut would have left."""
         self.close()
+        # A copy: in other mount namespaces, such as those of containers, the failed disk goes on,
+        # and its own file would be mounted as the same failed disk.
+        copy = self._image.with_name(f"{self._image.name}-mended")
+        self._image = Path(shutil.copyfile(self._image, copy))
         checked = subprocess.run(["e2fsck", "-p", self._image], capture_output=True, check=False)
         assert checked.returncode in {0, 1}, checked.stdout
         self._mount()
@@ -400,7 +404,8 @@ class Disk:
         subprocess.run(["umount", self.place], check=True, capture_output=True)
 
     def _mount(self) -> None:
-        options = ["-o", "loop"]
+        # Read and write: mount would otherwise fall back to a disk that is read-only.
+        options = ["--rw", "-o", "loop"]
         subprocess.run(
             ["mount", *options, self._image, self.place], check=True, capture_output=True
         )
