@@ -58,8 +58,11 @@ def test_a_gpu_makes_the_bytes_of_a_processor(texgen, gpu, images, expected, tmp
     assert f"textures are made on {gpu}" in said
 
 
-def test_a_gpu_that_is_lost_in_the_middle_changes_no_byte(texgen, gpu, images, expected, tmp_path):
-    said = build(texgen, images, tmp_path / "out", "--device", "gpu", TEXGEN_LOSE_GPU_AFTER="1")
+@pytest.mark.parametrize("after", ["1", "1 panic"], ids=["gone", "panic"])
+def test_a_gpu_that_is_lost_in_the_middle_changes_no_byte(
+    texgen, gpu, images, expected, tmp_path, after
+):
+    said = build(texgen, images, tmp_path / "out", "--device", "gpu", TEXGEN_LOSE_GPU_AFTER=after)
     assert tree(tmp_path / "out") == expected
     assert said.count("the GPU was lost") == 1
     assert "the CPU makes the textures from here on" in said

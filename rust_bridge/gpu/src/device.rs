@@ -16,8 +16,12 @@ pub const BINDINGS: u32 = 7;
 /// The kernel's source, in WGSL.
 pub(crate) const KERNEL: &str = include_str!("resolve.wgsl");
 
-/// Longest wait for a submission. The slowest device seen, a CPU that plays a GPU, takes seconds.
-const TIMEOUT: Duration = Duration::from_secs(300);
+/// Longest wait for a submission: less than a worker's parent waits for an answer, so that the CPU
+/// gets the textures of a GPU that hangs.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The same for a GPU that a CPU plays, which hangs no more than the CPU.
+const SOFTWARE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Schedules on the device: textures of one size rotate among two.
 const MAX_SCHEDULES: usize = 2;
@@ -165,11 +169,12 @@ impl Gpu {
         let kept = if let Some(index) = known {
             schedules.remove(index)
         } else {
+            Schedule::check(&self.device, size)?;
             if schedules.len() == MAX_SCHEDULES {
                 // First, so that it is not in the device's memory any more.
                 schedules.remove(0);
             }
-            let schedule = Schedule::new(&self.device, self.parameters, size, seed)?;
+            let schedule = Schedule::new(&self.device, self.parameters, size, seed);
             self.check()?;
             ((size, seed), Arc::new(schedule))
         };
@@ -205,7 +210,11 @@ impl Gpu {
     fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), Error> {
         let waited = self.device.poll(wgpu::PollType::Wait {
             submission_index: Some(submission),
-            timeout: Some(TIMEOUT),
+            timeout: Some(if self.is_software() {
+                SOFTWARE_TIMEOUT
+            } else {
+                TIMEOUT
+            }),
         });
         self.check()?;
         match waited {

@@ -39,33 +39,33 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Computes the waves and uploads them.
+    /// Checks that the waves of textures of `size` px fit the device.
     ///
     /// # Errors
     ///
     /// [`Error::TooLarge`] where they do not fit a buffer.
-    pub fn new(
-        device: &wgpu::Device,
-        parameters: Parameters,
-        size: u32,
-        seed: u64,
-    ) -> Result<Self, Error> {
+    pub fn check(device: &wgpu::Device, size: u32) -> Result<(), Error> {
         let steps = u64::from(size) * u64::from(size) * 2 * 4 * crate::waves::STEP_WORDS as u64;
         if steps > largest(&device.limits()) {
             let text = format!("the schedule of {size} px takes {steps} bytes");
             return Err(Error::TooLarge(text));
         }
+        Ok(())
+    }
+
+    /// Computes the waves and uploads them; see [`Schedule::check`].
+    pub fn new(device: &wgpu::Device, parameters: Parameters, size: u32, seed: u64) -> Self {
         let waves = Waves::new(size, parameters.neighbours, seed);
         let most = if device.adapter_info().device_type == wgpu::DeviceType::Cpu {
             SOFTWARE_STEPS
         } else {
             STEPS
         };
-        Ok(Self {
+        Self {
             steps: upload(device, "steps", &waves.steps),
             starts: upload(device, "waves", &waves.starts),
             dispatches: dispatches(&waves, most),
-        })
+        }
     }
 
     /// The parameters of each dispatch.

@@ -9,7 +9,7 @@ use texgen_fast::offload::{Prepared, Preparer};
 use texgen_gpu::{Error, Gpu};
 
 use super::queue::Queue;
-use super::state::State;
+use super::state::{Loss, State};
 use crate::encode::Format;
 use crate::job::{parse_job, Job};
 use crate::serve::{end_of_frames, hello, synthesize, write_fault, write_texture, Made, FRAME};
@@ -205,10 +205,14 @@ impl<W: Write + Send> Pipeline<'_, W> {
         if batch.is_empty() {
             return;
         }
-        self.lose_for_test();
         let start = Instant::now();
         let wanted: Vec<_> = batch.iter().map(|job| &job.prepared).collect();
-        let made = self.gpu.synthesize(&wanted);
+        // wgpu panics where a driver says that its device is lost while it is waited for.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            self.lose_for_test();
+            self.gpu.synthesize(&wanted)
+        }));
+        let made = made.unwrap_or_else(|_| Err(Error::Lost("its driver gave up".to_owned())));
         match made {
             Ok(textures) => {
                 let each = u32::try_from(batch.len()).unwrap_or(u32::MAX);
@@ -258,8 +262,11 @@ impl<W: Write + Send> Pipeline<'_, W> {
     }
 
     fn lose_for_test(&self) {
-        if self.lock().is_last_batch() {
-            self.gpu.lose();
+        let loss = self.lock().count_batch();
+        match loss {
+            Some(Loss::Gone) => self.gpu.lose(),
+            Some(Loss::Panic) => panic!("a driver that gives up, for a test"),
+            None => {}
         }
     }
 

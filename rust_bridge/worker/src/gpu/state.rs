@@ -1,7 +1,17 @@
 use texgen_gpu::Error;
 
-/// Loses the GPU after so many batches, for tests of what comes after.
+/// Loses the GPU after so many batches, for tests of what comes after; with ` panic` behind the
+/// number as wgpu does it where a driver gives up.
 const LOSE_VARIABLE: &str = "TEXGEN_LOSE_GPU_AFTER";
+
+/// Ways to lose a GPU.
+#[derive(Debug, Clone, Copy)]
+pub enum Loss {
+    /// It is taken away.
+    Gone,
+    /// wgpu panics.
+    Panic,
+}
 
 /// What the threads of a worker on a GPU share.
 #[derive(Default)]
@@ -13,7 +23,7 @@ pub struct State {
     /// Whether the GPU is of no use any more.
     pub lost: bool,
     /// See [`LOSE_VARIABLE`].
-    batches_left: Option<usize>,
+    to_lose: Option<(usize, Loss)>,
     /// What was said once and is not said again.
     out_of_memory: bool,
     too_large: bool,
@@ -22,21 +32,23 @@ pub struct State {
 impl State {
     /// Nothing has happened yet.
     pub fn new() -> Self {
-        let batches = std::env::var(LOSE_VARIABLE).ok();
+        let given = std::env::var(LOSE_VARIABLE).unwrap_or_default();
+        let (batches, loss) = match given.strip_suffix(" panic") {
+            Some(batches) => (batches, Loss::Panic),
+            None => (given.as_str(), Loss::Gone),
+        };
         Self {
-            batches_left: batches.and_then(|text| text.parse().ok()),
+            to_lose: batches.parse().ok().map(|left| (left, loss)),
             ..Self::default()
         }
     }
 
-    /// Counts a batch; whether a test wants the GPU lost with it.
-    pub fn is_last_batch(&mut self) -> bool {
-        let Some(left) = &mut self.batches_left else {
-            return false;
-        };
+    /// Counts a batch; how a test wants the GPU lost with it.
+    pub fn count_batch(&mut self) -> Option<Loss> {
+        let (left, loss) = self.to_lose.as_mut()?;
         let last = *left == 0;
         *left = left.saturating_sub(1);
-        last
+        last.then_some(*loss)
     }
 
     /// Says once what the GPU does not do, and notes where it is lost.
