@@ -23,7 +23,7 @@ def test_the_tasks_of_an_array_make_the_data_set(jobs: Jobs, plain: Tree, width:
 def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plain: Tree) -> None:
     slurm = jobs.slurm
     # Each task has two shards, so that none has ended when the first of all shards is finished.
-    array = jobs.submit(ARRAY, "--array=1-2", seconds=0.5)
+    array = jobs.submit(ARRAY, "--array=1-2", seconds=1)
     jobs.until(lambda: slurm.jobs(array) == ["RUNNING"] * 2)
     # Slurm gives one of the tasks the array's own number.
     (task,) = (n for n in "12" if slurm.job(f"{array}_{n}", "JobId") == array)
@@ -39,7 +39,7 @@ def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plai
 
 
 def test_cancelled_and_submitted_again_an_array_goes_on(jobs: Jobs, plain: Tree) -> None:
-    array = jobs.submit(ARRAY, "--array=1-2", seconds=0.3)
+    array = jobs.submit(ARRAY, "--array=1-2", seconds=0.6)
     jobs.until_the_middle()
     jobs.slurm.run("scancel", array)
     jobs.end(array, "CANCELLED")
@@ -55,7 +55,7 @@ def test_cancelled_and_submitted_again_an_array_goes_on(jobs: Jobs, plain: Tree)
 def test_an_array_that_is_submitted_twice_is_refused_once(
     jobs: Jobs, plain: Tree, parts: str
 ) -> None:
-    first = jobs.submit(ARRAY, "--array=1-2", seconds=0.7)
+    first = jobs.submit(ARRAY, "--array=1-2", seconds=1.5)
     jobs.until_the_middle()
     second = jobs.submit(ARRAY, "--array=1", PARTS=parts)
     assert "is being written by" in jobs.end(second, "FAILED")
