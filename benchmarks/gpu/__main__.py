@@ -60,6 +60,8 @@ def main() -> int:
         print(json.dumps(PARTS[part].measure(settings)))
         return 0
     settings.out.mkdir(parents=True, exist_ok=True)
+    # As Ctrl-C does, so that the part that runs is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results: dict[str, Result] = {}
     slower = 10 if settings.software else 1
     end = time.monotonic() + slower * TOTAL_S
@@ -72,8 +74,9 @@ def main() -> int:
             f"{name} ({results[name]['seconds']:.0f} s)\n  " + text.replace("\n", "\n  "),
             flush=True,
         )
-    about_run = {"settings": settings.as_json(), "parts": results}
-    (settings.out / "gpu.json").write_text(json.dumps(about_run, indent=1) + "\n")
+        # After each part, so that nothing measured is lost.
+        about_run = {"settings": settings.as_json(), "parts": results}
+        (settings.out / "gpu.json").write_text(json.dumps(about_run, indent=1) + "\n")
     print(f"all figures: {settings.out / 'gpu.json'}")
     return int('"error"' in json.dumps(results) or "no device" in results["device"])
 

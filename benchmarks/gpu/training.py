@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import torch
 from builds import many_images, reason
 from settings import Settings
+
+from texgen.core.cpus import available_cpus
 
 AMP, COMPILE = ("--amp",), ("--compile",)
 
@@ -38,10 +39,14 @@ def single(settings: Settings) -> dict[str, Any]:
 def ranks(settings: Settings) -> dict[str, Any]:
     """Measures distributed training on all cards; two processes play them on software Vulkan."""
     _check(settings)
-    count = 2 if settings.software else torch.cuda.device_count()
+    count = 2 if settings.software else _cards()
     name = f"{count} ranks, {'gloo' if settings.software else 'NCCL, AMP'}"
-    kind = ("--negatives", "none", *(() if settings.software else AMP))
-    return {"runs": {name: _run(settings, "ranks", kind, count)}}
+    kind = ["--negatives", "none"]
+    if not settings.software:
+        # As much for each card as on one; the loaders of all ranks share the processors.
+        each = str(max(1, available_cpus() // count - 1))
+        kind += [*AMP, "--batch-size", str(256 * count), "--workers", each]
+    return {"runs": {name: _run(settings, "ranks", tuple(kind), count)}}
 
 
 def line(found: dict[str, Any]) -> str:
@@ -57,11 +62,17 @@ def line(found: dict[str, Any]) -> str:
 
 
 def _check(settings: Settings) -> None:
-    if not (settings.software or torch.cuda.is_available()):
-        raise RuntimeError(f"torch {torch.__version__} finds no CUDA, so no training is measured")
+    if not settings.software and not _cards():
+        raise RuntimeError("torch finds no CUDA, so no training is measured")
 
 
-def _run(settings: Settings, name: str, options: tuple[str, ...], ranks: int = 1) -> dict[str, Any]:
+def _cards() -> int:
+    import torch  # The other parts go without it.
+
+    return torch.cuda.device_count()
+
+
+def _run(settings: Settings, name: str, options: tuple[str, ...], ranks: int = 0) -> dict[str, Any]:
     """Trains some steps, and returns the medians of all rows but the first."""
     out = settings.out / "runs" / name.replace(", ", "-").replace(" ", "-")
     shutil.rmtree(out, ignore_errors=True)
@@ -70,7 +81,7 @@ def _run(settings: Settings, name: str, options: tuple[str, ...], ranks: int = 1
              "--max-steps", settings.steps, "--log-every", every, "--quiet", *settings.train,
              *options]  # fmt: skip
     module = ["-m", "texgen"]
-    if ranks > 1:
+    if ranks:
         module = ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks), *module]
     line = [sys.executable, *module, *map(str, words)]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
