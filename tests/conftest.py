@@ -213,6 +213,13 @@ def tree(out: Path) -> dict[str, bytes]:
     }
 
 
+def built(src: Path, out: Path, *options: object) -> dict[str, bytes]:
+    """Files of a build in plain processes, which other builds are compared with."""
+    line = command("build", "--src", src, "--out", out, *options, "--no-ray", "--quiet")
+    subprocess.run(line, check=True, timeout=200)
+    return tree(out)
+
+
 @pytest.fixture(scope="session")
 def small_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two splits; one image cannot be read, one has a key of over 100 characters."""

@@ -21,12 +21,8 @@ def measure(settings: Settings) -> dict[str, Any]:
     for device in ("gpu", "cpu"):
         out = settings.out / device
         shutil.rmtree(out, ignore_errors=True)
-        patches = [
-            "--patch-size",
-            settings.patch_size,
-            "--small-patch-size",
-            settings.patch_size // 2,
-        ]
+        patches = ["--patch-size", settings.patch_size,
+                   "--small-patch-size", settings.small_patch_size]  # fmt: skip
         gpus = ["--gpus", cards] if device == "gpu" else []
         line = ["build", "--src", source, "--out", out, "--device", device, *gpus, "--no-ray",
                 "--json", "--size", settings.size, *patches]  # fmt: skip
@@ -59,18 +55,15 @@ def many_images(settings: Settings) -> Path:
     return settings.out / "images"
 
 
-def texgen(*words: object) -> str:
-    """Runs a command of texgen, and returns its output.
+def texgen(*words: object, ranks: int = 0) -> str:
+    """Runs a command of texgen, by torchrun if there are ranks, and returns its output.
 
     Raises:
-        RuntimeError: With its last line, if it fails.
+        RuntimeError: With the line that says why, if it fails.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "texgen", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks)] if ranks else []
+    line = [sys.executable, *torchrun, "-m", "texgen", *map(str, words)]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(reason(done.stderr))
     return done.stdout

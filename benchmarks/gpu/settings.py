@@ -42,6 +42,11 @@ class Settings:
         """Side of the patches in the proportion of 96 px to 224 px."""
         return max(1, round(self.size * 96 / 224))
 
+    @property
+    def small_patch_size(self) -> int:
+        """Side of the patches of an image that is smaller than `patch_size`."""
+        return max(1, self.patch_size // 2)
+
     def changed(self, images: Path, out: Path, values: Mapping[str, int]) -> Settings:
         """Returns the settings with other values."""
         return replace(self, images=images, out=out, **values)  # type: ignore[arg-type]

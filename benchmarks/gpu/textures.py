@@ -135,9 +135,11 @@ def _jobs(settings: Settings, count: int) -> list[Job]:
         seed = texture_seed(0, str(number), 0)
         with Image.open(file) as image:
             pixels = np.asarray(image.convert("RGB"))
-        small = max(1, settings.patch_size // 2)
         pair = texgen.sample_patches(
-            pixels, seed, patch_size=settings.patch_size, small_patch_size=small
+            pixels,
+            seed,
+            patch_size=settings.patch_size,
+            small_patch_size=settings.small_patch_size,
         )
         name = f"{number} ({file.name})"
         jobs.append(Job(name, (pair.center, pair.random), settings.size, seed, wants_raw=True))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from builds import many_images, reason
+from builds import many_images, texgen
 from settings import Settings
 
 from texgen.core.cpus import available_cpus
@@ -80,13 +78,10 @@ def _run(settings: Settings, name: str, options: tuple[str, ...], ranks: int = 0
     words = ["train", "--src", many_images(settings), "--out", out, "--size", settings.size,
              "--max-steps", settings.steps, "--log-every", every, "--quiet", *settings.train,
              *options]  # fmt: skip
-    module = ["-m", "texgen"]
-    if ranks:
-        module = ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks), *module]
-    line = [sys.executable, *module, *map(str, words)]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"error": reason(done.stderr)}
+    try:
+        texgen(*words, ranks=ranks)
+    except RuntimeError as error:
+        return {"error": str(error)}
     return _medians(out)
 
 

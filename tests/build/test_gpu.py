@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import Texgen, command, make_source, tree
+from tests.conftest import Texgen, built, command, make_source, tree
 from texgen.synthesis import EnginePool, EngineSpec, Job
 
 pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
@@ -32,10 +32,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Files of a build on the CPU."""
-    out = tmp_path_factory.mktemp("cpu") / "out"
-    line = command("build", "--src", images, "--out", out, *OPTIONS, "--max-failures", 1, "--quiet")
-    subprocess.run(line, check=True, timeout=200)
-    return tree(out)
+    return built(images, tmp_path_factory.mktemp("cpu") / "out", *OPTIONS, "--max-failures", 1)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -47,7 +47,7 @@ class Nodes:
         try:
             node = self._cluster.add_node(num_cpus=cpus, num_gpus=gpus, object_store_memory=STORE)
             self.there.append(node)
-            return self.there[-1]
+            return node
         finally:
             signal.signal(signal.SIGTERM, handler)
             os.environ.clear()

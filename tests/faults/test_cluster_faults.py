@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.conftest import Texgen, command, tree
+from tests.conftest import Texgen, built, tree
 from tests.faults.conftest import BadWorker, Disks
 from tests.faults.matrix import AGAIN, MOMENTS, SAME, MemoryDisk
 from tests.faults.network import Network, can_unplug
@@ -42,10 +42,7 @@ def after(request: pytest.FixtureRequest, many: int) -> int:
 @pytest.fixture(scope="session")
 def plain(forty: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Files of an undisturbed build of ``forty``."""
-    out = tmp_path_factory.mktemp("plain") / "out"
-    line = command("build", "--src", forty, "--out", out, *OPTIONS, "--no-ray", "--quiet")
-    subprocess.run(line, check=True, timeout=200)
-    return tree(out)
+    return built(forty, tmp_path_factory.mktemp("plain") / "out", *OPTIONS)
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import command, make_source, tree
+from tests.conftest import built, make_source, tree
 from tests.faults.nodes import Build, Nodes, made
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("gpu", "no_orphans")]
@@ -33,10 +32,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def expected(images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Files of a build on processors of this machine."""
-    out = tmp_path_factory.mktemp("plain") / "out"
-    line = command("build", "--src", images, "--out", out, *OPTIONS, "--no-ray", "--quiet")
-    subprocess.run(line, check=True, timeout=120)
-    return tree(out)
+    return built(images, tmp_path_factory.mktemp("plain") / "out", *OPTIONS)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import command, make_source, tree
+from tests.conftest import built, make_source
 from tests.faults.conftest import BadWorker, bad_worker
 from tests.slurm.cluster import Slurm, missing
 from tests.slurm.jobs import OPTIONS, Jobs
@@ -36,10 +35,7 @@ def src(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def plain(src: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """A build of ``src`` without Slurm."""
-    out = tmp_path_factory.mktemp("plain") / "out"
-    words = command("build", "--src", src, "--out", out, *OPTIONS, "--no-ray", "--quiet")
-    subprocess.run(words, check=True, timeout=120)
-    return tree(out)
+    return built(src, tmp_path_factory.mktemp("plain") / "out", *OPTIONS)
 
 
 @pytest.fixture

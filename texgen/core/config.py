@@ -33,7 +33,8 @@ STUB = "stub"
 """Engine that takes no time, for tests and benchmarks of everything else; it is not listed."""
 
 CPU = "cpu"
-DEVICES = (CPU, "gpu", "auto")
+GPU = "gpu"
+DEVICES = (CPU, GPU, "auto")
 """What may make the textures of the engine `DEFAULT_ENGINE`; they are the same with each."""
 
 TEXTURE_SIZE = 224

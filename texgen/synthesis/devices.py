@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from texgen.core.config import CPU, DEFAULT_ENGINE
+from texgen.core.config import CPU, DEFAULT_ENGINE, GPU
 from texgen.core.errors import EngineStartError
 from texgen.synthesis.engine_spec import EngineSpec
 from texgen.synthesis.process import running_engine
@@ -28,7 +28,7 @@ def find_gpus(
     try:
         for number in range(most):
             gpu = number if most > 1 else engine.gpu
-            on_gpu = replace(engine, device="gpu", gpu=gpu)
+            on_gpu = replace(engine, device=GPU, gpu=gpu)
             with running_engine(on_gpu, timeout_s) as process:
                 names.append(str(process.hello.device))
     except EngineStartError as error:
@@ -57,7 +57,7 @@ def engine_on(engine: EngineSpec, device: str) -> tuple[EngineSpec, str]:
     else:
         names, reason = [], f"the engine {engine.name} runs on processors alone"
     if names:
-        return replace(engine, device="gpu"), f"textures are made on {names[0]}"
-    if device == "gpu":
+        return replace(engine, device=GPU), f"textures are made on {names[0]}"
+    if device == GPU:
         raise EngineStartError(f"device gpu: {reason}; use cpu or auto")
     return engine, f"the processor makes the textures: {reason}"

@@ -28,11 +28,11 @@ from texgen.build.executors import (
 )
 from texgen.build.executors.metrics import BuildMetrics
 from texgen.build.executors.output_capture import LogStream
-from texgen.build.executors.ray_nodes import GPU, ClusterNodes
+from texgen.build.executors.ray_nodes import ClusterNodes
 from texgen.build.executors.ray_worker import NodeError, home
 from texgen.build.executors.session import RaySession
 from texgen.build.shard import ShardTask
-from texgen.core.config import CPU
+from texgen.core.config import CPU, GPU
 from texgen.core.errors import CodeDiffersError, EngineStartError, TexgenError
 from texgen.core.identity import code_differs, code_identity
 from texgen.core.types import ShardRecord

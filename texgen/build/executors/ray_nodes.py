@@ -8,10 +8,8 @@ from typing import Any
 
 import ray
 
-from texgen.core.config import CPU
+from texgen.core.config import CPU, GPU
 from texgen.core.text import pluralize
-
-GPU = "gpu"
 
 
 @dataclass(frozen=True, slots=True)

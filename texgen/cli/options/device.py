@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from texgen.core.config import CPU, DEFAULT_ENGINE, RunOptions
+from texgen.core.config import CPU, DEFAULT_ENGINE, GPU, RunOptions
 from texgen.core.errors import ConfigError
 from texgen.synthesis import EngineSpec
 from texgen.synthesis.devices import find_gpus
@@ -27,7 +27,7 @@ def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, 
     if options.device == CPU or options.ray_address is not None:
         return options, ()
     names, reason = find_gpus(engine, options.gpus)
-    if reason and options.device == "gpu":
+    if reason and options.device == GPU:
         wanted = f"--gpus {options.gpus}" if names else "--device gpu"
         instead = f"--gpus {len(names)}" if names else "--device cpu"
         raise ConfigError(f"{wanted}: {reason}; use {instead}")
@@ -38,7 +38,7 @@ def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, 
         lines.append(f"of {options.gpus} GPUs {len(names)} can be used: {reason}")
     if options.workers is not None:
         lines.append("--workers counts engines on processors, and none works there")
-    return replace(options, device="gpu", gpus=len(names), ray=False), tuple(lines)
+    return replace(options, device=GPU, gpus=len(names), ray=False), tuple(lines)
 
 
 def _check(options: RunOptions, engine: EngineSpec) -> None:
