@@ -3,7 +3,8 @@
 It runs in place of the worker (``TEXGEN_WORKER``). ``BAD_WORKER`` is JSON:
 
 - ``mode``: what happens to a chosen sample: ``exit``, ``hang``, ``garbage``, ``half``,
-  ``flood``, ``slow`` or ``meet`` (the answer waits in ``folder`` for that of another engine).
+  ``flood``, ``slow``, ``meet`` (the answer waits in ``folder`` for that of another engine) or
+  ``held`` (once there is a file in ``folder``, the answer waits until ``gate`` exists).
   Of several modes, separated by commas, the seed of the sample chooses one. Modes for the
   handshake are ``version``, ``silent`` and ``dead``.
 - ``one_in``: a sample is chosen where its seed is divisible by this.
@@ -69,6 +70,20 @@ def this_start() -> bool:
     return False
 
 
+def wait(mode: str) -> None:
+    if mode == "slow":
+        time.sleep(SETTINGS["seconds"])
+    elif mode == "meet":
+        (Path(SETTINGS["folder"]) / str(os.getpid())).touch()
+        while len([*Path(SETTINGS["folder"]).iterdir()]) < 2:
+            time.sleep(0.002)
+    elif mode == "held":
+        while any(Path(SETTINGS["folder"]).glob("*")) and not Path(SETTINGS["gate"]).exists():
+            time.sleep(0.05)
+    else:
+        raise ValueError(mode)
+
+
 def misbehave(job: bytes, answer: bytes) -> None:
     modes = MODE.split(",")
     seed = struct.unpack_from("<Q", job, 9)[0]
@@ -89,16 +104,9 @@ def misbehave(job: bytes, answer: bytes) -> None:
         out.write(struct.pack("<I", len(answer)) + answer[: len(answer) // 2])
         out.flush()
         os._exit(0)
-    elif mode == "slow":
-        time.sleep(SETTINGS["seconds"])
-        write_frame(out, answer)
-    elif mode == "meet":
-        (Path(SETTINGS["folder"]) / str(os.getpid())).touch()
-        while len([*Path(SETTINGS["folder"]).iterdir()]) < 2:
-            time.sleep(0.002)
-        write_frame(out, answer)
     else:
-        raise ValueError(mode)
+        wait(mode)
+        write_frame(out, answer)
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ class Jobs:
         src: Folder of images.
         out: OUT of the data set.
         cwd: Folder in which they are submitted, which gets their logs.
-        bad_worker: Fixture that makes engines slow.
+        bad_worker: Fixture that makes engines slow, or holds them.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Jobs:
         self.slurm, self.src, self.out, self.cwd = slurm, src, out, cwd
         self._given = {"SRC": str(src), "OUT": str(out)}
         self._bad_worker = bad_worker
+        self._gate = cwd / "gate"
         self._numbers: list[str] = []
         cwd.mkdir()
 
@@ -45,6 +46,7 @@ class Jobs:
         *sbatch: str,
         options: tuple[str, ...] = OPTIONS,
         seconds: float = 0,
+        held: bool = False,
         **environment: str,
     ) -> str:
         """Submits a script.
@@ -54,13 +56,20 @@ class Jobs:
             sbatch: Options of sbatch, before the script.
             options: Options of texgen, after the script.
             seconds: Time in seconds that an engine takes for a texture.
+            held: Whether engines wait for `release` once a shard is finished, so that the build
+                stays in its middle however busy the machine is.
             environment: Variables of the shell that submits.
 
         Returns:
             Number of the job.
         """
-        slow = self._bad_worker("slow", seconds=seconds) if seconds else {}
-        engine = {name: slow[name] for name in ("TEXGEN_WORKER", "BAD_WORKER") if slow}
+        bad: dict[str, str] = {}
+        if held:
+            records = str(self.out / "_build" / "records")
+            bad = self._bad_worker("held", folder=records, gate=str(self._gate))
+        elif seconds:
+            bad = self._bad_worker("slow", seconds=seconds)
+        engine = {name: bad[name] for name in ("TEXGEN_WORKER", "BAD_WORKER") if bad}
         given = {**self._given, **engine, **environment}
         number = self.slurm.sbatch(*_SMALL, *sbatch, script, *options, cwd=self.cwd, **given)
         self._numbers.append(number)
@@ -87,6 +96,10 @@ class Jobs:
         """Waits until a shard is finished and others are not."""
         self.until(lambda: any(self.out.glob("_build/records/*")))
         assert not (self.out / "index.json").exists()
+
+    def release(self) -> None:
+        """Lets engines go on that are held."""
+        self._gate.touch()
 
     def cancel(self) -> None:
         """Cancels all jobs, and waits until they are gone."""

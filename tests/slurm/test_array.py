@@ -23,7 +23,7 @@ def test_the_tasks_of_an_array_make_the_data_set(jobs: Jobs, plain: Tree, width:
 def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plain: Tree) -> None:
     slurm = jobs.slurm
     # Each task has two shards, so that none has ended when the first of all shards is finished.
-    array = jobs.submit(ARRAY, "--array=1-2", seconds=1)
+    array = jobs.submit(ARRAY, "--array=1-2", held=True)
     jobs.until(lambda: slurm.jobs(array) == ["RUNNING"] * 2)
     # Slurm gives one of the tasks the array's own number.
     (task,) = (n for n in "12" if slurm.job(f"{array}_{n}", "JobId") == array)
@@ -32,6 +32,8 @@ def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plai
     log = jobs.cwd / f"texgen-{array}_{task}.log"
     jobs.until(lambda: log.exists() and log.stat().st_size > 0)
     slurm.run("scancel", "--batch", "--signal=USR1", f"{array}_{task}")
+    jobs.until(lambda: slurm.job(f"{array}_{task}", "Restarts") == "1")
+    jobs.release()
     assert "the same command resumes" in jobs.end(array)
     restarts = {n: slurm.job(f"{array}_{n}", "Restarts") for n in "12"}
     assert restarts == {n: str(int(n == task)) for n in "12"}
@@ -39,10 +41,11 @@ def test_a_task_whose_time_is_up_goes_back_into_the_queue_alone(jobs: Jobs, plai
 
 
 def test_cancelled_and_submitted_again_an_array_goes_on(jobs: Jobs, plain: Tree) -> None:
-    array = jobs.submit(ARRAY, "--array=1-2", seconds=0.6)
+    array = jobs.submit(ARRAY, "--array=1-2", held=True)
     jobs.until_the_middle()
     jobs.slurm.run("scancel", array)
     jobs.end(array, "CANCELLED")
+    jobs.release()
     kept = set(jobs.out.glob("_build/records/*"))
     assert kept
     jobs.end(jobs.submit(ARRAY, "--array=1-3"))
@@ -55,10 +58,11 @@ def test_cancelled_and_submitted_again_an_array_goes_on(jobs: Jobs, plain: Tree)
 def test_an_array_that_is_submitted_twice_is_refused_once(
     jobs: Jobs, plain: Tree, parts: str
 ) -> None:
-    first = jobs.submit(ARRAY, "--array=1-2", seconds=1.5)
+    first = jobs.submit(ARRAY, "--array=1-2", held=True)
     jobs.until_the_middle()
     second = jobs.submit(ARRAY, "--array=1", PARTS=parts)
     assert "is being written by" in jobs.end(second, "FAILED")
+    jobs.release()
     jobs.end(first)
     assert tree(jobs.out) == plain
 

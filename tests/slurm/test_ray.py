@@ -35,18 +35,20 @@ def test_a_ray_over_three_nodes_makes_the_data_set(jobs: Jobs, plain: Tree) -> N
 
 
 def test_a_node_that_is_lost_costs_its_shards_in_the_making(jobs: Jobs, plain: Tree) -> None:
-    job = jobs.submit(RAY, "--nodes=3", seconds=1)
+    job = jobs.submit(RAY, "--nodes=3", held=True)
     jobs.until_the_middle()
     jobs.slurm.lose("n3")
+    jobs.release()
     jobs.end(job)
     assert jobs.slurm.job(job, "Restarts") == "0"
     assert tree(jobs.out) == plain
 
 
 def test_with_the_heads_node_lost_the_job_goes_back_and_on(jobs: Jobs, plain: Tree) -> None:
-    job = jobs.submit(RAY, "--nodes=2", seconds=1)
+    job = jobs.submit(RAY, "--nodes=2", held=True)
     jobs.until_the_middle()
     jobs.slurm.lose(NODES[0])
+    jobs.release()
     jobs.end(job)
     assert jobs.slurm.job(job, "Restarts") == "1"
     assert tree(jobs.out) == plain
@@ -64,10 +66,11 @@ def test_a_job_whose_time_is_up_goes_back_and_on(
 
 
 def test_a_job_that_is_submitted_twice_is_refused_once(jobs: Jobs, plain: Tree) -> None:
-    first = jobs.submit(RAY, "--nodes=1", seconds=0.5)
-    jobs.until(lambda: (jobs.out / "_build").exists())
+    first = jobs.submit(RAY, "--nodes=1", held=True)
+    jobs.until_the_middle()
     second = jobs.submit(RAY, "--nodes=1")
     assert "is being written by" in jobs.end(second, "FAILED")
+    jobs.release()
     jobs.end(first)
     assert tree(jobs.out) == plain
 
@@ -86,10 +89,11 @@ def test_two_jobs_may_share_a_node(jobs: Jobs, plain: Tree) -> None:
 @pytest.mark.parametrize("script", [RAY, ARRAY], ids=("ray", "array"))
 def test_a_node_that_is_rebooted_has_its_task_again(script: Path, jobs: Jobs, plain: Tree) -> None:
     size = "--nodes=1" if script == RAY else "--array=1-2"
-    job = jobs.submit(script, size, "--nodelist=n1", seconds=1)
+    job = jobs.submit(script, size, "--nodelist=n1", held=True)
     jobs.until_the_middle()
     jobs.slurm.lose("n1")
     jobs.slurm.start("n1")
+    jobs.release()
     jobs.end(job)
     assert tree(jobs.out) == plain
 
