@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +18,13 @@ from texgen.core.cpus import available_cpus
 from texgen.core.errors import EngineStartError
 from texgen.core.text import pluralize
 from texgen.synthesis import EngineSpec
-from texgen.synthesis.devices import engine_on, find_gpus
+from texgen.synthesis.devices import ChosenDevice, FoundGpus, engine_on, find_gpus, try_gpus
+from texgen.synthesis.engine_spec import worker_path
 from texgen.synthesis.shared_pools import close_pools
 
 pytestmark = [pytest.mark.whole, pytest.mark.usefixtures("no_orphans")]
+
+DRIVERS = ("/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d")
 
 SMALL = ("--size", 32, "--patch-size", 24, "--small-patch-size", 16)
 
@@ -46,30 +51,68 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_gpu_that_is_there_is_used_and_named(allowed):
-    engine, said = engine_on(EngineSpec("fast"), "auto")
-    assert (engine.device, said) == ("gpu", f"textures are made on {allowed}")
-    assert engine_on(EngineSpec("fast"), "cpu") == (EngineSpec("fast"), "")
+    chosen = engine_on(EngineSpec("fast"), "auto")
+    assert chosen == ChosenDevice(
+        EngineSpec("fast", device="gpu"), allowed, f"textures are made on {allowed}"
+    )
+    assert engine_on(EngineSpec("fast"), "cpu") == ChosenDevice(EngineSpec("fast"))
 
 
 def test_the_number_of_the_gpu_comes_from_the_environment(allowed, monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "7")
-    names, reason = find_gpus(EngineSpec("fast"))
-    assert names == []
-    assert reason
+    found = find_gpus(EngineSpec("fast"))
+    assert found.names == ()
+    assert found.reason
     monkeypatch.setenv("TEXGEN_GPU", "0")
-    assert find_gpus(EngineSpec("fast")) == ([allowed], "")
+    assert find_gpus(EngineSpec("fast")) == FoundGpus((allowed,))
+
+
+@pytest.fixture
+def two(allowed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Name of the software GPU, which the machine has twice."""
+    if "llvmpipe" not in allowed:
+        pytest.skip("this machine has another GPU")
+    drivers = [path for folder in DRIVERS for path in Path(folder).glob("lvp_icd*.json")]
+    if not drivers:
+        pytest.skip(f"no driver lvp_icd*.json in {', '.join(DRIVERS)}")
+    copies = [shutil.copy(drivers[0], tmp_path / f"{number}.json") for number in range(2)]
+    for name in ("VK_ICD_FILENAMES", "VK_DRIVER_FILES"):
+        monkeypatch.setenv(name, ":".join(map(str, copies)))
+    return allowed
+
+
+def test_a_gpu_behind_one_that_cannot_be_used_is_tried_too(two, tmp_path, monkeypatch):
+    worker = tmp_path / "worker"
+    failing = "texgen-worker: card: the GPU fails its self-test: 9 textures differ"
+    worker.write_text(
+        f'#!/bin/sh\ncase "$*" in *"--gpu 0") echo "{failing}" >&2; exit 1;; esac\n'
+        f'exec {worker_path()} "$@"\n'
+    )
+    worker.chmod(0o755)
+    monkeypatch.setenv("TEXGEN_WORKER", str(worker))
+    bad, good = try_gpus(EngineSpec("fast"), 60.0)
+    assert (bad.number, bad.name) == (0, None)
+    assert bad.reason == failing.partition(": ")[2]
+    assert (good.number, good.name, good.reason) == (1, two, "")
+    assert good.start_s > 0
+
+
+def test_without_a_gpu_none_is_tried(none):
+    (only,) = try_gpus(EngineSpec("fast"), 60.0)
+    assert (only.number, only.name) == (None, None)
+    assert only.reason.startswith("no GPU")
 
 
 def test_without_a_gpu_auto_takes_the_processor_and_says_why(none):
-    engine, said = engine_on(EngineSpec("fast"), "auto")
-    assert engine == EngineSpec("fast")
-    assert said.startswith("the processor makes the textures: no GPU")
+    chosen = engine_on(EngineSpec("fast"), "auto")
+    assert (chosen.engine, chosen.gpu) == (EngineSpec("fast"), None)
+    assert chosen.note.startswith("the processor makes the textures: no GPU")
     with pytest.raises(EngineStartError, match=r"^device gpu: no GPU.*; use cpu or auto$"):
         engine_on(EngineSpec("fast"), "gpu")
 
 
 def test_an_engine_of_processors_is_left_there():
-    assert "runs on processors alone" in engine_on(EngineSpec("embark"), "auto")[1]
+    assert "runs on processors alone" in engine_on(EngineSpec("embark"), "auto").note
     with pytest.raises(EngineStartError, match="the engine embark runs on processors alone"):
         engine_on(EngineSpec("embark"), "gpu")
 
@@ -143,11 +186,31 @@ def test_bench_compares_a_gpu_with_all_processors(texgen: Texgen, allowed, image
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize("software", ["1", ""])
-def test_doctor_says_whether_a_gpu_can_be_used(texgen: Texgen, gpu, software):
-    done = texgen("doctor", "--json", env={**os.environ, "TEXGEN_SOFTWARE_GPU": software})
-    found = json.loads(done.stdout)["facts"]["engine"]["GPU"]
-    if software:
-        assert found.startswith(f"{gpu}, passes its self-test")
-    elif "llvmpipe" in gpu:
-        assert found.startswith("none for --device gpu: no GPU, only llvmpipe")
+def test_doctor_says_that_no_gpu_can_be_used(texgen: Texgen, gpu):
+    if "llvmpipe" not in gpu:
+        pytest.skip("this machine has another GPU")
+    done = texgen("doctor", "--json", env={**os.environ, "TEXGEN_SOFTWARE_GPU": ""})
+    found = json.loads(done.stdout)["facts"]["engine"]
+    assert found["GPU"].startswith("none for --device gpu: no GPU, only llvmpipe")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "says"),
+    [
+        ("", None),
+        ("1", "takes number 1, as TEXGEN_GPU or LOCAL_RANK says"),
+        ("2", "takes number 2, as TEXGEN_GPU or LOCAL_RANK says, which cannot be used"),
+    ],
+)
+def test_doctor_lists_every_gpu_with_its_number(texgen: Texgen, two, chosen, says):
+    form = [] if chosen else ["--json"]
+    done = texgen("doctor", *form, env={**os.environ, "TEXGEN_GPU": chosen})
+    if not chosen:
+        facts = json.loads(done.stdout)["facts"]["engine"]
+    else:
+        lines = (re.split(" {2,}", line.strip(), maxsplit=1) for line in done.stdout.splitlines())
+        facts = {line[0]: line[1] for line in lines if len(line) == 2}
+    for number in range(2):
+        assert facts[f"GPU {number}"].startswith(f"{two}, passes its self-test (start: ")
+    assert "GPU 2" not in facts
+    assert facts.get("--device gpu") == says

@@ -114,7 +114,7 @@ def command(
         raise ConfigError(
             f"--device {device} goes with --engine {DEFAULT_ENGINE}, without --build; leave it out"
         )
-    engine, said = engine_on(EngineSpec(DEFAULT_ENGINE), device)
+    chosen = engine_on(EngineSpec(DEFAULT_ENGINE), device)
     names = engines.split(",")
     for name in names:
         if name not in (*ENGINES, STUB):
@@ -132,13 +132,13 @@ def command(
         if sys.stderr is not None and sys.stderr.isatty():
             click.echo(f"\rround {done} of {repeat}" + "\n" * (done == repeat), nl=False, err=True)
 
-    if engine.device != CPU:
-        rates = compare_devices(engine, said.partition(" made on ")[2], jobs, repeat, on_round)
+    if chosen.gpu is not None:
+        rates = compare_devices(chosen.engine, chosen.gpu, jobs, repeat, on_round)
         data = {"processor": _processor(), "devices": [asdict(rate) for rate in rates]}
         print_result(data, _rate_lines(jobs, rates), as_json=as_json)
         return
-    if said:
-        click.echo(said, err=True)
+    if chosen.note:
+        click.echo(chosen.note, err=True)
     costs = compare_engines(specs, jobs, repeat, on_round)
     options = ["--src", src, "--size", str(size), "--format", image_format, "--limit", str(limit)]
     options += ["--s3-endpoint", s3_endpoint] if s3_endpoint else []

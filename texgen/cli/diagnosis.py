@@ -12,7 +12,6 @@ import platform
 import resource
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -26,7 +25,7 @@ from texgen.core.temporary import temporary_root
 from texgen.core.text import format_bytes
 from texgen.source.tar.cache import cache_folder
 from texgen.storage.network.certificates import bundle, check_bundle
-from texgen.synthesis.devices import find_gpus
+from texgen.synthesis.devices import try_gpus
 from texgen.synthesis.engine_spec import EngineSpec, worker_path
 from texgen.synthesis.process import running_engine
 from texgen.train.loader_errors import ENLARGE, SHARED_MEMORY
@@ -43,7 +42,7 @@ LITTLE_SHARED_MEMORY = 256_000_000
 """Bytes of shared memory below which data loaders of torch fail; Docker gives 64 MB."""
 
 GPU_TIMEOUT_S = 60.0
-"""Seconds in which a GPU must have passed its self-test; a driver compiles the kernel first."""
+"""Seconds in which each GPU must have passed its self-test; a driver compiles the kernel first."""
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _SETTINGS = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3",
@@ -99,10 +98,26 @@ def _engine(_: Report) -> Facts:
         hello = process.hello
     yield "fast", f"version {hello.engine_version}, kernel {hello.kernel}, worker {hello.worker}"
     yield "encoders", ", ".join(hello.encoders.values())
-    started = time.monotonic()
-    names, reason = find_gpus(EngineSpec("fast"), timeout_s=GPU_TIMEOUT_S)
-    tested = f"passes its self-test (start: {time.monotonic() - started:.1f} s)"
-    yield "GPU", f"{names[0]}, {tested}" if names else f"none for --device gpu: {reason}"
+    yield from _gpus()
+
+
+def _gpus() -> Facts:
+    """Yields each GPU, usable or not, with the number that ``TEXGEN_GPU`` takes."""
+    engine = EngineSpec("fast")
+    usable = set()
+    for gpu in try_gpus(engine, GPU_TIMEOUT_S):
+        if gpu.number is None:
+            yield "GPU", f"none for --device gpu: {gpu.reason}"
+        elif gpu.name is None:
+            yield f"GPU {gpu.number}", f"cannot be used: {gpu.reason}"
+        else:
+            usable.add(str(gpu.number))
+            tested = f"passes its self-test (start: {gpu.start_s:.1f} s)"
+            yield f"GPU {gpu.number}", f"{gpu.name}, {tested}"
+    chosen = engine.gpu_number
+    if usable and chosen != "0":
+        which = f"takes number {chosen}, as TEXGEN_GPU or LOCAL_RANK says"
+        yield "--device gpu", which + ("" if chosen in usable else ", which cannot be used")
 
 
 def _machine(report: Report) -> Facts:

@@ -18,8 +18,8 @@ from texgen.core.text import pluralize
 def command(as_json: bool) -> None:
     """Show what texgen finds here, for a bug report: versions, engine, machine, settings.
 
-    The command prints no credentials. It ends with 1 if something stands in the way of texgen's
-    work.
+    The command prints no credentials. Each GPU is started once, which takes some seconds. The
+    command ends with 1 if something stands in the way of texgen's work.
     """
     diagnosis = diagnose()
     print_result(asdict(diagnosis), _lines(diagnosis), as_json=as_json)

@@ -2,62 +2,141 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from texgen.core.config import CPU, DEFAULT_ENGINE, GPU
 from texgen.core.errors import EngineStartError
 from texgen.synthesis.engine_spec import EngineSpec
 from texgen.synthesis.process import running_engine
 
+_NO_NUMBER = 1_000_000
+"""Number that no GPU has: a worker that is asked for it says how many there are."""
 
-def find_gpus(
-    engine: EngineSpec, most: int = 1, *, timeout_s: float | None = None
-) -> tuple[list[str], str]:
+_COUNT = re.compile(r"there (?:is one GPU|are (\d+) GPUs)")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundGpus:
+    """GPUs that passed their self-tests.
+
+    Attributes:
+        names: Names of the first GPUs that can be used, in the order of their numbers.
+        reason: What is wrong with the next one, or "".
+    """
+
+    names: tuple[str, ...]
+    reason: str = ""
+
+    @property
+    def note(self) -> str:
+        """A line that says what makes the textures, and why if the processor does."""
+        if self.names:
+            return f"textures are made on {', '.join(self.names)}"
+        return f"the processor makes the textures: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenDevice:
+    """What makes the textures of an engine.
+
+    Attributes:
+        engine: The engine, on a GPU or on the processor.
+        gpu: Name of the GPU; None if it is the processor.
+        note: A line that says so; "" if nothing but the processor was asked for.
+    """
+
+    engine: EngineSpec
+    gpu: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TriedGpu:
+    """A GPU that was started once.
+
+    Attributes:
+        number: Its number, from 0, as ``TEXGEN_GPU`` takes it; None if this machine has no GPU.
+        name: Its name; None if it cannot be used.
+        reason: What is wrong with it, or "".
+        start_s: Time of the start with the self-test, s.
+    """
+
+    number: int | None
+    name: str | None
+    reason: str
+    start_s: float
+
+
+def find_gpus(engine: EngineSpec, most: int = 1) -> FoundGpus:
     """Starts an engine on one GPU after the other, each of which tests itself then.
+
+    The engines end again, since whoever makes textures later does so in other threads or
+    processes, with which its engines start and end.
 
     Args:
         engine: The engine. If it names a GPU, only that one is tried.
         most: Number of GPUs that are tried, in the order of their numbers.
-        timeout_s: Time limit for each start in seconds; None takes
-            `texgen.synthesis.process.START_ON_GPU_TIMEOUT_S`.
-
-    Returns:
-        Names of the first GPUs that can be used; and what is wrong with the next one, or "".
     """
     names: list[str] = []
-    try:
-        for number in range(most):
-            gpu = number if most > 1 else engine.gpu
-            on_gpu = replace(engine, device=GPU, gpu=gpu)
-            with running_engine(on_gpu, timeout_s) as process:
-                names.append(str(process.hello.device))
-    except EngineStartError as error:
-        return names, str(error).rpartition("texgen-worker: ")[2]
-    return names, ""
+    for number in range(most):
+        name, reason = _try_gpu(replace(engine, gpu=number if most > 1 else engine.gpu))
+        if name is None:
+            return FoundGpus(tuple(names), reason)
+        names.append(name)
+    return FoundGpus(tuple(names))
 
 
-def engine_on(engine: EngineSpec, device: str) -> tuple[EngineSpec, str]:
+def try_gpus(engine: EngineSpec, timeout_s: float) -> Iterator[TriedGpu]:
+    """Starts an engine on each GPU of this machine in turn, also after one that cannot be used.
+
+    Args:
+        engine: The engine.
+        timeout_s: Time limit for each start in seconds.
+
+    Yields:
+        Each GPU; without any a single one without a number, whose ``reason`` says so.
+    """
+    _, reason = _try_gpu(replace(engine, gpu=_NO_NUMBER), timeout_s)
+    counted = _COUNT.search(reason)
+    if counted is None:
+        yield TriedGpu(None, None, reason, 0.0)
+        return
+    for number in range(int(counted[1] or 1)):
+        started = time.monotonic()
+        name, reason = _try_gpu(replace(engine, gpu=number), timeout_s)
+        yield TriedGpu(number, name, reason, time.monotonic() - started)
+
+
+def engine_on(engine: EngineSpec, device: str) -> ChosenDevice:
     """Decides what makes the textures of an engine.
 
     Args:
         engine: The engine.
         device: ``cpu``; ``gpu``; or ``auto``, a GPU if one can be used.
 
-    Returns:
-        The engine on a GPU or on the processor; and a line that says where and why, "" if nothing
-        but the processor was asked for.
-
     Raises:
         EngineStartError: If ``gpu`` is asked for and cannot be used.
     """
     if device == CPU:
-        return engine, ""
+        return ChosenDevice(engine)
     if engine.name == DEFAULT_ENGINE:
-        names, reason = find_gpus(engine)
+        found = find_gpus(engine)
     else:
-        names, reason = [], f"the engine {engine.name} runs on processors alone"
-    if names:
-        return replace(engine, device=GPU), f"textures are made on {names[0]}"
+        found = FoundGpus((), f"the engine {engine.name} runs on processors alone")
+    if found.names:
+        return ChosenDevice(replace(engine, device=GPU), found.names[0], found.note)
     if device == GPU:
-        raise EngineStartError(f"device gpu: {reason}; use cpu or auto")
-    return engine, f"the processor makes the textures: {reason}"
+        raise EngineStartError(f"device gpu: {found.reason}; use cpu or auto")
+    return ChosenDevice(engine, None, found.note)
+
+
+def _try_gpu(engine: EngineSpec, timeout_s: float | None = None) -> tuple[str | None, str]:
+    """Returns the name of a GPU that can be used, or None; and what is wrong with it, or ""."""
+    try:
+        with running_engine(replace(engine, device=GPU), timeout_s) as process:
+            return str(process.hello.device), ""
+    except EngineStartError as error:
+        return None, str(error).rpartition("texgen-worker: ")[2]

@@ -79,7 +79,9 @@ class EngineSpec:
         """Whether the same job gives the same bytes; upstream's threads do not."""
         return self.name != "embark-cli"
 
-    def _gpu_number(self) -> str:
+    @property
+    def gpu_number(self) -> str:
+        """Number of the GPU that it uses, as text; an environment variable may hold anything."""
         if self.gpu is not None:
             return str(self.gpu)
         return os.environ.get(GPU_VARIABLE) or os.environ.get("LOCAL_RANK") or "0"
@@ -92,7 +94,7 @@ class EngineSpec:
         """
         command = [str(worker_path()), "--engine", self.name, "--parent", str(os.getpid())]
         if self.device != CPU:
-            command += ["--device", self.device, "--gpu", self._gpu_number()]
+            command += ["--device", self.device, "--gpu", self.gpu_number]
         if self.name == "embark-cli":
             upstream = upstream_path(self.engine_bin)
             command += ["--engine-bin", upstream, "--scratch", scratch.path()]

@@ -216,7 +216,8 @@ class TextureNegative:
     def _engine_spec(self) -> EngineSpec:
         """The engine, on the device that the first call has found."""
         if self._spec is None:
-            self._spec, self._device_note = engine_on(EngineSpec(self.engine), self.device)
+            chosen = engine_on(EngineSpec(self.engine), self.device)
+            self._spec, self._device_note = chosen.engine, chosen.note
             if self._device_note and self._spec.device == CPU:
                 _log.warning("%s", self._device_note)
         return self._spec

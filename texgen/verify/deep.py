@@ -139,10 +139,11 @@ def open_deep(
         return None
     source_check = _open_source(deep, index, plan, settings, report)
     rebuilds = source_check is not None and deep.sample > 0
-    engine, said = engine_on(EngineSpec(index.config["engine"]), deep.device if rebuilds else CPU)
-    if said:
-        report.notes.append(said)
-    return DeepCheck(deep, index, settings, source_check, sink, report, engine)
+    # It is found out before hours of decoding; kept until then, it would hold the card's memory.
+    chosen = engine_on(EngineSpec(index.config["engine"]), deep.device if rebuilds else CPU)
+    if chosen.note:
+        report.notes.append(chosen.note)
+    return DeepCheck(deep, index, settings, source_check, sink, report, chosen.engine)
 
 
 def _open_source(

@@ -26,19 +26,20 @@ def choose_device(options: RunOptions, engine: EngineSpec) -> tuple[RunOptions, 
     _check(options, engine)
     if options.device == CPU or options.ray_address is not None:
         return options, ()
-    names, reason = find_gpus(engine, options.gpus)
-    if reason and options.device == GPU:
-        wanted = f"--gpus {options.gpus}" if names else "--device gpu"
-        instead = f"--gpus {len(names)}" if names else "--device cpu"
-        raise ConfigError(f"{wanted}: {reason}; use {instead}")
-    if not names:
-        return replace(options, device=CPU), (f"the processor makes the textures: {reason}",)
-    lines = [f"textures are made on {', '.join(names)}"]
-    if reason:
-        lines.append(f"of {options.gpus} GPUs {len(names)} can be used: {reason}")
+    found = find_gpus(engine, options.gpus)
+    usable = len(found.names)
+    if found.reason and options.device == GPU:
+        wanted = f"--gpus {options.gpus}" if usable else "--device gpu"
+        instead = f"--gpus {usable}" if usable else "--device cpu"
+        raise ConfigError(f"{wanted}: {found.reason}; use {instead}")
+    if not usable:
+        return replace(options, device=CPU), (found.note,)
+    lines = [found.note]
+    if found.reason:
+        lines.append(f"of {options.gpus} GPUs {usable} can be used: {found.reason}")
     if options.workers is not None:
         lines.append("--workers counts engines on processors, and none works there")
-    return replace(options, device=GPU, gpus=len(names), ray=False), tuple(lines)
+    return replace(options, device=GPU, gpus=usable, ray=False), tuple(lines)
 
 
 def _check(options: RunOptions, engine: EngineSpec) -> None:
