@@ -83,6 +83,8 @@ def command(
         raise ConfigError("--src goes with --deep; add it")
     if src is None and (labels, sample, sample_seed, device) != (None, None, None, None):
         raise ConfigError("--labels, --sample, --sample-seed and --device go with --src; add it")
+    if sample == 0:
+        _check_unused(device=device, sample_seed=sample_seed)
     # With a fixed seed some textures would never be rebuilt.
     seed = secrets.randbits(_SEED_BITS) if sample_seed is None else sample_seed
     sample = _SAMPLE if sample is None else sample
@@ -96,6 +98,16 @@ def command(
             )
     print_result(asdict(report), _lines(out, report, s3_endpoint), as_json=as_json)
     return 1 if report.faults else 0
+
+
+def _check_unused(*, device: str | None, sample_seed: int | None) -> None:
+    """Refuses options of textures that are rebuilt, of which there are none."""
+    for name, value in (("--device", device), ("--sample-seed", sample_seed)):
+        if value is not None:
+            raise ConfigError(
+                f"{name} {value} goes with textures that are rebuilt, and --sample 0 rebuilds "
+                "none: leave one out"
+            )
 
 
 def _lines(out: str, report: VerifyReport, s3_endpoint: str | None) -> list[str]:
