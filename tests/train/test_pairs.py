@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import pickle
 import shutil
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,46 @@ def test_fresh_textures_get_the_view_of_the_query_and_are_shared_by_all_views(
         for view, own in zip(seen, found, strict=True):
             expected = [view(texture) for texture in textures]
             assert torch.equal(own, torch.stack(expected))
+
+
+class OnGpu(texgen.TextureNegative):
+    """Textures that count as a GPU's; it remembers what each call is asked for."""
+
+    on_gpu = True
+    calls: list[tuple[int, int]]
+    images: list[weakref.ref]
+
+    def make(self, jobs):
+        alive = sum(image() is not None for image in self.images)
+        self.calls.append((len(jobs), alive))
+        return super().make(jobs)
+
+
+def test_a_gpu_gets_the_textures_of_a_batch_at_once_and_one_image_is_kept_at_a_time(
+    image_folder, no_orphans
+):
+    negative = OnGpu(32, seed=3)
+    negative.calls, negative.images = [], []
+    listed = open_images(str(image_folder), "train")
+
+    class Watched:
+        keys = listed.keys
+
+        def image(self, position):
+            image = listed.image(position)
+            negative.images.append(weakref.ref(image))
+            return image
+
+    fresh = FreshNegatives(3, listed, negative)
+    data = replace(pairs(image_folder, fresh, seed=3), images=Watched())
+    asked = [(2, 7), (2, 0), (2, 11), (2, 4)]
+    batch = data.__getitems__(asked)
+    assert len(negative.images) == 4
+    ((jobs, alive),) = negative.calls
+    assert (jobs, alive <= 1) == (12, True)
+    for sample, one in zip(batch, asked, strict=True):
+        assert sample.keys() == {"first", "second", "nonsemantic"}
+        assert all(torch.equal(value, data[one][name]) for name, value in sample.items())
 
 
 def test_a_run_makes_fresh_textures_of_the_size_and_patches_that_its_options_name(

@@ -130,13 +130,13 @@ def test_grey_of_16_bits_has_its_high_byte_as_in_a_build(tmp_path):
 def test_patches_and_seed_follow_from_seed_key_and_epoch(seed, key, epoch, width, height):
     negative = texgen.TextureNegative(64, 27, seed=seed)
     image = synthetic_image(1, (width, height))
-    job = negative._job(image, key, epoch)
+    job = negative.job(image, key, epoch)
     assert job.seed == texture_seed(seed, str(key), epoch)
     boxes = patch_geometry(width, height, job.seed, PatchRule(27, 13))
     x, y = boxes.random
     patch = np.asarray(image)[y : y + boxes.side, x : x + boxes.side]
     assert np.array_equal(job.patches[1][: boxes.side, : boxes.side], patch)
-    again = copied(negative)._job(np.asarray(image), key, epoch)
+    again = copied(negative).job(np.asarray(image), key, epoch)
     assert all(map(np.array_equal, job.patches, again.patches))
 
 
@@ -173,8 +173,8 @@ def test_a_copy_has_the_epoch_of_its_moment_and_goes_its_own_way():
     copies = [copy.deepcopy(negative), copied(negative)]
     negative.set_epoch(8)
     image = synthetic_image(0, (20, 20))
-    assert {one._job(image, "k", None).seed for one in copies} == {texture_seed(0, "k", 7)}
-    assert negative._job(image, "k", None).seed == texture_seed(0, "k", 8)
+    assert {one.job(image, "k", None).seed for one in copies} == {texture_seed(0, "k", 7)}
+    assert negative.job(image, "k", None).seed == texture_seed(0, "k", 8)
 
 
 @pytest.mark.integration

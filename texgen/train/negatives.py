@@ -18,7 +18,7 @@ from texgen.dataset.random_access import TextureStore
 from texgen.train.augment import ViewParameters
 from texgen.train.images import ImageSet
 from texgen.train.patch_negative import PatchNegative
-from texgen.train.texture_negative import TextureNegative
+from texgen.train.texture_negative import TextureJob, TextureNegative
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,6 @@ class Queries:
         views: Parameters of the V views.
         pixels: The V views themselves, (3, S, S) float32 each, normalised.
         rng: Random numbers of this sample.
-        textures: Fresh textures of the image, if they were made before; see `FreshNegatives.batch`.
     """
 
     position: int
@@ -41,7 +40,6 @@ class Queries:
     views: Sequence[ViewParameters]
     pixels: Sequence[Tensor]
     rng: random.Random
-    textures: Sequence[Image.Image] | None = None
 
 
 Negatives = Callable[[Queries], Tensor]
@@ -122,22 +120,29 @@ class FreshNegatives:
 
     def __call__(self, queries: Queries) -> Tensor:
         """See `Negatives`."""
-        textures = queries.textures
-        if textures is None:
-            key = self._key(queries.position)
-            numbers = self._numbers(queries.epoch)
-            textures = [self.negative(queries.image, key, number) for number in numbers]
-        return torch.stack(
-            [torch.stack([view(texture) for texture in textures]) for view in queries.views]
-        )
+        key, numbers = self._key(queries.position), self._numbers(queries.epoch)
+        textures = [self.negative(queries.image, key, number) for number in numbers]
+        return _seen(textures, queries.views)
+
+    def jobs(self, position: int, epoch: int, image: Image.Image) -> list[TextureJob]:
+        """Returns the jobs of an image's M textures, which do not need the image any more."""
+        key = self._key(position)
+        return [self.negative.job(image, key, number) for number in self._numbers(epoch)]
 
     def batch(
-        self, positions: Sequence[int], epoch: int, images: Sequence[Image.Image]
-    ) -> list[tuple[Image.Image, ...]]:
-        """Returns the M textures of each of N images, made side by side."""
-        keys = [self._key(position) for position in positions]
-        made = [self.negative.batch(images, keys, number) for number in self._numbers(epoch)]
-        return list(zip(*made, strict=True))
+        self, jobs: Sequence[Sequence[TextureJob]], views: Sequence[Sequence[ViewParameters]]
+    ) -> list[Tensor]:
+        """Returns the NS of each of N images, see `Negatives`, with all textures made at once.
+
+        Args:
+            jobs: N times the M `jobs` of an image.
+            views: N times the parameters of the V views of that image.
+        """
+        made = iter(self.negative.make([job for of_image in jobs for job in of_image]))
+        return [
+            _seen([Image.fromarray(next(made)) for _ in of_image], queries)
+            for of_image, queries in zip(jobs, views, strict=True)
+        ]
 
     def _key(self, position: int) -> str:
         return str(self.images.keys[position].as_py())
@@ -145,6 +150,11 @@ class FreshNegatives:
     def _numbers(self, epoch: int) -> range:
         first = epoch // self.every * self.number
         return range(first, first + self.number)
+
+
+def _seen(textures: Sequence[Image.Image], views: Sequence[ViewParameters]) -> Tensor:
+    """Returns each view of all textures, (V, M, 3, S, S) float32."""
+    return torch.stack([torch.stack([view(texture) for texture in textures]) for view in views])
 
 
 def open_textures(location: str, split: str) -> TextureStore:

@@ -10,7 +10,7 @@ import itertools
 import random
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from texgen.core.keys import find_key, image_key_of
 from texgen.core.text import pluralize
 from texgen.dataset.random_access import open_texture
 from texgen.dataset.streaming import webdataset
-from texgen.train.augment import Augmentation
+from texgen.train.augment import Augmentation, ViewParameters
 from texgen.train.distributed import rank_and_world_size
 from texgen.train.images import ImageSet
 from texgen.train.loader_errors import as_sample_error
@@ -80,16 +80,19 @@ class ContrastiveDataset(Dataset[Sample]):
         negatives = self.negatives
         if not (isinstance(negatives, FreshNegatives) and negatives.negative.on_gpu):
             return [self[one] for one in epoch_positions]
+        samples, queries, jobs = [], [], []
         try:
-            # All positions of a batch have one epoch.
-            epoch, positions = epoch_positions[0][0], [one for _, one in epoch_positions]
-            images = [self.images.image(position) for position in positions]
-            textures = negatives.batch(positions, epoch, images)
-            samples = zip(positions, images, textures, strict=True)
-            rngs = [sample_rng(self.seed, epoch, position) for position in positions]
+            for epoch, position in epoch_positions:
+                # A large batch of whole images would take gigabytes: patches and views are kept.
+                image = self.images.image(position)
+                sample, views = self._views(image, sample_rng(self.seed, epoch, position))
+                jobs.append(negatives.jobs(position, epoch, image))
+                samples.append(sample)
+                queries.append(views[: self.ns_views])
+            nonsemantic = negatives.batch(jobs, queries)
             return [
-                self._views(position, epoch, rng, negatives, image, made)
-                for rng, (position, image, made) in zip(rngs, samples, strict=True)
+                {**sample, "nonsemantic": made}
+                for sample, made in zip(samples, nonsemantic, strict=True)
             ]
         except (TexgenError, MemoryError, OSError) as error:
             return [as_sample_error(error)]
@@ -98,25 +101,20 @@ class ContrastiveDataset(Dataset[Sample]):
         self, position: int, epoch: int, rng: random.Random, negatives: Negatives | None
     ) -> dict[str, Tensor]:
         """Returns the sample of an image in an epoch with the random numbers of ``rng``."""
-        return self._views(position, epoch, rng, negatives, self.images.image(position))
-
-    def _views(
-        self,
-        position: int,
-        epoch: int,
-        rng: random.Random,
-        negatives: Negatives | None,
-        image: Image.Image,
-        textures: Sequence[Image.Image] | None = None,
-    ) -> dict[str, Tensor]:
-        views = [self.augmentation.draw(rng) for _ in range(2)]
-        pixels = [view(image) for view in views]
-        sample = {"first": pixels[0], "second": pixels[1]}
+        image = self.images.image(position)
+        sample, views = self._views(image, rng)
         if negatives is not None:
-            count = self.ns_views
-            queries = Queries(position, epoch, image, views[:count], pixels[:count], rng, textures)
+            count, pixels = self.ns_views, list(sample.values())
+            queries = Queries(position, epoch, image, views[:count], pixels[:count], rng)
             sample["nonsemantic"] = negatives(queries)
         return sample
+
+    def _views(
+        self, image: Image.Image, rng: random.Random
+    ) -> tuple[dict[str, Tensor], list[ViewParameters]]:
+        """Returns both views of an image, and their parameters."""
+        views = [self.augmentation.draw(rng) for _ in range(2)]
+        return {"first": views[0](image), "second": views[1](image)}, views
 
 
 class StreamedContrastiveDataset(IterableDataset[Sample]):

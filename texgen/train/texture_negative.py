@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.sharedctypes import RawValue
 from operator import index
@@ -46,6 +46,9 @@ from texgen.synthesis.shared_pools import shared_pool
 
 _log = logging.getLogger(__name__)
 AnImage = TypeVar("AnImage", Image.Image, Pixels)
+
+TextureJob = Job
+"""The patches of one texture, with its name, size and seed."""
 
 
 class TextureNegative:
@@ -173,12 +176,12 @@ class TextureNegative:
             EngineStartError: If the engine cannot be started.
             LimitError: If the system starts no thread for the engine.
         """
-        job = self._job(image, key, epoch)
+        job = self.job(image, key, epoch)
         try:
             texture = self._pool().synthesize(job)
         except SampleError as error:
             raise _naming(job.name, error) from error
-        return _like(image, texture)
+        return _like(type(image), _pixels(texture))
 
     def batch(
         self, images: Iterable[AnImage], keys: Iterable[str | int], epoch: int | None = None
@@ -186,24 +189,22 @@ class TextureNegative:
         """Returns a texture of each image; several engines, or a GPU, work on them side by side.
 
         The arguments, textures and errors are those of a call for one image. An array of
-        shape (N, H, W, 3) is N images.
+        shape (N, H, W, 3) is N images. Of an iterator no image is kept once its patches are cut.
         """
-        made = self._pool().map(self._jobs(images, keys, epoch))
-        textures = []
-        for (image, job), texture in made:
-            if isinstance(texture, SampleError):
-                raise _naming(job.name, texture)
-            textures.append(_like(image, texture))
-        return textures
-
-    def _jobs(
-        self, images: Iterable[AnImage], keys: Iterable[str | int], epoch: int | None
-    ) -> Iterator[tuple[tuple[AnImage, Job], Job]]:
+        forms: list[type[AnImage]] = []
+        jobs: list[Job] = []
         for image, key in zip(images, keys, strict=True):
-            job = self._job(image, key, epoch)
-            yield (image, job), job
+            forms.append(type(image))
+            jobs.append(self.job(image, key, epoch))
+        return [_like(form, made) for form, made in zip(forms, self.make(jobs), strict=True)]
 
-    def _job(self, image: AnImage, key: str | int, epoch: int | None) -> Job:
+    def job(
+        self, image: Image.Image | Pixels, key: str | int, epoch: int | None = None
+    ) -> TextureJob:
+        """Cuts the patches of a texture out of an image, for `make`; the image is not kept.
+
+        A job is small and can be pickled. The arguments and errors are those of a call.
+        """
         name = key if isinstance(key, str) else str(index(key))
         number = self._epoch.get() if epoch is None else checked_integer("epoch", epoch, 0)
         seed = texture_seed(self.seed, name, number)
@@ -212,6 +213,21 @@ class TextureNegative:
         except SampleError as error:
             raise _naming(name, error) from error
         return Job(name, examples(patches), self.size, seed, wants_raw=True)
+
+    def make(self, jobs: Sequence[TextureJob]) -> list[Pixels]:
+        """Returns the texture of each job, (size, size, 3) uint8, made side by side.
+
+        Raises:
+            SampleError: If the engine fails.
+            EngineStartError: If the engine cannot be started.
+            LimitError: If the system starts no thread for the engine.
+        """
+        textures = []
+        for job, texture in self._pool().map((job, job) for job in jobs):
+            if isinstance(texture, SampleError):
+                raise _naming(job.name, texture)
+            textures.append(_pixels(texture))
+        return textures
 
     def _engine_spec(self) -> EngineSpec:
         """The engine, on the device that the first call has found."""
@@ -272,13 +288,17 @@ def _crop(image: Image.Image, boxes: Geometry, corner: tuple[int, int]) -> Pixel
     return np.asarray(image.crop((x, y, x + boxes.side, y + boxes.side)))
 
 
-def _like(image: AnImage, texture: Texture | None) -> AnImage:
-    """Returns a texture's pixels in the form of its image."""
+def _pixels(texture: Texture | None) -> Pixels:
     if texture is None or texture.pixels is None:
         raise EngineSampleError("engine_garbage", "no pixels")
-    if isinstance(image, Image.Image):
-        return Image.fromarray(texture.pixels)
     return texture.pixels
+
+
+def _like(form: type[AnImage], pixels: Pixels) -> AnImage:
+    """Returns a texture's pixels in the form of its image."""
+    if issubclass(form, Image.Image):
+        return Image.fromarray(pixels)
+    return pixels
 
 
 def _naming(key: str, error: SampleError) -> SampleError:
