@@ -209,6 +209,22 @@ def test_fresh_textures_of_a_gpu_train_as_those_of_processors(
     assert losses(tmp_path / "gpu") == losses(tmp_path / "cpu")
 
 
+@pytest.mark.whole
+def test_a_run_that_is_resumed_on_another_device_equals_one_that_never_stopped(
+    image_folder, tmp_path, gpu, monkeypatch, capsys, no_orphans
+):
+    """From the processor to the GPU in the middle of an epoch, and back in that of the next."""
+    monkeypatch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+    options = ["--method", "simclr", *FRESH, "--epochs", "2", "--num-negatives", "2"]
+    whole, moved = tmp_path / "whole", tmp_path / "moved"
+    assert run(arguments(image_folder, whole, *options)) == 0
+    for device, steps in [("cpu", "3"), ("gpu", "7"), ("cpu", "10")]:
+        line = [*options, "--texture-device", device, "--max-steps", steps]
+        assert run(arguments(image_folder, moved, *line)) == 0
+        assert (f"textures are made on {gpu}\n" in capsys.readouterr().err) == (device == "gpu")
+        assert losses(moved) == losses(whole)[: int(steps)]
+
+
 def test_without_a_gpu_a_run_says_that_processors_make_its_fresh_textures(
     image_folder, tmp_path, monkeypatch, capsys, no_orphans
 ):
