@@ -196,13 +196,26 @@ def test_the_commands_on_a_card_are_accepted(finished):
 def test_a_folder_gets_the_data_set_and_its_card(finished, tmp_path, capsys):
     place = tmp_path / "share"
     assert publish(finished, place) == 0
-    card = card_of(finished, str(place), License())
+    card = card_of(finished, "share", License())
     assert cards_in(place) == card.files
     assert {p: d for p, d in tree(place).items() if not is_card_file(p)} == tree(finished)
     assert not (place / "_build").exists()
     assert run(["verify", str(place)]) == 0
     assert "Licence as stated by the publisher: none." in card.text.decode()
     assert f"texgen download {place}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("folder", "named"), [("a share", "'a share'"), ("-x", "./-x"), ("two/../share", "share")]
+)
+def test_the_card_of_a_folder_names_no_path_of_the_publishers_machine(
+    folder, named, finished, tmp_path
+):
+    (tmp_path / "two").mkdir()
+    assert publish(finished, tmp_path / folder) == 0
+    text = (tmp_path / folder / "README.md").read_text()
+    assert f"\ntexgen download {named} --out textures/\n" in text
+    assert str(tmp_path) not in text
 
 
 def test_a_folder_with_a_card_takes_downloads_and_gives_them(finished, tmp_path):
@@ -268,6 +281,68 @@ def test_a_card_of_an_older_texgen_is_brought_up_to_date(place, finished):
     write(signed("An older card.\n"))
     assert publish(finished, *line) == 0
     assert read() == ours
+
+
+NOT_THE_HUB = pytest.mark.parametrize("place", ["folder", "bucket"], indirect=True)
+
+
+def front_at(read) -> dict:
+    front = front_of(read())
+    return {name: front[name] for name in front if name.startswith("license")}
+
+
+@NOT_THE_HUB
+def test_a_publication_without_a_license_keeps_the_one_that_is_there(place, finished, capsys):
+    from texgen.transfer.card.update import signed
+
+    line, read, write = place
+    terms = ["--license-name", "ours", "--license-link", "https://example.org/terms"]
+    assert publish(finished, *line, "--license", "other", *terms) == 0
+    first = read()
+    capsys.readouterr()
+    assert publish(finished, *line) == 0
+    assert read() == first
+    said = capsys.readouterr().out
+    assert "the license that README.md there states is kept: other; --license names" in said
+    write(signed("---\nlicense: mit\n---\nAn older card.\n"))
+    assert publish(finished, *line, "--json") == 0
+    done = json.loads(capsys.readouterr().out)
+    assert (done["card"], done["kept_license"]) == ("written", "mit")
+    assert front_at(read) == {"license": "mit"}
+    assert b"Licence as stated by the publisher: mit." in read()
+    assert publish(finished, *line, "--license", "cc0-1.0", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["kept_license"] is None
+    assert front_at(read) == {"license": "cc0-1.0"}
+
+
+@NOT_THE_HUB
+@pytest.mark.parametrize(
+    "front", ["license: [a, b]", "license: CC BY", "license: {", "license_name: x", "- license"]
+)
+def test_a_license_that_cannot_be_read_is_not_lost_without_a_word(place, front, finished, capsys):
+    line, read, write = place
+    assert publish(finished, *line, "--license", "mit") == 0
+    mine = f"---\n{front}\n---\n# Mine\n".encode()
+    write(mine)
+    assert publish(finished, *line) == 0
+    assert read() == mine
+    capsys.readouterr()
+    assert publish(finished, *line, "--replace-card") == 2
+    said = capsys.readouterr().err
+    assert "the metadata of README.md there may state a license" in said
+    assert said.endswith("name the license with --license\n")
+    assert read() == mine
+    assert publish(finished, *line, "--replace-card", "--license", "mit") == 0
+    assert front_at(read) == {"license": "mit"}
+
+
+@NOT_THE_HUB
+def test_a_readme_without_metadata_states_no_license(place, finished):
+    line, read, write = place
+    assert publish(finished, *line) == 0
+    write(b"# Mine\n")
+    assert publish(finished, *line, "--replace-card") == 0
+    assert front_at(read) == {}
 
 
 def test_a_folder_of_something_else_is_refused(finished, tmp_path, capsys):

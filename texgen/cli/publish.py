@@ -33,7 +33,8 @@ def _card_options() -> Option:
             type=Name(),
             metavar="ID",
             help="License of the textures for the data set card: an identifier as the Hub lists "
-            f"them ({_LICENSES}), or other. Required for hf://.  [default: none is stated]",
+            f"them ({_LICENSES}), or other. Required for hf://.  [default: that of README.md at "
+            "URL, if it is there]",
         ),
         click.option(
             "--license-name", type=Name(), help="Name of the license, if --license is other."
@@ -157,9 +158,15 @@ def _lines(summary: Any, place: str, notes: list[str], download: str) -> Iterato
 
 
 def _notes(summary: Any) -> list[str]:  # noqa: ANN401 - see `_publish`
-    if summary.card != "kept":
-        return []
-    return ["README.md there was edited and is kept; --replace-card replaces it"]
+    notes = []
+    if summary.card == "kept":
+        notes.append("README.md there was edited and is kept; --replace-card replaces it")
+    if summary.kept_license is not None:
+        notes.append(
+            f"the license that README.md there states is kept: {summary.kept_license}; --license "
+            "names another"
+        )
+    return notes
 
 
 def _gate_note(repo: Any) -> str:  # noqa: ANN401 - see `_publish`

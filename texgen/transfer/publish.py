@@ -15,10 +15,11 @@ from texgen.storage import Sink, storage_errors
 from texgen.storage.errors import WrongBytesError
 from texgen.storage.sink import OWN_FILES
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress, transfer_files
-from texgen.transfer.card import Card, CardUpdate, License, card_update
+from texgen.transfer.card import License
 from texgen.transfer.download import DownloadRequest, download
+from texgen.transfer.publish_card import PlacedCard, card_state, kept_license
 from texgen.transfer.publish_source import PublishSource, read_finished
-from texgen.transfer.publish_target import PublishedFiles, PublishTarget
+from texgen.transfer.publish_target import PublishTarget
 
 _PATIENCE_S = 5.0
 """Seconds after an error in which other uploads may finish; then they are discarded, and no other
@@ -30,7 +31,8 @@ class PublishRequest:
     """Options of a publication.
 
     Attributes:
-        license: What the publisher says of the rights.
+        license: What the publisher says of the rights; without an identifier those stay that the
+            card of a bucket or folder states.
         replace_card: Whether a ``README.md`` that a person has edited is replaced.
         workers: Number of files sent at once.
     """
@@ -51,6 +53,8 @@ class PublishSummary:
         samples: Number of textures in these files.
         card: ``written``, ``unchanged``, or ``kept`` if the place has a card that was edited.
         is_imagenet: Whether the images are ImageNet's, by the names of their classes.
+        kept_license: Identifier of the licence that stays because the publisher stated none; None
+            if the publisher did, or none was there.
     """
 
     files: int
@@ -59,6 +63,7 @@ class PublishSummary:
     samples: int
     card: str
     is_imagenet: bool
+    kept_license: str | None = None
 
 
 def publish(
@@ -78,8 +83,10 @@ def publish(
     data, index = read_finished(source)
     target = PublishTarget(sink, data, index)
     in_place = target.in_place()
-    card = source.card(request.license, sink.url)
-    update = update_of(card, request, sink)
+    placed = PlacedCard(sink, replace=request.replace_card)
+    license = placed.license(request.license)
+    card = source.card(license, sink.url)
+    update = placed.update(card)
     missing = [file for file in index.files if file.path not in in_place]
     total = sum(file.bytes for file in index.files)
     counter = ByteCounter(total, total - sum(file.bytes for file in missing), on_progress)
@@ -98,8 +105,9 @@ def publish(
                     sink.remove(path)
     sent = counter.done - done_before
     return PublishSummary(
-        len(index.files), total, sent, index.samples, card_state(update), card.is_imagenet
-    )
+        len(index.files), total, sent, index.samples, card_state(update), card.is_imagenet,
+        kept_license(request.license, license),
+    )  # fmt: skip
 
 
 def publish_to_folder(
@@ -115,12 +123,14 @@ def publish_to_folder(
     """
     read_finished(source)
     _check_card_places(folder)
-    card = source.card(request.license, str(folder))
+    there = PlacedCard(Sink(folder), replace=request.replace_card)
+    license = there.license(request.license)
+    card = source.card(license, _name_for_others(folder))
     state = ""
 
     def write_card(sink: Sink) -> None:
         nonlocal state
-        update = update_of(card, request, sink)
+        update = PlacedCard(sink, replace=request.replace_card).update(card)
         for path, content in update.files.items():
             sink.write(path, content)
         state = card_state(update)
@@ -128,8 +138,15 @@ def publish_to_folder(
     wanted = DownloadRequest(folder, workers=request.workers)
     done = download(source.sink.store, wanted, on_progress, before_index=write_card)
     return PublishSummary(
-        done.files, done.bytes, done.fetched, done.samples, state, card.is_imagenet
-    )
+        done.files, done.bytes, done.fetched, done.samples, state, card.is_imagenet,
+        kept_license(request.license, license),
+    )  # fmt: skip
+
+
+def _name_for_others(folder: Path) -> str:
+    """Returns the name by which a card calls its folder, which others mount somewhere else."""
+    name = folder.resolve().name or "."
+    return f"./{name}" if name.startswith("-") else name
 
 
 def _check_card_places(folder: Path) -> None:
@@ -141,23 +158,6 @@ def _check_card_places(folder: Path) -> None:
         )
     if text.is_dir() or (text.is_symlink() and not text.exists()):
         raise ConfigError(f"{text} is a folder or a link to nothing; move it away")
-
-
-def update_of(card: Card, request: PublishRequest, files: PublishedFiles) -> CardUpdate:
-    """Compares a card with what a place has; see `card_update`."""
-    present = files.list("")
-    text = files.open(CARD).read() if CARD in present else None
-    there = {path for path in card.images if path in present}
-    if text == card.text and len(there) == len(card.images):
-        # The text is written after the textures.
-        return CardUpdate()
-    sums = {path: files.sha256_of(path) for path in there}
-    return card_update(card.files, text, sums, replace=request.replace_card)
-
-
-def card_state(update: CardUpdate) -> str:
-    """Returns `PublishSummary.card`."""
-    return "kept" if update.kept else "written" if update.files else "unchanged"
 
 
 @contextlib.contextmanager

@@ -19,7 +19,8 @@ from texgen.storage.hub.client import PAUSES_S, pause
 from texgen.storage.hub.repo import HubRepo
 from texgen.transfer.byte_counter import ByteCounter, OnTransferProgress
 from texgen.transfer.card import Card, CardUpdate
-from texgen.transfer.publish import PublishRequest, PublishSummary, card_state, update_of
+from texgen.transfer.publish import PublishRequest, PublishSummary
+from texgen.transfer.publish_card import PlacedCard, card_state
 from texgen.transfer.publish_source import PublishSource, read_finished
 from texgen.transfer.publish_target import PublishTarget
 
@@ -119,8 +120,8 @@ class _Publication:
         target = PublishTarget(self._repo, self._data, self._index, "repository", _OWN_FILES)
         in_place = target.in_place()
         files = [file for file in self._index.files if file.path not in in_place]
-        update = update_of(self._card, self._request, self._repo)
-        return _Remaining(files, update, not target.has_this_index)
+        placed = PlacedCard(self._repo, replace=self._request.replace_card)
+        return _Remaining(files, placed.update(self._card), not target.has_this_index)
 
     def _wait(self, error: StoreError) -> None:
         """Pauses before another try of a commit, if one may succeed."""

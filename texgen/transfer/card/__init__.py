@@ -4,8 +4,16 @@ A card follows from the data set, the licence that its publisher states, and the
 that two publishers get the same bytes.
 """
 
-from texgen.transfer.card.card import Card, License, make_card
+from texgen.transfer.card.card import Card, License, make_card, stated_license
 from texgen.transfer.card.examples import DamagedExampleError
 from texgen.transfer.card.update import CardUpdate, card_update
 
-__all__ = ["Card", "CardUpdate", "DamagedExampleError", "License", "card_update", "make_card"]
+__all__ = [
+    "Card",
+    "CardUpdate",
+    "DamagedExampleError",
+    "License",
+    "card_update",
+    "make_card",
+    "stated_license",
+]

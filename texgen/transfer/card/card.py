@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import yaml
 
 from texgen.core.errors import ConfigError
 from texgen.core.layout import CARD
@@ -15,6 +18,7 @@ from texgen.transfer.card.metadata import front_matter
 from texgen.transfer.card.text import card_text
 from texgen.transfer.card.update import signed
 
+_FRONT = re.compile(r"---\r?\n(.*?)\r?\n---\s*(?:\n|\Z)", re.DOTALL)
 _LICENSE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}")
 _LINK = re.compile(r"https?://\S+|[A-Za-z0-9][\w./-]*")
 _IMAGENET_CLASS = re.compile(r"n[0-9]{8}")
@@ -49,6 +53,36 @@ class License:
             raise ConfigError("--license-name and --license-link go with --license other")
         if self.link is not None and not _LINK.fullmatch(self.link):
             raise ConfigError(f"--license-link {self.link}: write a URL")
+
+
+def stated_license(text: bytes, url: str) -> License:
+    """Returns the licence that the metadata of a card state; without an identifier if none.
+
+    Args:
+        text: Bytes of ``README.md``.
+        url: The place that has it, for the error.
+
+    Raises:
+        ConfigError: If the metadata cannot be read, or state one that texgen would not write.
+    """
+    unreadable = ConfigError(
+        f"{url}: the metadata of README.md there may state a license, but texgen cannot read it: "
+        "name the license with --license"
+    )
+    try:
+        front = _FRONT.match(text.decode())
+        data: Any = yaml.safe_load(front[1]) if front else {}
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise unreadable from error
+    if data is not None and not isinstance(data, dict):
+        raise unreadable
+    values = [(data or {}).get(name) for name in ("license", "license_name", "license_link")]
+    if not all(value is None or isinstance(value, str) for value in values):
+        raise unreadable
+    try:
+        return License(*values)
+    except ConfigError as error:
+        raise unreadable from error
 
 
 @dataclass(frozen=True, slots=True)
