@@ -67,6 +67,16 @@ def test_fresh_textures_need_no_build(source, no_orphans):
     assert [re.fullmatch(r"epoch (\d): loss \d+\.\d{3}", line)[1] for line in lines] == ["0", "1"]
 
 
+@pytest.mark.usefixtures("no_orphans")
+def test_a_gpu_or_the_processors_make_the_textures_of_a_batch(source, gpu, monkeypatch):
+    monkeypatch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+    line = ("fresh_textures_gpu.py", source / "train", *SMALL[:4], "--epochs", 2)
+    made_by, *losses = script(*line, "--texture-device", "cpu")
+    assert made_by == "textures are made on the processors"
+    assert [re.fullmatch(r"epoch (\d): loss \d+\.\d{3}", loss)[1] for loss in losses] == ["0", "1"]
+    assert script(*line) == [f"textures are made on {gpu}", *losses]
+
+
 def test_an_image_folder_and_its_textures_are_batched(source, shards):
     lines = script("image_folder.py", source / "train", shards)
     shape = "(4, 3, 224, 224)"

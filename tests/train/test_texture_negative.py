@@ -204,6 +204,27 @@ def test_a_batch_is_the_textures_of_single_calls_from_several_engines():
         negative.batch(pixels, range(8))
 
 
+class Jobs(Fresh):
+    """Jobs of textures by index."""
+
+    def __getitem__(self, index: int) -> object:
+        return self.negative.job(self.images[index], index)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_cut_patches_and_the_main_process_makes_their_textures(method):
+    negative = texgen.TextureNegative(32, seed=2, engines=1)
+    data = Jobs(negative)
+    loader = DataLoader(data, 3, num_workers=2, collate_fn=list, multiprocessing_context=method)
+    before = texgen_processes()
+    negative.set_epoch(4)
+    made = [np.asarray(texture) for jobs in loader for texture in negative.make(jobs)]
+    assert len(texgen_processes() - before) == 1
+    expected = [np.asarray(texture) for texture in negative.batch(data.images, range(6), 4)]
+    assert np.array_equal(made, expected)
+
+
 def test_loader_processes_and_ranks_share_the_processors(monkeypatch):
     monkeypatch.setattr(shared_pools, "available_cpus", lambda: 16)
     assert shared_pools._share() == 16
