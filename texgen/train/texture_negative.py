@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 from collections.abc import Iterable, Sequence
-from multiprocessing.context import get_spawning_popen
-from multiprocessing.sharedctypes import RawValue
 from operator import index
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -43,6 +40,7 @@ from texgen.synthesis.pool import EnginePool
 from texgen.synthesis.process import identify
 from texgen.synthesis.protocol import Job, Texture
 from texgen.synthesis.shared_pools import shared_pool
+from texgen.train.shared_number import SharedNumber
 
 _log = logging.getLogger(__name__)
 AnImage = TypeVar("AnImage", Image.Image, Pixels)
@@ -120,7 +118,7 @@ class TextureNegative:
         self._spec: EngineSpec | None = None
         self._device_note = ""
         self.engines = None if engines is None else checked_integer("engines", engines, 1)
-        self._epoch = _SharedNumber()
+        self._epoch = SharedNumber()
 
     @property
     def on_gpu(self) -> bool:
@@ -245,28 +243,6 @@ class TextureNegative:
             size=self.size,
             engines=self.engines,
         )
-
-
-class _SharedNumber:
-    """A number that a process sets for the processes which have received it at their start.
-
-    A copy made in any other way, such as by `copy.deepcopy`, begins with the number of that moment
-    and is independent.
-    """
-
-    def __init__(self, number: int = 0, shared: Any = None) -> None:  # noqa: ANN401 - a ctype
-        self._shared = RawValue(ctypes.c_int64, number) if shared is None else shared
-
-    def get(self) -> int:
-        return int(self._shared.value)
-
-    def set(self, number: int) -> None:
-        self._shared.value = number
-
-    def __reduce__(self) -> tuple[type[_SharedNumber], tuple[Any, ...]]:
-        if get_spawning_popen() is None:
-            return _SharedNumber, (self.get(),)
-        return _SharedNumber, (0, self._shared)
 
 
 def _patches(image: Image.Image | Pixels, seed: int, rule: PatchRule) -> Patches:
