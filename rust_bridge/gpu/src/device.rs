@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use wgpu::DeviceType;
 
 use crate::adapter::Adapter;
 use crate::batch::Batch;
+use crate::faults::Faults;
 use crate::schedule::Schedule;
 use crate::Error;
 
@@ -26,6 +28,16 @@ const SOFTWARE_TIMEOUT: Duration = Duration::from_secs(300);
 /// Schedules on the device: textures of one size rotate among two.
 const MAX_SCHEDULES: usize = 2;
 
+/// See [`any_hangs`].
+static ANY_HANGS: AtomicBool = AtomicBool::new(false);
+
+/// Whether a device of this process did not answer in time. Then its driver may not end either, so
+/// that the process should end without its handlers of the end.
+#[must_use]
+pub fn any_hangs() -> bool {
+    ANY_HANGS.load(Ordering::Relaxed)
+}
+
 /// A GPU with the kernel, and the schedules that it has seen.
 pub struct Gpu {
     device: wgpu::Device,
@@ -33,8 +45,9 @@ pub struct Gpu {
     pipeline: wgpu::ComputePipeline,
     parameters: Parameters,
     name: String,
-    /// The first thing that went wrong on the device, and whether it was its memory.
-    fault: Arc<Mutex<Option<Error>>>,
+    faults: Faults,
+    /// Whether it did not answer in time, or acts so for a test: nothing may wait for it.
+    hangs: AtomicBool,
     /// The one used last at the end.
     schedules: Mutex<Vec<(ScheduleKey, Arc<Schedule>)>>,
 }
@@ -73,35 +86,18 @@ impl Gpu {
         });
         let (device, queue) =
             pollster::block_on(request).map_err(|error| Error::NoDevice(error.to_string()))?;
-        let fault = watch(&device);
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some("resolve"),
-            source: wgpu::ShaderSource::Wgsl(kernel.into()),
-        });
-        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: None,
-            bind_group_layouts: &[Some(&bindings(&device))],
-            immediate_size: 0,
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some("resolve"),
-            layout: Some(&layout),
-            module: &module,
-            entry_point: Some("resolve"),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
-        });
-        let gpu = Self {
+        let faults = Faults::watch(&device);
+        let pipeline = faults.checked(|| Ok(compile(&device, kernel)))?;
+        Ok(Self {
             device,
             queue,
             pipeline,
             parameters,
             name: adapter.name(),
-            fault,
+            faults,
+            hangs: AtomicBool::new(false),
             schedules: Mutex::default(),
-        };
-        gpu.check()?;
-        Ok(gpu)
+        })
     }
 
     /// What textures are made with.
@@ -157,6 +153,17 @@ impl Gpu {
         self.device.destroy();
     }
 
+    /// Waits for no submission any more, as if the device did not answer; for tests of what comes
+    /// after, which is [`Error::Timeout`] with work on the device that is not done.
+    pub fn hang(&self) {
+        self.hangs.store(true, Ordering::Relaxed);
+        ANY_HANGS.store(true, Ordering::Relaxed);
+    }
+
+    fn hangs(&self) -> bool {
+        self.hangs.load(Ordering::Relaxed)
+    }
+
     /// How many of the first textures of `left` fit one batch; at least one.
     fn fitting(&self, left: &[usize], wanted: &[&Prepared]) -> Result<usize, Error> {
         let textures = left.iter().map(|index| wanted[*index]);
@@ -174,8 +181,9 @@ impl Gpu {
                 // First, so that it is not in the device's memory any more.
                 schedules.remove(0);
             }
-            let schedule = Schedule::new(&self.device, self.parameters, size, seed);
-            self.check()?;
+            let schedule = self
+                .faults
+                .checked(|| Ok(Schedule::new(&self.device, self.parameters, size, seed)))?;
             ((size, seed), Arc::new(schedule))
         };
         let schedule = Arc::clone(&kept.1);
@@ -184,19 +192,18 @@ impl Gpu {
     }
 
     fn run(&self, schedule: &Schedule, textures: &[&Prepared]) -> Result<Vec<RgbImage>, Error> {
-        let batch = Batch::new(&self.device, textures)?;
-        self.check()?;
-        let last = batch.submit(
-            &self.device,
-            &self.queue,
-            &self.pipeline,
-            schedule,
-            self.parameters,
-        );
-        self.wait(last)?;
-        let sources = batch
-            .sources()
-            .map_err(|text| self.fault_or(Error::Lost(text)))?;
+        let batch = self.faults.checked(|| Batch::new(&self.device, textures))?;
+        let sources = self.faults.checked(|| {
+            let last = batch.submit(
+                &self.device,
+                &self.queue,
+                &self.pipeline,
+                schedule,
+                self.parameters,
+            );
+            self.wait(last)?;
+            batch.sources().map_err(Error::Lost)
+        })?;
         let textures = textures.iter().zip(sources.chunks_exact(batch.pixels()));
         textures
             .map(|(texture, sources)| {
@@ -208,35 +215,32 @@ impl Gpu {
     }
 
     fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<(), Error> {
+        let limit = match (self.hangs(), self.is_software()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => SOFTWARE_TIMEOUT,
+            (false, false) => TIMEOUT,
+        };
         let waited = self.device.poll(wgpu::PollType::Wait {
             submission_index: Some(submission),
-            timeout: Some(if self.is_software() {
-                SOFTWARE_TIMEOUT
-            } else {
-                TIMEOUT
-            }),
+            timeout: Some(limit),
         });
-        self.check()?;
         match waited {
-            Ok(_) => Ok(()),
-            Err(wgpu::PollError::Timeout) => Err(Error::Timeout),
+            Ok(_) if !self.hangs() => Ok(()),
+            Ok(_) | Err(wgpu::PollError::Timeout) => {
+                self.hang();
+                Err(Error::Timeout)
+            }
             Err(error) => Err(Error::Lost(error.to_string())),
         }
     }
+}
 
-    /// What went wrong on the device, if anything.
-    fn check(&self) -> Result<(), Error> {
-        let mut fault = lock(&self.fault);
-        match fault.take() {
-            // A lost device stays lost.
-            Some(error @ Error::Lost(_)) => Err(fault.insert(error).clone()),
-            Some(error) => Err(error),
-            None => Ok(()),
+impl Drop for Gpu {
+    fn drop(&mut self) {
+        if self.hangs() {
+            // The end of a queue waits, without a limit, for what was submitted to it.
+            std::mem::forget(self.queue.clone());
         }
-    }
-
-    fn fault_or(&self, other: Error) -> Error {
-        self.check().err().unwrap_or(other)
     }
 }
 
@@ -245,33 +249,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Notes what goes wrong on a device; wgpu would panic.
-fn watch(device: &wgpu::Device) -> Arc<Mutex<Option<Error>>> {
-    let fault = Arc::new(Mutex::new(None));
-    let note = {
-        let fault = Arc::clone(&fault);
-        move |error: Error| {
-            lock(&fault).get_or_insert(error);
-        }
-    };
-    let lost = note.clone();
-    device.set_device_lost_callback(move |reason, text| {
-        lost(Error::Lost(one_line(&format!("{reason:?}: {text}"))));
+/// The kernel as the driver takes it.
+fn compile(device: &wgpu::Device, kernel: &str) -> wgpu::ComputePipeline {
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some("resolve"),
+        source: wgpu::ShaderSource::Wgsl(kernel.into()),
     });
-    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-        note(match error {
-            wgpu::Error::OutOfMemory { source } => {
-                Error::OutOfMemory(one_line(&source.to_string()))
-            }
-            other => Error::Lost(one_line(&other.to_string())),
-        });
-    }));
-    fault
-}
-
-/// wgpu's texts have several lines.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&bindings(device))],
+        immediate_size: 0,
+    });
+    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some("resolve"),
+        layout: Some(&layout),
+        module: &module,
+        entry_point: Some("resolve"),
+        compilation_options: wgpu::PipelineCompilationOptions::default(),
+        cache: None,
+    })
 }
 
 /// The layout of the kernel's bindings, in the order of `resolve.wgsl`.
@@ -298,3 +294,6 @@ fn bindings(device: &wgpu::Device) -> wgpu::BindGroupLayout {
         entries: &entries,
     })
 }
+
+#[cfg(test)]
+mod tests;

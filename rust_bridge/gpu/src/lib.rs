@@ -14,10 +14,11 @@ mod batch;
 mod buffers;
 mod device;
 mod error;
+mod faults;
 mod schedule;
 mod self_test;
 pub mod waves;
 
 pub use adapter::Adapter;
-pub use device::Gpu;
+pub use device::{any_hangs, Gpu};
 pub use error::Error;
