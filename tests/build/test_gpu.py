@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import Texgen, built, command, make_source, tree
 from texgen.synthesis import EnginePool, EngineSpec, Job
+from texgen.synthesis.process import running_engine
 
 pytestmark = [pytest.mark.whole, pytest.mark.integration, pytest.mark.usefixtures("no_orphans")]
 
@@ -55,14 +56,36 @@ def test_a_gpu_makes_the_bytes_of_a_processor(texgen, gpu, images, expected, tmp
     assert f"textures are made on {gpu}" in said
 
 
-@pytest.mark.parametrize("after", ["1", "1 panic"], ids=["gone", "panic"])
+@pytest.mark.parametrize(
+    ("after", "reason"),
+    [
+        ("1", "the GPU was lost"),
+        ("1 panic", "the GPU was lost"),
+        ("1 hang", "the GPU did not answer in time"),
+    ],
+    ids=["gone", "panic", "hang"],
+)
 def test_a_gpu_that_is_lost_in_the_middle_changes_no_byte(
-    texgen, gpu, images, expected, tmp_path, after
+    texgen, gpu, images, expected, tmp_path, after, reason
 ):
     said = build(texgen, images, tmp_path / "out", "--device", "gpu", TEXGEN_LOSE_GPU_AFTER=after)
     assert tree(tmp_path / "out") == expected
-    assert said.count("the GPU was lost") == 1
+    assert said.count(reason) == 1
     assert "the CPU makes the textures from here on" in said
+
+
+def test_an_engine_whose_gpu_hangs_answers_everything_and_ends_with_its_input(gpu, monkeypatch):
+    monkeypatch.setenv("TEXGEN_SOFTWARE_GPU", "1")
+    monkeypatch.setenv("TEXGEN_LOSE_GPU_AFTER", "0 hang")
+    patch = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+    job = Job("a job", (patch,), 48, 3, wants_raw=True)
+    with running_engine(EngineSpec("fast")) as engine:
+        expected = engine.ask(job, 60).pixels
+    with running_engine(EngineSpec("fast", device="gpu")) as engine:
+        for _ in range(3):
+            assert np.array_equal(engine.ask(job, 60).pixels, expected)
+        engine._process.stdin.close()
+        assert engine._process.wait(60) == 0
 
 
 def test_an_engine_killed_in_the_middle_changes_no_byte(gpu, images, expected, tmp_path):

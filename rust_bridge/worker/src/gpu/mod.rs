@@ -13,6 +13,7 @@ use texgen_fast::Parameters;
 use texgen_gpu::{Adapter, Gpu};
 
 pub use serve::{engines, serve};
+pub use texgen_gpu::any_hangs;
 
 /// Allows GPUs that a CPU plays, such as Mesa's: for tests, since the CPU itself is faster.
 pub const SOFTWARE_VARIABLE: &str = "TEXGEN_SOFTWARE_GPU";

@@ -266,6 +266,7 @@ impl<W: Write + Send> Pipeline<'_, W> {
         match loss {
             Some(Loss::Gone) => self.gpu.lose(),
             Some(Loss::Panic) => panic!("a driver that gives up, for a test"),
+            Some(Loss::Hang) => self.gpu.hang(),
             None => {}
         }
     }

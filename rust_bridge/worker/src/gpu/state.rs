@@ -1,7 +1,7 @@
 use texgen_gpu::Error;
 
 /// Loses the GPU after so many batches, for tests of what comes after; with ` panic` behind the
-/// number as wgpu does it where a driver gives up.
+/// number as wgpu does it where a driver gives up, with ` hang` as a GPU that does not answer.
 const LOSE_VARIABLE: &str = "TEXGEN_LOSE_GPU_AFTER";
 
 /// Ways to lose a GPU.
@@ -11,6 +11,8 @@ pub enum Loss {
     Gone,
     /// wgpu panics.
     Panic,
+    /// It works on, and nothing waits for it.
+    Hang,
 }
 
 /// What the threads of a worker on a GPU share.
@@ -33,9 +35,10 @@ impl State {
     /// Nothing has happened yet.
     pub fn new() -> Self {
         let given = std::env::var(LOSE_VARIABLE).unwrap_or_default();
-        let (batches, loss) = match given.strip_suffix(" panic") {
-            Some(batches) => (batches, Loss::Panic),
-            None => (given.as_str(), Loss::Gone),
+        let (batches, loss) = match given.split_once(' ') {
+            Some((batches, "panic")) => (batches, Loss::Panic),
+            Some((batches, "hang")) => (batches, Loss::Hang),
+            _ => (given.as_str(), Loss::Gone),
         };
         Self {
             to_lose: batches.parse().ok().map(|left| (left, loss)),
