@@ -4,44 +4,86 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from settings import Settings
-from textures import nvidia_cards
+from machine import nvidia_cards
+from processes import texgen
+from settings import Settings, patch_sizes
+
+DEVICES = ("gpu", "cpu")
 
 
-def measure(settings: Settings) -> dict[str, Any]:
-    """Builds the same data set with both, compares all bytes, and returns the rates."""
-    source = many_images(settings)
+def measure(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Builds the same data set with both, compares all bytes, and yields the rates.
+
+    Without a card the processors' rate is there all the same.
+    """
     cards = max(1, len(nvidia_cards()))
     found: dict[str, Any] = {"images": settings.files, "size": settings.size, "cards": cards}
-    for device in ("gpu", "cpu"):
-        out = settings.out / device
-        shutil.rmtree(out, ignore_errors=True)
-        patches = ["--patch-size", settings.patch_size,
-                   "--small-patch-size", settings.small_patch_size]  # fmt: skip
-        gpus = ["--gpus", cards] if device == "gpu" else []
-        line = ["build", "--src", source, "--out", out, "--device", device, *gpus, "--no-ray",
-                "--json", "--size", settings.size, *patches]  # fmt: skip
-        summary = json.loads(texgen(*line))
-        found[device] = {"seconds": summary["seconds"], "failed": summary["failed"]}
-    differ = [name for name in files(settings.out / "cpu") if not _same(settings.out, name)]
-    if differ:
-        raise RuntimeError(f"{len(differ)} files of the data sets differ, such as {differ[0]}")
-    return found
+    found["left out"] = list(DEVICES)
+    yield found
+    for device in DEVICES:
+        gpus = ("--gpus", str(cards)) if device == "gpu" else ()
+        try:
+            summary = build(settings, settings.size, settings.out / device, device, *gpus)
+            found[device] = {"seconds": summary["seconds"], "failed": summary["failed"]}
+        except RuntimeError as error:
+            found[device] = {"error": str(error)}
+        found["left out"].remove(device)
+        yield found
+    if not any("error" in found[device] for device in DEVICES):
+        different = [name for name in files(settings.out / "cpu") if not _same(settings.out, name)]
+        found["differ"] = len(different)
+        if different:
+            found["error"] = f"{len(different)} files differ, such as {different[0]}"
+        yield found
 
 
 def line(found: dict[str, Any]) -> str:
     """The builds in words."""
-    rates = {name: found["images"] / found[name]["seconds"] for name in ("gpu", "cpu")}
-    return (
-        f"{found['images']} images, {found['size']} px, with decoding and PNG: {rates['gpu']:.1f} "
-        f"a second on cards ({found['cards']}), {rates['cpu']:.1f} on the processors; the data "
-        "sets are equal"
-    )
+    rows = []
+    for device, place in (("gpu", f"cards ({found['cards']})"), ("cpu", "the processors")):
+        run = found.get(device, {})
+        if "seconds" in run:
+            rows.append(f"{found['images'] / run['seconds']:.1f} a second on {place}")
+        elif run:
+            rows.append(f"{place}: {run['error']}")
+    if found.get("differ") == 0:
+        rows.append("the data sets are equal")
+    head = f"{found['images']} images, {found['size']} px, with decoding and PNG: "
+    return head + "; ".join(rows)
+
+
+def build(settings: Settings, size: int, out: Path, device: str, *options: str) -> dict[str, Any]:
+    """Builds a data set anew, and returns the command's summary.
+
+    Raises:
+        RuntimeError: If it fails.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    side, small = patch_sizes(size)
+    text = texgen("build", "--src", many_images(settings), "--out", out, "--device", device,
+                  "--no-ray", "--json", "--size", size, "--patch-size", side,
+                  "--small-patch-size", small, *options)  # fmt: skip
+    summary: dict[str, Any] = json.loads(text)
+    return summary
+
+
+def data_set(settings: Settings, size: int) -> Path:
+    """Returns a data set with textures of that size, which is built if there is none.
+
+    Raises:
+        RuntimeError: If it cannot be built.
+    """
+    named = settings.out / f"built-{size}"
+    built = [settings.out / device for device in DEVICES] if size == settings.size else []
+    for out in (*built, named):
+        if (out / "index.json").is_file():
+            return out
+    build(settings, size, named, "auto")
+    return named
 
 
 def many_images(settings: Settings) -> Path:
@@ -53,27 +95,6 @@ def many_images(settings: Settings) -> Path:
         if not place.exists():
             place.symlink_to(file)
     return settings.out / "images"
-
-
-def texgen(*words: object, ranks: int = 0) -> str:
-    """Runs a command of texgen, by torchrun if there are ranks, and returns its output.
-
-    Raises:
-        RuntimeError: With the line that says why, if it fails.
-    """
-    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(ranks)] if ranks else []
-    line = [sys.executable, *torchrun, "-m", "texgen", *map(str, words)]
-    done = subprocess.run(line, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(reason(done.stderr))
-    return done.stdout
-
-
-def reason(errors: str) -> str:
-    """The line of a command's standard error that says why it failed."""
-    lines = [line.strip() for line in errors.splitlines() if line.strip(" =-*")]
-    own = [line for line in lines if line.startswith("texgen: ")]
-    return (own or lines or ["no message"])[-1]
 
 
 def files(root: Path) -> list[Path]:

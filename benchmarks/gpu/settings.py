@@ -23,6 +23,8 @@ class Settings:
         each: Number of textures for each job in flight.
         files: Number of images of the whole builds, some of them several times.
         steps: Training steps of each run.
+        training_sizes: Sides of the textures and images of the training runs, px; empty is `size`.
+        run_s: Time limit of one training run, s.
         train: Options of every training run.
     """
 
@@ -35,21 +37,14 @@ class Settings:
     each: int
     files: int
     steps: int
+    training_sizes: tuple[int, ...]
+    run_s: float
     train: tuple[str, ...]
 
-    @property
-    def patch_size(self) -> int:
-        """Side of the patches in the proportion of 96 px to 224 px."""
-        return max(1, round(self.size * 96 / 224))
-
-    @property
-    def small_patch_size(self) -> int:
-        """Side of the patches of an image that is smaller than `patch_size`."""
-        return max(1, self.patch_size // 2)
-
-    def changed(self, images: Path, out: Path, values: Mapping[str, int]) -> Settings:
+    def changed(self, images: Path, out: Path, values: Mapping[str, Any]) -> Settings:
         """Returns the settings with other values."""
-        return replace(self, images=images, out=out, **values)  # type: ignore[arg-type]
+        changed = replace(self, images=images, out=out, **values)
+        return replace(changed, training_sizes=changed.training_sizes or (changed.size,))
 
     def as_json(self) -> dict[str, Any]:
         """Settings as JSON types."""
@@ -68,17 +63,25 @@ class Settings:
         return (files * math.ceil(count / len(files)))[:count]
 
 
+def patch_sizes(size: int) -> tuple[int, int]:
+    """Sides of the patches, px, in the proportion of 96 px to 224 px; and those of small images."""
+    side = max(1, round(size * 96 / 224))
+    return side, max(1, side // 2)
+
+
 NOWHERE = Path()
 
 CARD = Settings(
     NOWHERE, NOWHERE, software=False,
     pairs=64, size=224, in_flight=(1, 16, 64, 256, 1024), each=3, files=4096, steps=24,
+    training_sizes=(224, 96, 64), run_s=75,
     train=("--method", "moco", "--arch", "resnet50", "--batch-size", "256", "--workers", "14"),
 )  # fmt: skip
 
 SOFTWARE = Settings(
     NOWHERE, NOWHERE, software=True,
     pairs=64, size=64, in_flight=(1, 4, 16), each=2, files=48, steps=4,
+    training_sizes=(), run_s=750,
     train=("--method", "simclr", "--arch", "resnet18", "--width", "0.25", "--batch-size", "16",
            "--workers", "1", "--device", "cpu"),
 )  # fmt: skip

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from machine import facts
 from PIL import Image
-from settings import Settings
+from settings import Settings, patch_sizes
 
 import texgen
 from texgen.core.cpus import available_cpus
@@ -21,18 +19,12 @@ from texgen.synthesis import EnginePool, EngineSpec, Job, Texture
 from texgen.synthesis.process import running_engine
 
 GPU, CPU = EngineSpec("fast", device="gpu"), EngineSpec("fast")
-_QUERY = "name,driver_version,memory.total,power.limit,clocks.max.sm"
 
 
-def device(settings: Settings) -> dict[str, Any]:
+def device(settings: Settings) -> Iterator[dict[str, Any]]:
     """Names the machine and its cards, and the time of a worker's start with its self-test."""
-    found: dict[str, Any] = {
-        "texgen": texgen.__version__,
-        "python": platform.python_version(),
-        "processors": available_cpus(),
-        "nvidia-smi": nvidia_cards(),
-        "torch": _torch(),
-    }
+    found = facts()
+    yield found
     started = time.perf_counter()
     try:
         with running_engine(GPU) as process:
@@ -41,30 +33,32 @@ def device(settings: Settings) -> dict[str, Any]:
             found["capacity"] = process.hello.capacity
     except EngineStartError as error:
         found["no device"] = str(error)
-    return found
+    yield found
 
 
 def device_line(found: dict[str, Any]) -> str:
-    """The device in words."""
+    """The machine and the device in words."""
     cards = found["nvidia-smi"] or ["nvidia-smi finds none"]
-    textures = found.get("no device")
-    if textures:
-        textures += (
-            "; Vulkan needs libvulkan1 and, in a container, the driver's graphics part: see "
+    rows = [
+        f"{found['processors']} processors, {found['processor']}, {found['memory']}",
+        ", ".join(
+            f"{name} {found[name] or 'is not there'}"
+            for name in ("texgen", "torch", "CUDA", "cuDNN", "NCCL", "vulkan loader")
+            if name in found
+        ),
+        *(f"card: {card}" for card in cards),
+    ]
+    if "no device" in found:
+        rows.append(
+            f"{found['no device']}; Vulkan needs libvulkan1 and, in a container, the driver's "
+            "graphics part: see 'On a GPU' in docs/engines.md"
         )
-        textures += "'On a GPU' in docs/engines.md"
-    else:
-        textures = f"textures on {found['device']}, {found['start_s']:.1f} s to start and test it"
-    return "\n".join(
-        [
-            textures,
-            f"{found['processors']} processors; torch {found['torch']}",
-            *(f"card: {card}" for card in cards),
-        ]
-    )
+    elif "device" in found:
+        rows.append(f"textures on {found['device']}, {found['start_s']:.1f} s to start and test it")
+    return "\n".join(rows)
 
 
-def identity(settings: Settings) -> dict[str, Any]:
+def identity(settings: Settings) -> Iterator[dict[str, Any]]:
     """Makes the same textures on the card and on the processor, and compares all bytes."""
     jobs = _jobs(settings, settings.pairs)
     with EnginePool(GPU, 1, timeout_s=600) as gpu, EnginePool(CPU, available_cpus()) as cpu:
@@ -74,29 +68,40 @@ def identity(settings: Settings) -> dict[str, Any]:
         for job, a, b in zip(jobs, made, wanted, strict=True)
         if not np.array_equal(a.pixels, b.pixels)  # type: ignore[arg-type]
     ]
+    found: dict[str, Any] = {"textures": len(jobs), "size": settings.size, "differ": len(differ)}
     if differ:
-        raise RuntimeError(f"{len(differ)} of {len(jobs)} textures differ, such as {differ[0]}")
-    return {"textures": len(jobs), "size": settings.size, "differ": 0}
+        found["error"] = f"{len(differ)} of {len(jobs)} textures differ, such as {differ[0]}"
+    yield found
 
 
 def identity_line(found: dict[str, Any]) -> str:
     """The comparison in words."""
-    return f"{found['textures']} textures of {found['size']} px: 0 differ from the processor's"
+    return (
+        f"{found['textures']} textures of {found['size']} px: {found['differ']} differ from the "
+        "processor's"
+    )
 
 
-def rates(settings: Settings) -> dict[str, Any]:
-    """Textures a second, without encoding, by the number of jobs in flight; and the processors'."""
-    found = {}
+def rates(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Textures a second, without encoding, of the processors and by the number of jobs in flight.
+
+    The processors come first, so that they are there without a card too.
+    """
     jobs = _jobs(settings, 256)
+    per_second: dict[str, float] = {}
+    left = [str(count) for count in settings.in_flight]
+    found = {"size": settings.size, "processors": available_cpus(),
+             "textures_per_s": per_second, "left out": left}  # fmt: skip
+    with EnginePool(CPU, available_cpus()) as pool:
+        _rate(pool, jobs, 2 * available_cpus())
+        per_second["processors"] = _rate(pool, jobs, 16 * available_cpus())
+    yield found
     with EnginePool(GPU, 1, timeout_s=600) as pool:
         for count in settings.in_flight:
             pool._window = count
             _rate(pool, jobs, count)
-            found[str(count)] = _rate(pool, jobs, settings.each * max(count, 4))
-    with EnginePool(CPU, available_cpus()) as pool:
-        _rate(pool, jobs, 2 * available_cpus())
-        found["processors"] = _rate(pool, jobs, 16 * available_cpus())
-    return {"size": settings.size, "processors": available_cpus(), "textures_per_s": found}
+            per_second[left.pop(0)] = _rate(pool, jobs, settings.each * max(count, 4))
+            yield found
 
 
 def rates_line(found: dict[str, Any]) -> str:
@@ -106,8 +111,8 @@ def rates_line(found: dict[str, Any]) -> str:
     lines = [f"{count:>5} in flight: {rate:8.1f} textures/s" for count, rate in rows.items()]
     return "\n".join(
         [
-            *lines,
             f"{found['processors']} processors: {processors:.1f} textures/s ({found['size']} px)",
+            *lines,
         ]
     )
 
@@ -131,37 +136,12 @@ def _textures(pool: EnginePool, jobs: list[Job]) -> Iterator[Texture]:
 
 def _jobs(settings: Settings, count: int) -> list[Job]:
     jobs = []
+    side, small = patch_sizes(settings.size)
     for number, file in enumerate(settings.image_files(count)):
         seed = texture_seed(0, str(number), 0)
         with Image.open(file) as image:
             pixels = np.asarray(image.convert("RGB"))
-        pair = texgen.sample_patches(
-            pixels,
-            seed,
-            patch_size=settings.patch_size,
-            small_patch_size=settings.small_patch_size,
-        )
+        pair = texgen.sample_patches(pixels, seed, patch_size=side, small_patch_size=small)
         name = f"{number} ({file.name})"
         jobs.append(Job(name, (pair.center, pair.random), settings.size, seed, wants_raw=True))
     return jobs
-
-
-def nvidia_cards() -> list[str]:
-    """Name, driver, memory, power limit and clock of each card of NVIDIA's."""
-    line = ["nvidia-smi", f"--query-gpu={_QUERY}", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return done.stdout.splitlines()
-
-
-def _torch() -> str:
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-    try:
-        import torch
-    except ImportError:
-        return "is not installed"
-    if not torch.cuda.is_available():
-        return f"{torch.__version__} without CUDA"
-    return f"{torch.__version__} with CUDA {torch.version.cuda}, {torch.cuda.device_count()} cards"

@@ -5,46 +5,55 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from builds import many_images, texgen
-from settings import Settings
+from builds import data_set, many_images
+from processes import texgen
+from settings import Settings, patch_sizes
 
 from texgen.core.cpus import available_cpus
 
 AMP, COMPILE = ("--amp",), ("--compile",)
+NONE = ("--negatives", "none")
+
+Options = Callable[[], tuple[str, ...]]
+"""Makes the options of a run, and what it needs."""
 
 
-def single(settings: Settings) -> dict[str, Any]:
-    """Measures each kind of negatives on one card."""
+def single(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Measures each kind of negatives on one card, the most important runs first."""
     _check(settings)
-    built = ("--negatives", "texture", "--textures", str(settings.out / "gpu"))
-    sides = ("--texture-size", str(settings.size), "--patch-size", str(settings.patch_size))
-    fresh = ("--negatives", "texture", "--fresh", *sides)
-    none = ("--negatives", "none")
-    kinds = {
-        "none": none,
-        "none, AMP": (*none, *AMP),
-        "none, AMP, compile": (*none, *AMP, *COMPILE),
-        "built": (*built, *AMP),
-        "fresh, processors": (*fresh, *AMP),
-        "fresh, card": (*fresh, "--texture-device", "gpu", *AMP),
-    }
-    return {"runs": {name: _run(settings, name, kind) for name, kind in kinds.items()}}
+    kinds: dict[str, tuple[int, Options]] = {}
+    for size in settings.training_sizes:
+        for name, options in _kinds(settings, size).items():
+            kinds[f"{size} px: {name}"] = size, options
+    first = settings.training_sizes[0]
+    kinds[f"{first} px: none"] = first, lambda: NONE
+    kinds[f"{first} px: none, AMP, compile"] = first, lambda: (*NONE, *AMP, *COMPILE)
+    runs: dict[str, Any] = {}
+    left = list(kinds)
+    found = {"runs": runs, "left out": left}
+    yield found
+    for name, (size, options) in kinds.items():
+        runs[name] = _run(settings, name, size, options)
+        left.remove(name)
+        yield found
 
 
-def ranks(settings: Settings) -> dict[str, Any]:
+def ranks(settings: Settings) -> Iterator[dict[str, Any]]:
     """Measures distributed training on all cards; two processes play them on software Vulkan."""
     _check(settings)
     count = 2 if settings.software else _cards()
-    name = f"{count} ranks, {'gloo' if settings.software else 'NCCL, AMP'}"
-    kind = ["--negatives", "none"]
+    size = settings.training_sizes[0]
+    name = f"{size} px: {count} ranks, {'gloo' if settings.software else 'NCCL, AMP'}"
+    kind = [*NONE]
     if not settings.software:
         # As much for each card as on one; the loaders of all ranks share the processors.
         each = str(max(1, available_cpus() // count - 1))
         kind += [*AMP, "--batch-size", str(256 * count), "--workers", each]
-    return {"runs": {name: _run(settings, "ranks", tuple(kind), count)}}
+    yield {"runs": {name: _run(settings, "ranks", size, lambda: tuple(kind), count)}}
 
 
 def line(found: dict[str, Any]) -> str:
@@ -55,8 +64,19 @@ def line(found: dict[str, Any]) -> str:
             f"{run['steps_per_s']:.2f} steps/s, {run['images_per_s']:.0f} images/s, "
             f"{100 * run['data_share']:.0f} % of the time waiting for data"
         )
-        rows.append(f"{name:20} {text}")
+        rows.append(f"{name:28} {text}")
     return "\n".join(rows)
+
+
+def _kinds(settings: Settings, size: int) -> dict[str, Options]:
+    sides = ("--texture-size", str(size), "--patch-size", str(patch_sizes(size)[0]))
+    texture = ("--negatives", "texture", *AMP)
+    return {
+        "none, AMP": lambda: (*NONE, *AMP),
+        "built": lambda: (*texture, "--textures", str(data_set(settings, size))),
+        "fresh, card": lambda: (*texture, "--fresh", *sides, "--texture-device", "gpu"),
+        "fresh, processors": lambda: (*texture, "--fresh", *sides),
+    }
 
 
 def _check(settings: Settings) -> None:
@@ -70,16 +90,17 @@ def _cards() -> int:
     return torch.cuda.device_count()
 
 
-def _run(settings: Settings, name: str, options: tuple[str, ...], ranks: int = 0) -> dict[str, Any]:
+def _run(
+    settings: Settings, name: str, size: int, options: Options, ranks: int = 0
+) -> dict[str, Any]:
     """Trains some steps, and returns the medians of all rows but the first."""
-    out = settings.out / "runs" / name.replace(", ", "-").replace(" ", "-")
+    out = settings.out / "runs" / name.replace(": ", "-").replace(", ", "-").replace(" ", "-")
     shutil.rmtree(out, ignore_errors=True)
     every = max(1, settings.steps // 4)
-    words = ["train", "--src", many_images(settings), "--out", out, "--size", settings.size,
-             "--max-steps", settings.steps, "--log-every", every, "--quiet", *settings.train,
-             *options]  # fmt: skip
     try:
-        texgen(*words, ranks=ranks)
+        texgen("train", "--src", many_images(settings), "--out", out, "--size", size,
+               "--max-steps", settings.steps, "--log-every", every, "--quiet", *settings.train,
+               *options(), ranks=ranks, seconds=settings.run_s)  # fmt: skip
     except RuntimeError as error:
         return {"error": str(error)}
     return _medians(out)
