@@ -21,7 +21,7 @@ from pathlib import Path
 import builds
 import textures
 import training
-from processes import Result, run
+from processes import STOPPED, Result, run
 from settings import CARD, SOFTWARE, Settings
 
 
@@ -78,6 +78,8 @@ def main() -> int:
         print(f"{name} ({result['seconds']:.0f} s)\n  {text}", flush=True)
         # After each part, so that nothing measured is lost.
         (settings.out / "gpu.json").write_text(json.dumps(about, indent=1) + "\n")
+        if result.get("error") == STOPPED:
+            return 143
     print(f"all figures: {settings.out / 'gpu.json'}")
     return int('"error"' in json.dumps(results) or "no device" in results["device"])
 

@@ -15,6 +15,9 @@ from typing import Any
 
 Result = dict[str, Any]
 
+STOPPED = "stopped"
+"""Error of the part that was running when somebody stopped the script."""
+
 
 def run(name: str, seconds: float) -> Result:
     """Runs a part in a process of its own, which prints its result each time that it grows.
@@ -24,7 +27,7 @@ def run(name: str, seconds: float) -> Result:
         seconds: Time limit, s.
 
     Returns:
-        The last result, with the key ``error`` if the part failed or was cut off.
+        The last result, with the key ``error`` if the part failed, was cut off or was `STOPPED`.
     """
     if seconds < 1:
         return {"error": "no time is left"}
@@ -35,8 +38,9 @@ def run(name: str, seconds: float) -> Result:
     error = ""
     try:
         output, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        error = f"cut off after {seconds:.0f} s"
+    except (subprocess.TimeoutExpired, KeyboardInterrupt, SystemExit) as end:
+        late = isinstance(end, subprocess.TimeoutExpired)
+        error = f"cut off after {seconds:.0f} s" if late else STOPPED
         _kill(process)
         output, errors = process.communicate()
     finally:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,14 @@ def runs(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
+def stop_after(file: Path) -> None:
+    """Stops this process as Ctrl-C does, once that file is there and a second is over."""
+    while not file.exists():
+        time.sleep(0.1)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 ENDLESS = """
 import json, pathlib, subprocess, sys, time
 print(json.dumps({"runs": {"first": 1}, "left out": ["second", "third"]}), flush=True)
@@ -80,20 +91,25 @@ time.sleep(99)
 """
 
 
-@pytest.mark.parametrize("end", ["time", "error"])
+@pytest.mark.parametrize("end", ["time", "error", "signal"])
 def test_a_part_that_is_cut_off_keeps_what_it_has_measured_and_ends_what_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
     processes = importlib.import_module("processes")
-    code = ENDLESS if end == "time" else ENDLESS.replace("time.sleep(99)\n", "sys.exit('broken')\n")
+    code = (
+        ENDLESS.replace("time.sleep(99)\n", "sys.exit('broken')\n") if end == "error" else ENDLESS
+    )
     (tmp_path / "__main__.py").write_text(code)
     monkeypatch.setattr(processes, "__file__", str(tmp_path / "processes.py"))
     monkeypatch.setattr(sys, "argv", ["gpu", str(tmp_path / "pid")])
-    found = processes.run("training", 15)
-    assert found.pop("error") == {"time": "cut off after 15 s", "error": "broken"}[end]
+    if end == "signal":
+        threading.Thread(target=stop_after, args=(tmp_path / "pid",)).start()
+    found = processes.run("training", 99 if end == "signal" else 15)
+    said = {"time": "cut off after 15 s", "error": "broken", "signal": "stopped"}
+    assert found.pop("error") == said[end]
     assert found == {"runs": {"first": 1, "second": 2}, "left out": ["third"]}
-    if end == "time":
+    if end != "error":
         assert not runs(int((tmp_path / "pid").read_text()))
 
 
