@@ -69,8 +69,8 @@ def _torch() -> dict[str, Any]:
     except ImportError:
         return {"torch": None}
     found: dict[str, Any] = {"torch": torch.__version__, "CUDA": torch.version.cuda}
-    if torch.cuda.is_available():
-        found["torch's cards"] = torch.cuda.device_count()
+    if torch.version.cuda:
         found["cuDNN"] = torch.backends.cudnn.version()
         found["NCCL"] = ".".join(map(str, torch.cuda.nccl.version()))
+        found["torch's cards"] = torch.cuda.device_count()
     return found
