@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from texgen.core.config import CPU, DEFAULT_ENGINE, GPU
 from texgen.core.errors import EngineStartError
-from texgen.synthesis.engine_spec import EngineSpec
+from texgen.synthesis.engine_spec import EngineSpec, worker_path
 from texgen.synthesis.process import running_engine
-
-_NO_NUMBER = 1_000_000
-"""Number that no GPU has: a worker that is asked for it says how many there are."""
-
-_COUNT = re.compile(r"there (?:is one GPU|are (\d+) GPUs)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +94,13 @@ def try_gpus(engine: EngineSpec, timeout_s: float) -> Iterator[TriedGpu]:
     Yields:
         Each GPU; without any a single one without a number, whose ``reason`` says so.
     """
-    _, reason = _try_gpu(replace(engine, gpu=_NO_NUMBER), timeout_s)
-    counted = _COUNT.search(reason)
-    if counted is None:
-        yield TriedGpu(None, None, reason, 0.0)
-        return
-    for number in range(int(counted[1] or 1)):
+    count = _count_gpus(timeout_s)
+    # Without any, an engine says why there is none.
+    for number in range(max(count, 1)):
         started = time.monotonic()
         name, reason = _try_gpu(replace(engine, gpu=number), timeout_s)
-        yield TriedGpu(number, name, reason, time.monotonic() - started)
+        known = bool(count) or name is not None
+        yield TriedGpu(number if known else None, name, reason, time.monotonic() - started)
 
 
 def engine_on(engine: EngineSpec, device: str) -> ChosenDevice:
@@ -131,6 +124,18 @@ def engine_on(engine: EngineSpec, device: str) -> ChosenDevice:
     if device == GPU:
         raise EngineStartError(f"device gpu: {found.reason}; use cpu or auto")
     return ChosenDevice(engine, None, found.note)
+
+
+def _count_gpus(timeout_s: float) -> int:
+    """Returns the number of GPUs that a worker finds; 0 also if a driver ends or stops it."""
+    command = [str(worker_path()), "--list-gpus"]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own worker
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=timeout_s
+        )
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return len(done.stdout.splitlines())
 
 
 def _try_gpu(engine: EngineSpec, timeout_s: float | None = None) -> tuple[str | None, str]:

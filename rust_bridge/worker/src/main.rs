@@ -5,7 +5,7 @@ mod lifetime;
 mod upstream;
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use texgen_worker::serve::serve;
 
 const USAGE: &str = "usage: texgen-worker --engine fast|embark|embark-cli|stub \
                      [--device cpu|gpu] [--gpu INDEX] \
-                     [--engine-bin PATH] [--scratch DIR] [--parent PID]";
+                     [--engine-bin PATH] [--scratch DIR] [--parent PID], or --list-gpus";
 
 /// Names the inner loop of the engine `fast`, which is otherwise the fastest
 /// that the processor runs; textures are the same with any.
@@ -60,6 +60,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), String> {
+    if std::env::args().skip(1).eq(["--list-gpus"]) {
+        return list_gpus().map_err(|error| error.to_string());
+    }
     let arguments = parse(std::env::args().skip(1))?;
     lifetime::ignore_interrupt()?;
     if let Some(parent) = arguments.parent {
@@ -79,6 +82,15 @@ fn run() -> Result<(), String> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| error.to_string()),
     }
+}
+
+/// Writes the names of the GPUs, a line each, in the order of the numbers that `--gpu` takes.
+fn list_gpus() -> io::Result<()> {
+    let mut output = io::stdout();
+    for name in gpu::names() {
+        writeln!(output, "{}", name.replace('\n', " "))?;
+    }
+    Ok(())
 }
 
 /// Standard input and output without the standard library's buffers: those of
