@@ -61,7 +61,7 @@ def line(found: dict[str, Any]) -> str:
     rows = []
     for name, run in found["runs"].items():
         text = run.get("error") or (
-            f"{run['steps_per_s']:.2f} steps/s, {run['images_per_s']:.0f} images/s, "
+            f"{run['steps_per_s']:.2f} steps/s, {run['images_per_s']:.1f} images/s, "
             f"{100 * run['data_share']:.0f} % of the time waiting for data"
         )
         rows.append(f"{name:28} {text}")
