@@ -1,6 +1,6 @@
 //! Core-time of the parts of a synthesis, on raw RGB files of square patches.
 //!
-//! `cargo run --release -p texgen-fast --example time -- [KERNEL] [ROUNDS] [A.rgb B.rgb]...`
+//! `cargo run --release -p texgen-fast --example time -- [KERNEL] [ROUNDS] [SIZE] [A.rgb B.rgb]...`
 
 #![allow(clippy::print_stdout, clippy::cast_precision_loss)]
 
@@ -15,9 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => Kernel::detect(),
     };
     let rounds: u64 = arguments.get(1).map_or(Ok(3), |text| text.parse())?;
+    let size: u32 = arguments.get(2).map_or(Ok(224), |text| text.parse())?;
     let patches: Vec<Vec<u8>> = arguments
         .iter()
-        .skip(2)
+        .skip(3)
         .map(std::fs::read)
         .collect::<Result<_, _>>()?;
     let mut synthesizer = Synthesizer::with(Parameters::default(), kernel)?;
@@ -28,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for ((pair, seed), least) in patches.chunks_exact(2).zip(0..).zip(&mut least) {
             let views = [square(&pair[0])?, square(&pair[1])?];
             let start = Instant::now();
-            let texture = synthesizer.synthesize(&views, 224, seed)?;
+            let texture = synthesizer.synthesize(&views, size, seed)?;
             let all = start.elapsed();
             // FNV-1a of words, since bytes would take a part of the time.
             for word in texture.pixels.as_chunks().0 {
@@ -46,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         sum.as_secs_f64() * 1e3 / least.len() as f64
     };
     println!(
-        "{}: schedule {:.2} ms, load {:.2} ms, resolve {:.2} ms, all {:.2} ms, the least of {rounds} rounds, mean of {} pairs, bytes {bytes:016x}",
+        "{} {size} px: schedule {:.2} ms, load {:.2} ms, resolve {:.2} ms, all {:.2} ms, the least of {rounds} rounds, mean of {} pairs, bytes {bytes:016x}",
         kernel.name(),
         mean(0),
         mean(1),
