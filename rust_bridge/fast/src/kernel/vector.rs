@@ -65,21 +65,6 @@ impl Best {
     };
 }
 
-/// Candidates with the cost of some of their neighbours, less the bias.
-pub struct Candidates {
-    pub addresses: Aligned<[i32; ROOM]>,
-    pub costs: Aligned<[i32; ROOM]>,
-}
-
-impl Candidates {
-    pub fn new() -> Self {
-        Self {
-            addresses: Aligned([0; ROOM]),
-            costs: Aligned([0; ROOM]),
-        }
-    }
-}
-
 /// A step's draws where vectors cannot make them.
 pub fn draw_one_by_one(draws: &Draws, number: u32, drawn: &mut Aligned<[i32; ROOM]>) {
     for (lane, address) in (0..).zip(&mut drawn.0[..MAX_RANDOM]) {
@@ -90,6 +75,21 @@ pub fn draw_one_by_one(draws: &Draws, number: u32, drawn: &mut Aligned<[i32; ROO
 /// Two numbers below 2^15 as the halves of one.
 pub fn pair((low, high): (u32, u32)) -> u32 {
     high << 16 | low
+}
+
+/// Two pixels at `base` plus each of two offsets, then 0.
+///
+/// # Safety
+///
+/// There are two offsets, and a pixel at each.
+#[inline]
+#[target_feature(enable = "sse4.1")]
+pub unsafe fn load2(base: *const i32, offsets: *const i32) -> __m128i {
+    // SAFETY: the caller's.
+    unsafe {
+        let at = |index: usize| *base.offset(*offsets.add(index) as isize);
+        _mm_insert_epi32::<1>(_mm_cvtsi32_si128(at(0)), at(1))
+    }
 }
 
 /// Four pixels at `base` plus each of four offsets.

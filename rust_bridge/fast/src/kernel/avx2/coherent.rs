@@ -1,10 +1,11 @@
 use std::arch::x86_64::*;
 
-use super::cost::vectors;
+use super::candidates::Candidates;
+use super::cost::{sum8, vectors};
 use super::pattern::Pattern;
-use super::VECTORS;
+use super::{numbers, VECTORS};
 use crate::kernel::scalar;
-use crate::kernel::vector::{Best, Candidates, Scene, BIAS};
+use crate::kernel::vector::{Best, Scene, BIAS};
 use crate::schedule::Entry;
 
 /// The best of the neighbours' continuations.
@@ -16,8 +17,6 @@ pub unsafe fn best(
     pattern: &Pattern,
     candidates: &mut Candidates,
 ) -> Best {
-    let mut leader = 0;
-    let mut lowest = i32::MAX;
     let mut left = (1_u64 << entry.count) - 1;
     let mut len = 0;
     while left != 0 {
@@ -34,60 +33,48 @@ pub unsafe fn best(
         let equal = u64::from(bytes(4)) << 32 | u64::from(bytes(0));
         left &= !equal;
         let address = entry.place + shift;
-        candidates.addresses.0[len] = address;
         // SAFETY: a neighbour's source, moved by less than the texture's side:
         // its pixel and its neighbours lie in the atlas, a source or not.
-        let (cost, pixel) = unsafe {
+        let (costs, pixel) = unsafe {
             let base = scene.atlas.offset(address as isize);
             (vectors::<0, 2>(base, &pattern.near, pattern), *base)
         };
-        let valid = scalar::is_source(pixel.cast_unsigned());
-        candidates.costs.0[len] = cost;
-        let lower = (cost < lowest) & valid;
-        lowest = if lower { cost } else { lowest };
-        leader = if lower { len } else { leader };
-        len += usize::from(valid);
+        candidates.set(len, address, costs);
+        len += usize::from(scalar::is_source(pixel.cast_unsigned()));
     }
     if len == 0 {
         return Best::NONE;
     }
+    candidates.add_up(len);
     let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
-    let rest = |address: i32| {
-        // SAFETY: a source's neighbours lie in the atlas.
-        unsafe {
-            vectors::<2, VECTORS>(scene.atlas.offset(address as isize), &pattern.near, pattern)
-        }
+    let addresses = &candidates.addresses;
+    let base = |index: usize| {
+        // SAFETY: a source's address.
+        unsafe { scene.atlas.offset(addresses[index] as isize) }
     };
-    let address = candidates.addresses.0[leader];
+    let mut first = candidates.least(len);
+    // SAFETY: a source's neighbours lie in the atlas.
+    let rest = unsafe { vectors::<2, VECTORS>(base(first), &pattern.near, pattern) };
     let mut best = Best {
-        address,
-        cost: lowest + rest(address) + bias[2],
+        address: addresses[first],
+        cost: candidates.costs.0[first] + sum8(rest) + bias[2],
     };
-    let mut first = leader;
-    let limit = best.cost;
-    let (stay, staying) = candidates.filter(len, |index, cost| {
-        (cost + bias[0] <= limit) & (index != leader)
-    });
-    for &index in &stay[..staying] {
-        let address = candidates.addresses.0[usize::from(index)];
+    // Of equals the first wins, so that those are looked at too.
+    let stay = candidates.below(best.cost - bias[0] + 1, len) & !(1 << first);
+    let costs = &mut candidates.costs.0;
+    for index in numbers(stay) {
         // SAFETY: as above.
-        candidates.costs.0[usize::from(index)] += unsafe {
-            vectors::<2, 4>(scene.atlas.offset(address as isize), &pattern.near, pattern)
-        };
+        costs[index] += sum8(unsafe { vectors::<2, 4>(base(index), &pattern.near, pattern) });
     }
-    for &index in &stay[..staying] {
-        let index = usize::from(index);
-        if candidates.costs.0[index] + bias[1] > best.cost {
+    for index in numbers(stay) {
+        if costs[index] + bias[1] > best.cost {
             continue;
         }
-        let address = candidates.addresses.0[index];
         // SAFETY: as above.
-        let last = unsafe {
-            vectors::<4, VECTORS>(scene.atlas.offset(address as isize), &pattern.near, pattern)
-        };
-        let cost = candidates.costs.0[index] + last + bias[2];
-        // Of equals the first wins.
+        let last = unsafe { vectors::<4, VECTORS>(base(index), &pattern.near, pattern) };
+        let cost = costs[index] + sum8(last) + bias[2];
         if cost < best.cost || (cost == best.cost && index < first) {
+            let address = addresses[index];
             best = Best { address, cost };
             first = index;
         }

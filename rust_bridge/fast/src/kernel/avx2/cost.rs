@@ -2,7 +2,8 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::pattern::Pattern;
-use crate::kernel::vector::{load4, Aligned, ROOM};
+use super::VECTORS;
+use crate::kernel::vector::{load2, load4, Aligned, ROOM};
 use crate::metric::QUADRATIC;
 
 /// Eight pixels at `base` plus each of eight offsets.
@@ -33,28 +34,18 @@ fn mulhi(a: __m256i, b: __m256i) -> __m256i {
 /// [`channel_cost`](crate::metric::channel_cost) of sixteen differences, less 32,768.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub fn cost16(differences: __m256i) -> __m256i {
+fn cost16(differences: __m256i) -> __m256i {
     let quadratic = _mm256_set1_epi16(QUADRATIC.cast_signed());
     let square = _mm256_mullo_epi16(differences, differences);
     let cost = _mm256_sub_epi16(square, mulhi(square, mulhi(square, quadratic)));
     _mm256_xor_si256(cost, _mm256_set1_epi16(i16::MIN))
 }
 
-/// Weighted costs of eight pixels against a pattern's, two sums a pixel.
+/// Weighted costs of sixteen channels.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub fn compare8(
-    pixels: __m256i,
-    colour16: (__m256i, __m256i),
-    weight16: (__m256i, __m256i),
-) -> __m256i {
-    let zero = _mm256_setzero_si256();
-    let low = _mm256_sub_epi16(_mm256_unpacklo_epi8(pixels, zero), colour16.0);
-    let high = _mm256_sub_epi16(_mm256_unpackhi_epi8(pixels, zero), colour16.1);
-    _mm256_add_epi32(
-        _mm256_madd_epi16(cost16(low), weight16.0),
-        _mm256_madd_epi16(cost16(high), weight16.1),
-    )
+pub fn weigh(channels: __m256i, colour16: __m256i, weight16: __m256i) -> __m256i {
+    _mm256_madd_epi16(cost16(_mm256_sub_epi16(channels, colour16)), weight16)
 }
 
 #[inline]
@@ -68,20 +59,36 @@ pub fn sum8(values: __m256i) -> i32 {
     _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<0xb1>(two)))
 }
 
-/// Costs of the pattern's vectors `from` to `to` for the candidate at `base`.
+/// Costs of the pattern's vectors `from` to `to` for the candidate at `base`, to be added up.
 #[inline]
 #[target_feature(enable = "avx2")]
 pub unsafe fn vectors<const FROM: usize, const TO: usize>(
     base: *const i32,
     offsets: &Aligned<[i32; ROOM]>,
     pattern: &Pattern,
-) -> i32 {
-    let mut sum = _mm256_setzero_si256();
+) -> __m256i {
+    let zero = _mm256_setzero_si256();
+    let mut sum = zero;
     for index in FROM..TO {
-        // SAFETY: the caller's: the candidate's neighbours lie in the atlas.
-        let pixels = unsafe { load8(base, offsets.0.as_ptr().add(8 * index)) };
-        let costs = compare8(pixels, pattern.colour16[index], pattern.weight16[index]);
-        sum = _mm256_add_epi32(sum, costs);
+        let (colour16, weight16) = (pattern.colour16[index], pattern.weight16[index]);
+        // SAFETY: `offsets` has ROOM of them.
+        let offsets = unsafe { offsets.0.as_ptr().add(8 * index) };
+        if index == VECTORS - 1 {
+            // SAFETY: the caller's: the candidate's neighbours lie in the atlas.
+            let pixels = unsafe { _mm256_zextsi128_si256(load2(base, offsets)) };
+            let low = _mm256_unpacklo_epi8(pixels, zero);
+            sum = _mm256_add_epi32(sum, weigh(low, colour16.0, weight16.0));
+            continue;
+        }
+        // SAFETY: as above.
+        let pixels = unsafe { load8(base, offsets) };
+        let (low, high) = (
+            _mm256_unpacklo_epi8(pixels, zero),
+            _mm256_unpackhi_epi8(pixels, zero),
+        );
+        let low = weigh(low, colour16.0, weight16.0);
+        let high = weigh(high, colour16.1, weight16.1);
+        sum = _mm256_add_epi32(sum, _mm256_add_epi32(low, high));
     }
-    sum8(sum)
+    sum
 }

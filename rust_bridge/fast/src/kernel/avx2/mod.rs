@@ -1,6 +1,7 @@
 //! AVX2: eight neighbours or candidates at a time.
 
 mod bound;
+mod candidates;
 mod coherent;
 mod cost;
 mod draw;
@@ -9,9 +10,10 @@ mod random;
 
 use std::arch::x86_64::*;
 
-use super::vector::{draw_one_by_one, Aligned, Candidates, Scene, ROOM};
+use super::vector::{draw_one_by_one, Aligned, Scene, ROOM};
 use super::{Canvas, Cell};
 use crate::schedule::Run;
+use candidates::Candidates;
 use pattern::Pattern;
 
 /// Vectors that hold all neighbours.
@@ -26,24 +28,6 @@ pub fn runs_here() -> bool {
         && is_x86_feature_detected!("popcnt")
 }
 
-impl Candidates {
-    /// Numbers of those of the first `len` for which `stays` holds, in order, and how many.
-    ///
-    /// Without branches: which candidates stay is not foreseeable.
-    #[inline(always)]
-    fn filter(&self, len: usize, stays: impl Fn(usize, i32) -> bool) -> ([u8; ROOM], usize) {
-        let mut stay = [0; ROOM];
-        let mut staying = 0;
-        for (index, cost) in self.costs.0[..len].iter().enumerate() {
-            #[allow(clippy::cast_possible_truncation)] // Below ROOM.
-            let number = index as u8;
-            stay[staying] = number;
-            staying += usize::from(stays(index, *cost));
-        }
-        (stay, staying)
-    }
-}
-
 /// Resolves the pixels of these steps.
 ///
 /// # Safety
@@ -55,7 +39,7 @@ impl Candidates {
 pub unsafe fn resolve(canvas: &mut Canvas<'_>, run: Run<'_>) {
     let scene = Scene::new(canvas);
     let mut pattern = Pattern::empty();
-    let mut candidates = Candidates::new();
+    let mut candidates = Candidates::empty();
     let mut drawn = Aligned([0_i32; ROOM]);
     for (number, entry, far) in run.steps() {
         pattern.point(&scene, entry, far);
@@ -79,7 +63,27 @@ pub unsafe fn resolve(canvas: &mut Canvas<'_>, run: Run<'_>) {
     }
 }
 
+/// The numbers of a set's bits, the least first.
+#[inline(always)]
+fn numbers(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let number = set.trailing_zeros() as usize;
+        let some = set != 0;
+        set &= set.wrapping_sub(1);
+        some.then_some(number)
+    })
+}
+
 impl Aligned<[i32; ROOM]> {
+    /// Numbers 8 `index` to 8 `index` + 7.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn eight(&self, index: usize) -> __m256i {
+        debug_assert!(8 * index + 8 <= ROOM);
+        // SAFETY: eight numbers at a multiple of 32 bytes, within the array.
+        unsafe { _mm256_load_si256(self.0.as_ptr().add(8 * index).cast()) }
+    }
+
     /// Sets numbers 8 `index` to 8 `index` + 7.
     #[inline]
     #[target_feature(enable = "avx2")]

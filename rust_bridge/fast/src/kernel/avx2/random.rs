@@ -1,10 +1,11 @@
 use std::arch::x86_64::*;
 
 use super::bound::bound;
-use super::cost::{cost16, load8, vectors};
+use super::candidates::Candidates;
+use super::cost::{load8, sum8, vectors, weigh};
 use super::pattern::Pattern;
-use super::VECTORS;
-use crate::kernel::vector::{Aligned, Best, Candidates, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
+use super::{numbers, VECTORS};
+use crate::kernel::vector::{Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
 use crate::schedule::Entry;
 
 /// Compares all random candidates with the best.
@@ -28,36 +29,31 @@ pub unsafe fn best(
         };
     }
     let mut len = 0;
-    while left != 0 {
-        let lane = left.trailing_zeros() as usize;
-        left &= left - 1;
+    for lane in numbers(left) {
         let address = drawn.0[lane];
-        candidates.addresses.0[len] = address;
         // SAFETY: the neighbours of an example's pixel lie in the atlas.
-        candidates.costs.0[len] =
+        let costs =
             unsafe { vectors::<0, 2>(scene.atlas.offset(address as isize), &pattern.far, pattern) };
+        candidates.set(len, address, costs);
         len += 1;
     }
+    candidates.add_up(len);
     let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
-    let limit = best.cost;
-    let (stay, staying) = candidates.filter(len, |_, cost| cost + bias[0] < limit);
-    for &index in &stay[..staying] {
-        let index = usize::from(index);
-        let address = candidates.addresses.0[index];
+    for index in numbers(candidates.below(best.cost - bias[0], len)) {
+        let address = candidates.addresses[index];
+        // SAFETY: an example's pixel.
+        let base = unsafe { scene.atlas.offset(address as isize) };
         // SAFETY: as above.
-        let cost = candidates.costs.0[index]
-            + unsafe {
-                vectors::<2, 4>(scene.atlas.offset(address as isize), &pattern.far, pattern)
-            };
-        if cost + bias[1] < best.cost {
-            // SAFETY: as above.
-            let last = unsafe {
-                vectors::<4, VECTORS>(scene.atlas.offset(address as isize), &pattern.far, pattern)
-            };
-            let cost = cost + last + bias[2];
-            if cost < best.cost {
-                best = Best { address, cost };
-            }
+        let next = unsafe { vectors::<2, 4>(base, &pattern.far, pattern) };
+        let cost = candidates.costs.0[index] + sum8(next);
+        if cost + bias[1] >= best.cost {
+            continue;
+        }
+        // SAFETY: as above.
+        let last = unsafe { vectors::<4, VECTORS>(base, &pattern.far, pattern) };
+        let cost = cost + sum8(last) + bias[2];
+        if cost < best.cost {
+            best = Best { address, cost };
         }
     }
     best
@@ -104,10 +100,10 @@ unsafe fn first_look(
                 let base = scene.atlas.offset(*offset as isize);
                 load8(base, drawn.0.as_ptr().add(8 * index))
             };
-            let low16 = _mm256_sub_epi16(_mm256_unpacklo_epi8(pixels, zero), colour);
-            let high16 = _mm256_sub_epi16(_mm256_unpackhi_epi8(pixels, zero), colour);
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(cost16(low16), weight));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(cost16(high16), weight));
+            let channels = _mm256_unpacklo_epi8(pixels, zero);
+            low = _mm256_add_epi32(low, weigh(channels, colour, weight));
+            let channels = _mm256_unpackhi_epi8(pixels, zero);
+            high = _mm256_add_epi32(high, weigh(channels, colour, weight));
         }
         let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
         let even = _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high));

@@ -14,7 +14,7 @@ mod random;
 
 use std::arch::x86_64::*;
 
-use super::vector::{draw_one_by_one, Aligned, Candidates, Scene, ROOM};
+use super::vector::{draw_one_by_one, Aligned, Scene, ROOM};
 use super::{Canvas, Cell};
 use crate::schedule::Run;
 use pattern::Pattern;
@@ -32,6 +32,21 @@ pub fn runs_here() -> bool {
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("lzcnt")
         && is_x86_feature_detected!("popcnt")
+}
+
+/// Candidates with the cost of some of their neighbours, less the bias.
+pub struct Candidates {
+    pub addresses: Aligned<[i32; ROOM]>,
+    pub costs: Aligned<[i32; ROOM]>,
+}
+
+impl Candidates {
+    pub fn new() -> Self {
+        Self {
+            addresses: Aligned([0; ROOM]),
+            costs: Aligned([0; ROOM]),
+        }
+    }
 }
 
 /// Resolves the pixels of these steps.

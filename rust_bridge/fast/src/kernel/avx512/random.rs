@@ -3,8 +3,8 @@ use std::arch::x86_64::*;
 use super::bound::bound;
 use super::cost::{compare16, load16, vectors};
 use super::pattern::Pattern;
-use super::{numbers, VECTORS};
-use crate::kernel::vector::{Aligned, Best, Candidates, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
+use super::{numbers, Candidates, VECTORS};
+use crate::kernel::vector::{Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
 use crate::schedule::Entry;
 
 /// Compares all random candidates with the best.
