@@ -32,6 +32,29 @@ impl Tangent {
     }
 }
 
+/// A lower bound of a weighted cost: of each channel the excess over `free`, by weight.
+#[derive(Clone, Copy)]
+pub struct Line {
+    /// See [`Tangent::free`].
+    pub free: u8,
+    /// Excess by halved weights from which on the cost is not below the limit.
+    pub limit: i32,
+}
+
+impl Line {
+    /// The line for pixels whose halved weights have this sum, to tell whether they cost `limit`.
+    ///
+    /// It touches where a channel costs twice the average at that limit, since few
+    /// channels have most of a cost: so fewer candidates are left.
+    pub fn at(limit: i32, half_weight: u16) -> Self {
+        let tangent = Tangent::at(limit / (3 * i32::from(half_weight) + 1));
+        Self {
+            free: tangent.free,
+            limit: (limit - 1) / (2 * tangent.slope) + 1,
+        }
+    }
+}
+
 /// For each coarse cost the tangent that touches there.
 #[allow(clippy::cast_possible_truncation)] // An index below 708, a difference below 256.
 static TANGENTS: [Tangent; 708] = {

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::{Canvas, Cell};
 use crate::draws::{Draws, VectorDraws};
 use crate::parameters::MAX_RANDOM;
+use crate::schedule::{Entry, COLUMNS, LEFT, SPOT};
 
 /// Added to a cost for each unit of weight. Costs are summed with signed 16-bit
 /// multiplications, so each channel's cost f is kept as f - 32,768.
@@ -63,6 +64,42 @@ impl Best {
         address: 0,
         cost: i32::MAX,
     };
+}
+
+/// Where [`Entry::spot`] lies, and what it weighs.
+pub struct Spot {
+    /// From the pixel to its first cell.
+    pub cells: i32,
+    /// From a candidate to the first of the pixels that it is compared with.
+    pub atlas: i32,
+    /// Halved weights, a byte each, in the atlas's order.
+    pub weights: u32,
+}
+
+impl Spot {
+    /// From its first pixel to its last.
+    #[allow(clippy::cast_possible_truncation)] // 3.
+    const LAST: i32 = (SPOT - 1) as i32;
+
+    pub fn new(scene: &Scene, entry: &Entry) -> Self {
+        let spot = usize::from(entry.spot);
+        let bytes = entry.rows.as_flattened()[spot..].first_chunk::<SPOT>();
+        let weights = bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes));
+        // Both are below COLUMNS.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+        let (row, column) = ((spot / COLUMNS) as i32, (spot % COLUMNS) as i32);
+        let first = (row - 1) * scene.stride + column - LEFT;
+        let mirrored = scene.sign < 0;
+        Self {
+            cells: first,
+            atlas: if mirrored { -first - Self::LAST } else { first },
+            weights: if mirrored {
+                weights.swap_bytes()
+            } else {
+                weights
+            },
+        }
+    }
 }
 
 /// A step's draws where vectors cannot make them.

@@ -26,6 +26,9 @@ pub const COLUMNS: usize = 8;
 /// See [`COLUMNS`].
 pub const LEFT: i32 = 4;
 
+/// Pixels side by side of the window that are compared first.
+pub const SPOT: usize = 4;
+
 /// Squared distance of the window's farthest pixel, px^2.
 const WINDOW2: i32 = LEFT * LEFT + 1;
 
@@ -47,6 +50,11 @@ pub struct Entry {
     pub sums: [u16; 3],
     /// Sum of `rows`.
     pub row_sum: u16,
+    /// Index in `rows` of the first of those [`SPOT`] pixels side by side that
+    /// weigh most.
+    pub spot: u8,
+    /// Sum of their weights in `rows`.
+    pub spot_sum: u16,
     /// Neighbours.
     pub count: u8,
     /// Neighbours in the window.
@@ -160,6 +168,8 @@ impl Entry {
         place: 0,
         sums: [0; 3],
         row_sum: 0,
+        spot: 0,
+        spot_sum: 0,
         count: 0,
         in_rows: 0,
     };
@@ -200,7 +210,20 @@ impl Entry {
             entry.row_sum += u16::from(weight / 2);
             entry.in_rows += 1;
         }
+        entry.find_spot();
         (entry, !outside)
+    }
+
+    /// Sets `spot` and `spot_sum`.
+    fn find_spot(&mut self) {
+        for (row, first) in self.rows.iter().zip((0..).step_by(COLUMNS)) {
+            for (four, column) in row.windows(SPOT).zip(0..) {
+                let sum = four.iter().map(|weight| u16::from(*weight)).sum();
+                if sum > self.spot_sum {
+                    (self.spot, self.spot_sum) = (first + column, sum);
+                }
+            }
+        }
     }
 
     fn wide_offsets(&self) -> [i32; SLOTS] {
@@ -218,5 +241,24 @@ impl Entry {
         step.weights
             .copy_from_slice(&self.weights[..MAX_NEIGHBOURS]);
         step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spot_is_where_four_pixels_side_by_side_weigh_most() {
+        let schedule = Schedule::collect(Steps::new(24, 128, MAX_NEIGHBOURS, 3));
+        for entry in &schedule.entries {
+            let fours = entry.rows.iter().flat_map(|row| row.windows(SPOT));
+            let sums = fours.map(|four| four.iter().map(|w| u16::from(*w)).sum::<u16>());
+            assert_eq!(sums.max(), Some(entry.spot_sum));
+            let (row, column) = (entry.spot as usize / COLUMNS, entry.spot as usize % COLUMNS);
+            let there = &entry.rows[row][column..column + SPOT];
+            let weight: u16 = there.iter().map(|w| u16::from(*w)).sum();
+            assert_eq!(weight, entry.spot_sum);
+        }
     }
 }

@@ -108,6 +108,6 @@ impl Pattern {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn join(low: __m128i, high: __m128i) -> __m256i {
+pub fn join(low: __m128i, high: __m128i) -> __m256i {
     _mm256_inserti128_si256::<1>(_mm256_castsi128_si256(low), high)
 }

@@ -1,24 +1,45 @@
 use std::arch::x86_64::*;
 
 use super::numbers;
-use crate::kernel::tangent::Tangent;
-use crate::kernel::vector::{Aligned, Scene, ROOM};
+use crate::kernel::tangent::Line;
+use crate::kernel::vector::{Aligned, Scene, Spot, ROOM};
 use crate::schedule::{Entry, LEFT, ROWS};
 
 /// The lanes that a lower bound of their cost does not rule out.
 ///
 /// A channel's cost is convex in its difference, so that a line that touches it
-/// lies below: [`Tangent`]. On bytes that takes a third of the instructions of
+/// lies below: [`Line`]. On bytes that takes a third of the instructions of
 /// the cost itself, and the pixels of the window are in memory side by side.
+/// Four of them go first, for all lanes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2")]
 pub unsafe fn bound(scene: &Scene, entry: &Entry, drawn: &Aligned<[i32; ROOM]>, limit: i32) -> u64 {
-    let tangent = Tangent::at(limit / (6 * i32::from(entry.row_sum) + 1));
-    let limit = (limit - 1) / (2 * tangent.slope) + 1;
+    // SAFETY: the caller's.
+    unsafe {
+        let kept = FourTimes::new(scene, entry, limit).below(scene, drawn);
+        window_below(scene, entry, drawn, limit, kept)
+    }
+}
+
+/// The lanes of `kept` that the window does not rule out.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2")]
+unsafe fn window_below(
+    scene: &Scene,
+    entry: &Entry,
+    drawn: &Aligned<[i32; ROOM]>,
+    limit: i32,
+    mut kept: u64,
+) -> u64 {
+    let line = Line::at(limit, entry.row_sum);
+    let free = _mm512_set1_epi8(line.free.cast_signed());
     // SAFETY: the cells have room around the texture.
     let (colours, weights) = unsafe { window(scene, entry) };
-    let own = Rows::new(colours, weights, [1, 1], tangent);
-    let others = Rows::new(colours, weights, [0, 2], tangent);
+    let zero = _mm256_setzero_si256();
+    let rows = |first: usize, second: __m256i, weight: __m256i| {
+        (join(colours[first], second), join(weights[first], weight))
+    };
+    let (upper, own) = (rows(0, colours[2], weights[2]), rows(1, zero, zero));
     // The window's first pixel, seen from a candidate.
     let left = if scene.sign < 0 { LEFT - 1 } else { LEFT };
     // SAFETY: the atlas has room around the examples.
@@ -30,67 +51,91 @@ pub unsafe fn bound(scene: &Scene, entry: &Entry, drawn: &Aligned<[i32; ROOM]>, 
             _mm256_loadu_si256(first.offset(index * scene.stride as isize).cast())
         }
     };
-    // The pixel's own row first, for all lanes, two at a time.
-    let mut sums = Aligned([0; ROOM]);
-    let groups = scene.random / 16;
-    for group in 0..groups {
-        let two = |lane: usize, other: usize| {
-            own.differences(row(16 * group + lane, 1), row(16 * group + other, 1))
-        };
-        let lower = fold([two(0, 4), two(1, 5), two(2, 6), two(3, 7)]);
-        let upper = fold([two(8, 12), two(9, 13), two(10, 14), two(11, 15)]);
-        let first = _mm512_shuffle_i32x4::<0x88>(lower, upper);
-        let second = _mm512_shuffle_i32x4::<0xdd>(lower, upper);
-        sums.set_sixteen(group, _mm512_add_epi32(first, second));
-    }
-    let none = _mm256_setzero_si256();
-    for lane in 16 * groups..scene.random {
-        let half = _mm512_castsi512_si256(own.differences(row(lane, 1), none));
-        sums.0[lane] = _mm512_reduce_add_epi32(_mm512_zextsi256_si512(half));
-    }
-    let mut kept = sums.below(limit, scene.random);
     for lane in numbers(kept) {
-        let others = others.differences(row(lane, 0), row(lane, 2));
-        let sum = sums.0[lane] + _mm512_reduce_add_epi32(others);
-        kept &= !(u64::from(sum >= limit) << lane);
+        let others = excess(join(row(lane, 0), row(lane, 2)), upper.0, upper.1, free);
+        let own = excess(join(row(lane, 1), zero), own.0, own.1, free);
+        let sum = _mm512_madd_epi16(_mm512_adds_epi16(others, own), _mm512_set1_epi16(1));
+        kept &= !(u64::from(_mm512_reduce_add_epi32(sum) >= line.limit) << lane);
     }
     kept
 }
 
-/// Two rows of a window, with which two rows of the atlas are compared.
-struct Rows {
-    colours: __m512i,
-    weights: __m512i,
-    free: __m512i,
+/// Weighted differences beyond the free one, of pairs of channels.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn excess(pixels: __m512i, colours: __m512i, weights: __m512i, free: __m512i) -> __m512i {
+    let more = _mm512_subs_epu8(pixels, colours);
+    let less = _mm512_subs_epu8(colours, pixels);
+    let difference = _mm512_subs_epu8(_mm512_or_si512(more, less), free);
+    // Saturation makes the bound lower, never higher.
+    _mm512_maddubs_epi16(difference, weights)
 }
 
-impl Rows {
+/// The pixels of [`Entry::spot`], four times.
+struct FourTimes {
+    spot: Spot,
+    line: Line,
+    colours: __m512i,
+    weights: __m512i,
+}
+
+impl FourTimes {
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn new(
-        colours: [__m256i; ROWS],
-        weights: [__m256i; ROWS],
-        rows: [usize; 2],
-        tangent: Tangent,
-    ) -> Self {
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn new(scene: &Scene, entry: &Entry, limit: i32) -> Self {
+        let spot = Spot::new(scene, entry);
+        // SAFETY: there are cells around the texture.
+        let cells = unsafe {
+            let first = scene.cells.offset((entry.place + spot.cells) as isize);
+            _mm256_loadu_si256(first.cast())
+        };
+        // A cell's lower half is its colour.
+        let colours = _mm256_cvtepi64_epi32(cells);
+        let colours = if scene.sign < 0 {
+            _mm_shuffle_epi32::<0x1b>(colours)
+        } else {
+            colours
+        };
+        let spread = _mm_setr_epi8(0, 0, 0, -1, 1, 1, 1, -1, 2, 2, 2, -1, 3, 3, 3, -1);
+        let weights = _mm_shuffle_epi8(_mm_set1_epi32(spot.weights.cast_signed()), spread);
         Self {
-            colours: join(colours[rows[0]], colours[rows[1]]),
-            weights: join(weights[rows[0]], weights[rows[1]]),
-            free: _mm512_set1_epi8(tangent.free.cast_signed()),
+            line: Line::at(limit, entry.spot_sum),
+            colours: _mm512_broadcast_i32x4(colours),
+            weights: _mm512_broadcast_i32x4(weights),
+            spot,
         }
     }
 
-    /// Weighted differences beyond the free one, a sum a pixel.
+    /// The lanes whose costs it does not rule out; those that do not fill a
+    /// vector are all kept.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn differences(&self, first: __m256i, second: __m256i) -> __m512i {
-        let pixels = join(first, second);
-        let more = _mm512_subs_epu8(pixels, self.colours);
-        let less = _mm512_subs_epu8(self.colours, pixels);
-        let difference = _mm512_subs_epu8(_mm512_or_si512(more, less), self.free);
-        // Saturation makes the bound lower, never higher.
-        let sums = _mm512_maddubs_epi16(difference, self.weights);
-        _mm512_madd_epi16(sums, _mm512_set1_epi16(1))
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn below(&self, scene: &Scene, drawn: &Aligned<[i32; ROOM]>) -> u64 {
+        // SAFETY: the atlas has room around the examples.
+        let first = unsafe { scene.atlas.offset(self.spot.atlas as isize) };
+        let limit = _mm512_set1_epi32(self.line.limit);
+        let free = _mm512_set1_epi8(self.line.free.cast_signed());
+        let groups = scene.random / 16;
+        let mut kept = u64::MAX << (16 * groups);
+        for group in 0..groups {
+            let four = |lane: usize| {
+                // SAFETY: as above; `lane` is below 4.
+                let at = |lane: usize| unsafe {
+                    let address = *drawn.0.as_ptr().add(16 * group + lane);
+                    _mm_loadu_si128(first.offset(address as isize).cast())
+                };
+                let two = |lane: usize| {
+                    let low = _mm256_castsi128_si256(at(lane));
+                    _mm256_inserti128_si256::<1>(low, at(lane + 4))
+                };
+                let pixels = join(two(lane), two(lane + 8));
+                let excess = excess(pixels, self.colours, self.weights, free);
+                _mm512_madd_epi16(excess, _mm512_set1_epi16(1))
+            };
+            let sums = fold([four(0), four(1), four(2), four(3)]);
+            kept |= u64::from(_mm512_cmplt_epi32_mask(sums, limit)) << (16 * group);
+        }
+        kept & ((1 << scene.random) - 1)
     }
 }
 
