@@ -5,16 +5,24 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . pipelines/environment.sh
 
-# Upstream's program, which the engines are compared with. It compiles while pip downloads.
-upstream=""
-if ! [ -x .venv/bin/texture-synthesis ]; then
-    check_cargo
-    cargo install texture-synthesis-cli --version 0.8.3 --locked --quiet --root .venv &
-    upstream=$!
-fi
+check_cargo
+# Upstream's program, which the engines are compared with, and what Rust's checks below need. pip
+# downloads and unpacks with one processor, so that another one compiles meanwhile. What fails here
+# says so in its own step.
+compile_ahead() {
+    [ -x .venv/bin/texture-synthesis ] ||
+        cargo install texture-synthesis-cli --version 0.8.3 --locked --quiet --root .venv
+    local check
+    for check in build "clippy --all-targets" "test --no-run"; do
+        # shellcheck disable=SC2086 # Words of a command.
+        (cd rust_bridge && cargo $check --release --locked --quiet) >/dev/null 2>&1 || true
+    done
+}
+compile_ahead &
+ahead=$!
 # Most of what is installed here is never imported, and Python compiles the rest when it is.
 PIP_NO_COMPILE=1 install_into .venv '.[dev,train]'
-[ -z "$upstream" ] || wait "$upstream"
+wait "$ahead"
 export PATH="$PWD/.venv/bin:$PATH"
 
 step() {
