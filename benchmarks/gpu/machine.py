@@ -6,11 +6,10 @@ import ctypes
 import os
 import platform
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import texgen
-from texgen.core.cpus import available_cpus
+from texgen.core.cpus import available_cpus, processor_name
 from texgen.core.text import format_bytes
 
 _QUERY = "name,driver_version,memory.total,power.limit,clocks.max.sm,pci.bus_id"
@@ -22,7 +21,7 @@ def facts() -> dict[str, Any]:
         "texgen": texgen.__version__,
         "system": platform.platform(),
         "python": platform.python_version(),
-        "processor": _processor(),
+        "processor": processor_name() or platform.machine(),
         "processors": available_cpus(),
         "memory": format_bytes(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
         "nvidia-smi": nvidia_cards(),
@@ -39,15 +38,6 @@ def nvidia_cards() -> list[str]:
     except (OSError, subprocess.SubprocessError):
         return []
     return done.stdout.splitlines()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
 
 
 def _vulkan_loader() -> str | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
@@ -38,7 +36,7 @@ from texgen.core.config import (
     DatasetConfig,
     RunOptions,
 )
-from texgen.core.cpus import available_cpus
+from texgen.core.cpus import available_cpus, processor_name
 from texgen.core.errors import ConfigError
 from texgen.core.text import pluralize
 from texgen.source import SourceSpec, open_source
@@ -215,8 +213,4 @@ def _build_line(cost: BuildCost) -> str:
 
 
 def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return processor_name() or platform.machine()

@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from texgen.core.cpus import available_cpus
+from texgen.core.cpus import available_cpus, processor_name
 from texgen.core.errors import TexgenError
 from texgen.core.identity import code_identity
 from texgen.core.temporary import temporary_root
@@ -121,7 +121,8 @@ def _gpus() -> Facts:
 
 
 def _machine(report: Report) -> Facts:
-    yield "processors", f"{available_cpus()} usable of {os.cpu_count()}, {_processor()}"
+    model = f"{processor_name() or 'unknown'} ({platform.machine()})"
+    yield "processors", f"{available_cpus()} usable of {os.cpu_count()}, {model}"
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = _memory_limit()
     yield "memory", format_bytes(total) + (f", limited to {format_bytes(limit)}" if limit else "")
@@ -137,15 +138,6 @@ def _machine(report: Report) -> Facts:
                 f"{SHARED_MEMORY} has {format_bytes(size)}, too little for Ray (--no-ray needs "
                 f"none) and for the loaders of texgen train: {ENLARGE}"
             )
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return f"{next(named, platform.processor() or 'unknown')} ({platform.machine()})"
 
 
 def _memory_limit() -> int | None:

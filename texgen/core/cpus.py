@@ -1,8 +1,9 @@
-"""Number of processors that this process may use, and with how many ranks it shares them."""
+"""Processors: how many this process may use, with how many ranks it shares them, their name."""
 
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,16 @@ def ranks_here() -> int:
         return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     except ValueError:
         return 1
+
+
+def processor_name() -> str:
+    """Name of the processor's model, or "" if the system does not tell it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
 
 
 def _groups(process: Path) -> Iterator[Path]:
