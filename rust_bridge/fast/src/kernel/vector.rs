@@ -109,6 +109,17 @@ pub fn draw_one_by_one(draws: &Draws, number: u32, drawn: &mut Aligned<[i32; ROO
     }
 }
 
+/// The numbers of a set's bits, the least first.
+#[inline(always)]
+pub fn numbers(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let number = set.trailing_zeros() as usize;
+        let some = set != 0;
+        set &= set.wrapping_sub(1);
+        some.then_some(number)
+    })
+}
+
 /// Two numbers below 2^15 as the halves of one.
 pub fn pair((low, high): (u32, u32)) -> u32 {
     high << 16 | low

@@ -3,9 +3,9 @@ use std::arch::x86_64::*;
 use super::candidates::Candidates;
 use super::cost::{sum8, vectors};
 use super::pattern::Pattern;
-use super::{numbers, VECTORS};
+use super::VECTORS;
 use crate::kernel::scalar;
-use crate::kernel::vector::{Best, Scene, BIAS};
+use crate::kernel::vector::{numbers, Best, Scene, BIAS};
 use crate::schedule::Entry;
 
 /// The best of the neighbours' continuations.

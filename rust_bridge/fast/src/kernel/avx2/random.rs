@@ -4,8 +4,8 @@ use super::bound::bound;
 use super::candidates::Candidates;
 use super::cost::{load8, sum8, vectors, weigh};
 use super::pattern::Pattern;
-use super::{numbers, VECTORS};
-use crate::kernel::vector::{Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
+use super::VECTORS;
+use crate::kernel::vector::{numbers, Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
 use crate::schedule::Entry;
 
 /// Compares all random candidates with the best.

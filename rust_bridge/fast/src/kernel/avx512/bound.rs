@@ -1,8 +1,7 @@
 use std::arch::x86_64::*;
 
-use super::numbers;
 use crate::kernel::tangent::Line;
-use crate::kernel::vector::{Aligned, Scene, Spot, ROOM};
+use crate::kernel::vector::{numbers, Aligned, Scene, Spot, ROOM};
 use crate::schedule::{Entry, LEFT, ROWS};
 
 /// The lanes that a lower bound of their cost does not rule out.

@@ -2,9 +2,9 @@ use std::arch::x86_64::*;
 
 use super::cost::vectors;
 use super::pattern::Pattern;
-use super::{numbers, Candidates, VECTORS};
+use super::{Candidates, VECTORS};
 use crate::kernel::scalar;
-use crate::kernel::vector::{Best, Scene, BIAS};
+use crate::kernel::vector::{numbers, Best, Scene, BIAS};
 use crate::schedule::Entry;
 
 /// The best of the neighbours' continuations.

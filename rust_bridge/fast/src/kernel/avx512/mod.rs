@@ -84,17 +84,6 @@ pub unsafe fn resolve(canvas: &mut Canvas<'_>, run: Run<'_>) {
     }
 }
 
-/// The numbers of a set's bits, the least first.
-#[inline(always)]
-fn numbers(mut set: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let number = set.trailing_zeros() as usize;
-        let some = set != 0;
-        set &= set.wrapping_sub(1);
-        some.then_some(number)
-    })
-}
-
 impl Aligned<[i32; ROOM]> {
     /// Numbers 16 `index` to 16 `index` + 15.
     #[inline]

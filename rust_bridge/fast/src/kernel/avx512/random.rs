@@ -3,8 +3,8 @@ use std::arch::x86_64::*;
 use super::bound::bound;
 use super::cost::{compare16, load16, vectors};
 use super::pattern::Pattern;
-use super::{numbers, Candidates, VECTORS};
-use crate::kernel::vector::{Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
+use super::{Candidates, VECTORS};
+use crate::kernel::vector::{numbers, Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
 use crate::schedule::Entry;
 
 /// Compares all random candidates with the best.
