@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -99,6 +100,17 @@ def gpu() -> str:
             if "no GPU" not in str(error):
                 raise
             pytest.skip("no Vulkan device; mesa-vulkan-drivers has a software one")
+
+
+@pytest.fixture
+def hugging_face_datasets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Hugging Face's `datasets`, which asks no server."""
+    from huggingface_hub import constants
+
+    # Not the variable: the library reads it once, so that it would hold for all later tests.
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    datasets: ModuleType = pytest.importorskip("datasets")
+    return datasets
 
 
 def synthetic_image(seed: int, size: tuple[int, int] = (120, 110)) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,14 +14,10 @@ from texgen.dataset.random_access import TextureStore
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_shards_are_read_by_hugging_faces_datasets(
-    streaming: bool, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    streaming: bool, finished: Path, tmp_path: Path, hugging_face_datasets: ModuleType
 ):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    # Imported here, since it takes seconds.
-    from datasets import load_dataset
-
     splits = {split: str(finished / split / "*.tar") for split in ("train", "val")}
-    loaded = load_dataset(
+    loaded = hugging_face_datasets.load_dataset(
         "webdataset", data_files=splits, streaming=streaming, cache_dir=str(tmp_path)
     )
     for split in splits:

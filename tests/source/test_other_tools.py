@@ -101,9 +101,8 @@ def test_problems_of_tars_come_in_the_order_of_the_tars(tmp_path):
     assert [str(error)[:5] for error in found] == ["a.tar", "b.tar", "c.tar"]
 
 
-def test_what_hugging_faces_library_writes_is_read(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    hf = pytest.importorskip("datasets")
+def test_what_hugging_faces_library_writes_is_read(tmp_path, hugging_face_datasets):
+    hf = hugging_face_datasets
     images = [{"bytes": b"%d" % n, "path": f"/home/me/{n}.jpg"} for n in range(3)]
     for name, label, values in (
         ("class", hf.ClassLabel(names=["zebra", "ant"]), [1, 0, 1]),
