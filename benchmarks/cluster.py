@@ -51,7 +51,7 @@ def main() -> None:
         try:
             memory, busy_s = build(place, cluster.address)
         finally:
-            cluster.shutdown()
+            cluster.shutdown()  # type: ignore[no-untyped-call]
         tell(place / "out", given.nodes * given.slots / given.seconds, memory)
         print(f"driver: {1000 * busy_s / given.tasks:.2f} core-ms a task")
 

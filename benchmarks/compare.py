@@ -205,7 +205,7 @@ def python(checkout: Path) -> str:
     return str(checkout / ".venv/bin/python")
 
 
-def used(checkout: Path, *arguments: str | Path) -> tuple[float, float]:
+def used(checkout: Path, *arguments: object) -> tuple[float, float]:
     """Runs a checkout's `texgen`; returns core-seconds and wall clock time in s."""
     line = [str(checkout / ".venv/bin/texgen"), *map(str, arguments)]
     run = watched(subprocess.Popen(line, stdout=subprocess.DEVNULL))

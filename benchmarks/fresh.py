@@ -33,7 +33,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 from PIL import Image
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 import texgen
 from texgen.core.seeds import texture_seed
@@ -142,7 +142,7 @@ def ways_of_making(
             engine.ask(Job("", cut[i], size, seeds[i], wants_raw=True), 120)
         ),
         "without synthesis": lambda i: stub(pictures[i], i),
-        "patches": lambda i: negative._job(pictures[i], i, 0),
+        "patches": lambda i: negative.job(pictures[i], i, 0),
     }
 
 
@@ -161,10 +161,10 @@ def one_round(make: Make, count: int, measured: Measured) -> None:
 def core_s() -> float:
     """Processor time of this process and its engines; the system counts it in steps of 10 ms."""
     used = [one.cpu_times() for one in psutil.Process().children()]
-    return time.process_time() + sum(times.user + times.system for times in used)
+    return time.process_time() + sum(float(times.user + times.system) for times in used)
 
 
-class Textures:
+class Textures(Dataset[np.ndarray]):
     """A data set of fresh textures."""
 
     def __init__(self, pictures: Sequence[Image.Image], size: int) -> None:
@@ -185,7 +185,9 @@ def loading(
     """Prints the textures a second of loaders with warm processes."""
     data = Textures(pictures, size)
     for count in workers:
-        loader = DataLoader(data, 8, num_workers=count, persistent_workers=count > 0)
+        loader: DataLoader[np.ndarray] = DataLoader(
+            data, 8, num_workers=count, persistent_workers=count > 0
+        )
         list(loader)
         rates = []
         for _ in range(rounds):

@@ -88,7 +88,9 @@ def plan(src: Path) -> None:
         [*command, "--engine", "stub", "--json"], stdout=subprocess.PIPE, text=True
     )
     output: list[str] = []
-    reader = threading.Thread(target=lambda: output.append(process.stdout.read()))
+    pipe = process.stdout
+    assert pipe is not None
+    reader = threading.Thread(target=lambda: output.append(pipe.read()))
     reader.start()
     run = watched(process)
     reader.join()

@@ -98,7 +98,10 @@ class Theirs(nn.Module):
 
     def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """Loss of both views."""
-        return self.loss(self.head(self.backbone(first)), self.head(self.backbone(second)))
+        loss: torch.Tensor = self.loss(
+            self.head(self.backbone(first)), self.head(self.backbone(second))
+        )
+        return loss
 
 
 def head(features: int) -> nn.Module:
@@ -109,7 +112,7 @@ def head(features: int) -> nn.Module:
 def descend(loss: torch.Tensor, optimizer: torch.optim.Optimizer) -> None:
     """One step along the gradients."""
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

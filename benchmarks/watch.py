@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -35,7 +36,7 @@ class Run:
     event_s: float
 
 
-def watched(process: subprocess.Popen, event: Callable[[], bool] = lambda: False) -> Run:
+def watched(process: subprocess.Popen[Any], event: Callable[[], bool] = lambda: False) -> Run:
     """Waits for ``process``, which has just been started, to end successfully.
 
     Args:
