@@ -64,6 +64,34 @@ impl Best {
         address: 0,
         cost: i32::MAX,
     };
+
+    /// Takes `other` where it is `better`, without a branch: which candidates win is not
+    /// foreseeable, and a branch would wait for the cost.
+    #[inline(always)]
+    pub fn replace(&mut self, better: bool, other: Self) {
+        self.address = if better { other.address } else { self.address };
+        self.cost = if better { other.cost } else { self.cost };
+    }
+}
+
+/// The first continuation of those whose nearest sixteen neighbours cost least.
+#[derive(Clone, Copy)]
+pub struct Leader {
+    /// Compared by all of its neighbours.
+    pub best: Best,
+    /// Its number among the continuations.
+    pub number: usize,
+    /// Continuations.
+    pub len: usize,
+}
+
+impl Leader {
+    /// Without continuations.
+    pub const NONE: Self = Self {
+        best: Best::NONE,
+        number: 0,
+        len: 0,
+    };
 }
 
 /// Where [`Entry::spot`] lies, and what it weighs.

@@ -16,9 +16,6 @@ use crate::schedule::{Entry, LEFT, ROWS};
 #[inline]
 #[target_feature(enable = "avx2")]
 pub unsafe fn bound(scene: &Scene, entry: &Entry, drawn: &Aligned<[i32; ROOM]>, limit: i32) -> u64 {
-    if limit == i32::MAX {
-        return u64::MAX;
-    }
     // SAFETY: the caller's.
     unsafe {
         let kept = Twice::new(scene, entry, limit).below(scene, drawn);

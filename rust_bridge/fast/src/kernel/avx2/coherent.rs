@@ -5,18 +5,19 @@ use super::cost::{sum8, vectors};
 use super::pattern::Pattern;
 use super::VECTORS;
 use crate::kernel::scalar;
-use crate::kernel::vector::{numbers, Best, Scene, BIAS};
+use crate::kernel::vector::{numbers, Best, Leader, Scene, BIAS};
 use crate::schedule::Entry;
 
-/// The best of the neighbours' continuations.
+/// Compares the neighbours' continuations by their nearest sixteen neighbours, and
+/// the leader by all.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub unsafe fn best(
+pub unsafe fn leader(
     scene: &Scene,
     entry: &Entry,
     pattern: &Pattern,
     candidates: &mut Candidates,
-) -> Best {
+) -> Leader {
     let mut left = (1_u64 << entry.count) - 1;
     let mut len = 0;
     while left != 0 {
@@ -43,41 +44,66 @@ pub unsafe fn best(
         len += usize::from(scalar::is_source(pixel.cast_unsigned()));
     }
     if len == 0 {
-        return Best::NONE;
+        return Leader::NONE;
     }
     candidates.add_up(len);
+    let number = candidates.least(len);
+    let address = candidates.addresses[number];
+    // SAFETY: a source's neighbours lie in the atlas.
+    let rest = unsafe {
+        let base = scene.atlas.offset(address as isize);
+        vectors::<2, VECTORS>(base, &pattern.near, pattern)
+    };
+    let bias = i32::from(entry.sums[2]) * BIAS;
+    let cost = candidates.costs.0[number] + sum8(rest) + bias;
+    Leader {
+        best: Best { address, cost },
+        number,
+        len,
+    }
+}
+
+/// The best of the continuations that [`leader`] has compared.
+#[inline]
+#[target_feature(enable = "avx2,bmi1")]
+pub unsafe fn best(
+    scene: &Scene,
+    entry: &Entry,
+    pattern: &Pattern,
+    candidates: &mut Candidates,
+    leader: Leader,
+) -> Best {
     let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
+    let Leader {
+        mut best,
+        mut number,
+        len,
+    } = leader;
+    if len == 0 {
+        return best;
+    }
+    // Of equals the first wins, so that those are looked at too.
+    let stay = candidates.below(best.cost - bias[0] + 1, len) & !(1 << number);
     let addresses = &candidates.addresses;
+    let costs = &mut candidates.costs.0;
     let base = |index: usize| {
         // SAFETY: a source's address.
         unsafe { scene.atlas.offset(addresses[index] as isize) }
     };
-    let mut first = candidates.least(len);
-    // SAFETY: a source's neighbours lie in the atlas.
-    let rest = unsafe { vectors::<2, VECTORS>(base(first), &pattern.near, pattern) };
-    let mut best = Best {
-        address: addresses[first],
-        cost: candidates.costs.0[first] + sum8(rest) + bias[2],
-    };
-    // Of equals the first wins, so that those are looked at too.
-    let stay = candidates.below(best.cost - bias[0] + 1, len) & !(1 << first);
-    let costs = &mut candidates.costs.0;
+    let mut last = 0;
     for index in numbers(stay) {
-        // SAFETY: as above.
+        // SAFETY: a source's neighbours lie in the atlas.
         costs[index] += sum8(unsafe { vectors::<2, 4>(base(index), &pattern.near, pattern) });
+        last |= u64::from(costs[index] + bias[1] <= best.cost) << index;
     }
-    for index in numbers(stay) {
-        if costs[index] + bias[1] > best.cost {
-            continue;
-        }
+    for index in numbers(last) {
         // SAFETY: as above.
-        let last = unsafe { vectors::<4, VECTORS>(base(index), &pattern.near, pattern) };
-        let cost = costs[index] + sum8(last) + bias[2];
-        if cost < best.cost || (cost == best.cost && index < first) {
-            let address = addresses[index];
-            best = Best { address, cost };
-            first = index;
-        }
+        let rest = sum8(unsafe { vectors::<4, VECTORS>(base(index), &pattern.near, pattern) });
+        let cost = costs[index] + rest + bias[2];
+        let better = (cost < best.cost) | ((cost == best.cost) & (index < number));
+        let address = addresses[index];
+        best.replace(better, Best { address, cost });
+        number = if better { index } else { number };
     }
     best
 }

@@ -8,7 +8,30 @@ use super::VECTORS;
 use crate::kernel::vector::{numbers, Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
 use crate::schedule::Entry;
 
-/// Compares all random candidates with the best.
+/// The lanes that few neighbours do not rule out already: the others cost at least `limit`.
+#[inline]
+#[target_feature(enable = "avx2,bmi1")]
+pub unsafe fn promising(
+    scene: &Scene,
+    entry: &Entry,
+    pattern: &Pattern,
+    drawn: &Aligned<[i32; ROOM]>,
+    limit: i32,
+) -> u64 {
+    // SAFETY: the caller's.
+    let kept = unsafe {
+        if limit == i32::MAX {
+            u64::MAX
+        } else if entry.in_rows >= DENSE {
+            bound(scene, entry, drawn, limit)
+        } else {
+            first_look(scene, entry, pattern, drawn, limit)
+        }
+    };
+    kept & ((1 << scene.random) - 1)
+}
+
+/// Compares the random candidates of `lanes` with the best.
 #[inline]
 #[target_feature(enable = "avx2,bmi1")]
 pub unsafe fn best(
@@ -16,45 +39,40 @@ pub unsafe fn best(
     entry: &Entry,
     pattern: &Pattern,
     drawn: &Aligned<[i32; ROOM]>,
+    lanes: u64,
     candidates: &mut Candidates,
     mut best: Best,
 ) -> Best {
-    let mut left = (1_u64 << scene.random) - 1;
-    // SAFETY: the caller's.
-    unsafe {
-        left &= if entry.in_rows >= DENSE {
-            bound(scene, entry, drawn, best.cost)
-        } else {
-            first_look(scene, entry, pattern, drawn, best.cost)
-        };
-    }
+    let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
+    let base = |address: i32| {
+        // SAFETY: an example's pixel.
+        unsafe { scene.atlas.offset(address as isize) }
+    };
     let mut len = 0;
-    for lane in numbers(left) {
+    for lane in numbers(lanes) {
         let address = drawn.0[lane];
         // SAFETY: the neighbours of an example's pixel lie in the atlas.
-        let costs =
-            unsafe { vectors::<0, 2>(scene.atlas.offset(address as isize), &pattern.far, pattern) };
+        let costs = unsafe { vectors::<0, 2>(base(address), &pattern.far, pattern) };
         candidates.set(len, address, costs);
         len += 1;
     }
     candidates.add_up(len);
-    let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
-    for index in numbers(candidates.below(best.cost - bias[0], len)) {
-        let address = candidates.addresses[index];
-        // SAFETY: an example's pixel.
-        let base = unsafe { scene.atlas.offset(address as isize) };
+    let stay = candidates.below(best.cost - bias[0], len);
+    let addresses = &candidates.addresses;
+    let costs = &mut candidates.costs.0;
+    let mut last = 0;
+    for index in numbers(stay) {
+        let base = base(addresses[index]);
         // SAFETY: as above.
-        let next = unsafe { vectors::<2, 4>(base, &pattern.far, pattern) };
-        let cost = candidates.costs.0[index] + sum8(next);
-        if cost + bias[1] >= best.cost {
-            continue;
-        }
+        costs[index] += sum8(unsafe { vectors::<2, 4>(base, &pattern.far, pattern) });
+        last |= u64::from(costs[index] + bias[1] < best.cost) << index;
+    }
+    for index in numbers(last) {
+        let address = addresses[index];
         // SAFETY: as above.
-        let last = unsafe { vectors::<4, VECTORS>(base, &pattern.far, pattern) };
-        let cost = cost + sum8(last) + bias[2];
-        if cost < best.cost {
-            best = Best { address, cost };
-        }
+        let rest = sum8(unsafe { vectors::<4, VECTORS>(base(address), &pattern.far, pattern) });
+        let cost = costs[index] + rest + bias[2];
+        best.replace(cost < best.cost, Best { address, cost });
     }
     best
 }
@@ -69,9 +87,6 @@ unsafe fn first_look(
     drawn: &Aligned<[i32; ROOM]>,
     limit: i32,
 ) -> u64 {
-    if limit == i32::MAX {
-        return u64::MAX;
-    }
     let zero = _mm256_setzero_si256();
     let bias: i32 = entry.weights[..FIRST_LOOK]
         .iter()

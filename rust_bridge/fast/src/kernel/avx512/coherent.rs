@@ -4,10 +4,42 @@ use super::cost::vectors;
 use super::pattern::Pattern;
 use super::{Candidates, VECTORS};
 use crate::kernel::scalar;
-use crate::kernel::vector::{numbers, Best, Scene, BIAS};
+use crate::kernel::vector::{numbers, Best, Leader, Scene, BIAS};
 use crate::schedule::Entry;
 
-/// The best of the neighbours' continuations.
+/// Compares the neighbours' continuations by their nearest sixteen neighbours, and
+/// the leader by all.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
+pub unsafe fn leader(
+    scene: &Scene,
+    entry: &Entry,
+    pattern: &Pattern,
+    candidates: &mut Candidates,
+) -> Leader {
+    // SAFETY: the caller's.
+    let found = unsafe { continuations(scene, entry, pattern, candidates) };
+    if found.len == 0 {
+        return Leader::NONE;
+    }
+    let address = candidates.addresses.0[found.leader];
+    // SAFETY: a source's neighbours lie in the atlas.
+    let rest = unsafe {
+        let base = scene.atlas.offset(address as isize);
+        vectors::<1, VECTORS>(base, &pattern.near, pattern)
+    };
+    let bias = i32::from(entry.sums[2]) * BIAS;
+    Leader {
+        best: Best {
+            address,
+            cost: candidates.costs.0[found.leader] + rest + bias,
+        },
+        number: found.leader,
+        len: found.len,
+    }
+}
+
+/// The best of the continuations that [`leader`] has compared.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
 pub unsafe fn best(
@@ -15,44 +47,39 @@ pub unsafe fn best(
     entry: &Entry,
     pattern: &Pattern,
     candidates: &mut Candidates,
+    leader: Leader,
 ) -> Best {
-    // SAFETY: the caller's.
-    let found = unsafe { continuations(scene, entry, pattern, candidates) };
-    if found.len == 0 {
-        return Best::NONE;
-    }
-    let addresses = &candidates.addresses.0;
-    let costs = &mut candidates.costs;
     let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
+    let Leader {
+        mut best,
+        mut number,
+        len,
+    } = leader;
+    if len == 0 {
+        return best;
+    }
+    // Of equals the first wins, so that those are looked at too.
+    let stay = candidates.costs.below(best.cost - bias[0] + 1, len) & !(1 << number);
+    let addresses = &candidates.addresses.0;
+    let costs = &mut candidates.costs.0;
     let base = |index: usize| {
         // SAFETY: a source's address.
         unsafe { scene.atlas.offset(addresses[index] as isize) }
     };
-    // SAFETY: a source's neighbours lie in the atlas.
-    let rest = unsafe { vectors::<1, VECTORS>(base(found.leader), &pattern.near, pattern) };
-    let mut first = found.leader;
-    let mut best = Best {
-        address: addresses[first],
-        cost: costs.0[first] + rest + bias[2],
-    };
-    // Of equals the first wins, so that those are looked at too.
-    let stay = costs.below(best.cost - bias[0] + 1, found.len) & !(1 << first);
+    let mut last = 0;
     for index in numbers(stay) {
-        // SAFETY: as above.
-        costs.0[index] += unsafe { vectors::<1, 2>(base(index), &pattern.near, pattern) };
+        // SAFETY: a source's neighbours lie in the atlas.
+        costs[index] += unsafe { vectors::<1, 2>(base(index), &pattern.near, pattern) };
+        last |= u64::from(costs[index] + bias[1] <= best.cost) << index;
     }
-    for index in numbers(stay) {
-        if costs.0[index] + bias[1] > best.cost {
-            continue;
-        }
+    for index in numbers(last) {
         // SAFETY: as above.
-        let last = unsafe { vectors::<2, VECTORS>(base(index), &pattern.near, pattern) };
-        let cost = costs.0[index] + last + bias[2];
-        if cost < best.cost || (cost == best.cost && index < first) {
-            let address = addresses[index];
-            best = Best { address, cost };
-            first = index;
-        }
+        let rest = unsafe { vectors::<2, VECTORS>(base(index), &pattern.near, pattern) };
+        let cost = costs[index] + rest + bias[2];
+        let better = (cost < best.cost) | ((cost == best.cost) & (index < number));
+        let address = addresses[index];
+        best.replace(better, Best { address, cost });
+        number = if better { index } else { number };
     }
     best
 }

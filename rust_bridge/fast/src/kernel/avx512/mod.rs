@@ -67,15 +67,29 @@ pub unsafe fn resolve(canvas: &mut Canvas<'_>, run: Run<'_>) {
         // SAFETY: the caller's promise about entries, cells and atlas.
         unsafe {
             pattern.gather(&scene, entry);
-            let mut best = coherent::best(&scene, entry, &pattern, &mut candidates);
+            let leader = coherent::leader(&scene, entry, &pattern, &mut candidates);
             // A random candidate wins only with less.
-            if best.cost > 0 {
+            let lanes = if leader.best.cost > 0 {
                 match &scene.draws {
                     Some(draws) => draw::draw(draws, number, &mut drawn),
                     None => draw_one_by_one(canvas.draws, number, &mut drawn),
                 }
-                best = random::best(&scene, entry, &pattern, &drawn, &mut candidates, best);
-            }
+                // By the leader's cost, since the best one's comes later: the processor
+                // does both at the same time.
+                random::promising(&scene, entry, &pattern, &drawn, leader.best.cost)
+            } else {
+                0
+            };
+            let best = coherent::best(&scene, entry, &pattern, &mut candidates, leader);
+            let best = random::best(
+                &scene,
+                entry,
+                &pattern,
+                &drawn,
+                lanes,
+                &mut candidates,
+                best,
+            );
             *scene.cells.offset(entry.place as isize) = Cell {
                 colour: (*scene.atlas.offset(best.address as isize)).cast_unsigned(),
                 shift: best.address - entry.place,

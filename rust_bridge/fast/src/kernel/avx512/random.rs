@@ -7,7 +7,29 @@ use super::{Candidates, VECTORS};
 use crate::kernel::vector::{numbers, Aligned, Best, Scene, BIAS, DENSE, FIRST_LOOK, ROOM};
 use crate::schedule::Entry;
 
-/// Compares all random candidates with the best.
+/// The lanes that few neighbours do not rule out already: the others cost at least `limit`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
+pub unsafe fn promising(
+    scene: &Scene,
+    entry: &Entry,
+    pattern: &Pattern,
+    drawn: &Aligned<[i32; ROOM]>,
+    limit: i32,
+) -> u64 {
+    // SAFETY: the caller's.
+    unsafe {
+        if limit == i32::MAX {
+            (1 << scene.random) - 1
+        } else if entry.in_rows >= DENSE {
+            bound(scene, entry, drawn, limit)
+        } else {
+            first_look(scene, entry, pattern, drawn, limit)
+        }
+    }
+}
+
+/// Compares the random candidates of `lanes` with the best.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi1,bmi2,lzcnt,popcnt")]
 pub unsafe fn best(
@@ -15,46 +37,34 @@ pub unsafe fn best(
     entry: &Entry,
     pattern: &Pattern,
     drawn: &Aligned<[i32; ROOM]>,
+    lanes: u64,
     candidates: &mut Candidates,
     mut best: Best,
 ) -> Best {
-    // SAFETY: the caller's.
-    let kept = unsafe {
-        if best.cost == i32::MAX {
-            (1 << scene.random) - 1
-        } else if entry.in_rows >= DENSE {
-            bound(scene, entry, drawn, best.cost)
-        } else {
-            first_look(scene, entry, pattern, drawn, best.cost)
-        }
-    };
+    let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
+    let costs = &mut candidates.costs.0;
     let base = |lane: usize| {
         // SAFETY: an example's pixel.
         unsafe { scene.atlas.offset(drawn.0[lane] as isize) }
     };
-    let costs = &mut candidates.costs;
-    for lane in numbers(kept) {
+    let mut stay = 0;
+    for lane in numbers(lanes) {
         // SAFETY: the neighbours of an example's pixel lie in the atlas.
-        costs.0[lane] = unsafe { vectors::<0, 1>(base(lane), &pattern.far, pattern) };
+        costs[lane] = unsafe { vectors::<0, 1>(base(lane), &pattern.far, pattern) };
+        stay |= u64::from(costs[lane] + bias[0] < best.cost) << lane;
     }
-    let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
-    let stay = kept & costs.below(best.cost - bias[0], scene.random);
+    let mut last = 0;
     for lane in numbers(stay) {
         // SAFETY: as above.
-        let next = unsafe { vectors::<1, 2>(base(lane), &pattern.far, pattern) };
-        let cost = costs.0[lane] + next;
-        if cost + bias[1] >= best.cost {
-            continue;
-        }
+        costs[lane] += unsafe { vectors::<1, 2>(base(lane), &pattern.far, pattern) };
+        last |= u64::from(costs[lane] + bias[1] < best.cost) << lane;
+    }
+    for lane in numbers(last) {
         // SAFETY: as above.
-        let last = unsafe { vectors::<2, VECTORS>(base(lane), &pattern.far, pattern) };
-        let cost = cost + last + bias[2];
-        if cost < best.cost {
-            best = Best {
-                address: drawn.0[lane],
-                cost,
-            };
-        }
+        let rest = unsafe { vectors::<2, VECTORS>(base(lane), &pattern.far, pattern) };
+        let cost = costs[lane] + rest + bias[2];
+        let address = drawn.0[lane];
+        best.replace(cost < best.cost, Best { address, cost });
     }
     best
 }
