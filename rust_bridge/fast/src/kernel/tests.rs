@@ -75,6 +75,31 @@ proptest! {
     }
 }
 
+/// With two shades many sums of weights are equal that begin differently, so that a
+/// candidate ties with one that its nearest neighbours speak for; few neighbours more than
+/// those often cost nothing.
+#[test]
+fn every_kernel_takes_the_first_of_equal_candidates() {
+    let mut random = Random::new(11);
+    for neighbours in [17, 20, 33, 34, 50] {
+        let parameters = Parameters {
+            neighbours,
+            ..Parameters::default()
+        };
+        for seed in 0..4 {
+            let mut grey = picture(20, 20, 2, &mut random);
+            for pixel in grey.pixels.as_chunks_mut::<3>().0 {
+                *pixel = [pixel[0]; 3];
+            }
+            let made = textures(&[grey], parameters, 96, seed);
+            assert!(
+                made.iter().all(|texture| *texture == made[0]),
+                "{neighbours} {seed}"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_kernel_gives_the_bytes_of_scalar_with_neighbours_beyond_16_bits() {
     let mut random = Random::new(7);
