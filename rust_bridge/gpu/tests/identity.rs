@@ -122,6 +122,37 @@ fn a_device_gives_the_bytes_of_scalar_at_the_data_sets_sizes() {
 }
 
 #[test]
+fn the_first_of_equal_candidates_wins_as_on_the_cpu() {
+    for neighbours in [17, 33, 50] {
+        let parameters = Parameters {
+            neighbours,
+            ..Parameters::default()
+        };
+        let Some(gpu) = open(parameters) else { return };
+        let greys: Vec<RgbImage> = (1..=4)
+            .map(|salt| {
+                let mut grey = picture(20, 20, 2, salt);
+                for pixel in grey.pixels.as_chunks_mut::<3>().0 {
+                    *pixel = [pixel[0]; 3];
+                }
+                grey
+            })
+            .collect();
+        let wanted: Vec<Prepared> = greys
+            .iter()
+            .map(|grey| prepare(std::slice::from_ref(grey), 96, 5))
+            .collect();
+        let made = gpu.synthesize(&wanted.iter().collect::<Vec<_>>()).unwrap();
+        for (texture, grey) in made.iter().zip(greys) {
+            assert!(
+                *texture == on_cpu(parameters, &[grey], 96, 5),
+                "{neighbours}"
+            );
+        }
+    }
+}
+
+#[test]
 fn three_threads_share_a_device() {
     let Some(gpu) = open(Parameters::default()) else {
         return;
