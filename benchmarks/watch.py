@@ -90,10 +90,11 @@ class _Watch(threading.Thread):
     def _kind(self, process: psutil.Process) -> str | None:
         if process == self._root:
             return "driver"
-        name, line = process.name(), " ".join(process.cmdline()[:4])
-        if name == "texgen-worker":
+        if process.name() == "texgen-worker":
             return "engine"
-        return "task" if "spawn_main" in line or "ray::texgen" in line else None
+        # A process that is ending has no arguments any more.
+        line = process.cmdline() or [""]
+        return "task" if "texgen-task" in line or "ray::texgen" in line[0] else None
 
     def stop(self) -> None:
         self._done.set()
