@@ -85,7 +85,9 @@ def plan(src: Path) -> None:
     """Runs `texgen plan`."""
     command = [sys.executable, "-m", "texgen", "plan", "--src", str(src)]
     process = subprocess.Popen(
-        [*command, "--engine", "stub", "--json"], stdout=subprocess.PIPE, text=True
+        [*command, "--engine", "stub", "--max-failures", "100%", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     output: list[str] = []
     pipe = process.stdout
