@@ -105,11 +105,12 @@ def gpu() -> str:
 @pytest.fixture
 def hugging_face_datasets(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Hugging Face's `datasets`, which asks no server."""
+    import datasets
     from huggingface_hub import constants
 
-    # Not the variable: the library reads it once, so that it would hold for all later tests.
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    datasets: ModuleType = pytest.importorskip("datasets")
+    # Not the variable: both read it once, so that it would hold for all later tests.
+    for settings_of in (constants, datasets.config):
+        monkeypatch.setattr(settings_of, "HF_HUB_OFFLINE", True)
     return datasets
 
 

@@ -1,6 +1,6 @@
 """The programs in benchmarks/ run, on as little as they take; what they measure is not looked at.
 
-`gpu.sh`, `parity` and `pacs_runs.py` have tests of their own. `compare.py` needs two checkouts.
+`gpu.sh` and `parity` have tests of their own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,15 @@ LINES = (
     "scale.py --images 1100",
     "training.py --src IMAGES --textures OUT --pairs 1 --size 16",
 )
+
+
+ELSEWHERE = {"pacs_runs.py", "simulate_scale.py", "watch.py", "compare.py"}
+"""The first two have tests of their own, the third is no program, the last needs two checkouts."""
+
+
+def test_every_benchmark_is_run_or_named() -> None:
+    run = {line.split()[0] for line in LINES}
+    assert run | ELSEWHERE == {path.name for path in BENCHMARKS.glob("*.py")}
 
 
 @pytest.fixture(scope="module")

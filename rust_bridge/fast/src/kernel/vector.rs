@@ -77,7 +77,7 @@ impl Best {
 /// The first continuation of those whose nearest sixteen neighbours cost least.
 #[derive(Clone, Copy)]
 pub struct Leader {
-    /// Compared by all of its neighbours.
+    /// Its address, and its cost over all neighbours.
     pub best: Best,
     /// Its number among the continuations.
     pub number: usize,
