@@ -49,6 +49,33 @@ impl Scene {
             sign: if canvas.parameters.mirrored { -1 } else { 1 },
         }
     }
+
+    /// The atlas at an address.
+    ///
+    /// # Safety
+    ///
+    /// It lies in the atlas.
+    #[inline(always)]
+    pub unsafe fn source(&self, address: i32) -> *const i32 {
+        // SAFETY: the caller's.
+        unsafe { self.atlas.offset(address as isize) }
+    }
+
+    /// Resolves the pixel at `place` by its best candidate.
+    ///
+    /// # Safety
+    ///
+    /// `place` lies in the cells, and the candidate in the atlas.
+    #[inline(always)]
+    pub unsafe fn resolve(&self, place: i32, best: Best) {
+        // SAFETY: the caller's.
+        unsafe {
+            *self.cells.offset(place as isize) = Cell {
+                colour: (*self.source(best.address)).cast_unsigned(),
+                shift: best.address - place,
+            };
+        }
+    }
 }
 
 /// The best candidate so far.

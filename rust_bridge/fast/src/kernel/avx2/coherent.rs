@@ -37,7 +37,7 @@ pub unsafe fn leader(
         // SAFETY: a neighbour's source, moved by less than the texture's side:
         // its pixel and its neighbours lie in the atlas, a source or not.
         let (costs, pixel) = unsafe {
-            let base = scene.atlas.offset(address as isize);
+            let base = scene.source(address);
             (vectors::<0, 2>(base, &pattern.near, pattern), *base)
         };
         candidates.set(len, address, costs);
@@ -51,7 +51,7 @@ pub unsafe fn leader(
     let address = candidates.addresses[number];
     // SAFETY: a source's neighbours lie in the atlas.
     let rest = unsafe {
-        let base = scene.atlas.offset(address as isize);
+        let base = scene.source(address);
         vectors::<2, VECTORS>(base, &pattern.near, pattern)
     };
     let bias = i32::from(entry.sums[2]) * BIAS;
@@ -88,7 +88,7 @@ pub unsafe fn best(
     let costs = &mut candidates.costs.0;
     let base = |index: usize| {
         // SAFETY: a source's address.
-        unsafe { scene.atlas.offset(addresses[index] as isize) }
+        unsafe { scene.source(addresses[index]) }
     };
     let mut last = 0;
     for index in numbers(stay) {

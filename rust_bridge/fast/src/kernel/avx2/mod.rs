@@ -11,7 +11,7 @@ mod random;
 use std::arch::x86_64::*;
 
 use super::vector::{draw_one_by_one, Aligned, Scene, ROOM};
-use super::{Canvas, Cell};
+use super::Canvas;
 use crate::schedule::Run;
 use candidates::Candidates;
 use pattern::Pattern;
@@ -69,10 +69,7 @@ pub unsafe fn resolve(canvas: &mut Canvas<'_>, run: Run<'_>) {
                 &mut candidates,
                 best,
             );
-            *scene.cells.offset(entry.place as isize) = Cell {
-                colour: (*scene.atlas.offset(best.address as isize)).cast_unsigned(),
-                shift: best.address - entry.place,
-            };
+            scene.resolve(entry.place, best);
         }
     }
 }

@@ -46,7 +46,7 @@ pub unsafe fn best(
     let bias = entry.sums.map(|sum| i32::from(sum) * BIAS);
     let base = |address: i32| {
         // SAFETY: an example's pixel.
-        unsafe { scene.atlas.offset(address as isize) }
+        unsafe { scene.source(address) }
     };
     let mut len = 0;
     for lane in numbers(lanes) {
@@ -112,7 +112,7 @@ unsafe fn first_look(
         for (offset, (colour, weight)) in pattern.far.0.iter().zip(nearest) {
             // SAFETY: the neighbours of an example's pixel lie in the atlas.
             let pixels = unsafe {
-                let base = scene.atlas.offset(*offset as isize);
+                let base = scene.source(*offset);
                 load8(base, drawn.0.as_ptr().add(8 * index))
             };
             let channels = _mm256_unpacklo_epi8(pixels, zero);

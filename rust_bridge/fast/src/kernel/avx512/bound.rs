@@ -42,7 +42,7 @@ unsafe fn window_below(
     // The window's first pixel, seen from a candidate.
     let left = if scene.sign < 0 { LEFT - 1 } else { LEFT };
     // SAFETY: the atlas has room around the examples.
-    let corner = unsafe { scene.atlas.offset((-scene.stride - left) as isize) };
+    let corner = unsafe { scene.source(-scene.stride - left) };
     let row = |lane: usize, index: isize| {
         // SAFETY: as above; `lane` is below ROOM, `index` below ROWS.
         unsafe {
@@ -111,7 +111,7 @@ impl FourTimes {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn below(&self, scene: &Scene, drawn: &Aligned<[i32; ROOM]>) -> u64 {
         // SAFETY: the atlas has room around the examples.
-        let first = unsafe { scene.atlas.offset(self.spot.atlas as isize) };
+        let first = unsafe { scene.source(self.spot.atlas) };
         let limit = _mm512_set1_epi32(self.line.limit);
         let free = _mm512_set1_epi8(self.line.free.cast_signed());
         let groups = scene.random / 16;

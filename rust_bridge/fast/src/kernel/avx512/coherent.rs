@@ -25,7 +25,7 @@ pub unsafe fn leader(
     let address = candidates.addresses.0[found.leader];
     // SAFETY: a source's neighbours lie in the atlas.
     let rest = unsafe {
-        let base = scene.atlas.offset(address as isize);
+        let base = scene.source(address);
         vectors::<1, VECTORS>(base, &pattern.near, pattern)
     };
     let bias = i32::from(entry.sums[2]) * BIAS;
@@ -64,7 +64,7 @@ pub unsafe fn best(
     let costs = &mut candidates.costs.0;
     let base = |index: usize| {
         // SAFETY: a source's address.
-        unsafe { scene.atlas.offset(addresses[index] as isize) }
+        unsafe { scene.source(addresses[index]) }
     };
     let mut last = 0;
     for index in numbers(stay) {
@@ -115,7 +115,7 @@ unsafe fn continuations(
         // SAFETY: a neighbour's source, moved by less than the texture's side:
         // its pixel and its neighbours lie in the atlas, a source or not.
         let (cost, pixel) = unsafe {
-            let base = scene.atlas.offset(address as isize);
+            let base = scene.source(address);
             (vectors::<0, 1>(base, &pattern.near, pattern), *base)
         };
         // Without branches: which of them are sources is not foreseeable.

@@ -45,7 +45,7 @@ pub unsafe fn best(
     let costs = &mut candidates.costs.0;
     let base = |lane: usize| {
         // SAFETY: an example's pixel.
-        unsafe { scene.atlas.offset(drawn.0[lane] as isize) }
+        unsafe { scene.source(drawn.0[lane]) }
     };
     let mut stay = 0;
     for lane in numbers(lanes) {
@@ -109,7 +109,7 @@ unsafe fn first_look(
         for (offset, (colour, weight)) in pattern.far.0.iter().zip(nearest) {
             // SAFETY: the neighbours of an example's pixel lie in the atlas.
             let pixels = unsafe {
-                let base = scene.atlas.offset(*offset as isize);
+                let base = scene.source(*offset);
                 load16(base, drawn.0.as_ptr().add(16 * index))
             };
             let costs = compare16(pixels, colour, weight);
